@@ -1,0 +1,21 @@
+//! What REST, server functions and events carry (contract section 9): one set of types for every face.
+//!
+//! The browser compiles these too, so they hold no engine types and no borrowed data.
+
+mod act;
+mod action;
+mod answer;
+mod detail;
+mod event;
+mod job;
+mod row;
+mod status;
+
+pub use act::{ActKind, ActResult, ActView};
+pub use action::{Action, Actions, reason_sentence};
+pub use answer::{ClearAnswer, ClearPlan, Condition, FileDifference, ForceSyncAnswer, ForceSyncRequest, RetryAnswer, VerifyAnswer};
+pub use detail::{ClearedRun, ClearedRuns, HistoryView, LedgerEntry, ProofRecord, RunDetail, SealSummary};
+pub use event::Event;
+pub use job::{JobError, JobView, Phase, Progress, ProofView};
+pub use row::{ClearingView, FindingCounts, RowProblem, RunRow, StagedRunSummary, StagingList};
+pub use status::{DestinationView, DiskGauge, PanelStatus};

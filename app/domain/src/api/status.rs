@@ -1,0 +1,70 @@
+//! The panel's header: what concerns all runs.
+
+use crate::finding::Finding;
+use crate::settings::StagingCleanup;
+use crate::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Header of the panel: what concerns all runs.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PanelStatus {
+    /// False: the orchestrator is off, and everything else is empty.
+    pub orchestrator_on: bool,
+    /// `orchestrator.label`
+    pub label: String,
+    /// This host.
+    pub host: String,
+    /// Program version.
+    pub version: String,
+    /// Absolute staging root.
+    pub staging_root: String,
+    /// `manual` or `scheduled`.
+    pub staging_cleanup: StagingCleanup,
+    /// The staging disk; `None` when it cannot be asked.
+    pub disk: Option<DiskGauge>,
+    /// The staging root cannot be read now: rows are the last known.
+    pub staging_error: Option<String>,
+    /// `sync.enabled: false`
+    pub queue_paused: bool,
+    /// The first scan has ended.
+    pub ready: bool,
+    /// Per equipment.
+    pub destinations: Vec<DestinationView>,
+    /// Folders at run depth that are no runs, with their size: never touched, and never invisible. At most 100.
+    #[serde(default)]
+    pub unrecognised: Vec<Finding>,
+    /// Sequence number of the newest event: subscribe with `since` this.
+    pub seq: u64,
+}
+
+/// A disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DiskGauge {
+    /// Size.
+    pub total_bytes: u64,
+    /// Free for this program.
+    pub free_bytes: u64,
+    /// In verified runs that an operator may clear now.
+    pub clearable_bytes: u64,
+    /// How many runs that is.
+    pub clearable_runs: u64,
+}
+
+/// A destination's health.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DestinationView {
+    /// Equipment id.
+    pub equipment_id: String,
+    /// Equipment label.
+    pub label: String,
+    /// `mount`, `rclone`, `rsync_ssh`, or `none` when not synced from here.
+    pub transport: String,
+    /// Where to.
+    pub target: String,
+    /// `unknown`, `reachable`, `unreachable`, `foreign`.
+    pub health: String,
+    /// Why, when not reachable.
+    pub detail: Option<String>,
+    /// When that was last asked.
+    pub asked_at: Option<Timestamp>,
+}

@@ -1,0 +1,203 @@
+//! `ingest.json` 1.1: the lifecycle of a run, append-only (contract section 2).
+
+use super::{DocumentError, parse_object, raise_minor, text};
+use crate::lifecycle::RunState;
+use crate::path::{RunKind, RunPath};
+use crate::timestamp::Timestamp;
+use serde_json::{Map, Value, json};
+
+const NAME: &str = "ingest.json";
+const MINOR: u64 = 1;
+
+/// A readable `ingest.json` with everything that was in it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Ingest {
+    object: Map<String, Value>,
+    minor: u64,
+}
+
+/// One entry of `history`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HistoryEntry {
+    /// A known state, or a newer version's text.
+    pub state: StateText,
+    /// When; `None` when missing or malformed.
+    pub at: Option<Timestamp>,
+    /// Who wrote it.
+    pub host: Option<String>,
+    /// Every field of the entry as it stands.
+    pub fields: Map<String, Value>,
+}
+
+impl HistoryEntry {
+    /// Generation of a `sync_verified` entry of ours; 1 for the first.
+    pub fn generation(&self) -> Option<u64> {
+        self.fields.get("generation").and_then(Value::as_u64)
+    }
+
+    /// The seal's digest in a `sync_verified` entry of ours.
+    pub fn seal(&self) -> Option<&str> {
+        text(&self.fields, "seal")
+    }
+}
+
+/// A state as a document holds it: unknown texts of newer minors must not fail the read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StateText {
+    /// One of the five.
+    Known(RunState),
+    /// Anything else, as written.
+    Unknown(String),
+}
+
+impl StateText {
+    fn read(value: Option<&str>) -> StateText {
+        let value = value.unwrap_or("");
+        RunState::from_text(value).map_or_else(|| StateText::Unknown(value.to_owned()), StateText::Known)
+    }
+
+    /// The text of the document.
+    pub fn as_str(&self) -> &str {
+        match self {
+            StateText::Known(state) => state.as_str(),
+            StateText::Unknown(text) => text,
+        }
+    }
+
+    /// The state, if this version knows it.
+    pub fn known(&self) -> Option<RunState> {
+        match self {
+            StateText::Known(state) => Some(*state),
+            StateText::Unknown(_) => None,
+        }
+    }
+}
+
+/// What the first `ingest.json` of a life says.
+#[derive(Clone, Debug)]
+pub struct FirstIngest<'a> {
+    /// creation's `lims_project.name_at_creation`, else `short_id`, else the project folder.
+    pub project_name: &'a str,
+    /// Kind as creation.json says, else by the leaf.
+    pub run_kind: RunKind,
+    /// Where the run lies.
+    pub run: &'a RunPath,
+    /// `smb_mount` or `file_transfer`.
+    pub transport: &'a str,
+    /// When it was seen.
+    pub at: Timestamp,
+    /// This host.
+    pub host: &'a str,
+}
+
+impl Ingest {
+    /// Reads the document; other majors and unreadable ones are errors.
+    pub fn parse(bytes: &[u8]) -> Result<Ingest, DocumentError> {
+        let (object, minor) = parse_object(NAME, bytes)?;
+        let unreadable = |detail: &str| DocumentError::Unreadable { document: NAME, detail: detail.into() };
+        if text(&object, "current_state").is_none() {
+            return Err(unreadable("`current_state` is missing or no text"));
+        }
+        match object.get("history") {
+            None => {}
+            Some(Value::Array(entries)) if entries.iter().all(Value::is_object) => {}
+            Some(_) => return Err(unreadable("`history` is no list of objects")),
+        }
+        Ok(Ingest { object, minor })
+    }
+
+    /// The first document of a life, state `staging`.
+    pub fn first(from: &FirstIngest<'_>) -> Ingest {
+        let value = json!({
+            "schema_version": format!("1.{MINOR}"),
+            "project_name": from.project_name,
+            "equipment_id": from.run.equipment(),
+            "run_kind": from.run_kind,
+            "run_path": from.run.as_str(),
+            "transport": from.transport,
+            "current_state": RunState::Staging,
+            "history": [{"state": RunState::Staging, "at": from.at, "host": from.host}],
+        });
+        let object = match value {
+            Value::Object(object) => object,
+            _ => Map::new(),
+        };
+        Ingest { object, minor: MINOR }
+    }
+
+    /// Appends a transition; `extra` holds the entry's further fields. Legality is [`crate::lifecycle::apply`]'s matter.
+    pub fn append(&mut self, state: RunState, at: Timestamp, host: &str, extra: Map<String, Value>) {
+        let mut entry = Map::new();
+        entry.insert("state".into(), json!(state));
+        entry.insert("at".into(), json!(at));
+        entry.insert("host".into(), json!(host));
+        entry.extend(extra);
+        raise_minor(&mut self.object, self.minor, MINOR);
+        self.minor = self.minor.max(MINOR);
+        self.object.insert("current_state".into(), json!(state));
+        match self.object.get_mut("history") {
+            Some(Value::Array(history)) => history.push(Value::Object(entry)),
+            _ => {
+                self.object.insert("history".into(), json!([entry]));
+            }
+        }
+    }
+
+    /// Compact JSON, as the existing system writes it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Value::Object(self.object.clone()).to_string().into_bytes()
+    }
+
+    /// Where the run is.
+    pub fn current_state(&self) -> StateText {
+        StateText::read(text(&self.object, "current_state"))
+    }
+
+    /// The run's kind as recorded.
+    pub fn run_kind(&self) -> Option<RunKind> {
+        match text(&self.object, "run_kind")? {
+            "experimental" => Some(RunKind::Experimental),
+            "test" => Some(RunKind::Test),
+            _ => None,
+        }
+    }
+
+    /// The project's human name as recorded.
+    pub fn project_name(&self) -> Option<&str> {
+        text(&self.object, "project_name")
+    }
+
+    /// All entries, oldest first.
+    pub fn history(&self) -> Vec<HistoryEntry> {
+        let entries = self.object.get("history").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        entries
+            .iter()
+            .filter_map(Value::as_object)
+            .map(|fields| HistoryEntry {
+                state: StateText::read(text(fields, "state")),
+                at: text(fields, "at").and_then(|at| Timestamp::parse(at).ok()),
+                host: text(fields, "host").map(str::to_owned),
+                fields: fields.clone(),
+            })
+            .collect()
+    }
+
+    /// The latest entry of this state.
+    pub fn last(&self, state: RunState) -> Option<HistoryEntry> {
+        self.history().into_iter().rev().find(|entry| entry.state == StateText::Known(state))
+    }
+
+    /// When this life was verified first for the generation that counts: the latest `sync_verified` entry.
+    pub fn verified_at(&self) -> Option<Timestamp> {
+        self.last(RunState::SyncVerified)?.at
+    }
+
+    /// The youngest readable time in the history.
+    pub fn last_activity(&self) -> Option<Timestamp> {
+        self.history().into_iter().filter_map(|entry| entry.at).max()
+    }
+}
+
+#[cfg(test)]
+#[path = "ingest_tests.rs"]
+mod tests;

@@ -1,0 +1,65 @@
+//! Findings that others make and the gate only carries: the watcher and the transports know the facts, the words are here.
+
+use crate::finding::{Finding, OffendingKind, Rule};
+use crate::path::{FilePath, RunPath};
+use crate::units;
+
+/// A folder at run depth that is no run: `path` is relative to the staging root, as shown text.
+pub fn unrecognised_folder(path: &str, files: u64, bytes: u64) -> Finding {
+    let leaf = path.rsplit('/').next().unwrap_or(path).to_owned();
+    let rule = Rule::UnrecognisedFolder;
+    Finding {
+        rule,
+        tier: rule.tier(),
+        run_path: path.to_owned(),
+        offending_path: leaf.clone(),
+        offending_kind: OffendingKind::DirectorySegment,
+        matched_token: leaf,
+        rule_detail: format!(
+            "This folder is no run, so nothing in it is sent or cleared ({}, {}): rename it to Run_... or TestRun_... if it holds a run.",
+            units::counted(files, "file"),
+            units::bytes_u64(bytes)
+        ),
+        synced_under_prior_policy: false,
+        override_active: false,
+    }
+}
+
+/// The completeness manifest cannot be used: `why` is the sentence of [`crate::completeness::Manifest::parse`].
+pub fn unusable_manifest(run: &RunPath, filename: &str, why: &str) -> Finding {
+    let detail = format!("The completeness manifest {filename} cannot be used, so the run is not complete: {why}.");
+    Finding::new(Rule::UnusableManifest, run, (OffendingKind::FileContent, filename.to_owned()), filename.to_owned(), detail)
+}
+
+/// A file would have to be read back and is larger than `verify.max_stream_bytes`.
+pub fn verify_skipped_oversize(run: &RunPath, file: &FilePath, size: u64, limit: u64) -> Finding {
+    let name = file.to_string();
+    let detail = format!(
+        "{name} has {}, more than verify.max_stream_bytes ({}), and its destination cannot hash it, so the run is not verified: raise \
+         verify.max_stream_bytes, or let the destination hash by itself.",
+        units::bytes_u64(size),
+        units::bytes_u64(limit)
+    );
+    Finding::new(Rule::VerifySkippedOversize, run, (OffendingKind::FileName, name.clone()), name, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_soft_and_say_what_and_where() {
+        let run = RunPath::parse("E/P/Runs/Run_1").unwrap();
+        let file = FilePath::new("raw/big.tif").unwrap();
+        let findings = [
+            unrecognised_folder("E/P/Runs/Other", 1, 2_048),
+            unusable_manifest(&run, "run_manifest.json", "the manifest's `files` is empty: it must list every file of the run"),
+            verify_skipped_oversize(&run, &file, 12 << 30, 10 << 30),
+        ];
+        assert!(findings.iter().all(|finding| !finding.blocks()));
+        assert_eq!((findings[0].run_path.as_str(), findings[0].offending_path.as_str()), ("E/P/Runs/Other", "Other"));
+        assert!(findings[0].rule_detail.contains("(1 file, 2.0 KiB)"));
+        assert_eq!(findings[1].rule_detail.matches(": ").count(), 2);
+        assert!(findings[2].rule_detail.starts_with("raw/big.tif has 12.0 GiB, more than verify.max_stream_bytes (10.0 GiB)"));
+    }
+}

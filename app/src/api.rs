@@ -1,0 +1,130 @@
+//! The panel's server functions: `POST /api/v1/fn/<name>` with a JSON object of the arguments, answering JSON.
+//!
+//! | endpoint | arguments | answers |
+//! |---|---|---|
+//! | `status` | | `PanelStatus` |
+//! | `staging` | | `StagingList<RunRow>`, as `GET /api/v1/staging` |
+//! | `staging_view` | `search` | [`StagingView`]: one window of the table |
+//! | `run_detail` | `run` | `RunDetail`, as `GET /api/v1/runs/{run}` |
+//! | `cleared_runs` | `before` | `ClearedRuns`, as `GET /api/v1/runs?state=cleared` |
+//! | `clear_plan` | `run` | `ClearPlan` |
+//! | `start_act` | `kind`, `runs`, `request` | `ActView` at once; it goes on by itself |
+//! | `act` | `id` | `ActView` |
+//!
+//! An error is a problem with its status, as REST answers it. All are POST, so nothing changes over GET.
+
+use crate::error::PanelError;
+use crate::staging::select::Summary;
+use domain::api::{ActKind, ActView, ClearPlan, ClearedRuns, ForceSyncRequest, PanelStatus, RunDetail, RunRow, StagingList};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use server_fn::codec::Json;
+
+/// One window of the staging table, filtered and sorted as an address says.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StagingView {
+    /// Rows of the window.
+    pub rows: Vec<RunRow>,
+    /// How many rows stand before it.
+    pub offset: u64,
+    /// Counts over all rows.
+    pub summary: Summary,
+}
+
+/// Runs per page of history.
+#[cfg(feature = "ssr")]
+const CLEARED_PER_PAGE: u32 = 100;
+
+/// Runs an act may name; more than any staging tree holds.
+#[cfg(feature = "ssr")]
+const RUNS_PER_ACT: usize = 100_000;
+
+#[cfg(feature = "ssr")]
+fn backend() -> Result<std::sync::Arc<dyn crate::backend::PanelBackend>, PanelError> {
+    use domain::problem::{ErrorCode, Problem};
+    use_context().ok_or_else(|| crate::error::answered(Problem::new(ErrorCode::Internal, "The panel was started without its backend.")))
+}
+
+/// The header of the panel.
+#[server(name = AskStatus, prefix = "/api/v1/fn", endpoint = "status", input = Json, output = Json)]
+pub async fn status() -> Result<PanelStatus, PanelError> {
+    Ok(backend()?.status())
+}
+
+/// All rows.
+#[server(name = AskStaging, prefix = "/api/v1/fn", endpoint = "staging", input = Json, output = Json)]
+pub async fn staging() -> Result<StagingList<RunRow>, PanelError> {
+    backend()?.staging().await.map_err(crate::error::answered)
+}
+
+/// One window of the table; `search` is the query string of the page's address.
+#[server(name = AskStagingView, prefix = "/api/v1/fn", endpoint = "staging_view", input = Json, output = Json)]
+pub async fn staging_view(
+    /// Query string.
+    search: String,
+) -> Result<StagingView, PanelError> {
+    use crate::staging::{query::ViewQuery, select};
+    let list = backend()?.staging().await.map_err(crate::error::answered)?;
+    let query = ViewQuery::parse(&search);
+    let selection = select::select(list.runs.iter().enumerate(), &query);
+    let last_page = selection.keys.len().saturating_sub(1) / select::WINDOW;
+    let offset = (query.page - 1).min(last_page) * select::WINDOW;
+    let rows = selection.keys.iter().skip(offset).take(select::WINDOW).map(|at| list.runs[*at].clone()).collect();
+    Ok(StagingView { rows, offset: offset as u64, summary: selection.summary })
+}
+
+/// Everything known of a run.
+#[server(name = AskRunDetail, prefix = "/api/v1/fn", endpoint = "run_detail", input = Json, output = Json)]
+pub async fn run_detail(
+    /// Absolute, or relative to the staging root.
+    run: String,
+) -> Result<RunDetail, PanelError> {
+    backend()?.run(&run).await.map_err(crate::error::answered)
+}
+
+/// Runs that are gone, newest first.
+#[server(name = AskClearedRuns, prefix = "/api/v1/fn", endpoint = "cleared_runs", input = Json, output = Json)]
+pub async fn cleared_runs(
+    /// A previous page's `next_before`.
+    before: Option<u64>,
+) -> Result<ClearedRuns, PanelError> {
+    backend()?.cleared_runs(before, CLEARED_PER_PAGE).await.map_err(crate::error::answered)
+}
+
+/// Why a run can or cannot be cleared.
+#[server(name = AskClearPlan, prefix = "/api/v1/fn", endpoint = "clear_plan", input = Json, output = Json)]
+pub async fn clear_plan(
+    /// Absolute, or relative to the staging root.
+    run: String,
+) -> Result<ClearPlan, PanelError> {
+    backend()?.clear_plan(&run).await.map_err(crate::error::answered)
+}
+
+/// Starts an act over one run or many.
+#[server(name = AskStartAct, prefix = "/api/v1/fn", endpoint = "start_act", input = Json, output = Json)]
+pub async fn start_act(
+    /// What is asked.
+    kind: ActKind,
+    /// On which runs; at least one.
+    runs: Vec<String>,
+    /// Only for `force-sync`; `{}` otherwise.
+    request: ForceSyncRequest,
+) -> Result<ActView, PanelError> {
+    use domain::problem::{ErrorCode, Problem};
+    if runs.is_empty() || runs.len() > RUNS_PER_ACT {
+        let message = format!("An act names 1 to {RUNS_PER_ACT} runs; this one names {}.", runs.len());
+        return Err(crate::error::answered(Problem::new(ErrorCode::Unprocessable, message)));
+    }
+    backend()?.start_act(kind, runs, request).await.map_err(crate::error::answered)
+}
+
+/// A started act.
+#[server(name = AskAct, prefix = "/api/v1/fn", endpoint = "act", input = Json, output = Json)]
+pub async fn act(
+    /// As `start_act` gave it.
+    id: String,
+) -> Result<ActView, PanelError> {
+    use domain::problem::{ErrorCode, Problem};
+    let missing = || Problem::new(ErrorCode::NotFound, "This act is not known here; the program was restarted or it was long ago.");
+    backend()?.act(&id).ok_or_else(|| crate::error::answered(missing()))
+}

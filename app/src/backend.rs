@@ -1,0 +1,41 @@
+//! What the panel and REST need of the world behind them. The server implements it over the engine.
+
+use domain::api::{
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, Event, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail,
+    RunRow, StagingList, VerifyAnswer,
+};
+use domain::problem::Problem;
+use std::pin::Pin;
+
+/// Events from a sequence number on; ends when the program stops.
+pub type EventStream = Pin<Box<dyn futures::Stream<Item = Event> + Send>>;
+
+/// Everything that pages, server functions and REST routes may ask. `run` is a request's text: absolute, or relative to the
+/// staging root; it is parsed by the implementation. Every act goes on when its caller hangs up.
+#[async_trait::async_trait]
+pub trait PanelBackend: Send + std::marker::Sync + 'static {
+    /// The header; never fails and never waits.
+    fn status(&self) -> PanelStatus;
+    /// All rows, most recent activity first. Waits up to 10 s for the first scan, then `starting`.
+    async fn staging(&self) -> Result<StagingList<RunRow>, Problem>;
+    /// Everything known of a run, also when it is cleared and gone.
+    async fn run(&self, run: &str) -> Result<RunDetail, Problem>;
+    /// Runs that are gone, newest first; `before` is a previous page's `next_before`.
+    async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem>;
+    /// Why a run can or cannot be cleared.
+    async fn clear_plan(&self, run: &str) -> Result<ClearPlan, Problem>;
+    /// Queues a run now; answers when it is queued or blocked.
+    async fn force_sync(&self, run: &str, request: ForceSyncRequest) -> Result<ForceSyncAnswer, Problem>;
+    /// Proves the destination and frees the local copy; answers when it is gone.
+    async fn clear(&self, run: &str) -> Result<ClearAnswer, Problem>;
+    /// Proves the destination; answers when it is read.
+    async fn verify(&self, run: &str) -> Result<VerifyAnswer, Problem>;
+    /// Re-arms a failed job.
+    async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem>;
+    /// Starts an act over one or many runs and answers at once; follow it by [`PanelBackend::act`] or by events.
+    async fn start_act(&self, kind: ActKind, runs: Vec<String>, request: ForceSyncRequest) -> Result<ActView, Problem>;
+    /// A started act.
+    fn act(&self, id: &str) -> Option<ActView>;
+    /// Events after `since`; without it, from now on.
+    fn subscribe(&self, since: Option<u64>) -> EventStream;
+}

@@ -1,0 +1,103 @@
+//! The panel of ExLab Orchestrator: pages, components and server functions, for browser and server.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`shell`] | the HTML document, server side only |
+//! | [`api`], [`error`], [`backend`] | server functions, their error, and the world behind them |
+//! | [`store`], [`live`] | what the browser knows, and how it stays up to date |
+//! | [`staging`], [`run`], [`cleared`] | the pages |
+//! | [`mod@clear`] | the dialog that lets local copies go |
+//! | [`chrome`], [`parts`], [`words`], [`href`] | what the pages share |
+//!
+//! Knows no database, process or server: all of that is behind [`backend::PanelBackend`].
+
+#![recursion_limit = "512"]
+
+pub mod api;
+#[cfg(feature = "ssr")]
+pub mod backend;
+pub mod chrome;
+pub mod clear;
+pub mod cleared;
+pub mod error;
+pub mod href;
+pub mod live;
+pub mod parts;
+pub mod run;
+#[cfg(test)]
+mod sample;
+#[cfg(feature = "ssr")]
+pub mod shell;
+#[cfg(feature = "ssr")]
+mod sprite;
+pub mod staging;
+pub mod store;
+pub mod words;
+
+use crate::chrome::header::Header;
+use crate::chrome::outcomes::Outcomes;
+use crate::parts::Go;
+use crate::store::Store;
+use leptos::prelude::*;
+use leptos_meta::{Title, provide_meta_context};
+use leptos_router::components::{Route, Router, Routes};
+use leptos_router::{SsrMode, path};
+
+/// The whole panel.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    let store = Store::new();
+    provide_context(store);
+    let status = Resource::new_blocking(|| (), |()| api::status());
+    provide_context(status);
+    Effect::new(move |_: Option<()>| {
+        // Runs once the browser has taken over: from here on times are local, and buttons work.
+        store.hydrated.set(true);
+        if let Some(root) = document().document_element() {
+            let _ = root.set_attribute("data-hydrated", "true");
+        }
+        live::start(store);
+    });
+    view! {
+        <Title formatter=|page: String| if page.is_empty() { "ExLab Orchestrator".to_owned() } else { format!("{page} · ExLab Orchestrator") } />
+        <Router>
+            <Suspense>
+                {move || Suspend::new(async move {
+                    if let Ok(status) = status.await {
+                        store.status.set(Some(status));
+                    }
+                    view! { <Header /> }
+                })}
+            </Suspense>
+            <main id="main" tabindex="-1">
+                <Routes fallback=|| view! { <Missing /> }>
+                    <Route path=path!("/") view=staging::page::StagingPage ssr=SsrMode::Async />
+                    <Route path=path!("/staging") view=staging::page::StagingPage ssr=SsrMode::Async />
+                    <Route path=path!("/cleared") view=cleared::ClearedPage ssr=SsrMode::Async />
+                    <Route path=path!("/runs/*run_path") view=run::page::RunPage ssr=SsrMode::Async />
+                </Routes>
+            </main>
+            <Outcomes />
+        </Router>
+    }
+    .into_any()
+}
+
+/// An address that leads nowhere.
+#[component]
+fn Missing() -> impl IntoView {
+    #[cfg(feature = "ssr")]
+    if let Some(response) = use_context::<leptos_axum::ResponseOptions>() {
+        response.set_status(axum::http::StatusCode::NOT_FOUND);
+    }
+    view! {
+        <Title text="Not found" />
+        <div class="panel empty">
+            <h1 class="empty-title">"There is no such page"</h1>
+            <p>
+                <Go href="/staging".to_owned() class="button">"To the staging table"</Go>
+            </p>
+        </div>
+    }
+}

@@ -1,0 +1,66 @@
+//! A button of an act. When the act is not possible it stays reachable by keyboard and says why: to eyes on hover and focus, to screen readers
+//! always.
+
+use super::Icon;
+use domain::api::{Action, reason_sentence};
+use leptos::prelude::*;
+
+/// Why an action cannot be started; `None` when it can. The link comes first: what is stale may not be acted on.
+pub fn why_not(action: &Action, link_broken: bool) -> Option<&'static str> {
+    if link_broken {
+        Some("Not connected: this row may be out of date.")
+    } else if action.allowed {
+        None
+    } else {
+        Some(action.reason.as_deref().map_or("Not possible now.", reason_sentence))
+    }
+}
+
+/// A button with a reason.
+#[component]
+pub fn ActButton(
+    /// What it does.
+    #[prop(into)]
+    label: Signal<&'static str>,
+    /// Its symbol.
+    #[prop(into)]
+    icon: Signal<&'static str>,
+    /// The run it is for, for screen readers.
+    #[prop(into)]
+    about: String,
+    /// Why not now.
+    #[prop(into)]
+    why_not: Signal<Option<&'static str>>,
+    /// Unique on the page.
+    id: String,
+    /// Class of the button.
+    #[prop(default = "button small")]
+    class: &'static str,
+    /// What happens.
+    on_press: impl Fn() + 'static,
+) -> impl IntoView {
+    let described = {
+        let id = id.clone();
+        move || why_not.get().map(|_| id.clone())
+    };
+    view! {
+        <span class="act">
+            <button
+                type="button"
+                class=class
+                aria-disabled=move || why_not.get().map(|_| "true")
+                aria-describedby=described
+                on:click=move |_| {
+                    if why_not.get_untracked().is_none() {
+                        on_press();
+                    }
+                }
+            >
+                <Icon name=icon />
+                <span>{move || label.get()}</span>
+                <span class="sr-only">{format!(" {about}")}</span>
+            </button>
+            {move || why_not.get().map(|reason| view! { <span class="tip" role="tooltip" id=id.clone()>{reason}</span> })}
+        </span>
+    }
+}

@@ -1,0 +1,14 @@
+//! Small pieces that every page uses.
+
+pub mod act_button;
+pub mod icon;
+pub mod link;
+pub mod modal;
+pub mod progress;
+pub mod when;
+
+pub use act_button::ActButton;
+pub use icon::{Icon, WordTag};
+pub use link::Go;
+pub use modal::Modal;
+pub use when::{Ago, When};

@@ -1,0 +1,9 @@
+//! A run's own page: what happened to it, what it is doing, why it can or cannot be cleared.
+
+pub mod findings;
+pub mod force;
+pub mod head;
+pub mod job;
+pub mod page;
+pub mod records;
+pub mod timeline;

@@ -1,0 +1,52 @@
+// No finding of axe on any page, in light and dark; and the staging table works by keyboard alone.
+import { AxeBuilder } from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
+import { expect, test } from "../support/test.ts";
+import { Run } from "../support/run.ts";
+import { untilState } from "../support/rest.ts";
+
+async function findings(page: Page) {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  return violations.map(({ id, help, nodes }) => ({ id, help, where: nodes.slice(0, 5).map((node) => node.html) }));
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  test.describe(colorScheme, () => {
+    test.use({ colorScheme });
+
+    test("staging, dialog and a run's page are free of findings", async ({ lab, panel, page }) => {
+      const run = Run.push(lab);
+      await untilState(run, "sync_verified");
+      const waiting = Run.push(lab, { equipment: "FLOW_01", leaf: "Run_waiting", finished: false });
+      await untilState(waiting, "staging");
+      await panel.open();
+      await expect(panel.row(waiting)).toBeVisible();
+      expect(await findings(page)).toEqual([]);
+      await panel.button(run, "Clear…").click();
+      await expect(panel.dialog).toContainText(run.leaf);
+      expect(await findings(page)).toEqual([]);
+      await page.keyboard.press("Escape");
+      await panel.row(run).getByRole("link", { name: run.leaf, exact: true }).click();
+      await expect(page.getByRole("heading", { level: 1 })).toContainText(run.leaf);
+      expect(await findings(page)).toEqual([]);
+    });
+
+    test("an empty staging page is free of findings", async ({ panel, page }) => {
+      await panel.open();
+      expect(await findings(page)).toEqual([]);
+    });
+  });
+}
+
+test("a run can be cleared by keyboard alone", async ({ lab, panel, page }) => {
+  const run = Run.push(lab);
+  await untilState(run, "sync_verified");
+  await panel.open();
+  await panel.button(run, "Clear…").focus();
+  await page.keyboard.press("Enter");
+  await expect(panel.dialog).toBeVisible();
+  expect(await panel.dialog.evaluate((dialog) => dialog.contains(document.activeElement)), "focus is inside the dialog").toBe(true);
+  await panel.confirmButton.focus();
+  await page.keyboard.press("Enter");
+  await expect(panel.row(run)).toBeHidden({ timeout: 30_000 });
+});

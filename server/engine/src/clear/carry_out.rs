@@ -1,0 +1,277 @@
+//! From the intent to the end of the life, step by step; each step is recorded after it was done.
+
+use super::aside::{self, CLEARING_FOLDER, Renamed};
+use super::delete::{Absent, delete_data, delete_record, record_totals, remove_folders};
+use super::permit::ClearPermit;
+use super::{ClearStop, note_clearing, retire};
+use crate::checkpoint::Checkpoint;
+use crate::core::Core;
+use crate::gatekeeper::{blocking, tell_producer};
+use crate::ingest_store::{self, read_ingest};
+use crate::progress::ProgressSink;
+use crate::prove::call_context;
+use crate::record::{RecordError, RecordFolder};
+use crate::source::RunFolder;
+use crate::store::{ClearStep, ClearedLife, Intent, Job};
+use crate::transport::RecordFile;
+use crate::watcher::object;
+use crate::worker::push_record;
+use domain::api::{ClearingView, Event, Phase};
+use domain::document::creation::SyncStatus;
+use domain::lifecycle::{RunEvent, RunState};
+use domain::log_line::Level;
+use domain::problem::{ErrorCode, Problem};
+use domain::proof::Totals;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Goes on from wherever the intent stands.
+pub async fn carry_out(core: &Arc<Core>, mut intent: Intent, permit: ClearPermit, progress: &ProgressSink) -> Result<Totals, ClearStop> {
+    show(core, &intent);
+    let outcome = steps(core, &mut intent, permit, progress).await;
+    match &outcome {
+        Err(ClearStop::Waiting(why)) => {
+            intent.waiting = Some(why.clone());
+            core.store.note_intent(&intent).await?;
+            show(core, &intent);
+        }
+        _ => note_clearing(core, &intent.run, None),
+    }
+    outcome
+}
+
+fn show(core: &Core, intent: &Intent) {
+    let view = ClearingView { intent: intent.id.clone(), step: intent.step.as_str().to_owned(), waiting: intent.waiting.clone() };
+    note_clearing(core, &intent.run, Some(view));
+}
+
+async fn steps(core: &Arc<Core>, intent: &mut Intent, permit: ClearPermit, progress: &ProgressSink) -> Result<Totals, ClearStop> {
+    let folder = permit.folder().clone();
+    // What is aside before this call was whole when it was renamed: what is missing there now, a start before this one removed.
+    let absent = if intent.step >= ClearStep::Renamed { Absent::RemovedBefore } else { Absent::Unknown };
+    if intent.step == ClearStep::Intended {
+        append_cleared(core, intent, &folder).await?;
+        core.checkpoints.reached(Checkpoint::ClearedRecorded);
+        intent.history = history_of(&folder).await;
+        intent.last_row = last_row(core, intent);
+    }
+    progress.begin(Phase::Record, 0, 0);
+    let record = send_finished_record(core, permit.job(), &folder, progress).await?;
+    core.checkpoints.reached(Checkpoint::FinishedRecordSent);
+    if intent.step == ClearStep::Intended {
+        core.store.advance_intent(intent, ClearStep::Recorded).await?;
+        core.checkpoints.reached(Checkpoint::IntentRecorded);
+        show(core, intent);
+    }
+    if intent.step == ClearStep::Recorded {
+        rename_aside(core, intent, &folder).await?;
+        core.checkpoints.reached(Checkpoint::RenamedAside);
+        core.store.advance_intent(intent, ClearStep::Renamed).await?;
+        core.checkpoints.reached(Checkpoint::IntentRenamed);
+        show(core, intent);
+    }
+    let job = permit.job().clone();
+    let retain = core.settings.nas_cleanup.retain_cache;
+    let kept = delete(core, intent, permit, record, progress, absent).await?;
+    if kept.is_empty() && !retain {
+        remove_aside(core, intent, &folder).await?;
+        core.checkpoints.reached(Checkpoint::FolderRemoved);
+    } else {
+        if kept.is_empty() {
+            blocking(move || remove_folders(&folder, true)).await.map_err(ClearStop::Waiting)?;
+        }
+        put_back(core, intent).await;
+    }
+    finish(core, intent, &job, &kept).await?;
+    if kept.is_empty() { Ok(intent.freed) } else { Err(ClearStop::KeptBack { freed: intent.freed, kept }) }
+}
+
+/// Appends `cleared` with the intent's id, unless a start before this one did.
+async fn append_cleared(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> Result<(), ClearStop> {
+    let already = {
+        let (folder, id) = (folder.clone(), intent.id.clone());
+        blocking(move || is_cleared_by(&folder, &id)).await
+    };
+    if already {
+        return Ok(());
+    }
+    tell_producer(core, &intent.run, folder, SyncStatus::Cleaned);
+    let extra = object(json!({"intent": intent.id, "life": intent.life}));
+    let (handle, at, host) = (folder.clone(), core.clock.now(), core.host.clone());
+    let appended = blocking(move || ingest_store::append(handle.dir(), RunEvent::Cleared, at, &host, extra)).await;
+    match appended {
+        Ok((ingest, stamp)) => {
+            core.change(&intent.run, |facts| {
+                facts.ingest = Ok(Some(ingest));
+                facts.watch.ingest = stamp;
+            });
+            Ok(())
+        }
+        Err(error @ (RecordError::Full { .. } | RecordError::Locked { .. })) => Err(ClearStop::Waiting(error.to_string())),
+        Err(error) => {
+            tell_producer(core, &intent.run, folder, SyncStatus::Synced);
+            abort(core, intent, &error.to_string()).await?;
+            Err(Problem::new(ErrorCode::StagingNotProven, format!("{} was not cleared: {error}", intent.run)).into())
+        }
+    }
+}
+
+/// True when ingest.json's last entry is the `cleared` of this intent.
+pub fn is_cleared_by(folder: &RunFolder, intent: &str) -> bool {
+    let ingest = RecordFolder::open(folder.dir()).ok().flatten().and_then(|record| read_ingest(&record).ok().flatten());
+    let entry = ingest.and_then(|ingest| ingest.last(RunState::Cleared));
+    entry.is_some_and(|entry| entry.fields.get("intent").and_then(serde_json::Value::as_str) == Some(intent))
+}
+
+async fn history_of(folder: &RunFolder) -> String {
+    let folder = folder.clone();
+    blocking(move || {
+        let record = RecordFolder::open(folder.dir()).ok().flatten();
+        let bytes = record.and_then(|record| record.read(ingest_store::INGEST).ok().flatten());
+        bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    })
+    .await
+}
+
+fn last_row(core: &Core, intent: &Intent) -> String {
+    core.index.row(&intent.run).and_then(|row| serde_json::to_string(&*row).ok()).unwrap_or_default()
+}
+
+/// What of the record still stands is sent and proven; of a record that a start before this one deleted there is nothing to send.
+async fn send_finished_record(
+    core: &Arc<Core>,
+    job: &Job,
+    folder: &RunFolder,
+    progress: &ProgressSink,
+) -> Result<Vec<RecordFile>, ClearStop> {
+    let context = call_context(core, job.run.equipment(), &core.stop, progress);
+    let Some(destination) = core.destinations.get(job.run.equipment()) else {
+        return Err(ClearStop::Waiting(format!("equipment {} has no destination in the config", job.run.equipment())));
+    };
+    let stands = {
+        let folder = folder.clone();
+        blocking(move || record_totals(&folder)).await.map_err(ClearStop::Waiting)?
+    };
+    if stands.files == 0 {
+        return Ok(Vec::new());
+    }
+    push_record(destination, job, folder, &context).await.map_err(|failure| {
+        destination.note_failure(&failure);
+        ClearStop::Waiting(format!("the finished record has not reached the NAS: {}", failure.message))
+    })
+}
+
+/// Renames the run aside; what was not proven is not renamed, and ends the clear.
+async fn rename_aside(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> Result<(), ClearStop> {
+    let (owned, run, id, handle) = (core.clone(), intent.run.clone(), intent.id.clone(), folder.clone());
+    let why = match blocking(move || aside::rename_aside(&owned, &run, &id, &handle)).await {
+        Ok(Renamed::Aside) => return Ok(()),
+        Ok(Renamed::Another) => "another folder was put in its place while it was being cleared".to_owned(),
+        Err(errno) => format!("it could not be renamed aside: {errno}"),
+    };
+    abort(core, intent, &why).await?;
+    Err(Problem::new(ErrorCode::StagingNotProven, format!("{} was not cleared: {why}", intent.run)).into())
+}
+
+/// Deletes the data, and then, when all of it went, the record. Answers what was kept, and why. The intent knows what was freed, by what
+/// went and not by what this start removed: a crash in between loses no count.
+async fn delete(
+    core: &Arc<Core>,
+    intent: &mut Intent,
+    permit: ClearPermit,
+    record: Vec<RecordFile>,
+    progress: &ProgressSink,
+    absent: Absent,
+) -> Result<Vec<(String, String)>, ClearStop> {
+    let totals = permit.seal().totals();
+    progress.begin(Phase::Clearing, totals.files, totals.bytes);
+    let (owned, progress) = (core.clone(), progress.clone());
+    let (data, permit) = blocking(move || (delete_data(&permit, absent, &owned.checkpoints, &progress, &owned.stop), permit)).await;
+    let data = data.map_err(ClearStop::Waiting)?;
+    intent.freed = data.freed;
+    core.store.note_intent(intent).await?;
+    core.checkpoints.reached(Checkpoint::DataUnlinked);
+    if !data.kept.is_empty() || core.settings.nas_cleanup.retain_cache {
+        return Ok(data.kept);
+    }
+    let folder = permit.folder().clone();
+    if intent.record == Totals::default() {
+        let handle = folder.clone();
+        intent.record = blocking(move || record_totals(&handle)).await.map_err(ClearStop::Waiting)?;
+        core.store.note_intent(intent).await?;
+    }
+    let (kept, left) =
+        blocking(move || Ok((delete_record(&folder, &record)?, record_totals(&folder)?))).await.map_err(ClearStop::Waiting)?;
+    intent.freed.files = data.freed.files + intent.record.files.saturating_sub(left.files);
+    intent.freed.bytes = data.freed.bytes + intent.record.bytes.saturating_sub(left.bytes);
+    core.store.note_intent(intent).await?;
+    core.checkpoints.reached(Checkpoint::RecordUnlinked);
+    Ok(kept)
+}
+
+/// Removes the emptied folder.
+async fn remove_aside(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> Result<(), ClearStop> {
+    let (core, id, folder) = (core.clone(), intent.id.clone(), folder.clone());
+    let removed = blocking(move || {
+        remove_folders(&folder, false)?;
+        aside::remove(&core, &id).map_err(|errno| format!("the emptied folder could not be removed: {errno}"))
+    })
+    .await;
+    removed.map_err(ClearStop::Waiting)
+}
+
+/// Puts what is left back to where the run stood; where something new stands there, it stays aside and is named in the ledger.
+pub async fn put_back(core: &Arc<Core>, intent: &Intent) {
+    let (owned, run, id) = (core.clone(), intent.run.clone(), intent.id.clone());
+    if let Err(errno) = blocking(move || aside::put_back(&owned, &run, &id)).await {
+        let place = format!("{CLEARING_FOLDER}/{}", intent.id);
+        core.ledger(&intent.run, intent.life, "kept_aside", format!("what was not proven stays in {place}: {errno}")).await;
+        core.log(None, &intent.run, Level::Error, &format!("what was not proven could not be put back and stays in {place}: {errno}"));
+    }
+}
+
+/// Gives the intent up; what stands, stands.
+pub async fn abort(core: &Arc<Core>, intent: &Intent, why: &str) -> Result<(), ClearStop> {
+    let mut intent = intent.clone();
+    core.store.advance_intent(&mut intent, ClearStep::Aborted).await?;
+    core.ledger(&intent.run, intent.life, "clear_aborted", why.to_owned()).await;
+    core.log(None, &intent.run, Level::Error, &format!("the clear was given up: {why}"));
+    Ok(())
+}
+
+/// Life and ledger, job, intent, in this order: a crash between two of them repeats the rest.
+pub async fn finish(core: &Arc<Core>, intent: &mut Intent, job: &Job, kept: &[(String, String)]) -> Result<(), ClearStop> {
+    let run = intent.run.clone();
+    let line = format!(
+        "staging cleared: path={}/{run} files={} bytes_freed={} host={}",
+        core.staging_root, intent.freed.files, intent.freed.bytes, core.host
+    );
+    let life = ClearedLife {
+        run: run.clone(),
+        life: intent.life,
+        cleared_ms: core.clock.now_ms(),
+        freed: intent.freed,
+        nas_path: job.nas_path.clone().unwrap_or_default(),
+        seal: job.seal,
+        last_row: intent.last_row.clone(),
+        history: intent.history.clone(),
+    };
+    core.store.end_life(&life, Some(&line)).await?;
+    core.checkpoints.reached(Checkpoint::LifeEnded);
+    retire(core, job).await?;
+    core.checkpoints.reached(Checkpoint::JobRetired);
+    for (name, why) in kept {
+        core.ledger(&run, intent.life, "kept", format!("{name} {why}")).await;
+    }
+    let step = if kept.is_empty() { ClearStep::Done } else { ClearStep::Aborted };
+    core.store.advance_intent(intent, step).await?;
+    core.checkpoints.reached(Checkpoint::IntentDone);
+    core.log(None, &run, Level::Info, &line);
+    // What was kept or retained still stands; everything else is gone from the list.
+    let stands = !kept.is_empty() || core.settings.nas_cleanup.retain_cache;
+    if core.index.remove(&run).is_some() && !stands {
+        core.events.publish(|seq| Event::Gone { seq, run_path: run.as_str().to_owned() });
+    }
+    core.look_at(&run);
+    Ok(())
+}

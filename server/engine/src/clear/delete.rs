@@ -1,0 +1,274 @@
+//! The one place in the program that deletes what an instrument wrote.
+//!
+//! Works beneath the handle of a folder that was renamed aside, takes a permit, compares each file with its sealed entry once
+//! more and unlinks it by name in its own folder's handle. What is not exactly what was sealed stays, and is named.
+
+use super::permit::ClearPermit;
+use crate::beneath;
+use crate::checkpoint::{Checkpoint, Checkpoints};
+use crate::hash::Hasher;
+use crate::progress::ProgressSink;
+use crate::record::is_ours;
+use crate::seal::Item;
+use crate::source::{Entry, RunFolder, SourceError};
+use crate::transport::RecordFile;
+use domain::gate::EntryKind;
+use domain::path::{FilePath, RECORD_FOLDER};
+use domain::proof::{FileStat, Totals};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+use tokio_util::sync::CancellationToken;
+
+/// What deleting came to.
+#[derive(Debug, Default)]
+pub struct Deleted {
+    /// Files that went, and their bytes.
+    pub freed: Totals,
+    /// What stayed, and why.
+    pub kept: Vec<(String, String)>,
+}
+
+/// What a sealed file that is not there says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Absent {
+    /// A start of the program before this one removed it: it counts as freed.
+    RemovedBefore,
+    /// It went, and not by us.
+    Unknown,
+}
+
+const NAMED: usize = 1_000;
+
+impl Deleted {
+    fn keep(&mut self, path: &FilePath, why: impl Into<String>) {
+        if self.kept.len() < NAMED {
+            self.kept.push((path.to_string(), why.into()));
+        }
+    }
+}
+
+/// Deletes the data of a permitted run. The folder is the permit's own, by handle, wherever it has been renamed to. Blocking.
+pub fn delete_data(
+    permit: &ClearPermit,
+    absent: Absent,
+    checkpoints: &Checkpoints,
+    progress: &ProgressSink,
+    stop: &CancellationToken,
+) -> Result<Deleted, String> {
+    let folder = permit.folder();
+    let mut deleted = Deleted::default();
+    let mut hasher = Hasher::new();
+    let mut parent = Parent::new(folder);
+    let items = permit.seal().items().map_err(|error| error.to_string())?;
+    for item in items {
+        if stop.is_cancelled() {
+            return Err("the program is stopping".into());
+        }
+        match item.map_err(|error| error.to_string())? {
+            Item::File { path, stat, digest: Some(digest), young } => {
+                let now = match folder.stat(&path) {
+                    Ok(now) => now,
+                    Err(SourceError::Vanished { .. }) => {
+                        if absent == Absent::RemovedBefore {
+                            deleted.freed.add(stat.size);
+                        }
+                        continue;
+                    }
+                    Err(error) => {
+                        deleted.keep(&path, error.to_string());
+                        continue;
+                    }
+                };
+                if now != stat || young {
+                    match hasher.local(folder, &path, &now, stop, &|_| ()) {
+                        Ok(hashed) if hashed.digest == digest => {}
+                        Ok(_) => {
+                            deleted.keep(&path, "has other content than was sealed");
+                            continue;
+                        }
+                        Err(error) => {
+                            deleted.keep(&path, error.to_string());
+                            continue;
+                        }
+                    }
+                }
+                unlink(&mut parent, &path, &now, &mut deleted);
+                progress.skip_file(stat.size);
+                checkpoints.reached(Checkpoint::FileUnlinked);
+            }
+            Item::Unsupported { path, stat, .. } => match folder.stat(&path) {
+                Ok(now) if now == stat => unlink_special(&mut parent, &path, &mut deleted),
+                Ok(_) => deleted.keep(&path, "was replaced after it was sealed"),
+                Err(_) => {}
+            },
+            Item::File { path, .. } => deleted.keep(&path, "has no digest in its seal"),
+            Item::EmptyFolder { .. } => {}
+        }
+    }
+    keep_the_rest(folder, &mut deleted)?;
+    Ok(deleted)
+}
+
+/// Unlinks a file whose stat was just compared; once more, in the handle of its own folder.
+fn unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileStat, deleted: &mut Deleted) {
+    let outcome = parent.of(path).and_then(|(folder, name)| {
+        let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if beneath::file_stat(&stat) != *compared {
+            return Err(Errno::STALE);
+        }
+        rustix::fs::unlinkat(folder, name, AtFlags::empty())
+    });
+    match outcome {
+        Ok(()) => deleted.freed.add(compared.size),
+        Err(Errno::NOENT) => {}
+        Err(Errno::STALE) => deleted.keep(path, "changed while it was being cleared"),
+        Err(errno) => deleted.keep(path, format!("could not be removed: {errno}")),
+    }
+}
+
+/// A link, FIFO, socket or device that an override let through: nothing of it was sent, and it is as it was listed.
+fn unlink_special(parent: &mut Parent<'_>, path: &FilePath, deleted: &mut Deleted) {
+    match parent.of(path).and_then(|(folder, name)| rustix::fs::unlinkat(folder, name, AtFlags::empty())) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => deleted.keep(path, format!("could not be removed: {errno}")),
+    }
+}
+
+/// Whatever else lies there was never sealed: it stays.
+fn keep_the_rest(folder: &RunFolder, deleted: &mut Deleted) -> Result<(), String> {
+    let named: std::collections::HashSet<String> = deleted.kept.iter().map(|(name, _)| name.clone()).collect();
+    for entry in folder.walk().map_err(|error| error.to_string())? {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(SourceError::Vanished { .. }) => continue,
+            Err(error) => return Err(error.to_string()),
+        };
+        let unsealed = entry.is_data_file() || entry.is_unsupported();
+        if unsealed && !named.contains(&entry.path.to_string()) {
+            deleted.keep(&entry.path, "arrived after it was sealed");
+        }
+    }
+    Ok(())
+}
+
+/// Everything of the record that still stands. Blocking.
+pub fn record_totals(folder: &RunFolder) -> Result<Totals, String> {
+    let mut totals = Totals::default();
+    for entry in record_entries(folder)? {
+        if let EntryKind::File { size } = entry.kind {
+            totals.add(size);
+        }
+    }
+    Ok(totals)
+}
+
+fn record_entries(folder: &RunFolder) -> Result<Vec<Entry>, String> {
+    let mut entries = Vec::new();
+    for entry in folder.walk().map_err(|error| error.to_string())? {
+        match entry {
+            Ok(entry) if entry.is_record() => entries.push(entry),
+            Ok(_) | Err(SourceError::Vanished { .. }) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(entries)
+}
+
+/// Deletes the record where all of it equals what was just proven on the NAS; our own temporary files and locks go unproven. Where anything
+/// differs nothing of it goes: half a record is none. Answers what was kept, and why. Blocking.
+pub fn delete_record(folder: &RunFolder, proven: &[RecordFile]) -> Result<Vec<(String, String)>, String> {
+    let mut deleted = Deleted::default();
+    let entries = record_entries(folder)?;
+    for entry in &entries {
+        match entry.kind {
+            EntryKind::Folder => {}
+            EntryKind::File { .. } if is_ours(last_name(&entry.path)) => {}
+            EntryKind::File { size } if proven.iter().any(|file| file.path == entry.path && same_bytes(folder, file, size)) => {}
+            EntryKind::File { .. } => deleted.keep(&entry.path, "is not as it was proven on the NAS"),
+            _ => deleted.keep(&entry.path, "is a link or a special file in the record"),
+        }
+    }
+    if deleted.kept.is_empty() {
+        let mut parent = Parent::new(folder);
+        for entry in entries.iter().filter(|entry| entry.kind != EntryKind::Folder) {
+            unlink(&mut parent, &entry.path, &entry.stat, &mut deleted);
+        }
+    }
+    Ok(deleted.kept)
+}
+
+fn last_name(path: &FilePath) -> &str {
+    path.segments().last().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("")
+}
+
+fn same_bytes(folder: &RunFolder, proven: &RecordFile, size: u64) -> bool {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let read = folder.open_file(&proven.path).ok().and_then(|(file, _)| file.take(size + 1).read_to_end(&mut bytes).ok());
+    read.is_some() && bytes[..] == proven.bytes[..]
+}
+
+/// Removes the run's empty folders, deepest first, then its own folder from `parent`. A folder that is not empty stays. Blocking.
+pub fn remove_folders(folder: &RunFolder, keep_record: bool) -> Result<(), String> {
+    let mut folders: Vec<FilePath> = Vec::new();
+    for entry in folder.walk().map_err(|error| error.to_string())? {
+        match entry {
+            Ok(entry) if entry.kind == EntryKind::Folder && !(keep_record && entry.is_record()) => folders.push(entry.path),
+            Ok(_) | Err(SourceError::Vanished { .. }) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    if !keep_record
+        && let Ok(record) = FilePath::new(RECORD_FOLDER)
+        && !folders.contains(&record)
+    {
+        folders.push(record);
+    }
+    folders.sort_by_key(|path| std::cmp::Reverse(path.segments().count()));
+    let mut parent = Parent::new(folder);
+    for path in folders {
+        match parent.of(&path).and_then(|(holder, name)| rustix::fs::unlinkat(holder, name, AtFlags::REMOVEDIR)) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(format!("the emptied folder {path} could not be removed: {errno}")),
+        }
+    }
+    Ok(())
+}
+
+/// Handles of parent folders, opened part by part without following links; keeps the last one, since files come sorted.
+struct Parent<'a> {
+    run: &'a RunFolder,
+    open: Option<(Vec<u8>, OwnedFd)>,
+}
+
+impl<'a> Parent<'a> {
+    fn new(run: &'a RunFolder) -> Parent<'a> {
+        Parent { run, open: None }
+    }
+
+    fn of<'p>(&mut self, path: &'p FilePath) -> Result<(&OwnedFd, &'p [u8]), Errno> {
+        let bytes = path.as_bytes();
+        let (parents, name) = match bytes.iter().rposition(|byte| *byte == b'/') {
+            Some(at) => (&bytes[..at], &bytes[at + 1..]),
+            None => (&bytes[..0], bytes),
+        };
+        let same = self.open.as_ref().is_some_and(|(known, _)| known == parents);
+        if !same {
+            self.open = Some((parents.to_vec(), self.descend(parents)?));
+        }
+        match &self.open {
+            Some((_, folder)) => Ok((folder, name)),
+            None => Err(Errno::NOENT),
+        }
+    }
+
+    fn descend(&self, parents: &[u8]) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut folder = rustix::fs::openat(self.run.dir(), ".", flags, Mode::empty())?;
+        for part in parents.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
+            folder = rustix::fs::openat(&folder, part, flags, Mode::empty())?;
+        }
+        Ok(folder)
+    }
+}

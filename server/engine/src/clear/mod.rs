@@ -1,0 +1,195 @@
+//! Clearing (contract section 8): the only way a byte leaves staging. One deleter in the whole program, `delete`, and it takes
+//! a `ClearPermit` that only a proof made now can give.
+//!
+//! An intent outside the folder makes every step resumable: prove, intend, append `cleared`, finished record to the NAS, rename
+//! aside, compare and unlink, end the life. What cannot be proven is kept, named, and put back.
+
+mod aside;
+mod carry_out;
+mod delete;
+mod permit;
+mod resume;
+
+pub use resume::{mark_open, resume_loop};
+
+use crate::core::{Core, unless_it_panics};
+use crate::gatekeeper::blocking;
+use crate::index::Facts;
+use crate::progress::ProgressSink;
+use crate::source::SourceError;
+use crate::watcher::evaluate_run;
+use domain::api::{ClearAnswer, ClearingView};
+use domain::job::JobEvent;
+use domain::lifecycle::RunState;
+use domain::log_line::Level;
+use domain::path::RunPath;
+use domain::problem::{ErrorCode, Problem};
+use domain::proof::Totals;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// How long an act waits for whoever holds the run.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Frees a run's local copy, as an operator asks: proves everything now, whatever was proven before. Idempotent: what is known
+/// and gone gives zeros.
+pub async fn clear(core: &Arc<Core>, run: &RunPath) -> Result<ClearAnswer, Problem> {
+    if core.index.look(run, |_| ()).is_none() {
+        // It may have come after the last scan; what cannot be read says so on its row, and is refused below.
+        let _ = evaluate_run(core, run).await;
+    }
+    let held = core.locks.hold(run, "clearing", PATIENCE).await;
+    let _guard =
+        held.map_err(|holder| Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended")))?;
+    if let Some(intent) = resume::open_intent(core, run).await? {
+        return answer(run, resume::resume(core, intent).await);
+    }
+    if gone(core, run).await? {
+        return match known(core, run).await? {
+            true => Ok(ClearAnswer { run_path: run.as_str().to_owned(), files_freed: 0, bytes_freed: 0 }),
+            false => Err(Problem::new(ErrorCode::NotFound, format!("{run} is not in staging and was never known"))),
+        };
+    }
+    if core.index.look(run, Facts::state).flatten() == Some(RunState::Cleared) {
+        return Ok(ClearAnswer { run_path: run.as_str().to_owned(), files_freed: 0, bytes_freed: 0 });
+    }
+    answer(run, begin(core, run).await)
+}
+
+/// Clears by policy, in the background; a refusal is logged and the next poll decides anew.
+pub fn start_automatic(core: &Arc<Core>, run: &RunPath) {
+    let (core, run) = (core.clone(), run.clone());
+    tokio::spawn(async move {
+        let Ok(_guard) = core.locks.hold(&run, "clearing", PATIENCE).await else { return };
+        let due = core.index.look(&run, |facts| facts.clearing.is_none() && facts.state() == Some(RunState::SyncVerified)).unwrap_or(false);
+        if due && let Err(stop) = begin(&core, &run).await {
+            core.log(None, &run, Level::Warn, &format!("not cleared by itself: {}", stop.sentence()));
+        }
+    });
+}
+
+/// Why a clear did not come to its end.
+#[derive(Debug)]
+pub enum ClearStop {
+    /// Nothing was touched.
+    Refused(Box<Problem>),
+    /// The intent stands and goes on by itself.
+    Waiting(String),
+    /// What was not proven is back where it stood, and named.
+    KeptBack {
+        /// What was freed all the same: it was proven.
+        freed: Totals,
+        /// Names and reasons.
+        kept: Vec<(String, String)>,
+    },
+}
+
+impl ClearStop {
+    fn sentence(&self) -> String {
+        match self {
+            ClearStop::Refused(problem) => problem.message.clone(),
+            ClearStop::Waiting(why) => format!("the clear goes on by itself: {why}"),
+            ClearStop::KeptBack { kept, .. } => {
+                let first = kept.first().map(|(name, why)| format!("{name} {why}")).unwrap_or_default();
+                format!("{} entries were kept and put back: {first}", kept.len())
+            }
+        }
+    }
+}
+
+impl From<Problem> for ClearStop {
+    fn from(problem: Problem) -> ClearStop {
+        ClearStop::Refused(Box::new(problem))
+    }
+}
+
+impl From<crate::store::StoreError> for ClearStop {
+    fn from(error: crate::store::StoreError) -> ClearStop {
+        Problem::new(ErrorCode::StateUnavailable, error.to_string()).into()
+    }
+}
+
+fn answer(run: &RunPath, outcome: Result<Totals, ClearStop>) -> Result<ClearAnswer, Problem> {
+    match outcome {
+        Ok(freed) => Ok(ClearAnswer { run_path: run.as_str().to_owned(), files_freed: freed.files, bytes_freed: freed.bytes }),
+        Err(ClearStop::Refused(problem)) => Err(*problem),
+        Err(stop @ ClearStop::Waiting(_)) => Err(Problem::new(ErrorCode::DestinationNotProven, stop.sentence())),
+        Err(ClearStop::KeptBack { freed, kept }) => {
+            let names: Vec<&String> = kept.iter().map(|(name, _)| name).collect();
+            let sentence = ClearStop::KeptBack { freed, kept: kept.clone() }.sentence();
+            let problem = Problem::new(ErrorCode::StagingNotProven, sentence).with("files", names);
+            Err(problem.with("files_freed", freed.files).with("bytes_freed", freed.bytes))
+        }
+    }
+}
+
+/// A new clear: permit, intent, and everything after.
+async fn begin(core: &Arc<Core>, run: &RunPath) -> Result<Totals, ClearStop> {
+    let progress = ProgressSink::new();
+    core.change(run, |facts| facts.progress = Some(progress.clone()));
+    let outcome = unless_it_panics(begin_with(core, run, &progress)).await;
+    core.change(run, |facts| facts.progress = None);
+    core.look_at(run);
+    outcome.unwrap_or_else(|fault| {
+        let sentence = format!("a fault in this program stopped the clear of {run}: {fault}; nothing unproven was removed");
+        Err(Problem::new(ErrorCode::Internal, sentence).into())
+    })
+}
+
+async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) -> Result<Totals, ClearStop> {
+    let permit = permit::permit(core, run, progress).await?;
+    core.checkpoints.reached(crate::checkpoint::Checkpoint::Permitted);
+    {
+        let core = core.clone();
+        let prepared = blocking(move || aside::prepare(&core)).await;
+        prepared.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, error.to_string()))?;
+    }
+    let id = uuid::Uuid::new_v4().to_string();
+    let job = permit.job();
+    let intent = core.store.intend(&id, run, job.life, &job.id, core.clock.now_ms()).await?;
+    core.ledger(run, job.life, "clear_intended", format!("{} files, {} bytes, {}", job.totals.files, job.totals.bytes, permit.evidence()))
+        .await;
+    core.checkpoints.reached(crate::checkpoint::Checkpoint::Intended);
+    carry_out::carry_out(core, intent, permit, progress).await
+}
+
+/// Notes on the row that a clear works on the run, or no longer does.
+fn note_clearing(core: &Core, run: &RunPath, view: Option<ClearingView>) {
+    {
+        let mut clearing = core.clearing.lock().unwrap_or_else(PoisonError::into_inner);
+        match &view {
+            Some(view) => clearing.insert(run.clone(), view.clone()),
+            None => clearing.remove(run),
+        };
+    }
+    core.change(run, |facts| facts.clearing = view);
+}
+
+async fn gone(core: &Arc<Core>, run: &RunPath) -> Result<bool, Problem> {
+    let (core, run) = (core.clone(), run.clone());
+    match blocking(move || core.run_folder(&run).map(|_| ())).await {
+        Ok(()) => Ok(false),
+        Err(SourceError::RunGone { .. }) => Ok(true),
+        Err(error @ SourceError::Root { .. }) => Err(Problem::new(ErrorCode::StagingUnavailable, error.to_string())),
+        Err(error) => Err(Problem::new(ErrorCode::StagingNotProven, error.to_string())),
+    }
+}
+
+/// Known to this installation: in the ledger of lives, or in the queue.
+async fn known(core: &Core, run: &RunPath) -> Result<bool, Problem> {
+    let store = |error: crate::store::StoreError| Problem::new(ErrorCode::StateUnavailable, error.to_string());
+    if core.store.last_ended_life(run).await.map_err(store)?.is_some() {
+        return Ok(true);
+    }
+    Ok(core.index.look(run, |_| ()).is_some() || core.store.latest_job(run, 1).await.map_err(store)?.is_some())
+}
+
+/// Retires the job of a life that ended.
+async fn retire(core: &Core, job: &crate::store::Job) -> Result<(), crate::store::StoreError> {
+    if let Some(current) = core.store.job(&job.id).await?
+        && domain::job::apply(current.state, JobEvent::Cleaned).is_some()
+    {
+        core.store.advance(&current, JobEvent::Cleaned, None).await?;
+    }
+    Ok(())
+}

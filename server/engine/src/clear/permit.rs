@@ -1,0 +1,244 @@
+//! The permit to clear: everything contract section 8 asks for, found true now. Only [`permit`] makes one.
+
+use super::aside;
+use crate::core::Core;
+use crate::gatekeeper::blocking;
+use crate::ingest_store::read_ingest;
+use crate::progress::ProgressSink;
+use crate::prove::{Proof, call_context, count_pass, prove, record_broken, seal_of};
+use crate::record::RecordFolder;
+use crate::seal::{Rehash, SealReader, compare};
+use crate::source::{RunFolder, SourceError};
+use crate::store::{Failure, Job, StoreError};
+use crate::verify::VerifiedManifest;
+use crate::watcher::late_of;
+use domain::api::Phase;
+use domain::job::FailureClass;
+use domain::lifecycle::RunState;
+use domain::path::RunPath;
+use domain::problem::{ErrorCode, Problem};
+use domain::proof::ProofLevel;
+use std::sync::Arc;
+
+/// Evidence that every byte of a run that may be deleted is at its destination. Cannot be made elsewhere, nor copied.
+#[derive(Debug)]
+pub struct ClearPermit {
+    job: Job,
+    seal: SealReader,
+    folder: RunFolder,
+    evidence: Evidence,
+}
+
+#[derive(Debug)]
+enum Evidence {
+    /// Hashed a moment ago.
+    Now(VerifiedManifest),
+    /// Hashed within `verify.max_proof_age`; the identity was asked a moment ago.
+    Recent { age_seconds: i64 },
+}
+
+impl ClearPermit {
+    /// The job whose seal is proven.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// What may be deleted: nothing that is not in here, and only while it equals its entry.
+    pub fn seal(&self) -> &SealReader {
+        &self.seal
+    }
+
+    /// The run's folder, by handle: it follows the folder when that is renamed.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// One phrase for the ledger.
+    pub fn evidence(&self) -> String {
+        match &self.evidence {
+            Evidence::Now(manifest) => format!("proven now at level {}, {}", manifest.level(), manifest.method()),
+            Evidence::Recent { age_seconds } => format!("proven {age_seconds} s ago (verify.max_proof_age), identity asked now"),
+        }
+    }
+}
+
+/// Checks everything and proves the destination. Nothing is touched.
+pub async fn permit(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) -> Result<ClearPermit, Problem> {
+    let (folder, job) = standing(core, run).await?;
+    let seal = local(core, &job, &folder, progress, true).await?;
+    let evidence = remote(core, &job, &folder, progress).await?;
+    // The proof may have taken hours: what happened to the run meanwhile counts.
+    local(core, &job, &folder, progress, true).await?;
+    Ok(ClearPermit { job, seal, folder, evidence })
+}
+
+/// For an intent that goes on: the destination is proven again, whatever the run's folder still holds is compared file by file
+/// when it is deleted.
+pub async fn permit_again(
+    core: &Arc<Core>,
+    job: Job,
+    folder: RunFolder,
+    untouched: bool,
+    progress: &ProgressSink,
+) -> Result<ClearPermit, Problem> {
+    let seal = local(core, &job, &folder, progress, untouched).await?;
+    let evidence = remote(core, &job, &folder, progress).await?;
+    Ok(ClearPermit { job, seal, folder, evidence })
+}
+
+/// Condition 1: confined, readable, `sync_verified`, sealed by us, and both sides agree on what was verified.
+async fn standing(core: &Arc<Core>, run: &RunPath) -> Result<(RunFolder, Job), Problem> {
+    let life = match core.index.look(run, |facts| facts.life) {
+        Some(life) => life,
+        None => core.store.current_life(run).await.map_err(|error| store_problem(&error))?,
+    };
+    let (folder, ingest, possible) = {
+        let (core, run) = (core.clone(), run.clone());
+        blocking(move || {
+            let folder = core.run_folder(&run).map_err(|error| source_problem(&error))?;
+            let record = RecordFolder::open(folder.dir()).map_err(|error| record_problem(&error))?;
+            let ingest = record.as_ref().map(read_ingest).transpose().map_err(|error| record_problem(&error))?.flatten();
+            let possible = can_be_carried_out(&core, &run, record.as_ref());
+            Ok::<_, Problem>((folder, ingest, possible))
+        })
+        .await?
+    };
+    let Some(ingest) = ingest else {
+        return Err(Problem::new(
+            ErrorCode::StagingNotSyncVerified,
+            format!("{run} has no ingest.json yet: the instrument may still be pushing it"),
+        ));
+    };
+    if ingest.current_state().known() != Some(RunState::SyncVerified) {
+        let state = ingest.current_state().as_str().to_owned();
+        let sentence = format!("{run} is `{state}`, not `sync_verified`: the NAS is not proven to hold it");
+        return Err(Problem::new(ErrorCode::StagingNotSyncVerified, sentence).with("current_state", state));
+    }
+    let not_ours = |why: &str| {
+        let sentence = format!("{run} is not proven by this installation ({why}): force a sync to seal, send and verify it");
+        Problem::new(ErrorCode::StagingNotProven, sentence).with("files", Vec::<String>::new())
+    };
+    let job = core.store.latest_job(run, life).await.map_err(|error| store_problem(&error))?;
+    let Some(job) = job else { return Err(not_ours("no seal of ours")) };
+    if job.state.is_in_work() {
+        return Err(Problem::new(ErrorCode::RunBusy, format!("{run} is being synced: try again when that has ended")));
+    }
+    if !job.state.is_proven() || job.seal.is_none() {
+        return Err(not_ours(&format!("its job is {}", job.state)));
+    }
+    let entry = ingest.last(RunState::SyncVerified);
+    let agrees = entry.is_some_and(|entry| {
+        entry.generation() == Some(job.generation) && entry.seal() == job.seal.map(|seal| seal.to_string()).as_deref()
+    });
+    if !agrees {
+        return Err(not_ours("its ingest.json names another seal"));
+    }
+    possible.map(|()| (folder, job))
+}
+
+/// What would stop the clear half-way stops it here, before anything is touched: a record that cannot be sent, a folder that cannot be
+/// renamed aside. Blocking.
+fn can_be_carried_out(core: &Core, run: &RunPath, record: Option<&RecordFolder>) -> Result<(), Problem> {
+    let refused = |why: String| Problem::new(ErrorCode::StagingNotProven, format!("{run} cannot be cleared: {why}"));
+    if let Some(Err(error)) = record.map(RecordFolder::files) {
+        return Err(refused(format!("its record cannot be sent to the NAS: {error}")).with("files", Vec::<String>::new()));
+    }
+    match aside::same_mount(core, run) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(refused("it lies on another mount than the staging root".into()).with("files", Vec::<String>::new())),
+        Err(errno) => Err(refused(errno.to_string()).with("files", Vec::<String>::new())),
+    }
+}
+
+/// Condition 2: every data file equals its sealed entry, and there is no other. `whole`: nothing may be missing either.
+async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink, whole: bool) -> Result<SealReader, Problem> {
+    progress.begin(Phase::Hashing, job.totals.files, 0);
+    let (core, job, folder) = (core.clone(), job.clone(), folder.clone());
+    blocking(move || {
+        let seal = seal_of(&core, &job).map_err(|failure| not_proven(&job, failure.message, &[]))?;
+        if !whole {
+            return Ok(seal);
+        }
+        let compared = compare(&folder, &seal, Rehash::WhereNeeded, &core.stop)
+            .map_err(|error| not_proven(&job, format!("{} cannot be compared with its seal: {error}", job.run), &[]))?;
+        if compared.is_unchanged() {
+            return Ok(seal);
+        }
+        let late = late_of(&compared);
+        let names: Vec<String> = late.names.iter().map(|(name, _)| name.clone()).collect();
+        let first = late.names.first().map(|(name, what)| format!("{name} {what}")).unwrap_or_default();
+        let sentence =
+            format!("{} files of {} are not as they were sealed: {first}; force a sync to seal and send them", late.count, job.run);
+        core.change(&job.run, |facts| facts.late = late);
+        Err(not_proven(&job, sentence, &names))
+    })
+    .await
+}
+
+fn not_proven(job: &Job, sentence: String, files: &[String]) -> Problem {
+    Problem::new(ErrorCode::StagingNotProven, sentence).with("files", files).with("generation", job.generation)
+}
+
+/// Condition 3: the destination is proved again, now.
+async fn remote(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Evidence, Problem> {
+    let verify = &core.settings.verify;
+    let context = call_context(core, job.run.equipment(), &core.stop, progress);
+    let age_seconds = job.last_proof_ms.map_or(i64::MAX, |at| core.clock.now_ms().saturating_sub(at) / 1000);
+    let recent = u64::try_from(age_seconds).is_ok_and(|age| verify.max_proof_age_seconds > 0 && age <= verify.max_proof_age_seconds);
+    if recent && job.proof_level.is_some_and(|level| level >= verify.clear_needs) {
+        let destination = core.destinations.get(job.run.equipment()).cloned();
+        let destination =
+            destination.ok_or_else(|| Problem::new(ErrorCode::DestinationNotProven, "its equipment has no destination in the config"))?;
+        destination.prove_identity(&context).await.map_err(|failure| unproven(job, &failure))?;
+        return Ok(Evidence::Recent { age_seconds });
+    }
+    match prove(core, job, Some(folder), &context).await {
+        Ok(Proof::Holds(manifest)) => {
+            let counted = count_pass(core, job, &manifest).await.map_err(|error| store_problem(&error))?;
+            let level = counted.and_then(|job| job.proof_level).unwrap_or(manifest.level());
+            strong_enough(job, level, verify.clear_needs)?;
+            Ok(Evidence::Now(manifest))
+        }
+        Ok(Proof::Broken(differences)) => {
+            let names: Vec<String> = differences.first.iter().map(|difference| difference.path.to_string()).collect();
+            record_broken(core, job, &differences).await.map_err(|error| store_problem(&error))?;
+            Err(Problem::new(ErrorCode::DestinationNotProven, differences.sentence.clone()).with("files", names))
+        }
+        Err(failure) => Err(unproven(job, &failure)),
+    }
+}
+
+fn strong_enough(job: &Job, level: ProofLevel, needs: ProofLevel) -> Result<(), Problem> {
+    if level >= needs {
+        return Ok(());
+    }
+    let sentence = format!("{} is proven at level {level} ({}), verify.clear_needs asks for {needs}", job.run, level.meaning());
+    Err(Problem::new(ErrorCode::DestinationNotProven, sentence).with("files", Vec::<String>::new()).with("proof_level", level))
+}
+
+fn unproven(job: &Job, failure: &Failure) -> Problem {
+    let stopping = failure.class == FailureClass::Interrupted;
+    let code = if stopping { ErrorCode::Stopping } else { ErrorCode::DestinationNotProven };
+    let sentence = format!("{} cannot be proven on the NAS now: {}", job.run, failure.message);
+    Problem::new(code, sentence).with("files", Vec::<String>::new()).with("class", failure.class)
+}
+
+fn source_problem(error: &SourceError) -> Problem {
+    let code = match error {
+        SourceError::RunGone { .. } => ErrorCode::NotFound,
+        SourceError::Root { .. } => ErrorCode::StagingUnavailable,
+        _ => ErrorCode::StagingNotProven,
+    };
+    Problem::new(code, error.to_string())
+}
+
+fn record_problem(error: &crate::record::RecordError) -> Problem {
+    match error {
+        crate::record::RecordError::Document(document) => document.clone().into(),
+        other => Problem::new(ErrorCode::DocumentUnreadable, other.to_string()),
+    }
+}
+
+fn store_problem(error: &StoreError) -> Problem {
+    Problem::new(ErrorCode::StateUnavailable, error.to_string())
+}

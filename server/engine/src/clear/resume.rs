@@ -1,0 +1,220 @@
+//! Going on with intents: after a restart, and when a destination that a clear waits for is back.
+//!
+//! Nothing is trusted across the gap: the destination is proven again, the folder is found by the intent's own id, and an
+//! ingest.json that does not carry that id is somebody else's.
+
+use super::aside::{self, CLEARING_FOLDER};
+use super::carry_out::{abort, carry_out, finish, is_cleared_by, put_back};
+use super::permit::{permit, permit_again};
+use super::{ClearStop, note_clearing};
+use crate::core::{Core, unless_it_panics};
+use crate::gatekeeper::blocking;
+use crate::progress::ProgressSink;
+use crate::prove::seal_of;
+use crate::source::{RunFolder, SourceError};
+use crate::store::{ClearStep, Intent, Job};
+use domain::api::ClearingView;
+use domain::path::RunPath;
+use domain::problem::{ErrorCode, Problem};
+use domain::proof::Totals;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often waiting intents are tried again.
+const TRY_EVERY: Duration = Duration::from_secs(15);
+
+/// The open intent of a run.
+pub async fn open_intent(core: &Core, run: &RunPath) -> Result<Option<Intent>, Problem> {
+    let intents = core.store.open_intents().await.map_err(|error| Problem::new(ErrorCode::StateUnavailable, error.to_string()))?;
+    Ok(intents.into_iter().find(|intent| &intent.run == run))
+}
+
+/// Marks the runs of open intents, so that the watcher leaves them alone from the first scan on.
+pub async fn mark_open(core: &Core) -> Result<(), crate::store::StoreError> {
+    for intent in core.store.open_intents().await? {
+        let view = ClearingView { intent: intent.id, step: intent.step.as_str().to_owned(), waiting: intent.waiting };
+        note_clearing(core, &intent.run, Some(view));
+    }
+    Ok(())
+}
+
+/// Goes on with every open intent, now and whenever they waited, until the program stops.
+pub async fn resume_loop(core: Arc<Core>) {
+    core.first_scan().await;
+    loop {
+        match core.store.open_intents().await {
+            Ok(intents) => {
+                for intent in intents {
+                    if core.stop.is_cancelled() {
+                        return;
+                    }
+                    let Ok(_guard) = core.locks.try_hold(&intent.run, "clearing") else { continue };
+                    let run = intent.run.clone();
+                    match unless_it_panics(resume(&core, intent)).await {
+                        Ok(Ok(_)) => {}
+                        Ok(Err(stop)) => tracing::warn!(run = %run, "{}", stop.sentence()),
+                        Err(fault) => tracing::error!(run = %run, fault, "a fault in this program stopped the clear; it is tried again"),
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "open clears cannot be read"),
+        }
+        tokio::select! {
+            () = core.stop.cancelled() => return,
+            () = tokio::time::sleep(TRY_EVERY) => {}
+        }
+    }
+}
+
+/// Where the folder of an intent is.
+enum Place {
+    /// Renamed aside.
+    Aside(RunFolder),
+    /// Still at the run's path, untouched or with this intent's `cleared`.
+    AtRun { folder: RunFolder, cleared: bool },
+    /// Nowhere: everything was removed before.
+    Nowhere,
+    /// Gone or replaced, and not by this clear.
+    Lost,
+}
+
+/// Goes on with one intent. The caller holds the run.
+pub async fn resume(core: &Arc<Core>, mut intent: Intent) -> Result<Totals, ClearStop> {
+    let progress = ProgressSink::new();
+    core.change(&intent.run, |facts| facts.progress = Some(progress.clone()));
+    let outcome = go_on(core, &mut intent, &progress).await;
+    core.change(&intent.run, |facts| facts.progress = None);
+    if !matches!(outcome, Err(ClearStop::Waiting(_))) {
+        note_clearing(core, &intent.run, None);
+        core.look_at(&intent.run);
+    }
+    outcome
+}
+
+async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -> Result<Totals, ClearStop> {
+    let Some(job) = core.store.job(&intent.job_id).await? else {
+        abort(core, intent, "its job is not in the queue's database").await?;
+        return Err(Problem::new(ErrorCode::StagingNotProven, "the clear was given up: its job is gone").into());
+    };
+    match find(core, intent).await? {
+        Place::Nowhere => {
+            finish(core, intent, &job, &[]).await?;
+            Ok(intent.freed)
+        }
+        Place::Lost => {
+            let why = "its folder was moved, removed or replaced by somebody else";
+            abort(core, intent, why).await?;
+            Err(Problem::new(ErrorCode::StagingNotProven, format!("the clear of {} was given up: {why}", intent.run)).into())
+        }
+        Place::AtRun { folder: _, cleared: false } => {
+            // Nothing was touched yet: the whole question is asked anew.
+            let renewed = permit(core, &intent.run, progress).await;
+            match renewed {
+                Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
+                Err(problem) => give_up_or_wait(core, intent, problem).await,
+            }
+        }
+        Place::AtRun { folder, cleared: true } => {
+            let renewed = permit_again(core, job, folder, true, progress).await;
+            match renewed {
+                Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
+                Err(problem) => give_up_or_wait(core, intent, problem).await,
+            }
+        }
+        Place::Aside(folder) => {
+            if intent.step < ClearStep::Renamed {
+                // Killed between the rename and its note.
+                if intent.step == ClearStep::Intended {
+                    core.store.advance_intent(intent, ClearStep::Recorded).await?;
+                }
+                core.store.advance_intent(intent, ClearStep::Renamed).await?;
+            }
+            let renewed = permit_again(core, job.clone(), folder.clone(), false, progress).await;
+            match renewed {
+                Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
+                Err(problem) if is_final(&problem) => give_back(core, intent, &job, folder, problem).await,
+                Err(problem) => wait(core, intent, problem).await,
+            }
+        }
+    }
+}
+
+/// A destination that cannot answer is waited for; one that answers "I do not have it", and a run that is no longer what was sealed, end
+/// the clear.
+fn is_final(problem: &Problem) -> bool {
+    let disproven = problem.details.get("files").and_then(serde_json::Value::as_array).is_some_and(|files| !files.is_empty());
+    disproven || matches!(problem.code, ErrorCode::StagingNotProven | ErrorCode::StagingNotSyncVerified | ErrorCode::NotFound)
+}
+
+async fn give_up_or_wait(core: &Arc<Core>, intent: &mut Intent, problem: Problem) -> Result<Totals, ClearStop> {
+    if !is_final(&problem) {
+        return wait(core, intent, problem).await;
+    }
+    abort(core, intent, &problem.message).await?;
+    Err(problem.into())
+}
+
+async fn wait(core: &Arc<Core>, intent: &mut Intent, problem: Problem) -> Result<Totals, ClearStop> {
+    intent.waiting = Some(problem.message.clone());
+    core.store.note_intent(intent).await?;
+    let view = ClearingView { intent: intent.id.clone(), step: intent.step.as_str().to_owned(), waiting: intent.waiting.clone() };
+    note_clearing(core, &intent.run, Some(view));
+    Err(ClearStop::Waiting(problem.message))
+}
+
+/// Ends a clear that had begun to delete: what is left goes back and is a new life, what went is counted.
+async fn give_back(core: &Arc<Core>, intent: &mut Intent, job: &Job, folder: RunFolder, problem: Problem) -> Result<Totals, ClearStop> {
+    let (owned, sealed) = (core.clone(), job.clone());
+    let gone = blocking(move || {
+        let seal = seal_of(&owned, &sealed).map_err(|failure| failure.message)?;
+        let mut gone = Totals::default();
+        for file in seal.files().map_err(|error| error.to_string())? {
+            let file = file.map_err(|error| error.to_string())?;
+            if matches!(folder.stat(&file.path), Err(SourceError::Vanished { .. })) {
+                gone.add(file.stat.size);
+            }
+        }
+        Ok::<_, String>(gone)
+    })
+    .await;
+    match gone {
+        Ok(gone) => intent.freed = gone,
+        Err(error) => tracing::error!(run = %intent.run, error, "what was freed before the clear was given up cannot be counted"),
+    }
+    put_back(core, intent).await;
+    finish(core, intent, job, &[("the clear was given up:".to_owned(), problem.message.clone())]).await?;
+    Err(problem.into())
+}
+
+async fn find(core: &Arc<Core>, intent: &Intent) -> Result<Place, ClearStop> {
+    let (owned, intent) = (core.clone(), intent.clone());
+    let found = blocking(move || -> Result<Place, SourceError> {
+        let root = owned.root()?;
+        if !aside::is_prepared(&owned)? {
+            let error = std::io::Error::other(format!("it holds no {CLEARING_FOLDER}: is the staging disk not mounted?"));
+            return Err(SourceError::Root { path: root.path().to_owned(), error });
+        }
+        match root.run_at(&format!("{CLEARING_FOLDER}/{}", intent.id)) {
+            Ok(folder) => return Ok(Place::Aside(folder)),
+            Err(SourceError::RunGone { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        match root.run(&intent.run) {
+            Ok(folder) => {
+                let cleared = is_cleared_by(&folder, &intent.id);
+                // After the rename, what stands at the path is a new life and none of this intent's business.
+                match intent.step {
+                    ClearStep::Intended => Ok(Place::AtRun { folder, cleared }),
+                    ClearStep::Recorded if cleared => Ok(Place::AtRun { folder, cleared }),
+                    ClearStep::Recorded => Ok(Place::Lost),
+                    _ => Ok(Place::Nowhere),
+                }
+            }
+            Err(SourceError::RunGone { .. }) if intent.step >= ClearStep::Renamed => Ok(Place::Nowhere),
+            Err(SourceError::RunGone { .. }) => Ok(Place::Lost),
+            Err(error) => Err(error),
+        }
+    })
+    .await;
+    found.map_err(|error| ClearStop::Waiting(error.to_string()))
+}

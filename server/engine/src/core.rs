@@ -1,0 +1,249 @@
+//! What watcher, workers, clears and acts share. Holds no rule of its own.
+
+use crate::acts::Acts;
+use crate::checkpoint::Checkpoints;
+use crate::clock::Clock;
+use crate::destination::Destination;
+use crate::events::Events;
+use crate::index::{Facts, Index, RowContext};
+use crate::record::RecordFolder;
+use crate::run_locks::RunLocks;
+use crate::source::{RunFolder, SourceError, StagingRoot};
+use crate::store::{Job, NewLedgerEntry, Store, StoreError};
+use domain::log_line::{Level, LogLine};
+use domain::path::RunPath;
+use domain::settings::Settings;
+use futures::FutureExt;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// What is wrong with a staging root that is not the one that was scanned.
+pub const ANOTHER_ROOT: &str = "it is another folder than before: is the staging disk not mounted?";
+
+/// Everything shared; one per running engine.
+pub struct Core {
+    /// Configuration.
+    pub settings: Settings,
+    /// Absolute staging root, no trailing slash.
+    pub staging_root: String,
+    /// `orchestrator.label`
+    pub label: String,
+    /// This host, as written into documents and logs.
+    pub host: String,
+    /// Where database, seals and identity live.
+    pub state_folder: PathBuf,
+    /// Clocks.
+    pub clock: Clock,
+    /// Queue, intents, ledger.
+    pub store: Store,
+    /// All staged runs.
+    pub index: Index,
+    /// What changed.
+    pub events: Events,
+    /// What operators started.
+    pub acts: Acts,
+    /// One hand on a run at a time.
+    pub locks: RunLocks,
+    /// Per equipment that is synced from here.
+    pub destinations: BTreeMap<String, Arc<Destination>>,
+    /// For tests that kill the program.
+    pub checkpoints: Checkpoints,
+    /// Fires when the program stops.
+    pub stop: CancellationToken,
+    /// Wakes the watcher.
+    pub look_now: Notify,
+    /// Runs to look at first when it wakes.
+    pub look_at: Mutex<Vec<RunPath>>,
+    /// Runs that something outside touched: looked at soon, but not at every touch.
+    pub touched: Mutex<std::collections::BTreeSet<RunPath>>,
+    /// Folders in which runs appear, as last scanned.
+    pub parents: Mutex<Vec<PathBuf>>,
+    /// Something happened in one of them: scan soon.
+    pub scan_soon: std::sync::atomic::AtomicBool,
+    /// Wakes an equipment's worker.
+    pub work_now: BTreeMap<String, Notify>,
+    /// Device and inode of the staging root as it was scanned.
+    pub root_identity: Mutex<Option<(u64, u64)>>,
+    /// Set while the staging root cannot be read.
+    pub staging_error: Mutex<Option<String>>,
+    /// Size and free bytes of the staging disk, when last asked.
+    pub disk: Mutex<Option<(u64, u64)>>,
+    /// Folders at run depth that are no runs, as findings.
+    pub unrecognised: Mutex<Vec<domain::finding::Finding>>,
+    /// Runs that a clear works on, or waits for.
+    pub clearing: Mutex<BTreeMap<RunPath, domain::api::ClearingView>>,
+    /// True once the first scan has ended.
+    pub ready: watch::Sender<bool>,
+}
+
+impl Core {
+    /// What rows of this equipment need.
+    pub fn row_context(&self, equipment: &str) -> RowContext<'_> {
+        let destination = match self.destinations.get(equipment) {
+            Some(destination) => destination.last_known(),
+            None => Err(format!("equipment {equipment} is not synced from here")),
+        };
+        RowContext { settings: &self.settings, staging_root: &self.staging_root, destination, now: self.clock.now() }
+    }
+
+    /// Changes a run's facts and its row.
+    pub fn change(&self, run: &RunPath, change: impl FnOnce(&mut Facts)) {
+        self.index.change(run, &self.row_context(run.equipment()), change);
+    }
+
+    /// Puts a run's facts and builds its row.
+    pub fn put(&self, facts: Facts) {
+        let context = self.row_context(facts.run.equipment());
+        self.index.put(facts, &context);
+    }
+
+    /// A job changed: its row follows when it is the run's newest.
+    pub fn job_changed(&self, job: Job) {
+        let run = job.run.clone();
+        self.change(&run, |facts| {
+            let newer = facts.job.as_ref().is_none_or(|known| known.generation <= job.generation);
+            if facts.life == job.life && newer {
+                facts.job = Some(job);
+            }
+        });
+    }
+
+    /// Rows of an equipment are built anew: its destination's health changed.
+    pub fn refresh_equipment(&self, equipment: &str) {
+        for run in self.index.runs().iter().filter(|run| run.equipment() == equipment) {
+            self.change(run, |_| {});
+        }
+    }
+
+    /// Rows that still say that their destination cannot be reached are built anew.
+    pub fn refresh_equipment_if_unreachable(&self, equipment: &str) {
+        let stale =
+            |run: &RunPath| self.index.row(run).is_some_and(|row| row.actions.clear.reason.as_deref() == Some("destination_unreachable"));
+        for run in self.index.runs().iter().filter(|run| run.equipment() == equipment && stale(run)) {
+            self.change(run, |_| {});
+        }
+    }
+
+    /// Wakes the watcher for this run.
+    pub fn look_at(&self, run: &RunPath) {
+        self.look_at.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());
+        self.look_now.notify_one();
+    }
+
+    /// Something touched a run's files: its turn comes soon.
+    pub fn touched(&self, run: &RunPath) {
+        if self.touched.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone()) {
+            self.look_now.notify_one();
+        }
+    }
+
+    /// Wakes the watcher for a scan of the whole tree.
+    pub fn scan_soon(&self) {
+        self.scan_soon.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.look_now.notify_one();
+    }
+
+    /// Wakes the worker of an equipment.
+    pub fn work_now(&self, equipment: &str) {
+        if let Some(notify) = self.work_now.get(equipment) {
+            notify.notify_one();
+        }
+    }
+
+    /// Opens the staging root anew: it may have been mounted since. Another folder than the one that was scanned is a missing
+    /// mount, in which nothing is gone.
+    pub fn root(&self) -> Result<StagingRoot, SourceError> {
+        let root = StagingRoot::open(Path::new(&self.staging_root))?;
+        let failed = |error: std::io::Error| SourceError::Root { path: root.path().to_owned(), error };
+        let stat = rustix::fs::fstat(root.folder()).map_err(|errno| failed(errno.into()))?;
+        match *self.root_identity.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(known) if known != (stat.st_dev, stat.st_ino) => Err(failed(std::io::Error::other(ANOTHER_ROOT))),
+            _ => Ok(root),
+        }
+    }
+
+    /// Waits until the staging tree was scanned for the first time, or the program stops: until then no run is known.
+    pub async fn first_scan(&self) {
+        let mut ready = self.ready.subscribe();
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            _ = ready.wait_for(|ready| *ready) => {}
+        }
+    }
+
+    /// Opens a run's folder.
+    pub fn run_folder(&self, run: &RunPath) -> Result<RunFolder, SourceError> {
+        self.root()?.run(run)
+    }
+
+    /// Where seals and placed-lists of a run's life are kept.
+    pub fn work_folder(&self, run: &RunPath, life: u64) -> PathBuf {
+        use sha2::{Digest, Sha256};
+        let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
+        self.state_folder.join("runs").join(format!("{name}-{life}"))
+    }
+
+    /// A line for people: into the program log, and into the run's own log while its folder stands and is ours to write.
+    pub fn log(&self, folder: Option<&RunFolder>, run: &RunPath, level: Level, message: &str) {
+        match level {
+            Level::Debug => tracing::debug!(run = %run, "{message}"),
+            Level::Info => tracing::info!(run = %run, "{message}"),
+            Level::Warn => tracing::warn!(run = %run, "{message}"),
+            Level::Error => tracing::error!(run = %run, "{message}"),
+        }
+        let Some(folder) = folder else { return };
+        let (kind, project) = self.index.look(run, |facts| (facts.kind, facts.project_short_id.clone())).unwrap_or((run.kind(), None));
+        let line = LogLine {
+            at: self.clock.now(),
+            level,
+            host: Some(&self.host),
+            run: Some(run),
+            project: Some(project.as_deref().unwrap_or(run.project())),
+            kind: Some(kind),
+            message,
+        };
+        let written = RecordFolder::open(folder.dir()).and_then(|record| match record {
+            Some(record) => record.append_line(&self.log_name(), &line.format()),
+            None => Ok(()),
+        });
+        if let Err(error) = written {
+            tracing::warn!(run = %run, %error, "the run's own log could not be written");
+        }
+    }
+
+    /// `wizard.<hostname>.log`
+    pub fn log_name(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') { c } else { '_' };
+        format!("wizard.{}.log", self.host.chars().map(plain).collect::<String>())
+    }
+
+    /// Appends a fact to the ledger; a failure is logged, since the act it tells of has happened.
+    pub async fn ledger(&self, run: &RunPath, life: u64, kind: &'static str, detail: String) {
+        let entry = NewLedgerEntry { at_ms: self.clock.now_ms(), run, life, kind, detail };
+        if let Err(error) = self.store.append(entry).await {
+            tracing::error!(run = %run, kind, %error, "the ledger could not be written");
+        }
+    }
+
+    /// Reads the run's newest job into its row.
+    pub async fn reload_job(&self, run: &RunPath, life: u64) -> Result<Option<Job>, StoreError> {
+        let job = self.store.latest_job(run, life).await?;
+        if let Some(job) = &job {
+            self.job_changed(job.clone());
+        }
+        Ok(job)
+    }
+}
+
+/// Runs work to its end; a panic in it is answered as its text, so that a loop that serves many outlives a fault met at one (S3).
+pub async fn unless_it_panics<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        text.unwrap_or_else(|| "no words".to_owned())
+    })
+}

@@ -1,0 +1,166 @@
+//! A destination of one equipment as the rest of the engine sees it: its transport, whether it is ours, and its health.
+
+use crate::clock::Clock;
+use crate::store::Failure;
+use crate::transport::{CallContext, Marker, Transport, TransportError};
+use domain::api::DestinationView;
+use domain::job::{FailureClass, Side};
+use domain::retry::probe_wait_seconds;
+use domain::settings::Equipment;
+use domain::timestamp::Timestamp;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a destination may take to show its identity before it counts as unreachable.
+const IDENTITY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// One equipment's destination.
+pub struct Destination {
+    /// The equipment.
+    pub equipment: Equipment,
+    /// The way to it.
+    pub transport: Arc<dyn Transport>,
+    installation: String,
+    clock: Clock,
+    health: Mutex<Health>,
+    /// Held while the identity is asked: a destination that hangs is asked by one thread only.
+    asking: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Health {
+    known: Option<Result<(), Failure>>,
+    asked_at: Option<Timestamp>,
+    failed_probes: u32,
+    next_probe: Duration,
+}
+
+impl Destination {
+    /// Not asked yet.
+    pub fn new(equipment: Equipment, transport: Arc<dyn Transport>, installation: String, clock: Clock) -> Destination {
+        Destination { equipment, transport, installation, clock, health: Mutex::default(), asking: Arc::default() }
+    }
+
+    /// Asks the destination who it is, now. Nothing is written, verified or cleared without this having answered `Ok`.
+    pub async fn prove_identity(&self, context: &CallContext) -> Result<(), Failure> {
+        let outcome = self.ask(context).await;
+        if !matches!(&outcome, Err(failure) if failure.class == FailureClass::Interrupted) {
+            self.note(outcome.clone());
+        }
+        outcome
+    }
+
+    async fn ask(&self, context: &CallContext) -> Result<(), Failure> {
+        let unanswered = || Failure {
+            class: FailureClass::DestinationUnreachable,
+            side: Side::Destination,
+            message: format!("{} did not answer within {} s", self.transport.describe(), IDENTITY_PATIENCE.as_secs()),
+        };
+        let deadline = tokio::time::Instant::now() + IDENTITY_PATIENCE;
+        let Ok(_one_asks) = tokio::time::timeout_at(deadline, self.asking.clone().lock_owned()).await else { return Err(unanswered()) };
+        let transport = self.transport.clone();
+        let call = context.clone();
+        // A task of its own keeps the lock until a hung mount lets go, so that threads do not pile up behind it.
+        let asked = tokio::spawn(async move {
+            let marker = transport.identify(&call).await;
+            drop(_one_asks);
+            marker
+        });
+        match tokio::time::timeout_at(deadline, asked).await {
+            Err(_) => Err(unanswered()),
+            Ok(Err(_)) => Err(Failure {
+                class: FailureClass::Unknown,
+                side: Side::Here,
+                message: "asking the destination's identity failed inside this program".into(),
+            }),
+            Ok(Ok(Err(error))) => Err(error.into()),
+            Ok(Ok(Ok(marker))) => self.check(&marker),
+        }
+    }
+
+    fn check(&self, marker: &Marker) -> Result<(), Failure> {
+        if marker.installation == self.installation && marker.equipment == self.equipment.id {
+            return Ok(());
+        }
+        let foreign = format!(
+            "{} is marked for equipment {} of another installation or equipment (host {}, {}); `nas init {} --adopt` takes it over",
+            self.transport.describe(),
+            marker.equipment,
+            marker.host,
+            marker.created_at,
+            self.equipment.id
+        );
+        Err(Failure { class: FailureClass::DestinationForeign, side: Side::Destination, message: foreign })
+    }
+
+    fn note(&self, outcome: Result<(), Failure>) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.asked_at = Some(self.clock.now());
+        health.failed_probes = if outcome.is_ok() { 0 } else { health.failed_probes.saturating_add(1) };
+        let wait = probe_wait_seconds(health.failed_probes.saturating_sub(1));
+        health.next_probe = self.clock.monotonic() + Duration::from_secs(wait);
+        health.known = Some(outcome);
+    }
+
+    /// A call failed in a way that says the destination is gone: it is probed again before anything else is tried.
+    pub fn note_failure(&self, failure: &Failure) {
+        if matches!(failure.class, FailureClass::DestinationUnreachable | FailureClass::DestinationForeign) {
+            self.note(Err(failure.clone()));
+        }
+    }
+
+    /// An operator acted: the next probe is due at once.
+    pub fn probe_now(&self) {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).next_probe = Duration::ZERO;
+    }
+
+    /// How long until an unreachable destination is asked again; `None` when it is not known to be unreachable.
+    pub fn until_probe(&self) -> Option<Duration> {
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        match &health.known {
+            Some(Err(_)) => Some(health.next_probe.saturating_sub(self.clock.monotonic())),
+            _ => None,
+        }
+    }
+
+    /// Last known: reachable and ours, or why not. Not asked yet counts as reachable: every act asks for itself.
+    pub fn last_known(&self) -> Result<(), String> {
+        match &self.health.lock().unwrap_or_else(PoisonError::into_inner).known {
+            Some(Err(failure)) => Err(failure.message.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// For the panel's header.
+    pub fn view(&self) -> DestinationView {
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (word, detail) = match health.known {
+            None => ("unknown", None),
+            Some(Ok(())) => ("reachable", None),
+            Some(Err(failure)) if failure.class == FailureClass::DestinationForeign => ("foreign", Some(failure.message)),
+            Some(Err(failure)) => ("unreachable", Some(failure.message)),
+        };
+        DestinationView {
+            equipment_id: self.equipment.id.clone(),
+            label: self.equipment.label.clone(),
+            transport: self.equipment.transport.as_ref().map_or("none", |transport| transport.target.kind()).to_owned(),
+            target: self.transport.describe(),
+            health: word.to_owned(),
+            detail,
+            asked_at: health.asked_at,
+        }
+    }
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Failure {
+        const NAMED: usize = 5;
+        let mut message = error.message;
+        if !error.files.is_empty() {
+            let names: Vec<String> = error.files.iter().take(NAMED).map(ToString::to_string).collect();
+            let more = error.files.len().saturating_sub(NAMED);
+            message.push_str(&format!(" ({}{})", names.join(", "), if more > 0 { format!(", and {more} more") } else { String::new() }));
+        }
+        Failure { class: error.class, side: error.side, message }
+    }
+}

@@ -1,0 +1,299 @@
+//! Answers: header, list, detail, history of what is gone, and why a run can or cannot be cleared.
+
+use super::Engine;
+use crate::gatekeeper::blocking;
+use crate::index::{Facts, job_view};
+use crate::prove::seal_of;
+use crate::store::{Job, StoreError};
+use domain::api::{
+    Action, Actions, ClearPlan, ClearedRuns, DiskGauge, FileDifference, FindingCounts, HistoryView, PanelStatus, ProofRecord, RunDetail,
+    RunRow, SealSummary, StagedRunSummary, StagingList,
+};
+use domain::cleanup::{automatic_clear_due, conditions, manual_clear_allowed};
+use domain::document::ingest::Ingest;
+use domain::path::RunPath;
+use domain::problem::{ErrorCode, Problem};
+use domain::settings::StagingCleanup;
+use domain::timestamp::Timestamp;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// How long `staging` waits for the first scan.
+const FIRST_SCAN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Folders that are no runs, named in the header.
+const UNRECOGNISED_SHOWN: usize = 100;
+
+pub(super) fn store_problem(error: StoreError) -> Problem {
+    Problem::new(ErrorCode::StateUnavailable, error.to_string())
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(ms.div_euclid(1000))
+}
+
+impl Engine {
+    /// The header; answers from memory.
+    pub fn status(&self) -> PanelStatus {
+        let core = &self.core;
+        let disk = *core.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        let clearable = core.index.clearable();
+        PanelStatus {
+            orchestrator_on: true,
+            label: core.label.clone(),
+            host: core.host.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            staging_root: core.staging_root.clone(),
+            staging_cleanup: core.settings.orchestrator.as_ref().map_or(StagingCleanup::Manual, |o| o.staging_cleanup),
+            disk: disk.map(|(total_bytes, free_bytes)| DiskGauge {
+                total_bytes,
+                free_bytes,
+                clearable_bytes: clearable.bytes,
+                clearable_runs: clearable.files,
+            }),
+            staging_error: core.staging_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            queue_paused: !core.settings.sync.enabled,
+            ready: self.is_ready(),
+            destinations: core.destinations.values().map(|destination| destination.view()).collect(),
+            unrecognised: core
+                .unrecognised
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .take(UNRECOGNISED_SHOWN)
+                .cloned()
+                .collect(),
+            seq: core.events.seq(),
+        }
+    }
+
+    /// Asks the staging disk's size anew.
+    pub(super) async fn refresh_disk(&self) {
+        let root = self.core.staging_root.clone();
+        let disk = blocking(move || {
+            let stat = rustix::fs::statvfs(root.as_str()).ok()?;
+            Some((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))
+        })
+        .await;
+        *self.core.disk.lock().unwrap_or_else(PoisonError::into_inner) = disk;
+    }
+
+    /// All rows, most recent activity first, then path.
+    pub async fn list_staged_runs(&self) -> Result<StagingList<RunRow>, Problem> {
+        self.ready(FIRST_SCAN_PATIENCE).await?;
+        Ok(self.core.index.list(self.core.clock.now()))
+    }
+
+    /// Everything known of a run, also when it is cleared and gone.
+    pub async fn run_detail(&self, run: &str) -> Result<RunDetail, Problem> {
+        self.ready(FIRST_SCAN_PATIENCE).await?;
+        let run = self.parse(run)?;
+        match self.core.index.get(&run) {
+            Some(facts) => self.staged_detail(facts).await,
+            None => self.gone_detail(&run).await,
+        }
+    }
+
+    async fn staged_detail(&self, facts: Facts) -> Result<RunDetail, Problem> {
+        let core = &self.core;
+        let row = core.index.row(&facts.run).map(|row| crate::index::at(&row, core.clock.now()));
+        let row = row.unwrap_or_else(|| facts.row(&core.row_context(facts.run.equipment())));
+        let history = facts.ingest.as_ref().ok().and_then(Option::as_ref).map(history_view).unwrap_or_default();
+        let late = |(path, what): &(String, String)| FileDifference { path: path.clone(), what: what.clone() };
+        Ok(RunDetail {
+            row,
+            history,
+            seal: seal_summary(facts.job.as_ref()),
+            proofs: self.proofs(&facts.run, facts.life).await?,
+            clear_plan: self.plan_of(&facts),
+            late_files: facts.late.names.iter().map(late).collect(),
+            ledger: core.store.ledger(&facts.run).await.map_err(store_problem)?,
+            findings: facts.findings,
+            overrides: facts.overrides,
+        })
+    }
+
+    async fn gone_detail(&self, run: &RunPath) -> Result<RunDetail, Problem> {
+        let core = &self.core;
+        let never = || Problem::new(ErrorCode::NotFound, format!("{run} is not in staging and was never known"));
+        let life = core.store.last_ended_life(run).await.map_err(store_problem)?.ok_or_else(never)?;
+        let job = core.store.latest_job(run, life.life).await.map_err(store_problem)?;
+        let ingest = Ingest::parse(life.history.as_bytes()).ok();
+        let mut row: RunRow = serde_json::from_str(&life.last_row).unwrap_or_else(|_| bare_row(core, run, life.life, life.cleared_ms));
+        row.summary.current_state = "cleared".into();
+        row.clearing = None;
+        row.actions = Actions {
+            force_sync: Action::no("cleared"),
+            clear: Action::no("cleared"),
+            verify: Action::yes(),
+            retry: Action::no("cleared"),
+        };
+        row.job = job.as_ref().map(|job| job_view(job, None));
+        Ok(RunDetail {
+            history: ingest.as_ref().map(history_view).unwrap_or_default(),
+            seal: seal_summary(job.as_ref()),
+            proofs: self.proofs(run, life.life).await?,
+            clear_plan: ClearPlan {
+                run_path: run.as_str().to_owned(),
+                clearable: false,
+                automatic: false,
+                files: 0,
+                bytes: 0,
+                proof: row.proof.clone(),
+                conditions: Vec::new(),
+            },
+            findings: Vec::new(),
+            overrides: Vec::new(),
+            late_files: Vec::new(),
+            ledger: core.store.ledger(run).await.map_err(store_problem)?,
+            row,
+        })
+    }
+
+    async fn proofs(&self, run: &RunPath, life: u64) -> Result<Vec<ProofRecord>, Problem> {
+        let proofs = self.core.store.proofs(run, life).await.map_err(store_problem)?;
+        let record = |(generation, proof): (u64, crate::store::NewProof)| ProofRecord {
+            at: at(proof.at_ms),
+            generation,
+            proven: proof.proven,
+            level: proof.level,
+            method: proof.method,
+            files: proof.totals.files,
+            bytes: proof.totals.bytes,
+            detail: proof.detail,
+        };
+        Ok(proofs.into_iter().map(record).collect())
+    }
+
+    /// Runs that are gone, newest first.
+    pub async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {
+        let limit = limit.clamp(1, 1_000);
+        let found = self.core.store.cleared_runs(before, limit).await.map_err(store_problem)?;
+        let full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
+        let next_before = found.last().map(|(seq, _)| *seq).filter(|_| full);
+        Ok(ClearedRuns { runs: found.into_iter().map(|(_, run)| run).collect(), next_before })
+    }
+
+    /// Every condition of clearing with its value. Local files are compared now; the NAS is asked when it is carried out.
+    pub async fn clear_plan(&self, run: &str) -> Result<ClearPlan, Problem> {
+        self.ready(FIRST_SCAN_PATIENCE).await?;
+        let run = self.parse(run)?;
+        let Some(facts) = self.core.index.get(&run) else {
+            return match self.core.store.last_ended_life(&run).await.map_err(store_problem)? {
+                Some(_) => Err(Problem::new(ErrorCode::RunCleared, format!("{run} is already cleared"))),
+                None => Err(Problem::new(ErrorCode::NotFound, format!("{run} is not in staging and was never known"))),
+            };
+        };
+        let core = self.core.clone();
+        let facts = blocking(move || {
+            if let (Some(job), Ok(folder)) = (facts.job.clone().filter(|job| job.state.is_proven()), core.run_folder(&facts.run))
+                && let Ok(seal) = seal_of(&core, &job)
+                && let Ok(compared) = crate::seal::compare(&folder, &seal, crate::seal::Rehash::Never, &core.stop)
+            {
+                let late = crate::watcher::late_of(&compared);
+                core.change(&facts.run, |facts| facts.late = late);
+            }
+            core.index.get(&facts.run).unwrap_or(facts)
+        })
+        .await;
+        let mut plan = self.plan_of(&facts);
+        let freed = {
+            let (core, run) = (self.core.clone(), facts.run.clone());
+            blocking(move || core.run_folder(&run).and_then(|f| freed_bytes_and_count(&f))).await
+        };
+        if let Ok(freed) = freed {
+            (plan.files, plan.bytes) = (freed.files, freed.bytes);
+        }
+        Ok(plan)
+    }
+
+    fn plan_of(&self, facts: &Facts) -> ClearPlan {
+        let context = self.core.row_context(facts.run.equipment());
+        let late_names = facts.late_names();
+        let conditions = conditions(&facts.clear_facts(&context, &late_names));
+        ClearPlan {
+            run_path: facts.run.as_str().to_owned(),
+            clearable: manual_clear_allowed(&conditions),
+            automatic: automatic_clear_due(&conditions),
+            files: facts.totals.files,
+            bytes: facts.totals.bytes,
+            proof: facts.job.as_ref().and_then(crate::index::proof_view),
+            conditions,
+        }
+    }
+}
+
+/// Files and bytes that clearing frees: all regular files of the run, the record's included (contract section 8).
+pub fn freed_bytes_and_count(folder: &crate::source::RunFolder) -> Result<domain::proof::Totals, crate::source::SourceError> {
+    let mut totals = domain::proof::Totals::default();
+    for entry in folder.walk()? {
+        match entry {
+            Ok(entry) => {
+                if let domain::gate::EntryKind::File { size } = entry.kind {
+                    totals.add(size);
+                }
+            }
+            Err(crate::source::SourceError::Vanished { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(totals)
+}
+
+fn bare_row(core: &crate::core::Core, run: &RunPath, life: u64, cleared_ms: i64) -> RunRow {
+    let cleared_at = at(cleared_ms);
+    RunRow {
+        summary: StagedRunSummary {
+            path: format!("{}/{run}", core.staging_root),
+            current_state: "cleared".into(),
+            equipment_id: run.equipment().to_owned(),
+            project_name: run.project().to_owned(),
+            run_kind: run.kind().as_str().to_owned(),
+            file_count: 0,
+            byte_total: 0,
+            elapsed_seconds_since_last_activity: u64::try_from(core.clock.now().seconds_since(cleared_at)).unwrap_or(0),
+            last_activity_at: cleared_at.to_string(),
+        },
+        run_path: run.as_str().to_owned(),
+        life,
+        job: None,
+        proof: None,
+        problem: None,
+        waiting_for: None,
+        findings: FindingCounts::default(),
+        late_files: 0,
+        clearing: None,
+        actions: Actions {
+            force_sync: Action::no("cleared"),
+            clear: Action::no("cleared"),
+            verify: Action::yes(),
+            retry: Action::no("cleared"),
+        },
+    }
+}
+
+fn history_view(ingest: &Ingest) -> Vec<HistoryView> {
+    let view = |entry: domain::document::ingest::HistoryEntry| HistoryView {
+        state: entry.state.as_str().to_owned(),
+        at: entry.at,
+        host: entry.host,
+        notes: entry
+            .fields
+            .iter()
+            .filter(|(key, _)| !matches!(key.as_str(), "state" | "at" | "host"))
+            .map(|(key, value)| format!("{key}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            .collect(),
+    };
+    ingest.history().into_iter().map(view).collect()
+}
+
+fn seal_summary(job: Option<&Job>) -> Option<SealSummary> {
+    let job = job?;
+    Some(SealSummary {
+        generation: job.generation,
+        files: job.totals.files,
+        bytes: job.totals.bytes,
+        sealed_at: at(job.sealed_ms?),
+        digest: job.seal?.to_string(),
+    })
+}

@@ -1,0 +1,53 @@
+//! Rows and header as events: what changed goes out soon, and not too often.
+
+use super::Engine;
+use domain::api::Event;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// How soon a change goes out.
+const TICK: Duration = Duration::from_millis(50);
+/// Every so many ticks rows in work are rebuilt for their progress.
+const PROGRESS_EVERY: u32 = 5;
+/// Every so many ticks the header is built.
+const STATUS_EVERY: u32 = 40;
+
+/// Publishes until the engine stops.
+pub async fn publish_loop(engine: Engine) {
+    let core = engine.core.clone();
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut count = 0_u32;
+    loop {
+        tokio::select! {
+            () = core.stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        count = count.wrapping_add(1);
+        if count.is_multiple_of(PROGRESS_EVERY) {
+            for run in core.index.in_work() {
+                core.change(&run, |_| {});
+            }
+        }
+        for row in core.index.take_marked(core.clock.monotonic()) {
+            core.events.publish(|seq| Event::Row { seq, row: Box::new((*row).clone()) });
+        }
+        if count.is_multiple_of(STATUS_EVERY) {
+            engine.refresh_disk().await;
+            publish_status(&engine);
+        }
+    }
+}
+
+fn publish_status(engine: &Engine) {
+    let mut status = engine.status();
+    status.seq = 0;
+    let mut published = engine.published.lock().unwrap_or_else(PoisonError::into_inner);
+    if published.as_ref() != Some(&status) {
+        *published = Some(status.clone());
+        engine.core.events.publish(|seq| {
+            status.seq = seq;
+            Event::Status { seq, status: Box::new(status) }
+        });
+    }
+}

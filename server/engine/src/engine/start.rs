@@ -1,0 +1,229 @@
+//! Starting: lock, recover, mark open clears, then watcher, workers and events.
+
+use super::{Engine, publish};
+use crate::acts::Acts;
+use crate::checkpoint::Checkpoints;
+use crate::clear::{mark_open, resume_loop};
+use crate::clock::Clock;
+use crate::core::Core;
+use crate::destination::Destination;
+use crate::events::Events;
+use crate::index::Index;
+use crate::progress::ProgressSink;
+use crate::run_locks::RunLocks;
+use crate::state_folder::{StateFolder, StateFolderError, installation};
+use crate::store::{Store, StoreError};
+use crate::transport::mount::MountTransport;
+use crate::transport::rsync_ssh::{RsyncSshTransport, Server};
+use crate::transport::unsupported::Unsupported;
+use crate::transport::{CallContext, Marker, Transport, TransportError};
+use crate::watcher::{POLL_INTERVAL, StagingWatcher};
+use crate::worker;
+use domain::settings::{Equipment, Settings, Target};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// What the engine is started with, besides the configuration.
+#[derive(Clone)]
+pub struct Options {
+    /// Database, seals, identity.
+    pub state_folder: PathBuf,
+    /// As written into documents.
+    pub host: String,
+    /// How often the tree is scanned when nothing happens.
+    pub poll_interval: Duration,
+    /// Clocks.
+    pub clock: Clock,
+    /// For tests that kill the program.
+    pub checkpoints: Checkpoints,
+    /// False: watcher and workers are not started; a test drives them.
+    pub background: bool,
+}
+
+impl Options {
+    /// The usual ones.
+    pub fn new(state_folder: PathBuf, host: String) -> Options {
+        Options {
+            state_folder,
+            host,
+            poll_interval: POLL_INTERVAL,
+            clock: Clock::system(),
+            checkpoints: Checkpoints::default(),
+            background: true,
+        }
+    }
+}
+
+/// Why the engine could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The orchestrator is off.
+    #[error("the orchestrator is off in this config: set orchestrator.staging_root and orchestrator.label")]
+    Off,
+    /// Its state folder.
+    #[error(transparent)]
+    StateFolder(#[from] StateFolderError),
+    /// Its database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Starts on a state folder of its own. What was in work when the program ended goes on.
+    pub async fn start(settings: Settings, options: Options) -> Result<Engine, StartError> {
+        let orchestrator = settings.orchestrator.clone().ok_or(StartError::Off)?;
+        let state_folder = StateFolder::open(&options.state_folder)?;
+        let store = Store::open(&options.state_folder).await?;
+        for job in store.recover().await? {
+            tracing::info!(run = %job.run, "goes on where it was interrupted");
+        }
+        let stop = CancellationToken::new();
+        let events = Events::new(options.clock.now_ms().unsigned_abs(), stop.clone());
+        let mut destinations = BTreeMap::new();
+        let mut work_now = BTreeMap::new();
+        for equipment in settings.equipment.iter().filter(|equipment| equipment.synced_here) {
+            if let Some(transport) = transport_of(&settings, equipment, &orchestrator.staging_root, &options.state_folder) {
+                let installation = state_folder.installation().to_owned();
+                let destination = Destination::new(equipment.clone(), transport, installation, options.clock.clone());
+                destinations.insert(equipment.id.clone(), Arc::new(destination));
+                work_now.insert(equipment.id.clone(), Notify::new());
+            }
+        }
+        let core = Arc::new(Core {
+            staging_root: orchestrator.staging_root,
+            label: orchestrator.label,
+            host: options.host,
+            state_folder: options.state_folder,
+            acts: Acts::new(events.clone(), options.clock.clone()),
+            clock: options.clock,
+            store,
+            index: Index::default(),
+            events,
+            locks: RunLocks::default(),
+            destinations,
+            checkpoints: options.checkpoints,
+            stop,
+            look_now: Notify::new(),
+            look_at: Mutex::default(),
+            touched: Mutex::default(),
+            parents: Mutex::default(),
+            scan_soon: Default::default(),
+            work_now,
+            root_identity: Mutex::default(),
+            staging_error: Mutex::default(),
+            disk: Mutex::default(),
+            unrecognised: Mutex::default(),
+            clearing: Mutex::default(),
+            ready: watch::Sender::new(false),
+            settings,
+        });
+        mark_open(&core).await?;
+        let watcher = StagingWatcher::new(core.clone(), options.poll_interval);
+        let engine = Engine {
+            core: core.clone(),
+            watcher: watcher.clone(),
+            tasks: Arc::default(),
+            state_folder: Arc::new(Mutex::new(Some(state_folder))),
+            published: Arc::default(),
+        };
+        if options.background {
+            watcher.start();
+            let mut tasks = worker::start(&core);
+            tasks.push(tokio::spawn(resume_loop(core)));
+            tasks.push(tokio::spawn(publish::publish_loop(engine.clone())));
+            *engine.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = tasks;
+        }
+        Ok(engine)
+    }
+}
+
+/// The transport of an equipment; `None` without one. `state_folder`: where the keys of hosts are kept when the config names no file.
+pub fn transport_of(settings: &Settings, equipment: &Equipment, staging_root: &str, state_folder: &Path) -> Option<Arc<dyn Transport>> {
+    let target = &equipment.transport.as_ref()?.target;
+    let staging = PathBuf::from(staging_root);
+    Some(match target {
+        Target::Mount { path } => Arc::new(MountTransport::new(PathBuf::from(path), staging)),
+        Target::RsyncSsh { ssh_target, path, port, key_path, known_hosts, host_keys } => {
+            let server = Server {
+                target: ssh_target.clone(),
+                port: *port,
+                key: PathBuf::from(key_path),
+                known_hosts: known_hosts.as_ref().map_or_else(|| state_folder.join("known_hosts"), PathBuf::from),
+                host_keys: *host_keys,
+                ssh: settings.sync.binaries.ssh.clone(),
+                rsync: settings.sync.binaries.rsync.clone(),
+            };
+            Arc::new(RsyncSshTransport::new(server, path.clone(), staging, settings.verify.max_stream_bytes))
+        }
+        Target::Rclone { .. } => Arc::new(Unsupported::new(target)),
+    })
+}
+
+/// `nas init`: marks an equipment's destination as ours. Works without a running engine. `adopt` replaces another's marker.
+pub async fn mark_destination(
+    settings: &Settings,
+    equipment: &str,
+    state_folder: &Path,
+    host: &str,
+    adopt: bool,
+) -> Result<Marker, MarkError> {
+    let orchestrator = settings.orchestrator.as_ref().ok_or(MarkError::Off)?;
+    let known = || settings.equipment.iter().map(|equipment| equipment.id.clone()).collect::<Vec<_>>().join(", ");
+    let equipment = settings.equipment(equipment).ok_or_else(|| MarkError::Unknown { equipment: equipment.to_owned(), known: known() })?;
+    let transport = transport_of(settings, equipment, &orchestrator.staging_root, state_folder)
+        .ok_or_else(|| MarkError::NoTransport(equipment.id.clone()))?;
+    let marker = Marker {
+        what: "exlab-orchestrator destination".into(),
+        installation: installation(state_folder)?,
+        equipment: equipment.id.clone(),
+        created_at: Clock::system().now(),
+        host: host.to_owned(),
+    };
+    let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
+    if let Ok(found) = transport.identify(&context).await
+        && (&found.installation, &found.equipment) == (&marker.installation, &marker.equipment)
+    {
+        return Ok(found);
+    }
+    transport.mark(&marker, adopt, &context).await?;
+    Ok(marker)
+}
+
+/// Why a destination could not be marked.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkError {
+    /// The orchestrator is off.
+    #[error("the orchestrator is off in this config: nothing is sent from here")]
+    Off,
+    /// No such equipment.
+    #[error("equipment {equipment} is not in the config; there are: {known}")]
+    Unknown {
+        /// As asked.
+        equipment: String,
+        /// What there is.
+        known: String,
+    },
+    /// Staged only.
+    #[error("equipment {0} has no transport: it is not synced from here")]
+    NoTransport(String),
+    /// The state folder.
+    #[error(transparent)]
+    StateFolder(#[from] StateFolderError),
+    /// The destination.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+/// `import-queue`: takes the rows of the existing system's queue in. The state folder is locked meanwhile, so no engine may run on it.
+pub async fn import_queue(settings: &Settings, state_folder: &Path, file: &Path) -> Result<crate::store::ImportReport, StartError> {
+    let orchestrator = settings.orchestrator.as_ref().ok_or(StartError::Off)?;
+    let _locked = StateFolder::open(state_folder)?;
+    let store = Store::open(state_folder).await?;
+    let report = store.import_legacy(file, &orchestrator.staging_root, Clock::system().now_ms()).await;
+    store.close().await;
+    Ok(report?)
+}

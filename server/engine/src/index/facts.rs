@@ -1,0 +1,306 @@
+//! What is known of one run, and the row it makes. Rows are built from facts alone: no disk, no database, no clock.
+
+use crate::progress::ProgressSink;
+use crate::record::Stamp;
+use crate::store::Job;
+use domain::api::{
+    Action, Actions, ClearingView, FindingCounts, JobError, JobView, Progress, ProofView, RowProblem, RunRow, StagedRunSummary,
+};
+use domain::cleanup::{ClearFacts, conditions, first_failing_reason};
+use domain::document::ingest::{Ingest, StateText};
+use domain::finding::{Finding, Tier};
+use domain::job::JobState;
+use domain::lifecycle::RunState;
+use domain::overrides::OverrideEntry;
+use domain::path::{RunKind, RunPath};
+use domain::proof::Totals;
+use domain::settings::Settings;
+use domain::timestamp::Timestamp;
+use std::time::Duration;
+
+/// Everything known of a run that stands in the staging tree.
+#[derive(Clone)]
+pub struct Facts {
+    /// The run.
+    pub run: RunPath,
+    /// Which life of its path.
+    pub life: u64,
+    /// Its ingest.json: `Ok(None)` before the first one was written.
+    pub ingest: Result<Option<Ingest>, RowProblem>,
+    /// Kind by creation.json, else by the leaf.
+    pub kind: RunKind,
+    /// `lims_project.short_id` of creation.json, for log lines.
+    pub project_short_id: Option<String>,
+    /// Data files and their bytes.
+    pub totals: Totals,
+    /// Newest mtime of a data file; without data, of the folder.
+    pub changed_at: Option<Timestamp>,
+    /// The job of this life with the highest generation.
+    pub job: Option<Job>,
+    /// Set while a worker, a verify or a clear is on it.
+    pub progress: Option<ProgressSink>,
+    /// What the watcher waits for while `staging`.
+    pub waiting_for: Option<String>,
+    /// Findings of the gate.
+    pub findings: Vec<Finding>,
+    /// Files that appeared or changed since sealing.
+    pub late: Late,
+    /// A clear in work.
+    pub clearing: Option<ClearingView>,
+    /// Overrides and tombstones of creation.json.
+    pub overrides: Vec<OverrideEntry>,
+    /// What cannot be read although the documents can: the folder or a file in it.
+    pub unreadable: Option<RowProblem>,
+    /// The watcher's own notes.
+    pub watch: Watch,
+}
+
+/// Late or changed files: how many, and the first few by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Late {
+    /// All.
+    pub count: u64,
+    /// The first 1,000: shown name, and what is with it.
+    pub names: Vec<(String, String)>,
+}
+
+/// What the watcher remembers between two looks at a run.
+#[derive(Clone, Default)]
+pub struct Watch {
+    /// Of ingest.json when it was read.
+    pub ingest: Option<Stamp>,
+    /// Of creation.json when it was read.
+    pub creation: Option<Stamp>,
+    /// Over names, sizes, times and inodes of all entries.
+    pub fingerprint: Option<[u8; 32]>,
+    /// When the fingerprint last changed, monotonic.
+    pub unchanged_since: Duration,
+    /// The fingerprint and creation stamp the gate judged last, and when a judgement ends by an override's expiry.
+    pub judged: Option<([u8; 32], Option<Stamp>, Option<Timestamp>)>,
+    /// When sealed files were last compared with their seal, monotonic.
+    pub swept_at: Option<Duration>,
+    /// mtime of the run's folder when it was last looked at.
+    pub folder_mtime_ns: i128,
+    /// The last failure of evaluating it, so that it is logged once.
+    pub last_failure: Option<String>,
+}
+
+/// What rows need besides the facts of their run.
+pub struct RowContext<'a> {
+    /// Configuration.
+    pub settings: &'a Settings,
+    /// Absolute staging root.
+    pub staging_root: &'a str,
+    /// The equipment's destination: reachable, or why not.
+    pub destination: Result<(), String>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Facts {
+    /// A run just seen, nothing known yet.
+    pub fn new(run: RunPath, life: u64) -> Facts {
+        Facts {
+            life,
+            kind: run.kind(),
+            run,
+            ingest: Ok(None),
+            project_short_id: None,
+            totals: Totals::default(),
+            changed_at: None,
+            job: None,
+            progress: None,
+            waiting_for: None,
+            findings: Vec::new(),
+            late: Late::default(),
+            clearing: None,
+            overrides: Vec::new(),
+            unreadable: None,
+            watch: Watch::default(),
+        }
+    }
+
+    /// The state when it is one of the five.
+    pub fn state(&self) -> Option<RunState> {
+        self.ingest.as_ref().ok()?.as_ref()?.current_state().known()
+    }
+
+    /// True when the job is proven and ingest.json's latest `sync_verified` names the same generation and seal.
+    pub fn proof_recorded(&self) -> bool {
+        let Some(job) = self.job.as_ref().filter(|job| job.state.is_proven()) else { return false };
+        let Ok(Some(ingest)) = &self.ingest else { return false };
+        let Some(entry) = ingest.last(RunState::SyncVerified) else { return false };
+        let seal = job.seal.map(|seal| seal.to_string());
+        entry.generation() == Some(job.generation) && entry.seal() == seal.as_deref() && seal.is_some()
+    }
+
+    /// Facts for the question "can it be cleared, and why not".
+    pub fn clear_facts<'a>(&'a self, context: &RowContext<'_>, late_names: &'a [String]) -> ClearFacts<'a> {
+        let settings = context.settings;
+        let state = match &self.ingest {
+            Err(problem) => Err(problem.message.clone()),
+            Ok(None) => Err("it has no ingest.json yet".to_owned()),
+            Ok(Some(ingest)) => match ingest.current_state() {
+                StateText::Known(state) => Ok(state),
+                StateText::Unknown(text) => Err(format!("its state `{text}` is not known to this version")),
+            },
+        };
+        let proven = self.job.as_ref().filter(|job| job.state.is_proven());
+        let sealed_by_us = match (&self.job, proven) {
+            (_, Some(job)) if self.proof_recorded() => Ok(job.totals),
+            (_, Some(_)) => Err("its ingest.json and our seal do not agree on what was verified".to_owned()),
+            (Some(job), None) => Err(format!("its job is {}", job.state)),
+            (None, None) => Err("this installation has no seal of it".to_owned()),
+        };
+        let seconds = |ms: Option<i64>| ms.map(|ms| Timestamp::from_unix_seconds(ms.div_euclid(1000)));
+        let in_work = self.job.as_ref().filter(|job| job.state.is_in_work()).map(|_| "a worker is on it".to_owned());
+        ClearFacts {
+            state,
+            sealed_by_us,
+            late_files: self.late.count,
+            late_names,
+            proof_level: proven.and_then(|job| job.proof_level),
+            proof_at: seconds(proven.and_then(|job| job.last_proof_ms)),
+            first_proof_at: seconds(proven.and_then(|job| job.first_proof_ms)),
+            passes: proven.map_or(0, |job| job.verify_passes),
+            destination: context.destination.clone(),
+            busy: self.clearing.as_ref().map(|_| "it is being cleared".to_owned()).or(in_work),
+            overrides: &self.overrides,
+            staging_cleanup: settings.orchestrator.as_ref().map_or(domain::settings::StagingCleanup::Manual, |o| o.staging_cleanup),
+            nas_cleanup: settings.nas_cleanup,
+            clear_needs: settings.verify.clear_needs,
+            now: context.now,
+        }
+    }
+
+    /// Names of late files as the clear facts want them.
+    pub fn late_names(&self) -> Vec<String> {
+        self.late.names.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The latest of history and file changes.
+    pub fn last_activity(&self) -> Timestamp {
+        let history = self.ingest.as_ref().ok().and_then(Option::as_ref).and_then(Ingest::last_activity);
+        history.max(self.changed_at).unwrap_or_default()
+    }
+
+    /// The row as of `context.now`.
+    pub fn row(&self, context: &RowContext<'_>) -> RunRow {
+        let current_state = match &self.ingest {
+            Err(_) => "unknown".to_owned(),
+            Ok(None) => RunState::Staging.as_str().to_owned(),
+            Ok(Some(ingest)) => ingest.current_state().as_str().to_owned(),
+        };
+        let last_activity = self.last_activity();
+        RunRow {
+            summary: StagedRunSummary {
+                path: format!("{}/{}", context.staging_root, self.run),
+                current_state,
+                equipment_id: self.run.equipment().to_owned(),
+                project_name: self.run.project().to_owned(),
+                run_kind: self.kind.as_str().to_owned(),
+                file_count: self.totals.files,
+                byte_total: self.totals.bytes,
+                elapsed_seconds_since_last_activity: u64::try_from(context.now.seconds_since(last_activity)).unwrap_or(0),
+                last_activity_at: last_activity.to_string(),
+            },
+            run_path: self.run.as_str().to_owned(),
+            life: self.life,
+            job: self.job.as_ref().map(|job| job_view(job, self.progress.as_ref().map(ProgressSink::snapshot))),
+            proof: self.job.as_ref().and_then(proof_view),
+            problem: self.ingest.as_ref().err().cloned().or_else(|| self.unreadable.clone()),
+            waiting_for: self.waiting_for.clone(),
+            findings: finding_counts(&self.findings),
+            late_files: self.late.count,
+            clearing: self.clearing.clone(),
+            actions: self.actions(context),
+        }
+    }
+
+    fn actions(&self, context: &RowContext<'_>) -> Actions {
+        let barred = match &self.ingest {
+            Err(problem) if problem.code == "schema_major_mismatch" => Some("schema_major_mismatch"),
+            Err(_) => Some("document_unreadable"),
+            Ok(Some(ingest)) if ingest.current_state().known().is_none() => Some("unknown_state"),
+            _ if self.clearing.is_some() => Some("clearing"),
+            _ => None,
+        };
+        let unless = |reason: Option<&str>| match barred.or(reason) {
+            None => Action::yes(),
+            Some(reason) => Action::no(reason),
+        };
+        let in_work = self.job.as_ref().is_some_and(|job| job.state.is_in_work());
+        let force_sync = match self.state() {
+            None | Some(RunState::Staging) => Some("staging_not_complete"),
+            Some(RunState::Cleared) => Some("cleared"),
+            _ if in_work => Some("job_in_work"),
+            _ => None,
+        };
+        let verify = match &self.job {
+            None => Some("no_job"),
+            Some(job) if in_work || job.state == JobState::Queued => Some("job_in_work"),
+            Some(job) if job.seal.is_none() => Some("staging_not_proven"),
+            Some(_) => None,
+        };
+        let retry = match &self.job {
+            None => Some("no_job"),
+            Some(job) if job.state == JobState::Failed || (job.state == JobState::Queued && (job.waiting || job.next_attempt_ms > 0)) => {
+                None
+            }
+            Some(_) => Some("not_failed"),
+        };
+        let late_names = self.late_names();
+        let clear = first_failing_reason(&conditions(&self.clear_facts(context, &late_names)));
+        Actions { force_sync: unless(force_sync), clear: unless(clear), verify: unless(verify), retry: unless(retry) }
+    }
+}
+
+/// A job as shown.
+pub fn job_view(job: &Job, progress: Option<Progress>) -> JobView {
+    let at = |ms: i64| Timestamp::from_unix_seconds(ms.div_euclid(1000));
+    JobView {
+        job_id: job.id.clone(),
+        state: job.state,
+        generation: job.generation,
+        attempts: job.attempts,
+        hash_retries: job.hash_retries,
+        verify_passes: job.verify_passes,
+        error: job.error.as_ref().map(|failure| JobError {
+            code: failure.class,
+            side: failure.side,
+            message: failure.message.clone(),
+            remedy: failure.class.remedy().to_owned(),
+        }),
+        next_attempt_at: (job.state == JobState::Queued && job.next_attempt_ms > 0).then(|| at(job.next_attempt_ms)),
+        waiting_for_destination: job.waiting,
+        progress,
+        nas_path: job.nas_path.clone(),
+        record_sent: job.record_sent,
+    }
+}
+
+/// The newest proof as shown; `None` before the first.
+pub fn proof_view(job: &Job) -> Option<ProofView> {
+    let at = |ms: i64| Timestamp::from_unix_seconds(ms.div_euclid(1000));
+    if !job.state.is_proven() {
+        return None;
+    }
+    Some(ProofView {
+        level: job.proof_level?,
+        method: job.proof_method.clone().unwrap_or_default(),
+        at: at(job.last_proof_ms?),
+        first_at: at(job.first_proof_ms?),
+        passes: job.verify_passes,
+        files: job.totals.files,
+        bytes: job.totals.bytes,
+    })
+}
+
+fn finding_counts(findings: &[Finding]) -> FindingCounts {
+    let count = |which: fn(&Finding) -> bool| u32::try_from(findings.iter().filter(|f| which(f)).count()).unwrap_or(u32::MAX);
+    FindingCounts {
+        blocking: count(Finding::blocks),
+        overridden: count(|finding| finding.tier == Tier::Hard && finding.override_active),
+        soft: count(|finding| finding.tier == Tier::Soft),
+    }
+}

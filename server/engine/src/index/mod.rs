@@ -1,0 +1,169 @@
+//! Every staged run in memory: what panel, REST and events answer from. Fed by the watcher, the workers and the acts.
+//!
+//! A change marks its row; rows go out as events at most four times a second and run, so that progress costs little.
+
+mod facts;
+
+pub use facts::{Facts, Late, RowContext, Watch, job_view, proof_view};
+
+use domain::api::{RunRow, StagingList};
+use domain::path::RunPath;
+use domain::proof::Totals;
+use domain::timestamp::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+const BETWEEN_EVENTS: Duration = Duration::from_millis(250);
+
+/// The runs of the staging tree. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Index {
+    runs: Arc<RwLock<BTreeMap<RunPath, Entry>>>,
+}
+
+struct Entry {
+    facts: Facts,
+    row: Arc<RunRow>,
+    /// Of the row, so that a list needs to read no text.
+    last_activity: Timestamp,
+    /// Changed since it was last published.
+    marked: bool,
+    published_at: Option<Duration>,
+}
+
+impl Index {
+    /// Facts of a run.
+    pub fn get(&self, run: &RunPath) -> Option<Facts> {
+        self.read(|runs| runs.get(run).map(|entry| entry.facts.clone()))
+    }
+
+    /// Something of a run's facts, without copying them all.
+    pub fn look<T>(&self, run: &RunPath, what: impl FnOnce(&Facts) -> T) -> Option<T> {
+        self.read(|runs| runs.get(run).map(|entry| what(&entry.facts)))
+    }
+
+    /// All runs, in walk order.
+    pub fn runs(&self) -> Vec<RunPath> {
+        self.read(|runs| runs.keys().cloned().collect())
+    }
+
+    /// Folds over all facts, in walk order.
+    pub fn fold<T>(&self, start: T, mut step: impl FnMut(T, &Facts) -> T) -> T {
+        self.read(|runs| runs.values().fold(start, |sum, entry| step(sum, &entry.facts)))
+    }
+
+    /// Adds a run or changes its facts, and marks its row when it changed.
+    pub fn put(&self, facts: Facts, context: &RowContext<'_>) {
+        let row = facts.row(context);
+        let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
+        match runs.get_mut(&facts.run) {
+            Some(entry) => {
+                entry.marked |= !same_but_for_elapsed(&entry.row, &row);
+                entry.row = Arc::new(row);
+                entry.last_activity = facts.last_activity();
+                entry.facts = facts;
+            }
+            None => {
+                let last_activity = facts.last_activity();
+                runs.insert(facts.run.clone(), Entry { facts, row: Arc::new(row), last_activity, marked: true, published_at: None });
+            }
+        }
+    }
+
+    /// Changes a run's facts in place; nothing happens when it is not there.
+    pub fn change(&self, run: &RunPath, context: &RowContext<'_>, change: impl FnOnce(&mut Facts)) {
+        let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = runs.get_mut(run) {
+            change(&mut entry.facts);
+            let row = entry.facts.row(context);
+            entry.marked |= !same_but_for_elapsed(&entry.row, &row);
+            entry.row = Arc::new(row);
+            entry.last_activity = entry.facts.last_activity();
+        }
+    }
+
+    /// The next look at a sealed run compares its files with its seal, whenever that was done last.
+    pub fn sweep_soon(&self, run: &RunPath) {
+        let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = runs.get_mut(run) {
+            entry.facts.watch.swept_at = None;
+        }
+    }
+
+    /// Forgets a run that is gone; its last row, if it was there.
+    pub fn remove(&self, run: &RunPath) -> Option<Arc<RunRow>> {
+        self.runs.write().unwrap_or_else(PoisonError::into_inner).remove(run).map(|entry| entry.row)
+    }
+
+    /// The row of a run, as last built.
+    pub fn row(&self, run: &RunPath) -> Option<Arc<RunRow>> {
+        self.read(|runs| runs.get(run).map(|entry| entry.row.clone()))
+    }
+
+    /// Takes the rows that changed and may be published at `now` (monotonic).
+    pub fn take_marked(&self, now: Duration) -> Vec<Arc<RunRow>> {
+        let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
+        let due = |entry: &&mut Entry| entry.marked && entry.published_at.is_none_or(|at| now.saturating_sub(at) >= BETWEEN_EVENTS);
+        runs.values_mut()
+            .filter(due)
+            .map(|entry| {
+                entry.marked = false;
+                entry.published_at = Some(now);
+                entry.row.clone()
+            })
+            .collect()
+    }
+
+    /// Runs that something works on: their progress changes by itself.
+    pub fn in_work(&self) -> Vec<RunPath> {
+        self.read(|runs| runs.values().filter(|entry| entry.facts.progress.is_some()).map(|entry| entry.facts.run.clone()).collect())
+    }
+
+    /// How many runs an operator may clear now, and their bytes.
+    pub fn clearable(&self) -> Totals {
+        self.fold_rows(Totals::default(), |mut sum, row| {
+            if row.actions.clear.allowed {
+                sum.add(row.summary.byte_total);
+            }
+            sum
+        })
+    }
+
+    fn fold_rows<T>(&self, start: T, mut step: impl FnMut(T, &RunRow) -> T) -> T {
+        self.read(|runs| runs.values().fold(start, |sum, entry| step(sum, &entry.row)))
+    }
+
+    /// All rows, most recent activity first, then path.
+    pub fn list(&self, now: Timestamp) -> StagingList<RunRow> {
+        let mut rows: Vec<(Timestamp, Arc<RunRow>)> =
+            self.read(|runs| runs.values().map(|entry| (entry.last_activity, entry.row.clone())).collect());
+        // Walk order is path order, and the sort is stable: equal times stay in path order.
+        rows.sort_by_key(|(activity, _)| std::cmp::Reverse(*activity));
+        StagingList { runs: rows.iter().map(|(activity, row)| elapsed_at(row, *activity, now)).collect() }
+    }
+
+    fn read<T>(&self, what: impl FnOnce(&BTreeMap<RunPath, Entry>) -> T) -> T {
+        what(&self.runs.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A row with its elapsed seconds as of `now`.
+pub fn at(row: &RunRow, now: Timestamp) -> RunRow {
+    elapsed_at(row, Timestamp::parse(&row.summary.last_activity_at).unwrap_or_default(), now)
+}
+
+fn elapsed_at(row: &RunRow, since: Timestamp, now: Timestamp) -> RunRow {
+    let mut row = row.clone();
+    row.summary.elapsed_seconds_since_last_activity = u64::try_from(now.seconds_since(since)).unwrap_or(0);
+    row
+}
+
+fn same_but_for_elapsed(a: &RunRow, b: &RunRow) -> bool {
+    let elapsed = |row: &RunRow| row.summary.elapsed_seconds_since_last_activity;
+    elapsed(a) == elapsed(b) && a == b || {
+        let mut a = a.clone();
+        a.summary.elapsed_seconds_since_last_activity = elapsed(b);
+        a == *b
+    }
+}

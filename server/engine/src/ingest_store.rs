@@ -1,0 +1,91 @@
+//! Guarded writes of `ingest.json` and `creation.json`: read, check with the domain's rules, and write under one lock.
+
+use crate::record::{RecordError, RecordFolder, Stamp};
+use cap_std::fs::Dir;
+use domain::api::RowProblem;
+use domain::document::creation::{Creation, SyncStatus};
+use domain::document::ingest::{FirstIngest, Ingest};
+use domain::lifecycle::{RunEvent, apply};
+use domain::timestamp::Timestamp;
+use serde_json::{Map, Value};
+
+/// File name of the lifecycle's document.
+pub const INGEST: &str = "ingest.json";
+/// File name of the producer's document.
+pub const CREATION: &str = "creation.json";
+/// File name of the list of hashes.
+pub const CHECKSUMS: &str = "checksums.sha256";
+
+/// A document that cannot be used, as a row shows it.
+pub fn row_problem(error: &RecordError) -> RowProblem {
+    let code = match error {
+        RecordError::Document(document) => document.code(),
+        _ => "document_unreadable",
+    };
+    RowProblem { code: code.to_owned(), message: error.to_string() }
+}
+
+/// Reads `ingest.json`; `None` when there is none.
+pub fn read_ingest(record: &RecordFolder) -> Result<Option<Ingest>, RecordError> {
+    Ok(record.read(INGEST)?.map(|bytes| Ingest::parse(&bytes)).transpose()?)
+}
+
+/// Reads `creation.json`; `None` when there is none.
+pub fn read_creation(record: &RecordFolder) -> Result<Option<Creation>, RecordError> {
+    Ok(record.read(CREATION)?.map(|bytes| Creation::parse(&bytes)).transpose()?)
+}
+
+/// Writes the first `ingest.json` of a life. One that is there already is kept: somebody was faster.
+pub fn write_first(run: &Dir, first: &FirstIngest<'_>) -> Result<Ingest, RecordError> {
+    let record = RecordFolder::open_or_create(run)?;
+    let mut written = Ingest::first(first);
+    record.rewrite(INGEST, |old| match old {
+        None => Ok(written.to_bytes()),
+        Some(bytes) => {
+            written = Ingest::parse(&bytes)?;
+            Ok(bytes)
+        }
+    })?;
+    Ok(written)
+}
+
+/// Appends the transition that `event` makes from the state that stands in the file now; illegal ones write nothing. Answers the document
+/// and the stamp it was written with.
+pub fn append(
+    run: &Dir,
+    event: RunEvent,
+    at: Timestamp,
+    host: &str,
+    extra: Map<String, Value>,
+) -> Result<(Ingest, Option<Stamp>), RecordError> {
+    let missing = || RecordError::Stale("its ingest.json is gone".into());
+    let record = RecordFolder::open(run)?.ok_or_else(missing)?;
+    let mut written = None;
+    let stamp = record.rewrite(INGEST, |old| {
+        let mut ingest = Ingest::parse(&old.ok_or_else(missing)?)?;
+        let state = ingest.current_state();
+        let known = state.known().ok_or_else(|| RecordError::Stale(format!("its state `{}` is not known here", state.as_str())))?;
+        let next = apply(Some(known), event).map_err(|illegal| RecordError::Stale(illegal.to_string()))?;
+        ingest.append(next, at, host, extra);
+        let bytes = ingest.to_bytes();
+        written = Some(ingest);
+        Ok(bytes)
+    })?;
+    written.map(|ingest| (ingest, stamp)).ok_or_else(missing)
+}
+
+/// Tells the producer's side. A run without creation.json, or with one that cannot be read, is left as it is. Answers the stamp it was
+/// written with; `None` when nothing was written.
+pub fn set_sync_status(run: &Dir, status: SyncStatus) -> Result<Option<Stamp>, RecordError> {
+    let Some(record) = RecordFolder::open(run)? else { return Ok(None) };
+    match read_creation(&record) {
+        Ok(Some(creation)) if creation.sync_status() != Some(status) => record.rewrite(CREATION, |old| {
+            let bytes = old.ok_or_else(|| RecordError::Stale("its creation.json is gone".into()))?;
+            let mut creation = Creation::parse(&bytes)?;
+            creation.set_sync_status(status);
+            Ok(creation.to_bytes())
+        }),
+        Ok(_) | Err(RecordError::Document(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

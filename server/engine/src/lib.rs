@@ -1,0 +1,37 @@
+//! The outside world of ExLab Orchestrator: everything that touches files, the database, a child process or the clock.
+//!
+//! Data flows one way round: the [`watcher`] observes and records, the [`gatekeeper`] admits to the queue in [`store`], a
+//! [`worker`] seals ([`seal`]), sends ([`transport`]) and proves ([`verify`]), and [`clear`] lets go of what is proven.
+//! [`index`] and [`events`] are what everyone looks at meanwhile; [`Engine`] is what the server holds.
+
+pub mod acts;
+mod beneath;
+pub mod checkpoint;
+mod child;
+pub mod clear;
+pub mod clock;
+pub mod core;
+pub mod destination;
+mod engine;
+pub mod events;
+pub mod gatekeeper;
+pub mod hash;
+pub mod index;
+pub mod ingest_store;
+mod local_time;
+pub mod measure;
+mod ordered;
+pub mod progress;
+pub mod prove;
+pub mod record;
+pub mod run_locks;
+pub mod seal;
+pub mod source;
+pub mod state_folder;
+pub mod store;
+pub mod transport;
+pub mod verify;
+pub mod watcher;
+pub mod worker;
+
+pub use engine::{Engine, MarkError, Options, StartError, freed_bytes_and_count, import_queue, mark_destination, transport_of};

@@ -1,0 +1,148 @@
+//! Proving a destination against a seal of ours, now: for background re-verification, for an operator's `verify`, and for every
+//! clear. One way for all three.
+
+use crate::core::Core;
+use crate::gatekeeper::blocking;
+use crate::progress::ProgressSink;
+use crate::seal::{Rehash, SealReader, compare};
+use crate::source::RunFolder;
+use crate::store::{Failure, Job, NewProof, StoreError};
+use crate::transport::CallContext;
+use crate::verify::{Verification, VerifiedManifest, verify};
+use domain::job::{FailureClass, JobEvent, Side};
+use domain::log_line::Level;
+use domain::proof::{Difference, ProofLevel, Totals};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What proving gave.
+pub enum Proof {
+    /// The destination holds every sealed byte.
+    Holds(VerifiedManifest),
+    /// It does not.
+    Broken(Differences),
+}
+
+/// How seal and destination differ.
+#[derive(Clone, Debug)]
+pub struct Differences {
+    /// The gravest reason.
+    pub class: FailureClass,
+    /// At most 1,000.
+    pub first: Vec<Difference>,
+    /// All.
+    pub total: u64,
+    /// One sentence that names the first.
+    pub sentence: String,
+}
+
+impl Differences {
+    /// As a failure.
+    pub fn failure(&self) -> Failure {
+        Failure { class: self.class, side: Side::Destination, message: self.sentence.clone() }
+    }
+}
+
+impl From<Verification> for Proof {
+    fn from(verification: Verification) -> Proof {
+        match verification {
+            Verification::Proven(manifest) => Proof::Holds(manifest),
+            Verification::Differs { class, differences, total, reason } => {
+                Proof::Broken(Differences { class, first: differences, total, sentence: reason })
+            }
+        }
+    }
+}
+
+/// What calls of transports are given for one piece of work.
+pub fn call_context(core: &Core, equipment: &str, cancel: &CancellationToken, progress: &ProgressSink) -> CallContext {
+    let bandwidth = core.settings.equipment(equipment).and_then(|e| e.transport.as_ref()).map(|t| t.bandwidth.clone()).unwrap_or_default();
+    let clock = core.clock.clone();
+    let limit = Arc::new(move || bandwidth.kib_per_second(crate::local_time::local_time(clock.now())));
+    CallContext { cancel: cancel.clone(), progress: progress.clone(), limit }
+}
+
+/// The seal that a job's proof rests on; refused when it is not the one the job names.
+pub fn seal_of(core: &Core, job: &Job) -> Result<SealReader, Failure> {
+    let here = |message: String| Failure { class: FailureClass::Unknown, side: Side::Here, message };
+    let digest = job.seal.ok_or_else(|| here(format!("{} has not been sealed yet", job.run)))?;
+    let file = crate::worker::seal_file(&core.work_folder(&job.run, job.life), job.generation);
+    let seal = SealReader::open(&file).map_err(|error| here(format!("our seal of {} cannot be read: {error}", job.run)))?;
+    if seal.digest() == digest {
+        Ok(seal)
+    } else {
+        Err(here(format!("our seal of {} is not the one its job was proven with: the state folder was changed or restored", job.run)))
+    }
+}
+
+/// True when the run's data is what this job sealed, file by file.
+pub async fn still_as_sealed(core: &Arc<Core>, job: &Job) -> bool {
+    let (core, job) = (core.clone(), job.clone());
+    blocking(move || {
+        let (Ok(folder), Ok(seal)) = (core.run_folder(&job.run), seal_of(&core, &job)) else { return false };
+        compare(&folder, &seal, Rehash::WhereNeeded, &core.stop).is_ok_and(|compared| compared.is_unchanged())
+    })
+    .await
+}
+
+/// Asks the destination's identity, then hashes everything it holds of the job's seal.
+pub async fn prove(core: &Arc<Core>, job: &Job, source: Option<&RunFolder>, context: &CallContext) -> Result<Proof, Failure> {
+    let equipment = job.run.equipment();
+    let destination = core.destinations.get(equipment).cloned().ok_or_else(|| Failure {
+        class: FailureClass::Configuration,
+        side: Side::Here,
+        message: format!("equipment {equipment} has no destination in the config"),
+    })?;
+    destination.prove_identity(context).await?;
+    let seal = {
+        let (core, job) = (core.clone(), job.clone());
+        blocking(move || seal_of(&core, &job)).await?
+    };
+    context.progress.begin(domain::api::Phase::Verifying, seal.totals().files, seal.totals().bytes);
+    let outcome = verify(&*destination.transport, &job.run, &seal, source, context).await.map_err(Failure::from);
+    if let Err(failure) = &outcome {
+        destination.note_failure(failure);
+    }
+    outcome.map(Proof::from)
+}
+
+/// Counts a proof that held on a job that was proven before.
+pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> Result<Option<Job>, StoreError> {
+    if domain::job::apply(job.state, JobEvent::Proven).is_none() {
+        return Ok(None);
+    }
+    let now_ms = core.clock.now_ms();
+    let since_first = job.first_proof_ms.map_or(0, |first| now_ms.saturating_sub(first) / 1000);
+    let reverify = i64::try_from(core.settings.verify.reverify_seconds).unwrap_or(i64::MAX);
+    let level = manifest.level().repeated(job.proof_level, since_first, reverify);
+    let updated = core.store.count_pass(job, manifest, level, now_ms).await?;
+    if let Some(updated) = &updated {
+        core.job_changed(updated.clone());
+        core.ledger(&job.run, job.life, "proven", format!("pass {} at level {level}, {}", updated.verify_passes, manifest.method())).await;
+    }
+    Ok(updated)
+}
+
+/// The destination no longer holds what it was proven to hold: the job fails, the row, the ledger and the log say so.
+pub async fn record_broken(core: &Core, job: &Job, differences: &Differences) -> Result<(), StoreError> {
+    let failure = differences.failure();
+    let detail = failure.message.clone();
+    let proof = NewProof {
+        at_ms: core.clock.now_ms(),
+        proven: false,
+        level: ProofLevel::L1,
+        method: core.destinations.get(job.run.equipment()).map(|d| d.transport.method()).unwrap_or_default(),
+        totals: Totals { files: job.totals.files, bytes: job.totals.bytes },
+        detail: detail.clone(),
+    };
+    core.store.record_disproof(job, &proof).await?;
+    core.ledger(&job.run, job.life, "disproven", detail.clone()).await;
+    core.log(None, &job.run, Level::Error, &detail);
+    // A file that could not be read proves nothing, in either direction: only rot and loss take the job's proof away.
+    if failure.class == FailureClass::HashMismatch
+        && let Some(job) = core.store.advance(job, JobEvent::Disproven, Some(&failure)).await?
+    {
+        core.job_changed(job);
+    }
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! Whether a run still is what was sealed: nothing changed, nothing new, nothing gone. Merges a walk with the seal, both sorted.
+
+use super::line::{Item, UnsupportedKind};
+use super::{SealError, SealReader};
+use crate::hash::{HashError, Hasher};
+use crate::source::{Entry, RunFolder, SourceError};
+use domain::path::FilePath;
+use domain::proof::{Digest, FileStat, Totals};
+use std::cmp::Ordering;
+use tokio_util::sync::CancellationToken;
+
+/// At most this many paths are named of each sort.
+pub const LISTED_AT_MOST: usize = 1_000;
+
+/// When a file's bytes are read again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rehash {
+    /// Where mtime, ctime or inode differ at equal size, and where the sealed ctime was young (D14): what clearing rests on.
+    WhereNeeded,
+    /// Never: a differing stat is reported as changed. The cheap look of the watcher.
+    Never,
+}
+
+/// The first of many, and how many there are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Capped<T> {
+    /// At most [`LISTED_AT_MOST`].
+    pub first: Vec<T>,
+    /// All of them.
+    pub total: u64,
+}
+
+impl<T> Default for Capped<T> {
+    fn default() -> Self {
+        Capped { first: Vec::new(), total: 0 }
+    }
+}
+
+impl<T> Capped<T> {
+    /// Counts one more, and keeps it while there is room.
+    pub fn push(&mut self, item: T) {
+        self.total += 1;
+        if self.first.len() < LISTED_AT_MOST {
+            self.first.push(item);
+        }
+    }
+
+    /// None at all.
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+}
+
+/// In what way a file is no longer the sealed one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Another size.
+    Size {
+        /// Sealed.
+        sealed: u64,
+        /// Now.
+        found: u64,
+    },
+    /// Same size; mtime, ctime or inode differ, and the bytes were not looked at.
+    Touched,
+    /// Same size, other bytes.
+    Content {
+        /// Sealed.
+        sealed: Digest,
+        /// Now.
+        found: Digest,
+    },
+    /// Now a file where another kind of thing was sealed, or the other way round.
+    Kind,
+    /// It had to be read again and cannot be.
+    Unreadable {
+        /// The system's own words.
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Change::Size { sealed, found } => write!(f, "has {found} bytes, {sealed} were sealed"),
+            Change::Touched => f.write_str("was written to or replaced"),
+            Change::Content { .. } => f.write_str("has other content than was sealed"),
+            Change::Kind => f.write_str("is another kind of entry than was sealed"),
+            Change::Unreadable { reason } => write!(f, "cannot be read again: {reason}"),
+        }
+    }
+}
+
+/// How a run and its seal agree.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LocalComparison {
+    /// Sealed files that are unchanged.
+    pub unchanged: Totals,
+    /// Sealed, and different now.
+    pub changed: Capped<(FilePath, Change)>,
+    /// There, and not sealed. Links, FIFOs and devices count.
+    pub late: Capped<FilePath>,
+    /// Sealed, and gone.
+    pub missing: Capped<FilePath>,
+}
+
+impl LocalComparison {
+    /// Nothing is changed, late or missing.
+    pub fn is_unchanged(&self) -> bool {
+        self.changed.is_empty() && self.late.is_empty() && self.missing.is_empty()
+    }
+}
+
+/// Why a comparison came to no end.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// The seal, or a folder of the run, cannot be read.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// `cancel` fired.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<SourceError> for CompareError {
+    fn from(error: SourceError) -> Self {
+        CompareError::Seal(error.into())
+    }
+}
+
+/// Compares a run with its seal. Blocks; run it where blocking is allowed.
+pub fn compare(run: &RunFolder, seal: &SealReader, rehash: Rehash, cancel: &CancellationToken) -> Result<LocalComparison, CompareError> {
+    let mut comparison = Comparison { run, rehash, cancel, hasher: Hasher::new(), found: LocalComparison::default() };
+    let mut sealed = seal.items()?.filter(|item| !matches!(item, Ok(Item::EmptyFolder { .. })));
+    let mut next = sealed.next().transpose()?;
+    for entry in run.walk()? {
+        if cancel.is_cancelled() {
+            return Err(CompareError::Interrupted);
+        }
+        let entry = match entry {
+            Ok(entry) if entry.is_data_file() || entry.is_unsupported() => entry,
+            // Something is at work in the run: a sealed file that vanished shows as missing below.
+            Ok(_) | Err(SourceError::Vanished { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        loop {
+            let order = next.as_ref().map_or(Ordering::Less, |item| entry.path.cmp(item.path()));
+            match (order, next.take()) {
+                (Ordering::Greater, Some(item)) => {
+                    comparison.found.missing.push(item.path().clone());
+                    next = sealed.next().transpose()?;
+                }
+                (Ordering::Equal, Some(item)) => {
+                    comparison.pair(&entry, &item)?;
+                    next = sealed.next().transpose()?;
+                    break;
+                }
+                (_, item) => {
+                    comparison.found.late.push(entry.path);
+                    next = item;
+                    break;
+                }
+            }
+        }
+    }
+    while let Some(item) = next {
+        comparison.found.missing.push(item.path().clone());
+        next = sealed.next().transpose()?;
+    }
+    Ok(comparison.found)
+}
+
+struct Comparison<'a> {
+    run: &'a RunFolder,
+    rehash: Rehash,
+    cancel: &'a CancellationToken,
+    hasher: Hasher,
+    found: LocalComparison,
+}
+
+impl Comparison<'_> {
+    fn pair(&mut self, entry: &Entry, item: &Item) -> Result<(), CompareError> {
+        let change = match item {
+            Item::File { stat, digest: Some(digest), young, .. } if entry.is_data_file() => self.file(entry, stat, *digest, *young)?,
+            Item::Unsupported { kind, stat, .. } if UnsupportedKind::of(entry.kind) == Some(*kind) => {
+                (entry.stat != *stat).then_some(Change::Touched)
+            }
+            _ => Some(Change::Kind),
+        };
+        match (change, item) {
+            (Some(change), _) => self.found.changed.push((entry.path.clone(), change)),
+            (None, Item::File { stat, .. }) => self.found.unchanged.add(stat.size),
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, entry: &Entry, sealed: &FileStat, digest: Digest, young: bool) -> Result<Option<Change>, CompareError> {
+        if entry.stat.size != sealed.size {
+            return Ok(Some(Change::Size { sealed: sealed.size, found: entry.stat.size }));
+        }
+        let same = entry.stat == *sealed;
+        match self.rehash {
+            Rehash::Never => return Ok((!same).then_some(Change::Touched)),
+            Rehash::WhereNeeded if same && !young => return Ok(None),
+            Rehash::WhereNeeded => {}
+        }
+        match self.hasher.local(self.run, &entry.path, &entry.stat, self.cancel, &|_| ()) {
+            Ok(hashed) if hashed.digest == digest => Ok(None),
+            Ok(hashed) => Ok(Some(Change::Content { sealed: digest, found: hashed.digest })),
+            Err(HashError::Interrupted) => Err(CompareError::Interrupted),
+            Err(HashError::Changed { .. }) => Ok(Some(Change::Touched)),
+            Err(error) => Ok(Some(Change::Unreadable { reason: error.to_string() })),
+        }
+    }
+}

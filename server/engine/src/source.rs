@@ -1,0 +1,189 @@
+//! The staging tree as this crate reads it: by handle, beneath the staging root, through no link.
+//!
+//! Only reads. Deleting belongs to clearing alone.
+
+use crate::beneath;
+use cap_std::fs::Dir;
+use domain::path::{FilePath, RunPath};
+use domain::proof::FileStat;
+use rustix::fd::AsFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod survey;
+mod walk;
+
+pub use survey::{Survey, survey};
+pub use walk::{Entry, Walk};
+
+/// Why something in the staging tree could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The staging root itself.
+    #[error("the staging root {} cannot be opened: {error}", path.display())]
+    Root {
+        /// As configured.
+        path: PathBuf,
+        /// The system's own words.
+        error: io::Error,
+    },
+    /// The run's folder is no longer there.
+    #[error("{} is gone", path.display())]
+    RunGone {
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// The run's folder cannot be opened: no permission, or a link or file on the way.
+    #[error("{} cannot be opened: {error}", path.display())]
+    Run {
+        /// Its folder.
+        path: PathBuf,
+        /// The system's own words.
+        error: io::Error,
+    },
+    /// An entry was listed, then gone (or something else) when it was looked at.
+    #[error("{path} vanished while the run was read")]
+    Vanished {
+        /// Inside the run.
+        path: FilePath,
+    },
+    /// A folder or file cannot be read.
+    #[error("{path} cannot be read: {error}")]
+    Unreadable {
+        /// Inside the run; `None` is the run's own folder.
+        path: ShownPath,
+        /// The system's own words.
+        error: io::Error,
+    },
+    /// It is there, but no regular file.
+    #[error("{path} is no regular file")]
+    NotRegular {
+        /// Inside the run.
+        path: FilePath,
+    },
+}
+
+/// A path inside the run, or the run's folder itself; for messages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShownPath(pub Option<FilePath>);
+
+impl std::fmt::Display for ShownPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(path) => path.fmt(f),
+            None => f.write_str("the run's folder"),
+        }
+    }
+}
+
+impl SourceError {
+    /// Sorts an errno met at a file of the run.
+    pub(crate) fn at(path: &FilePath, error: Errno) -> SourceError {
+        match error {
+            Errno::NOENT | Errno::STALE => SourceError::Vanished { path: path.clone() },
+            // A parent became a link or a file: what was listed is no longer there.
+            Errno::LOOP | Errno::NOTDIR => SourceError::Vanished { path: path.clone() },
+            _ => SourceError::Unreadable { path: ShownPath(Some(path.clone())), error: error.into() },
+        }
+    }
+}
+
+/// The staging root, opened.
+#[derive(Clone, Debug)]
+pub struct StagingRoot {
+    folder: Arc<File>,
+    path: Arc<Path>,
+}
+
+impl StagingRoot {
+    /// Opens the configured root. Links in the configured path itself are the operator's choice and are followed.
+    pub fn open(path: &Path) -> Result<StagingRoot, SourceError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(fd) => Ok(StagingRoot { folder: Arc::new(File::from(fd)), path: path.into() }),
+            Err(error) => Err(SourceError::Root { path: path.to_owned(), error: error.into() }),
+        }
+    }
+
+    /// As configured.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its handle.
+    pub fn folder(&self) -> &File {
+        &self.folder
+    }
+
+    /// Opens a run's folder beneath the root; a link anywhere on the way is refused.
+    pub fn run(&self, run: &RunPath) -> Result<RunFolder, SourceError> {
+        self.run_at(run.as_str())
+    }
+
+    /// Opens any folder beneath the root as a run's folder: clearing renames a run away and goes on with it there.
+    /// `relative` is plain segments joined by `/`.
+    pub fn run_at(&self, relative: &str) -> Result<RunFolder, SourceError> {
+        let path = self.path.join(relative);
+        match beneath::open_folder(&*self.folder, relative.as_bytes()) {
+            Ok(fd) => Ok(RunFolder { dir: Arc::new(Dir::from_std_file(File::from(fd))), path: path.into() }),
+            Err(Errno::NOENT) => Err(SourceError::RunGone { path }),
+            Err(error) => Err(SourceError::Run { path, error: error.into() }),
+        }
+    }
+}
+
+/// A run's folder, opened; follows the folder when it is renamed. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    dir: Arc<Dir>,
+    path: Arc<Path>,
+}
+
+impl RunFolder {
+    /// Its handle.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// Absolute path when it was opened; for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a regular file for reading; never waits, never follows a link.
+    pub fn open_file(&self, file: &FilePath) -> Result<(File, FileStat), SourceError> {
+        let (opened, stat) = self.open_identified(file)?;
+        Ok((opened, beneath::file_stat(&stat)))
+    }
+
+    /// As [`RunFolder::open_file`], with everything `stat` says.
+    pub(crate) fn open_identified(&self, file: &FilePath) -> Result<(File, rustix::fs::Stat), SourceError> {
+        match beneath::open_regular(self.dir.as_fd(), file.as_bytes()) {
+            Ok(Some((fd, stat))) => Ok((File::from(fd), stat)),
+            Ok(None) => Err(SourceError::NotRegular { path: file.clone() }),
+            Err(error) => Err(SourceError::at(file, error)),
+        }
+    }
+
+    /// `lstat` of one entry.
+    pub fn stat(&self, file: &FilePath) -> Result<FileStat, SourceError> {
+        self.raw_stat(file).map(|stat| beneath::file_stat(&stat))
+    }
+
+    pub(crate) fn raw_stat(&self, file: &FilePath) -> Result<rustix::fs::Stat, SourceError> {
+        beneath::stat(self.dir.as_fd(), file.as_bytes()).map_err(|error| SourceError::at(file, error))
+    }
+
+    /// Everything in the run, in byte order of the full paths.
+    pub fn walk(&self) -> Result<Walk, SourceError> {
+        Walk::new(self)
+    }
+}
+
+#[cfg(test)]
+#[path = "source/source_tests.rs"]
+mod tests;

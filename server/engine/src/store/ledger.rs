@@ -1,0 +1,167 @@
+//! What must outlive a run's folder: the ledger, append-only, and the lives that were cleared.
+
+use super::{Store, StoreError, signed, unsigned};
+use domain::api::{ClearedRun, LedgerEntry};
+use domain::path::RunPath;
+use domain::proof::{Digest, Totals};
+use domain::timestamp::Timestamp;
+
+/// A fact to append.
+#[derive(Clone, Debug)]
+pub struct NewLedgerEntry<'a> {
+    /// When.
+    pub at_ms: i64,
+    /// The run.
+    pub run: &'a RunPath,
+    /// Its life.
+    pub life: u64,
+    /// `sealed`, `proven`, `cleared`, ...
+    pub kind: &'static str,
+    /// One line.
+    pub detail: String,
+}
+
+/// A life that ended by clearing.
+#[derive(Clone, Debug)]
+pub struct ClearedLife {
+    /// The run.
+    pub run: RunPath,
+    /// Which life.
+    pub life: u64,
+    /// When its local copy went.
+    pub cleared_ms: i64,
+    /// What was really removed.
+    pub freed: Totals,
+    /// Where the data is.
+    pub nas_path: String,
+    /// Digest of its seal.
+    pub seal: Option<Digest>,
+    /// The row as it last was, JSON.
+    pub last_row: String,
+    /// The history as it ended, JSON.
+    pub history: String,
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(ms.div_euclid(1000))
+}
+
+type LifeRow = (i64, String, i64, i64, i64, i64, String, String, String, String);
+
+impl Store {
+    /// Appends a fact.
+    pub async fn append(&self, entry: NewLedgerEntry<'_>) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO ledger (at_ms, run_path, life, kind, detail) VALUES ($1, $2, $3, $4, $5)")
+            .bind(entry.at_ms)
+            .bind(entry.run.as_str())
+            .bind(signed(entry.life))
+            .bind(entry.kind)
+            .bind(entry.detail)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Facts about a run, all its lives, newest first.
+    pub async fn ledger(&self, run: &RunPath) -> Result<Vec<LedgerEntry>, StoreError> {
+        let query = "SELECT seq, at_ms, run_path, life, kind, detail FROM ledger WHERE run_path = $1 ORDER BY seq DESC LIMIT 1000";
+        let rows: Vec<(i64, i64, String, i64, String, String)> = sqlx::query_as(query).bind(run.as_str()).fetch_all(&self.readers).await?;
+        let entry = |(seq, at_ms, run_path, life, kind, detail)| LedgerEntry {
+            seq: unsigned(seq),
+            at: at(at_ms),
+            run_path,
+            life: unsigned(life),
+            kind,
+            detail,
+        };
+        Ok(rows.into_iter().map(entry).collect())
+    }
+
+    /// Records a cleared life, and with it (all or nothing) a `cleared` fact with `line` as its detail, when there is one. A second call for
+    /// the same life changes nothing.
+    pub async fn end_life(&self, life: &ClearedLife, line: Option<&str>) -> Result<(), StoreError> {
+        let mut transaction = self.writer.begin().await?;
+        let ended = sqlx::query(
+            "INSERT INTO lives (run_path, life, cleared_ms, freed_files, freed_bytes, nas_path, seal_digest, last_row, history) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (run_path, life) DO NOTHING",
+        )
+        .bind(life.run.as_str())
+        .bind(signed(life.life))
+        .bind(life.cleared_ms)
+        .bind(signed(life.freed.files))
+        .bind(signed(life.freed.bytes))
+        .bind(&life.nas_path)
+        .bind(life.seal.map(|seal| seal.to_string()).unwrap_or_default())
+        .bind(&life.last_row)
+        .bind(&life.history)
+        .execute(&mut *transaction)
+        .await?;
+        if let Some(line) = line.filter(|_| ended.rows_affected() == 1) {
+            sqlx::query("INSERT INTO ledger (at_ms, run_path, life, kind, detail) VALUES ($1, $2, $3, 'cleared', $4)")
+                .bind(life.cleared_ms)
+                .bind(life.run.as_str())
+                .bind(signed(life.life))
+                .bind(line)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The life a run at this path is in: one more than those that ended.
+    pub async fn current_life(&self, run: &RunPath) -> Result<u64, StoreError> {
+        let query = "SELECT COALESCE(MAX(life), 0) + 1 FROM lives WHERE run_path = $1";
+        Ok(unsigned(sqlx::query_scalar(query).bind(run.as_str()).fetch_one(&self.readers).await?))
+    }
+
+    /// How many lives of every path have ended.
+    pub async fn ended_lives(&self) -> Result<Vec<(RunPath, u64)>, StoreError> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("SELECT run_path, MAX(life) FROM lives GROUP BY run_path").fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().filter_map(|(run, life)| Some((RunPath::parse(&run).ok()?, unsigned(life)))).collect())
+    }
+
+    /// The latest ended life of a path.
+    pub async fn last_ended_life(&self, run: &RunPath) -> Result<Option<ClearedLife>, StoreError> {
+        let query = "SELECT seq, run_path, life, cleared_ms, freed_files, freed_bytes, nas_path, seal_digest, last_row, history \
+                     FROM lives WHERE run_path = $1 ORDER BY life DESC LIMIT 1";
+        let row: Option<LifeRow> = sqlx::query_as(query).bind(run.as_str()).fetch_optional(&self.readers).await?;
+        Ok(row.and_then(|row| Some(cleared_life(row)?.1)))
+    }
+
+    /// Ended lives, newest first, before a sequence number; each with its own.
+    pub async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, ClearedRun)>, StoreError> {
+        let query = "SELECT seq, run_path, life, cleared_ms, freed_files, freed_bytes, nas_path, seal_digest, '', '' \
+                     FROM lives WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
+        let before = before.map_or(i64::MAX, signed);
+        let rows: Vec<LifeRow> = sqlx::query_as(query).bind(before).bind(i64::from(limit)).fetch_all(&self.readers).await?;
+        let run = |(seq, life): (u64, ClearedLife)| {
+            let cleared = ClearedRun {
+                run_path: life.run.as_str().to_owned(),
+                life: life.life,
+                cleared_at: at(life.cleared_ms),
+                files_freed: life.freed.files,
+                bytes_freed: life.freed.bytes,
+                nas_path: life.nas_path,
+                seal: life.seal.map(|seal| seal.to_string()).unwrap_or_default(),
+            };
+            (seq, cleared)
+        };
+        Ok(rows.into_iter().filter_map(cleared_life).map(run).collect())
+    }
+}
+
+fn cleared_life((seq, run, life, cleared_ms, files, bytes, nas_path, seal, last_row, history): LifeRow) -> Option<(u64, ClearedLife)> {
+    let life = ClearedLife {
+        run: RunPath::parse(&run).ok()?,
+        life: unsigned(life),
+        cleared_ms,
+        freed: Totals { files: unsigned(files), bytes: unsigned(bytes) },
+        nas_path,
+        seal: Digest::parse(&seal),
+        last_row,
+        history,
+    };
+    Some((unsigned(seq), life))
+}

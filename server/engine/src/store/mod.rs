@@ -1,0 +1,108 @@
+//! The state folder's database: the only module that speaks SQL.
+//!
+//! One connection writes, a small read-only pool answers questions, in WAL mode. Every change of a job or an intent is
+//! compare-and-set on the state it was decided on, so two deciders can never both win.
+//!
+//! A statement that changes rows and returns them is read to its end (`fetch_all`), always: SQLite commits after the last row, and
+//! who stops at the first never hears that the disk was full.
+
+mod intents;
+mod jobs;
+mod ledger;
+mod legacy;
+mod proofs;
+mod settle;
+
+pub use intents::{ClearStep, Intent};
+pub use jobs::{Failure, Job, JobKey};
+pub use ledger::{ClearedLife, NewLedgerEntry};
+pub use legacy::ImportReport;
+pub use proofs::NewProof;
+pub use settle::Claim;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use std::path::Path;
+use std::time::Duration;
+
+/// Why the database could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No space left under the state folder.
+    #[error("the state folder's disk is full: make room, everything goes on by itself")]
+    Full,
+    /// Anything else the database says.
+    #[error("the state database cannot be used: {0}")]
+    Database(String),
+    /// A row holds what this version never writes.
+    #[error("the state database holds an unexpected value: {0}")]
+    Corrupt(String),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> StoreError {
+        // SQLITE_FULL is 13; SQLITE_IOERR (10) on a full disk names the space in its text.
+        match error.as_database_error().and_then(|e| e.code().map(|code| (code.into_owned(), e.message().to_owned()))) {
+            Some((code, _)) if code == "13" => StoreError::Full,
+            Some((_, message)) if message.contains("full") => StoreError::Full,
+            _ => StoreError::Database(error.to_string()),
+        }
+    }
+}
+
+/// Connections that answer questions.
+const READERS: u32 = 3;
+
+/// The database of one state folder.
+#[derive(Clone)]
+pub struct Store {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Store {
+    /// Opens or creates `<state>/queue.db`. What was in work when the program ended is put back into the queue.
+    pub async fn open(state_folder: &Path) -> Result<Store, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(state_folder.join("queue.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A power cut may lose the last moments, never consistency: what is lost is proven again.
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(10));
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(options.clone()).await?;
+        sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
+        // All at once: a connection that is opened while the disk is full hangs instead of answering.
+        let readers = SqlitePoolOptions::new().min_connections(READERS).max_connections(READERS).idle_timeout(None).max_lifetime(None);
+        let readers = readers.connect_with(options.read_only(true)).await?;
+        Ok(Store { writer, readers })
+    }
+
+    /// Writes everything to its place and closes.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Forces what was committed so far to the disk: before a step that cannot be taken back.
+    pub(crate) async fn make_durable(&self) -> Result<(), StoreError> {
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as("PRAGMA wal_checkpoint(FULL)").fetch_all(&self.writer).await?;
+        match rows.first() {
+            Some((0, _, _)) => Ok(()),
+            _ => Err(StoreError::Database("what was written could not be forced to the disk, because a reader holds it".into())),
+        }
+    }
+}
+
+/// SQLite has no unsigned integers; counts beyond 2^63 do not exist on disks.
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -1,0 +1,91 @@
+-- The durable queue and what must outlive a run's folder. Times are milliseconds since 1970, UTC.
+
+CREATE TABLE IF NOT EXISTS jobs (
+    id               TEXT PRIMARY KEY,
+    run_path         TEXT NOT NULL,
+    equipment_id     TEXT NOT NULL,
+    life             INTEGER NOT NULL,
+    generation       INTEGER NOT NULL,
+    state            TEXT NOT NULL,
+    claim            TEXT,
+    attempts         INTEGER NOT NULL DEFAULT 0,
+    hash_retries     INTEGER NOT NULL DEFAULT 0,
+    error_class      TEXT,
+    error_side       TEXT,
+    error_message    TEXT,
+    next_attempt_ms  INTEGER NOT NULL DEFAULT 0,
+    waiting          INTEGER NOT NULL DEFAULT 0,
+    enqueued_ms      INTEGER NOT NULL,
+    seal_digest      TEXT,
+    sealed_ms        INTEGER,
+    files            INTEGER NOT NULL DEFAULT 0,
+    bytes            INTEGER NOT NULL DEFAULT 0,
+    proof_level      TEXT,
+    proof_method     TEXT,
+    first_proof_ms   INTEGER,
+    last_proof_ms    INTEGER,
+    verify_passes    INTEGER NOT NULL DEFAULT 0,
+    nas_path         TEXT,
+    record_sent      INTEGER NOT NULL DEFAULT 0,
+    record_next_ms   INTEGER NOT NULL DEFAULT 0,
+    record_attempts  INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (run_path, life, generation)
+);
+CREATE INDEX IF NOT EXISTS jobs_due ON jobs (equipment_id, state, next_attempt_ms);
+
+CREATE TABLE IF NOT EXISTS proofs (
+    id         INTEGER PRIMARY KEY,
+    job_id     TEXT NOT NULL,
+    run_path   TEXT NOT NULL,
+    life       INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    at_ms      INTEGER NOT NULL,
+    proven     INTEGER NOT NULL,
+    level      TEXT NOT NULL,
+    method     TEXT NOT NULL,
+    files      INTEGER NOT NULL,
+    bytes      INTEGER NOT NULL,
+    detail     TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS proofs_of_run ON proofs (run_path, life);
+
+CREATE TABLE IF NOT EXISTS intents (
+    id           TEXT PRIMARY KEY,
+    run_path     TEXT NOT NULL,
+    life         INTEGER NOT NULL,
+    job_id       TEXT NOT NULL,
+    step         TEXT NOT NULL,
+    created_ms   INTEGER NOT NULL,
+    freed_files  INTEGER NOT NULL DEFAULT 0,
+    freed_bytes  INTEGER NOT NULL DEFAULT 0,
+    waiting      TEXT,
+    history      TEXT NOT NULL DEFAULT '',
+    last_row     TEXT NOT NULL DEFAULT '',
+    record_files INTEGER NOT NULL DEFAULT 0,
+    record_bytes INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS intents_of_run ON intents (run_path);
+
+CREATE TABLE IF NOT EXISTS lives (
+    seq         INTEGER PRIMARY KEY,
+    run_path    TEXT NOT NULL,
+    life        INTEGER NOT NULL,
+    cleared_ms  INTEGER NOT NULL,
+    freed_files INTEGER NOT NULL,
+    freed_bytes INTEGER NOT NULL,
+    nas_path    TEXT NOT NULL,
+    seal_digest TEXT NOT NULL,
+    last_row    TEXT NOT NULL,
+    history     TEXT NOT NULL,
+    UNIQUE (run_path, life)
+);
+
+CREATE TABLE IF NOT EXISTS ledger (
+    seq      INTEGER PRIMARY KEY,
+    at_ms    INTEGER NOT NULL,
+    run_path TEXT NOT NULL,
+    life     INTEGER NOT NULL,
+    kind     TEXT NOT NULL,
+    detail   TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS ledger_of_run ON ledger (run_path);

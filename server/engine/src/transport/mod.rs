@@ -1,0 +1,194 @@
+//! How sealed bytes reach a destination and are hashed there (contract section 6). One implementation per kind of destination.
+//!
+//! **The contract of every implementation**
+//! - It writes only below the equipment's root, only into folders that mirror the staging tree and its own temporary folder
+//!   `<root>/.exlab-orchestrator/tmp/`, and never under a final name before the file is whole: temporary name, then a rename
+//!   that does not replace.
+//! - It never overwrites and never deletes anything at the destination but its own temporary files.
+//! - It never follows a link in the run; it opens regular files only, without blocking.
+//! - Every call ends soon after `cancel` fires, with [`FailureClass::Interrupted`]; what was finished is not sent again next time.
+//! - "Could not hash" is a failure, never a pass.
+
+use crate::progress::ProgressSink;
+use crate::seal::{Listing, SealReader, SealWriter};
+use crate::source::RunFolder;
+use async_trait::async_trait;
+use domain::job::{FailureClass, Side};
+use domain::path::{FilePath, RunPath};
+use domain::proof::{Digest, ProofLevel};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+mod failure;
+mod hash_first;
+pub mod mount;
+pub mod rsync_ssh;
+pub(crate) mod throttle;
+pub mod unsupported;
+
+pub use failure::FILES_NAMED_AT_MOST;
+pub use hash_first::hash_first;
+
+/// Why a transport failed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct TransportError {
+    /// Decides what happens next.
+    pub class: FailureClass,
+    /// Which side failed.
+    pub side: Side,
+    /// What, where, and the system's own words.
+    pub message: String,
+    /// Files concerned: conflicts, unreadable or vanished ones. At most 1,000.
+    pub files: Vec<FilePath>,
+}
+
+/// What every call is given besides its own arguments.
+#[derive(Clone)]
+pub struct CallContext {
+    /// Ends the call.
+    pub cancel: CancellationToken,
+    /// Counts files and bytes from our own totals.
+    pub progress: ProgressSink,
+    /// Upload limit in KiB/s, asked again while a transfer runs; `None` is unlimited.
+    pub limit: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
+}
+
+/// The marker at an equipment's root: names installation and equipment (`.exlab-orchestrator/identity.json`).
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Marker {
+    /// `exlab-orchestrator destination`, so that the file explains itself.
+    pub what: String,
+    /// UUID of the installation (made once in the state folder).
+    pub installation: String,
+    /// Equipment id.
+    pub equipment: String,
+    /// When it was made.
+    pub created_at: domain::timestamp::Timestamp,
+    /// By which host.
+    pub host: String,
+}
+
+/// What to push.
+pub struct Push<'a> {
+    /// Where it goes below the equipment's root.
+    pub run: &'a RunPath,
+    /// The run's folder, opened without following links.
+    pub source: &'a RunFolder,
+    /// What is to be sent, sorted by path.
+    pub listing: &'a Listing,
+    /// Takes the digest of every file of the listing that has none yet. A transport that reads the bytes itself hashes while
+    /// it copies; see [`Transport::hashes_while_pushing`].
+    pub seal: &'a SealWriter,
+    /// `None`: everything in the listing. `Some`: only these, again, because the destination's bytes were wrong.
+    pub again: Option<&'a [FilePath]>,
+    /// True when our own records say that we put this file at the destination, in this life of the run. Decides between
+    /// "move aside" and "conflict".
+    pub placed_by_us: &'a (dyn Fn(&FilePath) -> bool + Send + Sync),
+    /// Told of every file placed under its final name, after the rename.
+    pub placed: &'a (dyn Fn(&FilePath) + Send + Sync),
+}
+
+/// How and how strongly a destination file was hashed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hashed {
+    /// Path inside the run.
+    pub path: FilePath,
+    /// What the destination holds, or why that could not be told.
+    pub outcome: HashOutcome,
+}
+
+/// What hashing a destination file gave.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HashOutcome {
+    /// Read or computed.
+    Digest {
+        /// Of all its bytes.
+        digest: Digest,
+        /// Its size.
+        size: u64,
+        /// L1, L2 or L3.
+        level: ProofLevel,
+    },
+    /// No such file.
+    Missing,
+    /// It is the very file in staging: same device and inode (D12).
+    SameFile,
+    /// Larger than `verify.max_stream_bytes`, and the destination cannot hash.
+    Oversize {
+        /// Its size.
+        size: u64,
+    },
+    /// Could not be read or hashed.
+    Failed {
+        /// The system's own words.
+        reason: String,
+    },
+}
+
+/// One file of the record (`.exlab-wizard/`), small enough to hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordFile {
+    /// Path inside the run, e.g. `.exlab-wizard/ingest.json`.
+    pub path: FilePath,
+    /// Its bytes.
+    pub bytes: Arc<[u8]>,
+}
+
+/// A destination of one equipment.
+#[async_trait]
+pub trait Transport: Send + Sync + 'static {
+    /// What the operator calls it, e.g. `/mnt/nas/CONFOCAL_01`.
+    fn describe(&self) -> String;
+
+    /// What the operator calls the place of a run's data.
+    fn place_of(&self, run: &RunPath) -> String {
+        format!("{}/{}", self.describe().trim_end_matches('/'), run.below_equipment())
+    }
+
+    /// How hashes are made, for rows, e.g. `read back with O_DIRECT`.
+    fn method(&self) -> String;
+
+    /// Reads the marker. [`FailureClass::DestinationUnreachable`] when there is none or it cannot be read,
+    /// [`FailureClass::DestinationForeign`] when it is visible inside the staging tree. Comparing it with ours is the caller's matter.
+    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError>;
+
+    /// Writes the marker; `replace` only after the operator adopted another's.
+    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError>;
+
+    /// True when [`Transport::push`] gives every file's digest to the seal as it reads it; false when the seal must be complete before.
+    fn hashes_while_pushing(&self) -> bool;
+
+    /// Sends exactly the listed files, then makes them durable (one `syncfs`). A file already there with the same size and
+    /// mtime counts as sent, and so does one of the same size that is not ours (an earlier life may have put it there):
+    /// verification decides. A different file under a used name: moved aside when `placed_by_us`, else
+    /// [`FailureClass::Conflict`] naming all of them, after everything else was sent.
+    async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError>;
+
+    /// Hashes what the destination holds for every file of the seal, in the seal's order, and gives each to `found`.
+    /// An error is a failure of the whole (unreachable, interrupted); a single file's failure is an outcome.
+    async fn hashes(
+        &self,
+        run: &RunPath,
+        seal: &SealReader,
+        source: Option<&RunFolder>,
+        found: &mut (dyn FnMut(Hashed) + Send),
+        context: &CallContext,
+    ) -> Result<(), TransportError>;
+
+    /// Moves our own earlier files aside to `.exlab-wizard/superseded/<n>/` of the run.
+    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError>;
+
+    /// Puts the record, replacing its own earlier version by rename, makes it durable, hashes it there, and answers what it
+    /// hashed. An earlier life's record is first moved to `.exlab-wizard/lives/<life>/` when `life > 1`.
+    async fn put_record(
+        &self,
+        run: &RunPath,
+        life: u64,
+        files: &[RecordFile],
+        context: &CallContext,
+    ) -> Result<Vec<Hashed>, TransportError>;
+
+    /// First differing byte of a destination file and the run's, when both can be read; for messages only.
+    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64>;
+}

@@ -1,0 +1,124 @@
+//! A NAS mounted on this computer: the system's own file operations, beneath an opened handle of the equipment's root.
+//!
+//! Every call opens the root anew and looks for the marker in what it opened: a NAS that was unmounted meanwhile leaves an
+//! empty folder behind, and nothing must be written there (V10), and nothing at all into the staging tree (D12).
+
+use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
+use crate::seal::SealReader;
+use crate::source::RunFolder;
+use async_trait::async_trait;
+use domain::path::{FilePath, RunPath};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+mod aside;
+mod copy;
+mod hashes;
+mod identity;
+mod ours;
+mod push;
+mod read_back;
+mod record;
+mod root;
+mod same_tree;
+mod send;
+mod thread;
+
+use read_back::Way;
+pub(in crate::transport) use same_tree::marker_is_visible;
+
+/// The `mount` transport of one equipment. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct MountTransport {
+    /// The equipment's root on the NAS, as configured.
+    root: Arc<std::path::Path>,
+    /// The staging root, as configured.
+    staging: Arc<std::path::Path>,
+    /// The weakest way in which a file was read back last.
+    way: Arc<AtomicU8>,
+}
+
+impl MountTransport {
+    /// `root`: the equipment's root on the NAS, which must exist. `staging`: the staging root, which it must not overlap.
+    pub fn new(root: PathBuf, staging: PathBuf) -> MountTransport {
+        MountTransport { root: root.into(), staging: staging.into(), way: Arc::new(AtomicU8::new(Way::Direct as u8)) }
+    }
+
+    /// Refuses a root that is, holds, or lies in the staging tree.
+    pub(in crate::transport) fn refuse_staging(&self) -> Result<(), TransportError> {
+        same_tree::refuse(&root::Root::open(self)?, &self.staging)
+    }
+
+    fn weaker_way(&self, way: Way) {
+        self.way.fetch_max(way as u8, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Transport for MountTransport {
+    fn describe(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn method(&self) -> String {
+        Way::from_number(self.way.load(Ordering::Relaxed)).describe().to_owned()
+    }
+
+    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
+        let own = self.clone();
+        thread::run(context, move |_| own.read_marker()).await
+    }
+
+    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
+        let (own, marker) = (self.clone(), marker.clone());
+        thread::run(context, move |_| own.write_marker(&marker, replace)).await
+    }
+
+    fn hashes_while_pushing(&self) -> bool {
+        true
+    }
+
+    async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
+        let job = push::Job::new(self, &push, context);
+        thread::run_with(context, move |outbox| job.run(outbox), |message: push::Message| message.answer(&push)).await
+    }
+
+    async fn hashes(
+        &self,
+        run: &RunPath,
+        seal: &SealReader,
+        source: Option<&RunFolder>,
+        found: &mut (dyn FnMut(Hashed) + Send),
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
+        let job = hashes::Job::new(self, run, seal, source, context);
+        thread::run_with(context, move |outbox| job.run(outbox), |batch: Vec<Hashed>| batch.into_iter().for_each(&mut *found)).await
+    }
+
+    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+        let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
+        thread::run(context, move |cancel| own.move_files_aside(&run, &files, cancel)).await
+    }
+
+    async fn put_record(
+        &self,
+        run: &RunPath,
+        life: u64,
+        files: &[RecordFile],
+        context: &CallContext,
+    ) -> Result<Vec<Hashed>, TransportError> {
+        let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
+        thread::run(context, move |cancel| own.write_record(&run, life, &files, cancel)).await
+    }
+
+    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
+        let (own, run, file, source) = (self.clone(), run.clone(), file.clone(), source.clone());
+        thread::run(context, move |cancel| Ok(own.find_first_difference(&run, &file, &source, cancel))).await.ok().flatten()
+    }
+}
+
+/// A failure of one destination file as an outcome.
+fn failed(path: FilePath, reason: impl ToString) -> Hashed {
+    Hashed { path, outcome: HashOutcome::Failed { reason: reason.to_string() } }
+}

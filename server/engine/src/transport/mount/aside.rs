@@ -1,0 +1,104 @@
+//! Moving our own earlier files aside: nothing at the destination is overwritten or deleted.
+
+use super::super::TransportError;
+use super::MountTransport;
+use super::root::{Root, look};
+use crate::beneath;
+use domain::job::{FailureClass, Side};
+use domain::path::{FilePath, RunPath};
+use rustix::fd::OwnedFd;
+use rustix::fs::Dir;
+use rustix::io::Errno;
+use std::sync::{Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// Where superseded files go, below the run.
+const SUPERSEDED: &[u8] = b".exlab-wizard/superseded";
+
+/// Takes files of one run aside, all of one call under the same number.
+#[derive(Debug)]
+pub(super) struct Aside<'a> {
+    root: &'a Root,
+    run: &'a OwnedFd,
+    number: Mutex<Option<u64>>,
+}
+
+impl<'a> Aside<'a> {
+    pub fn new(root: &'a Root, run: &'a OwnedFd) -> Aside<'a> {
+        Aside { root, run, number: Mutex::new(None) }
+    }
+
+    /// Moves one file to `.exlab-wizard/superseded/<n>/`; a missing one is done already.
+    pub fn take(&self, file: &FilePath) -> Result<(), TransportError> {
+        self.try_take(file).map_err(|error| {
+            TransportError::destination(error, format!("moving {file} aside in {}", self.root.path.display())).naming(file)
+        })
+    }
+
+    fn try_take(&self, file: &FilePath) -> Result<(), Errno> {
+        let (parent, name) = beneath::split(file.as_bytes());
+        let from = match beneath::open_folder(self.run, parent) {
+            Ok(from) => from,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if look(&from, name)?.is_none() {
+            return Ok(());
+        }
+        let mut target = SUPERSEDED.to_vec();
+        target.extend_from_slice(format!("/{}", self.number()?).as_bytes());
+        if !parent.is_empty() {
+            target.push(b'/');
+            target.extend_from_slice(parent);
+        }
+        let (to, _) = beneath::make_folders(self.run, &target)?;
+        rename_no_replace(&from, name, &to, name)
+    }
+
+    /// The number after the highest one there is.
+    fn number(&self) -> Result<u64, Errno> {
+        let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = *number {
+            return Ok(number);
+        }
+        let (folder, _) = beneath::make_folders(self.run, SUPERSEDED)?;
+        let mut highest = 0;
+        for entry in Dir::read_from(&folder)? {
+            let entry = entry?;
+            highest = highest.max(entry.file_name().to_str().ok().and_then(|name| name.parse().ok()).unwrap_or(0));
+        }
+        let next: u64 = highest + 1;
+        *number = Some(next);
+        Ok(next)
+    }
+}
+
+/// Renames without replacing, on any file system.
+pub(super) fn rename_no_replace(from: &OwnedFd, name: &[u8], to: &OwnedFd, new_name: &[u8]) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(from, name, to, new_name, rustix::fs::RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match look(to, new_name)? {
+            Some(_) => Err(Errno::EXIST),
+            None => rustix::fs::renameat(from, name, to, new_name),
+        },
+        answer => answer,
+    }
+}
+
+impl MountTransport {
+    pub(super) fn move_files_aside(&self, run: &RunPath, files: &[FilePath], cancel: &CancellationToken) -> Result<(), TransportError> {
+        let (root, _) = Root::open_marked(self)?;
+        let Some(folder) = root.run(run)? else { return Ok(()) };
+        if let Some(record) = files.iter().find(|file| file.is_record()) {
+            let message = format!("{record} belongs to the record and is not moved aside");
+            return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
+        }
+        let aside = Aside::new(&root, &folder);
+        for file in files {
+            if cancel.is_cancelled() {
+                return Err(TransportError::interrupted());
+            }
+            aside.take(file)?;
+        }
+        root.sync()
+    }
+}

@@ -1,0 +1,162 @@
+//! Hashing what the destination holds, in the seal's order.
+
+use super::super::{CallContext, HashOutcome, Hashed, TransportError};
+use super::MountTransport;
+use super::read_back::{Way, read_back};
+use super::root::Root;
+use super::thread::Outbox;
+use crate::beneath::{self, identity};
+use crate::hash::{Hasher, read_some};
+use crate::ordered::{WORKERS, ordered};
+use crate::seal::SealReader;
+use crate::source::{RunFolder, SourceError};
+use domain::path::{FilePath, RunPath};
+use domain::proof::SealedFile;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use std::fs::File;
+use std::sync::atomic::{AtomicU8, Ordering};
+use tokio_util::sync::CancellationToken;
+
+/// Results given on at once.
+const BATCH: usize = 64;
+
+/// A reading back, owning all it needs on its thread.
+pub(super) struct Job {
+    transport: MountTransport,
+    run: RunPath,
+    seal: SealReader,
+    source: Option<RunFolder>,
+    context: CallContext,
+}
+
+impl Job {
+    pub fn new(transport: &MountTransport, run: &RunPath, seal: &SealReader, source: Option<&RunFolder>, context: &CallContext) -> Job {
+        Job { transport: transport.clone(), run: run.clone(), seal: seal.clone(), source: source.cloned(), context: context.clone() }
+    }
+
+    pub fn run(self, outbox: &Outbox<Vec<Hashed>>) -> Result<(), TransportError> {
+        let (root, _) = Root::open_marked(&self.transport)?;
+        let folder = root.run(&self.run)?;
+        let stop = self.context.cancel.child_token();
+        let weakest = AtomicU8::new(Way::Direct as u8);
+        let mut files = self.seal.files()?;
+        let mut batch = Vec::with_capacity(BATCH);
+        ordered(
+            WORKERS,
+            &stop,
+            || if stop.is_cancelled() { Err(TransportError::interrupted()) } else { Ok(files.next().transpose()?) },
+            |file: &SealedFile| file.stat.size,
+            Reader::default,
+            |reader, file| {
+                let (hashed, way) = reader.read(&self, folder.as_ref(), file, &stop)?;
+                weakest.fetch_max(way as u8, Ordering::Relaxed);
+                Ok(hashed)
+            },
+            |hashed| {
+                self.context.progress.add_file();
+                batch.push(hashed);
+                if batch.len() < BATCH {
+                    return Ok(());
+                }
+                outbox.send(std::mem::take(&mut batch))
+            },
+        )?;
+        self.transport.way.store(weakest.load(Ordering::Relaxed), Ordering::Relaxed);
+        outbox.send(batch)
+    }
+}
+
+/// One thread: its buffers, and the folder it read from last.
+#[derive(Default)]
+struct Reader {
+    hasher: Hasher,
+    parent: Option<(Vec<u8>, OwnedFd)>,
+}
+
+impl Reader {
+    fn read(
+        &mut self,
+        job: &Job,
+        run: Option<&OwnedFd>,
+        file: SealedFile,
+        stop: &CancellationToken,
+    ) -> Result<(Hashed, Way), TransportError> {
+        let path = file.path;
+        let (parent, name) = beneath::split(path.as_bytes());
+        let opened = match run {
+            Some(run) => self.open_parent(run, parent),
+            None => Err(Errno::NOENT),
+        };
+        match opened {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return Ok((Hashed { path, outcome: HashOutcome::Missing }, Way::Direct)),
+            Err(error) => return Ok((super::failed(path, std::io::Error::from(error)), Way::Direct)),
+        }
+        let source = match job.source.as_ref().map(|source| source.raw_stat(&path)) {
+            None => None,
+            Some(Ok(stat)) => Some(identity(&stat)),
+            // A file that is gone here cannot be the one there; that it is gone is for others to find.
+            Some(Err(SourceError::Vanished { .. } | SourceError::RunGone { .. })) => None,
+            Some(Err(error)) => return Ok((super::failed(path, error), Way::Direct)),
+        };
+        let Some((_, folder)) = &self.parent else { return Ok((super::failed(path, "its folder is gone"), Way::Direct)) };
+        let read = |bytes| job.context.progress.add_bytes(bytes);
+        match read_back(&mut self.hasher, folder, name, source, stop, &read) {
+            Some((outcome, way)) => Ok((Hashed { path, outcome }, way)),
+            None => Err(TransportError::interrupted()),
+        }
+    }
+
+    fn open_parent(&mut self, run: &OwnedFd, path: &[u8]) -> Result<(), Errno> {
+        if self.parent.as_ref().is_none_or(|parent| parent.0 != path) {
+            self.parent = None;
+            self.parent = Some((path.to_vec(), beneath::open_folder(run, path)?));
+        }
+        Ok(())
+    }
+}
+
+impl MountTransport {
+    /// For messages: where the destination's bytes begin to differ.
+    pub(super) fn find_first_difference(
+        &self,
+        run: &RunPath,
+        file: &FilePath,
+        source: &RunFolder,
+        cancel: &CancellationToken,
+    ) -> Option<u64> {
+        let (root, _) = Root::open_marked(self).ok()?;
+        let folder = root.run(run).ok()??;
+        let (fd, _) = beneath::open_regular(&folder, file.as_bytes()).ok()??;
+        let (mut there, mut here) = (File::from(fd), source.open_file(file).ok()?.0);
+        let mut at = 0;
+        let (mut left, mut right) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+        while !cancel.is_cancelled() {
+            let n = read_full(&mut there, &mut left)?;
+            let m = read_full(&mut here, &mut right)?;
+            if let Some(first) = (0..n.min(m)).find(|i| left[*i] != right[*i]) {
+                return Some(at + first as u64);
+            }
+            if n != m {
+                return Some(at + n.min(m) as u64);
+            }
+            if n == 0 {
+                return None;
+            }
+            at += n as u64;
+        }
+        None
+    }
+}
+
+fn read_full(file: &mut File, space: &mut [u8]) -> Option<usize> {
+    let mut filled = 0;
+    while filled < space.len() {
+        match read_some(file, &mut space[filled..]).ok()? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    Some(filled)
+}

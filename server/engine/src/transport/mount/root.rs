@@ -1,0 +1,123 @@
+//! The equipment's root at the destination, opened and looked at.
+
+use super::super::TransportError;
+use super::{MountTransport, same_tree};
+use crate::beneath;
+use domain::job::{FailureClass, Side};
+use domain::path::RunPath;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// Our own folder at the root.
+pub(super) const OWN_FOLDER: &[u8] = b".exlab-orchestrator";
+/// The marker.
+pub(super) const MARKER: &[u8] = b".exlab-orchestrator/identity.json";
+/// What is being written has its name here.
+pub(super) const TEMPORARY_FOLDER: &[u8] = b".exlab-orchestrator/tmp";
+/// A marker is some hundred bytes.
+const MARKER_BYTES_AT_MOST: u64 = 64 << 10;
+
+/// The root, opened; everything at the destination goes through its handle.
+#[derive(Debug)]
+pub(super) struct Root {
+    pub folder: File,
+    pub path: PathBuf,
+}
+
+impl Root {
+    /// Opens the root, whatever it holds. That it exists is the operator's matter: making it would hide a missing mount.
+    pub fn open(transport: &MountTransport) -> Result<Root, TransportError> {
+        let path = transport.root.to_path_buf();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(&path, flags, Mode::empty()) {
+            Ok(fd) => Ok(Root { folder: File::from(fd), path }),
+            Err(error) => {
+                let message = format!("{} cannot be opened: {}", path.display(), std::io::Error::from(error));
+                Err(TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message))
+            }
+        }
+    }
+
+    /// Opens the root and shows that it is a destination: the marker is there, and the staging tree does not see it.
+    pub fn open_marked(transport: &MountTransport) -> Result<(Root, Vec<u8>), TransportError> {
+        let root = Root::open(transport)?;
+        let marker = root.marker()?.ok_or_else(|| {
+            let message = format!("{} holds no marker: the NAS is not mounted there, or `nas init` was never run", root.path.display());
+            TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
+        })?;
+        same_tree::refuse(&root, &transport.staging)?;
+        Ok((root, marker))
+    }
+
+    /// The marker's bytes; `None` when there is none.
+    pub fn marker(&self) -> Result<Option<Vec<u8>>, TransportError> {
+        let unreadable = |error: std::io::Error| {
+            let message = format!("the marker of {} cannot be read: {error}", self.path.display());
+            TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
+        };
+        match beneath::open_regular(&self.folder, MARKER) {
+            Ok(Some((fd, _))) => {
+                let mut bytes = Vec::new();
+                File::from(fd).take(MARKER_BYTES_AT_MOST).read_to_end(&mut bytes).map_err(unreadable)?;
+                Ok(Some(bytes))
+            }
+            Ok(None) => Err(unreadable(std::io::Error::other("it is no regular file"))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(unreadable(error.into())),
+        }
+    }
+
+    /// The path of something below the root, for messages.
+    pub fn shown(&self, relative: &[u8]) -> String {
+        format!("{}/{}", self.path.display().to_string().trim_end_matches('/'), domain::path::escape_bytes(relative))
+    }
+
+    /// Opens the run's folder; `None` when it is not there.
+    pub fn run(&self, run: &RunPath) -> Result<Option<OwnedFd>, TransportError> {
+        let relative = run.below_equipment().as_bytes();
+        match beneath::open_folder(&self.folder, relative) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(TransportError::destination(error, format!("opening {}", self.shown(relative)))),
+        }
+    }
+
+    /// Opens the run's folder, making it when it is not there.
+    pub fn make_run(&self, run: &RunPath) -> Result<(OwnedFd, bool), TransportError> {
+        let relative = run.below_equipment().as_bytes();
+        match beneath::make_folders(&self.folder, relative) {
+            Ok(made) => Ok(made),
+            // A link or a file stands where a folder must be: neither ours, nor to be touched.
+            Err(error @ (Errno::LOOP | Errno::NOTDIR)) => {
+                let message = format!("{} is no plain folder: {}", self.shown(relative), std::io::Error::from(error));
+                Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
+            }
+            Err(error) => Err(TransportError::destination(error, format!("making {}", self.shown(relative)))),
+        }
+    }
+
+    /// Opens our temporary folder, making it when needed.
+    pub fn temporary(&self) -> Result<OwnedFd, TransportError> {
+        let made = beneath::make_folders(&self.folder, TEMPORARY_FOLDER);
+        made.map(|(fd, _)| fd).map_err(|error| TransportError::destination(error, format!("making {}", self.shown(TEMPORARY_FOLDER))))
+    }
+
+    /// Makes everything written so far durable: one call for the whole destination.
+    pub fn sync(&self) -> Result<(), TransportError> {
+        rustix::fs::syncfs(&self.folder)
+            .map_err(|error| TransportError::destination(error, format!("making {} durable", self.path.display())))
+    }
+}
+
+/// `lstat` of a name directly in a folder; `None` when nothing is there.
+pub(super) fn look(folder: &OwnedFd, name: &[u8]) -> Result<Option<rustix::fs::Stat>, Errno> {
+    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,223 @@
+//! Sending one file: is it there already, is the name free, whose is what stands there; then the copy.
+
+use super::super::TransportError;
+use super::aside::Aside;
+use super::copy::{Copied, Copying};
+use super::push::Message;
+use super::root::{Root, look};
+use super::thread::Outbox;
+use crate::beneath::{self, identity};
+use crate::hash::{HashError, Hasher, LocalHash};
+use crate::source::RunFolder;
+use domain::job::{FailureClass, Side};
+use domain::path::{FilePath, RunPath};
+use domain::proof::{Digest, FileStat};
+use rustix::fd::OwnedFd;
+use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
+use std::sync::mpsc::sync_channel;
+
+/// What a thread is given.
+pub(super) enum Task {
+    File { path: FilePath, stat: FileStat, known: Option<Digest> },
+    Folder { path: FilePath },
+}
+
+impl Task {
+    pub fn weight(&self) -> u64 {
+        match self {
+            Task::File { stat, .. } => stat.size,
+            Task::Folder { .. } => 0,
+        }
+    }
+}
+
+/// What it gives back.
+pub(super) struct Done {
+    pub path: FilePath,
+    pub stat: FileStat,
+    pub outcome: Outcome,
+}
+
+/// How it ended.
+pub(super) enum Outcome {
+    /// The folder is there.
+    Folder,
+    /// Something else stands where the folder must be.
+    FolderConflict(String),
+    /// The file is there, or its name is taken by something that is not ours (`conflict`).
+    Hashed { digest: Digest, began_ns: i64, conflict: Option<String> },
+    /// It cannot be read in staging.
+    Unreadable(String),
+}
+
+/// What all threads of a push share.
+pub(super) struct Sending<'a> {
+    pub copying: Copying<'a>,
+    pub aside: Aside<'a>,
+    pub run: &'a RunPath,
+    pub source: &'a RunFolder,
+    /// A second sending of some files: what is there is wrong, whatever its size and mtime.
+    pub again: bool,
+    pub root: &'a Root,
+    pub folder: &'a OwnedFd,
+    /// The run's folder was made just now: nothing of anybody's is in it.
+    pub fresh: bool,
+    pub outbox: &'a Outbox<Message>,
+}
+
+/// One thread of a push: its buffers, and the folder it wrote to last.
+#[derive(Default)]
+pub(super) struct Sender {
+    hasher: Hasher,
+    parent: Option<Parent>,
+}
+
+struct Parent {
+    path: Vec<u8>,
+    folder: OwnedFd,
+    fresh: bool,
+}
+
+impl Sender {
+    pub fn send(&mut self, sending: &Sending<'_>, task: Task) -> Result<Done, TransportError> {
+        let empty = FileStat { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 };
+        match task {
+            Task::Folder { path } => {
+                let outcome = match self.open_parent(sending, path.as_bytes())? {
+                    None => Outcome::Folder,
+                    Some(reason) => Outcome::FolderConflict(reason),
+                };
+                Ok(Done { path, stat: empty, outcome })
+            }
+            Task::File { path, stat, known } => {
+                let outcome = match self.send_file(sending, &path, &stat, known) {
+                    Err(error) if error.class == FailureClass::LocalRead => Outcome::Unreadable(error.message),
+                    outcome => outcome?,
+                };
+                Ok(Done { path, stat, outcome })
+            }
+        }
+    }
+
+    /// Opens (or makes) a folder of the run at the destination; the reason when something else stands there.
+    fn open_parent(&mut self, sending: &Sending<'_>, path: &[u8]) -> Result<Option<String>, TransportError> {
+        if self.parent.as_ref().is_some_and(|parent| parent.path == path) {
+            return Ok(None);
+        }
+        self.parent = None;
+        let made = match path {
+            [] => beneath::open_folder(sending.folder, b"").map(|fd| (fd, sending.fresh)),
+            path => beneath::make_folders(sending.folder, path),
+        };
+        let shown = || format!("{}/{}", sending.run.below_equipment(), domain::path::escape_bytes(path));
+        match made {
+            Ok((folder, fresh)) => {
+                self.parent = Some(Parent { path: path.to_vec(), folder, fresh });
+                Ok(None)
+            }
+            Err(error @ (Errno::LOOP | Errno::NOTDIR)) => {
+                Ok(Some(format!("{} is no plain folder there: {}", shown(), std::io::Error::from(error))))
+            }
+            Err(error) => Err(TransportError::destination(error, format!("making {} in {}", shown(), sending.root.path.display()))),
+        }
+    }
+
+    fn send_file(
+        &mut self,
+        sending: &Sending<'_>,
+        path: &FilePath,
+        stat: &FileStat,
+        known: Option<Digest>,
+    ) -> Result<Outcome, TransportError> {
+        let (parent, name) = beneath::split(path.as_bytes());
+        if let Some(reason) = self.open_parent(sending, parent)? {
+            return self.hash_only(sending, path, stat, known, Some(reason));
+        }
+        let Some(Parent { folder, fresh, .. }) = &self.parent else {
+            return Err(TransportError::new(FailureClass::Unknown, Side::Here, "a folder was opened and is not there"));
+        };
+        let there = if *fresh { None } else { look(folder, name).map_err(|error| sending.failed(error, path))? };
+        if let Some(there) = there {
+            // A stranger of the same size may hold the same bytes (the run was pushed before, in an earlier life): verification
+            // says whether it does, and asks for it again where it does not.
+            let leave = !sending.again && (counts_as_sent(&there, stat) || (same_size(&there, stat) && !sending.is_ours(path)?));
+            if leave {
+                sending.refuse_same_file(path, &there)?;
+                return self.hash_only(sending, path, stat, known, None);
+            }
+            if !sending.is_ours(path)? {
+                return self.hash_only(sending, path, stat, known, Some(format!("{path} is a different file there")));
+            }
+            sending.aside.take(path)?;
+        }
+        let copied = sending.copying.copy(&mut self.hasher, sending.source, path, stat, folder, name)?;
+        let (hashed, conflict) = match copied {
+            Copied::Placed(hashed) => {
+                sending.outbox.send(Message::Placed(path.clone()))?;
+                (hashed, None)
+            }
+            Copied::NameTaken(hashed) => (hashed, Some(format!("{path} appeared there just now"))),
+        };
+        if known.is_some_and(|known| known != hashed.digest) {
+            return Err(HashError::Changed { path: path.clone() }.into());
+        }
+        let LocalHash { digest, began_ns } = hashed;
+        Ok(Outcome::Hashed { digest, began_ns, conflict })
+    }
+
+    /// The file is not sent: its digest is still needed for the seal.
+    fn hash_only(
+        &mut self,
+        sending: &Sending<'_>,
+        path: &FilePath,
+        stat: &FileStat,
+        known: Option<Digest>,
+        conflict: Option<String>,
+    ) -> Result<Outcome, TransportError> {
+        let source = sending.source;
+        if let Some(digest) = known {
+            if source.stat(path)? != *stat {
+                return Err(HashError::Changed { path: path.clone() }.into());
+            }
+            sending.copying.progress.add_bytes(stat.size);
+            // Known digests are of files that were no young ones.
+            return Ok(Outcome::Hashed { digest, began_ns: i64::MAX, conflict });
+        }
+        let LocalHash { digest, began_ns } =
+            self.hasher.local(source, path, stat, sending.copying.cancel, &|bytes| sending.copying.progress.add_bytes(bytes))?;
+        Ok(Outcome::Hashed { digest, began_ns, conflict })
+    }
+}
+
+impl Sending<'_> {
+    fn failed(&self, error: Errno, path: &FilePath) -> TransportError {
+        TransportError::destination(error, format!("looking at {path} in {}", self.root.path.display())).naming(path)
+    }
+
+    fn is_ours(&self, path: &FilePath) -> Result<bool, TransportError> {
+        let (reply, answer) = sync_channel(1);
+        self.outbox.send(Message::Ours(path.clone(), reply))?;
+        answer.recv().map_err(|_| TransportError::interrupted())
+    }
+
+    fn refuse_same_file(&self, path: &FilePath, there: &Stat) -> Result<(), TransportError> {
+        if identity(&self.source.raw_stat(path)?) != identity(there) {
+            return Ok(());
+        }
+        let message = format!("{path} in {} is the very file in staging, no copy of it", self.root.path.display());
+        Err(TransportError::new(FailureClass::DestinationForeign, Side::Destination, message).naming(path))
+    }
+}
+
+/// A regular file of the same size and mtime; what it holds is for verification to say. Whole seconds, and even ones where
+/// the destination can hold no others.
+fn counts_as_sent(there: &Stat, listed: &FileStat) -> bool {
+    let (found, sent) = (there.st_mtime, listed.mtime_ns.div_euclid(1_000_000_000));
+    let same_time = found == sent || (there.st_mtime_nsec == 0 && found == sent - sent.rem_euclid(2));
+    same_size(there, listed) && same_time
+}
+
+fn same_size(there: &Stat, listed: &FileStat) -> bool {
+    FileType::from_raw_mode(there.st_mode).is_file() && beneath::file_stat(there).size == listed.size
+}

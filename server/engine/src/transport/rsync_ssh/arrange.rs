@@ -1,0 +1,258 @@
+//! Giving files their names at the server: from our temporary folder to where they belong, or aside. Never over another file.
+//!
+//! A second name is made, which never replaces; then the first one is taken away. Many files of one folder take one command.
+//! Where there are no second names, a look and a move that does not replace.
+
+use super::look::{self, word_here};
+use super::session::Session;
+use super::{Place, session};
+use crate::transport::{CallContext, TransportError};
+use domain::job::{FailureClass, Side};
+use domain::path::{FilePath, RunPath};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Where superseded files go, below the run.
+const SUPERSEDED: &[u8] = b".exlab-wizard/superseded";
+/// Files of one `place` at most, and the bytes of their names.
+const FILES: usize = 250;
+const NAME_BYTES: usize = 60_000;
+
+/// `place FOLDER FILE...` moves files into an existing folder; those it cannot move are said, `T` for a taken name, `F` for a
+/// failure whose reason stands on standard error. `whole FOLDER...` moves folders that are not there yet, `D` where it cannot: the
+/// system never puts a folder in the place of a file or of a folder that holds anything.
+const PLACE: &str = r#"
+place() { d=$1; shift
+if ln "$@" "$d/" 2>/dev/null </dev/null; then rm -f "$@"; return; fi
+for f; do b=$d/${f##*/}
+if [ ! -L "$b" ] && [ "$f" -ef "$b" ]; then rm -f "$f"
+elif [ -e "$b" ] || [ -L "$b" ]; then printf 'T%s\0' "$f"
+elif ln "$f" "$b" 2>/dev/null </dev/null; then rm -f "$f"
+else mv -n "$f" "$b" </dev/null; if [ -e "$f" ]; then printf 'F%s\0' "$f"; fi; fi
+done; }
+whole() { for f; do p=${f#./}; case $p in */*) p=$to/${p%/*};; *) p=$to;; esac
+mv "$f" "$p/" 2>/dev/null </dev/null || printf 'D%s\0' "$f"
+done; }
+"#;
+
+/// What `place` could not move.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Unmoved {
+    /// Something stands under the name.
+    pub taken: BTreeSet<Vec<u8>>,
+    /// The system refused.
+    pub failed: BTreeSet<Vec<u8>>,
+    /// Folders that could not move as they are: their files must, one by one.
+    pub folders: BTreeSet<Vec<u8>>,
+}
+
+/// Moves files from below one folder to below another, making the folders they need. Names are relative to both.
+/// The script's current folder must be `from`, an absolute path as a word.
+fn moving(from: &[u8], to: &[u8], folders: &BTreeSet<&[u8]>, files: &[&[u8]]) -> Vec<u8> {
+    let mut by_folder: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
+    for file in files {
+        by_folder.entry(folder_of(file)).or_default().push(file);
+    }
+    let mut script = b"cd -- ".to_vec();
+    script.extend_from_slice(from);
+    script.extend_from_slice(b" || exit 1\nto=");
+    script.extend_from_slice(to);
+    script.extend_from_slice(PLACE.as_bytes());
+    script.extend_from_slice(b"cd -- \"$to\" || exit 1\n");
+    let needed = by_folder.keys().copied().filter(|folder| !folder.is_empty());
+    look::call(&mut script, "mkdir -p", needed);
+    script.extend_from_slice(b"cd -- ");
+    script.extend_from_slice(from);
+    script.extend_from_slice(b" || exit 1\n");
+    look::call(&mut script, "whole", folders.iter().copied());
+    for (folder, files) in by_folder {
+        let folder = if folder.is_empty() { Vec::new() } else { super::quote::shell_word(&[b"/", folder].concat()) };
+        let mut bytes = 0;
+        for (n, file) in files.iter().enumerate() {
+            if n % FILES == 0 || bytes >= NAME_BYTES {
+                script.extend_from_slice(b"\nplace \"$to\"");
+                script.extend_from_slice(&folder);
+                bytes = 0;
+            }
+            script.push(b' ');
+            script.extend(word_here(file));
+            bytes += file.len();
+        }
+        script.push(b'\n');
+    }
+    script.extend_from_slice(b"printf '.'");
+    script
+}
+
+fn folder_of(file: &[u8]) -> &[u8] {
+    file.iter().rposition(|byte| *byte == b'/').map_or(b"", |at| &file[..at])
+}
+
+fn read(said: &[u8]) -> Option<Unmoved> {
+    let mut unmoved = Unmoved::default();
+    for line in said.strip_suffix(b".")?.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+        let name = line.get(3..)?.to_vec();
+        match line.first()? {
+            b'T' => unmoved.taken.insert(name),
+            b'F' => unmoved.failed.insert(name),
+            b'D' => unmoved.folders.insert(name),
+            _ => return None,
+        };
+    }
+    Some(unmoved)
+}
+
+/// Places files of our temporary folder `from` (absolute) under their names in the run.
+pub(super) async fn place(
+    session: &Session,
+    run: &RunPath,
+    from: &[u8],
+    folders: &BTreeSet<&[u8]>,
+    files: &[&[u8]],
+    context: &CallContext,
+) -> Result<Unmoved, TransportError> {
+    let target = session.word(run.below_equipment().as_bytes());
+    let mut script = [b"mkdir -p ".to_vec(), target.clone(), b" || exit 1\n".to_vec(), session.enter_run(run)].concat();
+    script.extend(moving(&super::quote::shell_word(from), &target, folders, files));
+    let (ended, said) = session::collect(&session.place.connection, &script, context).await?;
+    let what = format!("placing files in {}", session.place.describe());
+    match ended.code {
+        Some(session::NOT_PLAIN) => {
+            let message = format!("{}/{} is no plain folder", session.place.describe(), run.below_equipment());
+            Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
+        }
+        Some(0) => {
+            let unmoved = read(&said).ok_or_else(|| look::garbled(&what))?;
+            if unmoved.failed.is_empty() { Ok(unmoved) } else { Err(super::classify::script(&ended, &what)) }
+        }
+        _ => Err(super::classify::script(&ended, &what)),
+    }
+}
+
+/// Takes files of a run aside, all of one push under the same number.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    number: Option<u64>,
+}
+
+impl Aside {
+    /// Moves the files to `.exlab-wizard/superseded/<n>/`; missing ones are done already.
+    pub async fn take(&mut self, session: &Session, run: &RunPath, files: &[&[u8]], context: &CallContext) -> Result<(), TransportError> {
+        let Some(seen) = look::in_run(session, run, files.iter().copied(), context).await? else { return Ok(()) };
+        let mut there: Vec<&[u8]> = files.to_vec();
+        there.retain(|file| seen.contains_key(*file));
+        if there.is_empty() {
+            return Ok(());
+        }
+        let number = match self.number {
+            Some(number) => number,
+            None => next_number(session, run, context).await?,
+        };
+        self.number = Some(number);
+        let run_folder = session.path(run.below_equipment().as_bytes());
+        let target = [run_folder.as_slice(), b"/", SUPERSEDED, format!("/{number}").as_bytes()].concat();
+        let (from, to) = (super::quote::shell_word(&run_folder), super::quote::shell_word(&target));
+        let mut script = session.enter_run(run);
+        script.extend([b"mkdir -p ".to_vec(), to.clone(), b" || exit 1\n".to_vec()].concat());
+        script.extend(moving(&from, &to, &BTreeSet::new(), &there));
+        let said = session.ask(&script, "moving files aside", context).await?;
+        let unmoved = read(&said).ok_or_else(|| look::garbled("moving files aside"))?;
+        match unmoved.taken.iter().chain(&unmoved.failed).next() {
+            None => Ok(()),
+            Some(file) => {
+                let message = format!("{} cannot be moved aside in {}", domain::path::escape_bytes(file), session.place.describe());
+                Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
+            }
+        }
+    }
+}
+
+/// The number after the highest one there is.
+async fn next_number(session: &Session, run: &RunPath, context: &CallContext) -> Result<u64, TransportError> {
+    let mut script = session.enter_run(run);
+    script.extend_from_slice(b"if [ -d .exlab-wizard/superseded ]; then ls .exlab-wizard/superseded || exit 1; fi");
+    let said = session.ask(&script, "looking for what was moved aside", context).await?;
+    let highest = String::from_utf8_lossy(&said).lines().filter_map(|line| line.trim().parse().ok()).max();
+    Ok(highest.unwrap_or(0_u64) + 1)
+}
+
+/// The operator's or the worker's own moving aside.
+pub(super) async fn move_files_aside(
+    place: &Arc<Place>,
+    run: &RunPath,
+    files: &[FilePath],
+    context: &CallContext,
+) -> Result<(), TransportError> {
+    if let Some(record) = files.iter().find(|file| file.is_record()) {
+        let message = format!("{record} belongs to the record and is not moved aside");
+        return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
+    }
+    let session = Session::open_marked(place, context).await?;
+    let names: Vec<&[u8]> = files.iter().map(FilePath::as_bytes).collect();
+    Aside::default().take(&session, run, &names, context).await?;
+    session.sync(context).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child::{Tool, run};
+    use std::path::Path;
+    use tokio_util::sync::CancellationToken;
+
+    async fn moved(from: &Path, to: &Path, folders: &[&[u8]], files: &[&[u8]]) -> Unmoved {
+        let word = |path: &Path| super::super::quote::shell_word(path.as_os_str().as_encoded_bytes());
+        let script = moving(&word(from), &word(to), &folders.iter().copied().collect(), files);
+        let mut said = Vec::new();
+        let mut take = |bytes: &[u8]| said.extend_from_slice(bytes);
+        let ended = run(&Tool::new("sh").arg("-s"), &script, &mut take, &CancellationToken::new()).await.unwrap();
+        assert!(ended.success(), "{ended:?}");
+        read(&said).unwrap()
+    }
+
+    #[tokio::test]
+    async fn v1_what_stands_under_a_name_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("it's from"), dir.path().join("$(to)"));
+        for folder in [from.join("sub"), to.join("sub"), to.join("folder")] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        for name in ["a", "sub/b", "sub/new\nline", "taken", "folder", "link", "-n"] {
+            std::fs::write(from.join(name), name).unwrap();
+        }
+        std::fs::write(to.join("taken"), "theirs").unwrap();
+        std::os::unix::fs::symlink(from.join("link"), to.join("link")).unwrap();
+        let names: Vec<&[u8]> = vec![b"a", b"sub/b", b"sub/new\nline", b"taken", b"folder", b"link", b"-n"];
+        let unmoved = moved(&from, &to, &[], &names).await;
+        assert_eq!(unmoved.taken, [b"taken".to_vec(), b"folder".to_vec(), b"link".to_vec()].into());
+        assert_eq!(unmoved.failed, BTreeSet::new());
+        for name in ["a", "sub/b", "sub/new\nline", "-n"] {
+            assert_eq!(std::fs::read_to_string(to.join(name)).unwrap(), name);
+            assert!(!from.join(name).exists());
+        }
+        assert_eq!(std::fs::read_to_string(to.join("taken")).unwrap(), "theirs");
+        assert_eq!(std::fs::read_to_string(from.join("taken")).unwrap(), "taken");
+    }
+    #[tokio::test]
+    async fn v1_a_folder_takes_the_place_of_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        for name in ["new/deep/x", "old/in $(it)/x", "full/x", "file/x"] {
+            let path = from.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        for folder in ["old", "full"] {
+            std::fs::create_dir_all(to.join(folder)).unwrap();
+        }
+        std::fs::write(to.join("full/theirs"), "theirs").unwrap();
+        std::fs::write(to.join("file"), "theirs").unwrap();
+        let unmoved = moved(&from, &to, &[b"new", b"old/in $(it)", b"full", b"file"], &[]).await;
+        assert_eq!(unmoved.folders, [b"full".to_vec(), b"file".to_vec()].into());
+        for name in ["new/deep/x", "old/in $(it)/x"] {
+            assert_eq!(std::fs::read_to_string(to.join(name)).unwrap(), name);
+        }
+        assert_eq!(std::fs::read_dir(to.join("full")).unwrap().count(), 1);
+        assert_eq!(std::fs::read_to_string(to.join("file")).unwrap(), "theirs");
+    }
+}

@@ -1,0 +1,242 @@
+//! The connection to a server: one ssh that the others share, started when needed, ended when nobody needed it for a while.
+//!
+//! It is a child of ours and never a daemon: it ends with this program. Its socket lies in a private folder with a short path,
+//! since such paths must be shorter than 100 bytes.
+
+use super::classify;
+use super::quote::{rsync_shell_word, ssh_path};
+use crate::child::{Ended, Running, Tool, run};
+use crate::transport::{CallContext, TransportError};
+use domain::job::{FailureClass, Side};
+use domain::settings::HostKeyPolicy;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How long one attempt to connect may take, seconds.
+const CONNECT_SECONDS: u32 = 15;
+/// How often a silent server is asked whether it lives, seconds; four silences end the connection.
+const ALIVE_SECONDS: u32 = 15;
+/// The connection ends after this long without use.
+const IDLE: Duration = Duration::from_secs(60);
+/// How often it is looked whether the connection stands.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// What remains for the socket's own name, and for the suffix that ssh gives it while it makes it.
+const FOLDER_LENGTH_AT_MOST: usize = 60;
+
+/// How a server is reached.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `user@host`; never begins with `-`.
+    pub target: String,
+    /// Port.
+    pub port: u16,
+    /// Private key file.
+    pub key: PathBuf,
+    /// Where the keys of hosts are kept.
+    pub known_hosts: PathBuf,
+    /// What is done with an unknown one.
+    pub host_keys: HostKeyPolicy,
+    /// The ssh program.
+    pub ssh: String,
+    /// The rsync program.
+    pub rsync: String,
+}
+
+/// Connects when needed.
+#[derive(Debug)]
+pub(super) struct Connection {
+    server: Server,
+    master: Arc<Mutex<Option<Master>>>,
+    uses: Arc<AtomicU64>,
+}
+
+/// The ssh that the others share.
+#[derive(Debug)]
+struct Master {
+    running: Running,
+    folder: PrivateFolder,
+}
+
+impl Connection {
+    pub fn new(server: Server) -> Connection {
+        Connection { server, master: Arc::default(), uses: Arc::default() }
+    }
+
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Runs a script of ours at the server. Its text goes in on standard input, so that no name is part of a command line.
+    pub async fn script(
+        &self,
+        script: &[u8],
+        output: &mut (dyn FnMut(&[u8]) + Send),
+        context: &CallContext,
+    ) -> Result<Ended, TransportError> {
+        // In braces, so that a script whose end was cut off by a broken connection does nothing at all.
+        let wrapped = [b"{ LC_ALL=C; export LC_ALL; umask 022\n".as_slice(), script, b"\nexit 0; }\n"].concat();
+        self.command("exec sh -s", &wrapped, output, context).await
+    }
+
+    /// Runs a command at the server; nothing of it may come from a name that was not quoted.
+    pub async fn command(
+        &self,
+        command: &str,
+        input: &[u8],
+        output: &mut (dyn FnMut(&[u8]) + Send),
+        context: &CallContext,
+    ) -> Result<Ended, TransportError> {
+        let socket = self.ready(context).await?;
+        let tool = Tool::new(&self.server.ssh).args(self.options(&socket)).args(["-T", "--", &self.server.target, command]);
+        let ended = run(&tool, input, output, &context.cancel).await.map_err(classify::child)?;
+        if ended.code == Some(255) { Err(classify::ssh(&ended, false)) } else { Ok(ended) }
+    }
+
+    /// For rsync's option `-e`.
+    pub async fn rsync_shell(&self, context: &CallContext) -> Result<String, TransportError> {
+        let socket = self.ready(context).await?;
+        let mut words = vec![rsync_shell_word(&self.server.ssh)];
+        words.extend(self.options(&socket).iter().map(|word| rsync_shell_word(word)));
+        Ok(words.join(" "))
+    }
+
+    /// Sees to it that the shared connection stands; the path of its socket.
+    async fn ready(&self, context: &CallContext) -> Result<PathBuf, TransportError> {
+        let mut master = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => return Err(TransportError::interrupted()),
+            master = self.master.lock() => master,
+        };
+        self.uses.fetch_add(1, Ordering::Relaxed);
+        if let Some(standing) = master.as_mut()
+            && standing.running.is_running()
+        {
+            return Ok(standing.folder.socket());
+        }
+        *master = None;
+        let connected = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => return Err(TransportError::interrupted()),
+            connected = self.connect() => connected?,
+        };
+        let socket = connected.folder.socket();
+        *master = Some(connected);
+        drop(master);
+        self.end_when_idle();
+        Ok(socket)
+    }
+
+    async fn connect(&self) -> Result<Master, TransportError> {
+        let key = &self.server.key;
+        if let Err(error) = std::fs::File::open(key) {
+            let message = format!("the key {} cannot be read: {error}", key.display());
+            return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));
+        }
+        let folder = PrivateFolder::make()?;
+        let socket = folder.socket();
+        let mut options = self.options(&socket);
+        options.retain(|option| option != "-oControlMaster=no");
+        let tool = Tool::new(&self.server.ssh).args(options).args(["-M", "-N", "-T", "--", &self.server.target]);
+        let mut running = Running::start(&tool).map_err(classify::child)?;
+        loop {
+            if socket.exists() {
+                return Ok(Master { running, folder });
+            }
+            if !running.is_running() {
+                let ended = running.last_words().await.map_err(classify::child)?;
+                return Err(classify::ssh(&ended, true));
+            }
+            // ssh itself gives up after `ConnectTimeout`.
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Ends the connection once it was not used for a while.
+    fn end_when_idle(&self) {
+        let (master, uses) = (Arc::downgrade(&self.master), self.uses.clone());
+        tokio::spawn(async move {
+            loop {
+                let before = uses.load(Ordering::Relaxed);
+                tokio::time::sleep(IDLE).await;
+                let Some(master) = master.upgrade() else { return };
+                let mut master = master.lock().await;
+                let Some(standing) = master.as_mut() else { return };
+                if uses.load(Ordering::Relaxed) == before || !standing.running.is_running() {
+                    standing.running.end().await;
+                    *master = None;
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Everything but what to run. Where several say something, the first one counts, so this goes before the user's own file.
+    fn options(&self, socket: &Path) -> Vec<String> {
+        let Server { port, key, known_hosts, host_keys, .. } = &self.server;
+        let policy = match host_keys {
+            HostKeyPolicy::AcceptNew => "accept-new",
+            HostKeyPolicy::Strict => "yes",
+        };
+        vec![
+            "-S".to_owned(),
+            socket.display().to_string(),
+            "-oControlMaster=no".to_owned(),
+            "-oControlPersist=no".to_owned(),
+            "-i".to_owned(),
+            key.display().to_string(),
+            "-p".to_owned(),
+            port.to_string(),
+            "-oIdentitiesOnly=yes".to_owned(),
+            "-oBatchMode=yes".to_owned(),
+            "-oPreferredAuthentications=publickey".to_owned(),
+            format!("-oStrictHostKeyChecking={policy}"),
+            format!("-oUserKnownHostsFile={}", ssh_path(&known_hosts.display().to_string())),
+            format!("-oConnectTimeout={CONNECT_SECONDS}"),
+            format!("-oServerAliveInterval={ALIVE_SECONDS}"),
+            "-oServerAliveCountMax=4".to_owned(),
+            "-oClearAllForwardings=yes".to_owned(),
+            "-oForwardAgent=no".to_owned(),
+            "-oForwardX11=no".to_owned(),
+            "-oPermitLocalCommand=no".to_owned(),
+            "-oRequestTTY=no".to_owned(),
+            "-oEscapeChar=none".to_owned(),
+            "-oLogLevel=ERROR".to_owned(),
+        ]
+    }
+}
+
+/// A folder that only this account can enter; removed with the connection.
+#[derive(Debug)]
+struct PrivateFolder(PathBuf);
+
+impl PrivateFolder {
+    fn make() -> Result<PrivateFolder, TransportError> {
+        let usual = std::env::temp_dir();
+        let parent = if usual.as_os_str().len() <= FOLDER_LENGTH_AT_MOST { usual } else { PathBuf::from("/tmp") };
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        let path = parent.join(format!("exo-{}", &name[..12]));
+        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => Ok(PrivateFolder(path)),
+            Err(error) => {
+                let message = format!("no folder for a connection can be made in {}: {error}", parent.display());
+                Err(TransportError::new(FailureClass::LocalFull, Side::Here, message))
+            }
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("s")
+    }
+}
+
+impl Drop for PrivateFolder {
+    fn drop(&mut self) {
+        // Ended by a signal, ssh may leave its socket behind.
+        let _ = std::fs::remove_file(self.socket());
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}

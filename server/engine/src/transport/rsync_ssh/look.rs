@@ -1,0 +1,175 @@
+//! Looking at files at the server: kind, size and time of those asked for, or of everything in a folder of ours.
+
+use super::session::Session;
+use super::{classify, session};
+use crate::transport::{CallContext, TransportError};
+use domain::job::{FailureClass, Side};
+use domain::path::{FilePath, RunPath};
+use std::collections::HashMap;
+
+/// Names of one command at most, and their bytes: well below what any system takes.
+const NAMES: usize = 250;
+const NAME_BYTES: usize = 60_000;
+
+/// What something at the server is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    File,
+    Folder,
+    /// A link, a device, a socket.
+    Other,
+}
+
+/// What is known of something at the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Seen {
+    pub kind: Kind,
+    pub size: u64,
+    pub mtime_seconds: i64,
+    /// False where the time holds whole seconds only.
+    pub fraction: bool,
+}
+
+/// What is there of what was looked for, by relative path.
+pub(super) type Looked = HashMap<Vec<u8>, Seen>;
+
+/// The shell function `look`, for names, and `all`, for everything below the current folder that is no folder.
+pub(super) fn functions(session: &Session) -> &'static str {
+    if session.find_prints {
+        // That something is not there is no trouble; everything else that find says is.
+        r#"look() { { find "$@" -maxdepth 0 -printf '%y %s %T@ %p\0' 2>&1 1>&3 </dev/null | grep -v 'No such file or directory' >&2; } 3>&1; }
+all() { find . ! -type d -printf '%y %s %T@ %p\0' </dev/null; }
+"#
+    } else {
+        r#"look() { for f; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%s %s\0' "$(stat -c '%f %s %Y' -- "$f")" "$f"; fi; done; }
+all() { find . ! -type d -exec sh -c 'for f; do printf "%s %s\0" "$(stat -c "%f %s %Y" -- "$f")" "$f"; done' sh {} + </dev/null; }
+"#
+    }
+}
+
+/// Calls `function` of a script for these names, some hundred at a time; they are relative to the current folder.
+pub(super) fn call<'a>(script: &mut Vec<u8>, function: &str, names: impl IntoIterator<Item = &'a [u8]>) {
+    let (mut count, mut bytes) = (0, 0);
+    for name in names {
+        if count == 0 {
+            script.extend_from_slice(function.as_bytes());
+        }
+        script.push(b' ');
+        let word = word_here(name);
+        bytes += word.len();
+        script.extend(word);
+        count += 1;
+        if count >= NAMES || bytes >= NAME_BYTES {
+            script.push(b'\n');
+            (count, bytes) = (0, 0);
+        }
+    }
+    if count > 0 {
+        script.push(b'\n');
+    }
+}
+
+/// A relative name as a word that is never taken for an option.
+pub(super) fn word_here(name: &[u8]) -> Vec<u8> {
+    super::quote::shell_word(&[b"./", name].concat())
+}
+
+/// Looks at names inside the run; `None` when the run's folder is not there.
+pub(super) async fn in_run<'a>(
+    session: &Session,
+    run: &RunPath,
+    names: impl IntoIterator<Item = &'a [u8]>,
+    context: &CallContext,
+) -> Result<Option<Looked>, TransportError> {
+    let mut script = session.enter_run(run);
+    script.extend_from_slice(functions(session).as_bytes());
+    call(&mut script, "look", names);
+    script.extend_from_slice(b"printf '.'");
+    let (ended, said) = session::collect(&session.place.connection, &script, context).await?;
+    match ended.code {
+        Some(session::NOT_PLAIN) => {
+            let message = format!("{}/{} is no plain folder", session.place.describe(), run.below_equipment());
+            return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message));
+        }
+        Some(0) if said == b"missing" => return Ok(None),
+        Some(0) => {}
+        _ => return Err(classify::script(&ended, "looking at files there")),
+    }
+    if let Some(trouble) = classify::trouble(&ended) {
+        return Err(trouble);
+    }
+    read(&said, b".").map(Some).ok_or_else(|| garbled("looking at files there"))
+}
+
+/// Everything that `functions` said, when its last word is there too.
+pub(super) fn read(said: &[u8], last: &[u8]) -> Option<Looked> {
+    let said = said.strip_suffix(last)?;
+    let mut found = Looked::new();
+    for line in said.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+        let (name, seen) = parse(line)?;
+        found.insert(name, seen);
+    }
+    Some(found)
+}
+
+/// `kind size mtime ./name`
+fn parse(line: &[u8]) -> Option<(Vec<u8>, Seen)> {
+    let mut parts = line.splitn(4, |byte| *byte == b' ');
+    let (kind, size, time, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let kind = match kind {
+        b"f" => Kind::File,
+        b"d" => Kind::Folder,
+        [_] => Kind::Other,
+        mode => match u32::from_str_radix(std::str::from_utf8(mode).ok()?, 16).ok()? & 0o170_000 {
+            0o100_000 => Kind::File,
+            0o040_000 => Kind::Folder,
+            _ => Kind::Other,
+        },
+    };
+    let size = std::str::from_utf8(size).ok()?.parse().ok()?;
+    let time = std::str::from_utf8(time).ok()?;
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let fraction_given = fraction.bytes().any(|digit| digit != b'0');
+    let mut mtime_seconds: i64 = seconds.parse().ok()?;
+    // `find` writes -1.5 for what is second -2 and a half.
+    if seconds.starts_with('-') && fraction_given {
+        mtime_seconds -= 1;
+    }
+    let name = name.strip_prefix(b"./").unwrap_or(name).to_vec();
+    Some((name, Seen { kind, size, mtime_seconds, fraction: fraction_given }))
+}
+
+/// The folders above a file, the nearest last.
+pub(super) fn folders_above(path: &FilePath) -> impl Iterator<Item = &[u8]> {
+    let bytes = path.as_bytes();
+    bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &bytes[..at])
+}
+
+/// The server said something else than was agreed.
+pub(super) fn garbled(what: &str) -> TransportError {
+    TransportError::new(FailureClass::Network, Side::Destination, format!("{what}: the answer is incomplete"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn v9_both_ways_of_listing_are_read_whatever_the_names_are() {
+        let seen = |kind, size, mtime_seconds, fraction| Seen { kind, size, mtime_seconds, fraction };
+        let said = b"f 12 1500000000.1234567890 ./a b\n c\0d 0 7.0000000000 ./sub\0l 3 -1.5000000000 ./x\x0081a4 5 9 ./\xff\0.";
+        let found = read(said, b".").unwrap();
+        assert_eq!(found[b"a b\n c".as_slice()], seen(Kind::File, 12, 1_500_000_000, true));
+        assert_eq!(found[b"sub".as_slice()], seen(Kind::Folder, 0, 7, false));
+        assert_eq!(found[b"x".as_slice()], seen(Kind::Other, 3, -2, true));
+        assert_eq!(found[b"\xff".as_slice()], seen(Kind::File, 5, 9, false));
+        assert_eq!(read(b"f 12 1.0 ./a\0", b"."), None, "cut off");
+        assert_eq!(read(b"garbage\0.", b"."), None);
+    }
+
+    #[test]
+    fn folders_above_a_file() {
+        let path = FilePath::new("a/b/c").unwrap();
+        assert_eq!(folders_above(&path).collect::<Vec<_>>(), [b"a".as_slice(), b"a/b"]);
+    }
+}

@@ -1,0 +1,143 @@
+//! A NAS that is reached by ssh: rsync carries the bytes, small scripts on the server's own shell do the rest.
+//!
+//! Every call shows the marker anew before anything else. rsync writes below a folder of our own at the root; from there files
+//! take their final names by a second name that never replaces. The server hashes what it holds by itself; where it cannot, its
+//! bytes are read back over the connection. Verification decides, never rsync's word.
+
+use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
+use crate::seal::SealReader;
+use crate::source::RunFolder;
+use async_trait::async_trait;
+use domain::path::{FilePath, RunPath};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+mod arrange;
+mod classify;
+mod connection;
+mod difference;
+mod hashes;
+mod identity;
+mod look;
+mod push;
+mod quote;
+mod record;
+mod same_host;
+mod send;
+mod session;
+
+use connection::Connection;
+pub use connection::Server;
+use session::HashTool;
+
+/// The `rsync_ssh` transport of one equipment. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RsyncSshTransport {
+    place: Arc<Place>,
+}
+
+/// The destination as configured, and the way to it.
+#[derive(Debug)]
+struct Place {
+    connection: Connection,
+    /// The equipment's root at the server; relative to the account's home when it does not begin with `/`.
+    path: String,
+    /// The staging root, as configured.
+    staging: PathBuf,
+    /// Bound of reading back per file.
+    max_stream_bytes: Option<u64>,
+    /// How the last hashes were made.
+    tool: AtomicU8,
+}
+
+impl Place {
+    fn describe(&self) -> String {
+        format!("{}:{}", self.connection.server().target, self.path)
+    }
+
+    /// The root for `cd`: never an option, never looked up on `CDPATH`.
+    fn root_word(&self) -> Vec<u8> {
+        let path = self.path.strip_prefix("~/").unwrap_or(&self.path);
+        if path.starts_with('/') { path.as_bytes().to_vec() } else { [b"./", path.as_bytes()].concat() }
+    }
+
+    fn note_tool(&self, tool: HashTool) {
+        self.tool.store(tool as u8, Ordering::Relaxed);
+    }
+}
+
+impl RsyncSshTransport {
+    /// `path`: the equipment's root at the server. `staging`: the staging root, which it must not overlap.
+    pub fn new(server: Server, path: String, staging: PathBuf, max_stream_bytes: Option<u64>) -> RsyncSshTransport {
+        let tool = AtomicU8::new(HashTool::Openssl as u8);
+        RsyncSshTransport { place: Arc::new(Place { connection: Connection::new(server), path, staging, max_stream_bytes, tool }) }
+    }
+}
+
+#[async_trait]
+impl Transport for RsyncSshTransport {
+    fn describe(&self) -> String {
+        self.place.describe()
+    }
+
+    fn method(&self) -> String {
+        let tool = self.place.tool.load(Ordering::Relaxed);
+        match tool {
+            tool if tool == HashTool::None as u8 => "read back over ssh",
+            tool if tool == HashTool::Sha256sum as u8 => "sha256sum at the server",
+            _ => "openssl at the server",
+        }
+        .to_owned()
+    }
+
+    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
+        identity::read(&self.place, context).await
+    }
+
+    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
+        identity::write(&self.place, marker, replace, context).await
+    }
+
+    fn hashes_while_pushing(&self) -> bool {
+        false
+    }
+
+    async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
+        push::push(&self.place, push, context).await
+    }
+
+    async fn hashes(
+        &self,
+        run: &RunPath,
+        seal: &SealReader,
+        _source: Option<&RunFolder>,
+        found: &mut (dyn FnMut(Hashed) + Send),
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
+        hashes::of_seal(&self.place, run, seal, found, context).await
+    }
+
+    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+        arrange::move_files_aside(&self.place, run, files, context).await
+    }
+
+    async fn put_record(
+        &self,
+        run: &RunPath,
+        life: u64,
+        files: &[RecordFile],
+        context: &CallContext,
+    ) -> Result<Vec<Hashed>, TransportError> {
+        record::put(&self.place, run, life, files, context).await
+    }
+
+    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
+        difference::find(&self.place, run, file, source, context).await
+    }
+}
+
+/// A failure of one destination file as an outcome.
+fn failed(path: FilePath, reason: impl ToString) -> Hashed {
+    Hashed { path, outcome: HashOutcome::Failed { reason: reason.to_string() } }
+}

@@ -1,0 +1,167 @@
+//! The record at the server: replaced by rename as it grows, hashed there. Only a file that we put there ourselves is replaced;
+//! which ones those are is kept at the root in a folder of our own, as the mounted transport keeps it.
+//!
+//! An earlier life's record moves to `.exlab-wizard/lives/<n>/` first, by way of `<n>.moving`.
+
+use super::arrange::Aside;
+use super::hashes::{digest_of_bytes, hash_batch};
+use super::look::word_here;
+use super::quote::shell_word;
+use super::session::{OWN_FOLDER, Session};
+use super::{Place, classify, look};
+use crate::transport::{CallContext, HashOutcome, Hashed, RecordFile, TransportError};
+use domain::job::{FailureClass, Side};
+use domain::path::{FilePath, RunPath};
+use domain::proof::Digest;
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+
+/// Keeps the record of life `$earlier`; the current folder is the record's.
+const KEEP_EARLIER: &str = r#"
+if [ ! -e "lives/$earlier" ] && [ ! -L "lives/$earlier" ]; then
+mkdir -p "lives/$earlier.moving" || exit 1
+for e in ./* ./.[!.]* ./..?*; do
+[ -e "$e" ] || [ -L "$e" ] || continue
+case "$e" in ./lives|./superseded) continue;; esac
+if [ -e "lives/$earlier.moving/$e" ]; then echo "$e is in the way" >&2; exit 1; fi
+mv "$e" "lives/$earlier.moving/" || exit 1
+done
+mv "lives/$earlier.moving" "lives/$earlier" || exit 1
+fi
+"#;
+
+/// Puts the record and hashes it there.
+pub(super) async fn put(
+    place: &Arc<Place>,
+    run: &RunPath,
+    life: u64,
+    files: &[RecordFile],
+    context: &CallContext,
+) -> Result<Vec<Hashed>, TransportError> {
+    if let Some(stray) = files.iter().find(|file| !file.path.is_record()) {
+        let message = format!("{} does not belong to the record", stray.path);
+        return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
+    }
+    let session = Session::open_marked(place, context).await?;
+    place.note_tool(session.hash_tool);
+    begin(&session, run, life, context).await?;
+    let ours = Ours::read(&session, run, context).await?;
+    let (mut entries, mut strangers) = (Vec::new(), Vec::new());
+    for there in hash_record(&session, run, files, context).await? {
+        match there.outcome {
+            HashOutcome::Missing => {}
+            HashOutcome::Digest { digest, .. } if ours.contains(&there.path, &digest) => entries.push((there.path, digest)),
+            HashOutcome::Digest { digest, .. } => {
+                let same = files.iter().any(|file| file.path == there.path && digest_of_bytes(&file.bytes) == digest);
+                if !same {
+                    strangers.push(there.path);
+                }
+            }
+            HashOutcome::Failed { reason } => {
+                let message = format!("{} cannot be read at the destination: {reason}", there.path);
+                return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message).naming(&there.path));
+            }
+            HashOutcome::SameFile | HashOutcome::Oversize { .. } => strangers.push(there.path),
+        }
+    }
+    let names: Vec<&[u8]> = strangers.iter().map(FilePath::as_bytes).collect();
+    Aside::default().take(&session, run, &names, context).await?;
+    // Both the old and the new ones count as ours while one takes the place of the other.
+    entries.extend(files.iter().map(|file| (file.path.clone(), digest_of_bytes(&file.bytes))));
+    write(&session, run, &ours, &entries, files, context).await?;
+    session.sync(context).await?;
+    hash_record(&session, run, files, context).await
+}
+
+/// Makes the folder of the record, and keeps an earlier life's.
+async fn begin(session: &Session, run: &RunPath, life: u64, context: &CallContext) -> Result<(), TransportError> {
+    let target = session.word(run.below_equipment().as_bytes());
+    let mut script = [b"mkdir -p ".to_vec(), target, b" || exit 1\n".to_vec(), session.enter_run(run)].concat();
+    script.extend_from_slice(b"mkdir -p .exlab-wizard && [ ! -L .exlab-wizard ] && cd .exlab-wizard || exit 62\n");
+    if life > 1 {
+        script.extend_from_slice(format!("earlier={}", life - 1).as_bytes());
+        script.extend_from_slice(KEEP_EARLIER.as_bytes());
+    }
+    session.ask(&script, &format!("writing the record of {run}"), context).await.map(drop)
+}
+
+async fn hash_record(session: &Session, run: &RunPath, files: &[RecordFile], context: &CallContext) -> Result<Vec<Hashed>, TransportError> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let quiet = CallContext { progress: crate::progress::ProgressSink::new(), ..context.clone() };
+    hash_batch(session, run, files.iter().map(|file| file.path.clone()).collect(), &quiet).await
+}
+
+/// Brings the files to our temporary folder, then renames all of them, the list of what is ours first.
+async fn write(
+    session: &Session,
+    run: &RunPath,
+    ours: &Ours,
+    entries: &[(FilePath, Digest)],
+    files: &[RecordFile],
+    context: &CallContext,
+) -> Result<(), TransportError> {
+    let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
+    let temporary = session.word(format!("{OWN_FOLDER}/tmp/record-{name}").as_bytes());
+    let records = session.word(format!("{OWN_FOLDER}/records").as_bytes());
+    let make = [b"mkdir -p ".to_vec(), temporary.clone(), b" ".to_vec(), records.clone(), b" || exit 1".to_vec()].concat();
+    session.ask(&make, "making a folder for the record", context).await?;
+    let text: String = entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect();
+    upload(session, &temporary, "ours", text.as_bytes(), context).await?;
+    for (n, file) in files.iter().enumerate() {
+        upload(session, &temporary, &n.to_string(), &file.bytes, context).await?;
+    }
+    let mut script = session.enter_run(run);
+    script.extend([b"from=".to_vec(), temporary, b"\nmv -f \"$from/ours\" ".to_vec(), records, b"/".to_vec()].concat());
+    script.extend_from_slice(format!("{} || exit 1\n", ours.name).as_bytes());
+    let folders = files.iter().flat_map(|file| look::folders_above(&file.path));
+    look::call(&mut script, "mkdir -p", folders);
+    for (n, file) in files.iter().enumerate() {
+        let word = word_here(file.path.as_bytes());
+        script.extend(
+            [b"if [ -d ".to_vec(), word.clone(), format!(" ]; then exit 62; fi\nmv -f \"$from/{n}\" ").into_bytes(), word].concat(),
+        );
+        script.extend_from_slice(b" || exit 1\n");
+    }
+    script.extend_from_slice(b"rm -rf \"$from\"");
+    session.ask(&script, &format!("writing the record of {run}"), context).await.map(drop)
+}
+
+/// Writes one file into our temporary folder; `temporary` is a word.
+async fn upload(session: &Session, temporary: &[u8], name: &str, bytes: &[u8], context: &CallContext) -> Result<(), TransportError> {
+    let inner = [b"cat >".to_vec(), temporary.to_vec(), format!("/{name}").into_bytes()].concat();
+    let command = [b"exec sh -c ".to_vec(), shell_word(&inner)].concat();
+    let command = String::from_utf8(command).map_err(|_| {
+        let message = format!("the path {} is no text", session.place.describe());
+        TransportError::new(FailureClass::Configuration, Side::Destination, message)
+    })?;
+    let ended = session.place.connection.command(&command, bytes, &mut |_| (), context).await?;
+    if ended.success() { Ok(()) } else { Err(classify::script(&ended, "writing the record")) }
+}
+
+/// The record files of one run that are ours, with their digests.
+struct Ours {
+    name: String,
+    entries: Vec<(FilePath, Digest)>,
+}
+
+impl Ours {
+    /// Reads what is known; unreadable lines are nothing known.
+    async fn read(session: &Session, run: &RunPath, context: &CallContext) -> Result<Ours, TransportError> {
+        let name = digest_of_bytes(run.as_str().as_bytes()).to_string();
+        let word = session.word(format!("{OWN_FOLDER}/records/{name}").as_bytes());
+        let script = [b"if [ -f ".to_vec(), word.clone(), b" ]; then head -c 1048576 ".to_vec(), word, b" || exit 1; fi".to_vec()].concat();
+        let text = session.ask(&script, "reading what is ours", context).await?;
+        let parse = |line: &str| -> Option<(FilePath, Digest)> {
+            let (digest, path) = line.split_once(' ')?;
+            Some((FilePath::new(hex::decode(path).ok()?).ok()?, Digest::parse(digest)?))
+        };
+        let entries = String::from_utf8_lossy(&text).lines().filter_map(parse).collect();
+        Ok(Ours { name, entries })
+    }
+
+    fn contains(&self, path: &FilePath, digest: &Digest) -> bool {
+        self.entries.iter().any(|(known, put)| known == path && put == digest)
+    }
+}

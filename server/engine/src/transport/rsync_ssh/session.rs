@@ -1,0 +1,186 @@
+//! What one call knows of its destination: that the marker is there, where the root really lies, and what the server can do.
+
+use super::connection::Connection;
+use super::quote::shell_word;
+use super::{Place, classify, same_host};
+use crate::child::Ended;
+use crate::transport::{CallContext, TransportError};
+use domain::job::{FailureClass, Side};
+use domain::path::RunPath;
+use std::sync::Arc;
+
+/// Our own folder at the root.
+pub(super) const OWN_FOLDER: &str = ".exlab-orchestrator";
+/// The marker, below the root.
+pub(super) const MARKER: &str = ".exlab-orchestrator/identity.json";
+/// Exit code of our scripts: the root is not there.
+const NO_ROOT: i32 = 60;
+/// Exit code of our scripts: a folder of the run is a link, or leads elsewhere.
+pub(super) const NOT_PLAIN: i32 = 62;
+/// Begins what the first script says, so that a greeting of the server's shell is told apart.
+const HELLO: &[u8] = b"exlab-1\0";
+
+/// How the server hashes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum HashTool {
+    /// `openssl dgst -sha256 -r`
+    Openssl,
+    /// `sha256sum`
+    Sha256sum,
+    /// It cannot: its bytes are read back over the connection.
+    None,
+}
+
+/// An opened destination.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub place: Arc<Place>,
+    /// The equipment's root, absolute, without links.
+    pub root: Vec<u8>,
+    /// The marker's bytes; empty when there is none.
+    pub marker: Vec<u8>,
+    pub hash_tool: HashTool,
+    /// `find` knows `-printf`; else `stat -c` is used, once per file.
+    pub find_prints: bool,
+}
+
+impl Session {
+    /// Connects and looks at the root, whatever it holds; `None` when there is no such folder.
+    pub async fn open(place: &Arc<Place>, context: &CallContext) -> Result<Option<Session>, TransportError> {
+        let mut script = b"cd -- ".to_vec();
+        script.extend(shell_word(&place.root_word()));
+        script.extend_from_slice(OPEN.as_bytes());
+        let (ended, said) = collect(&place.connection, &script, context).await?;
+        let Some(said) = after_hello(&said) else {
+            return match ended.code {
+                Some(NO_ROOT) if ended.stderr.contains("ermission denied") => Err(classify::script(&ended, &place.describe())),
+                Some(NO_ROOT) => Ok(None),
+                _ => Err(no_shell(place, &ended)),
+            };
+        };
+        let mut parts = said.splitn(4, |byte| *byte == 0);
+        let (Some(root), Some(marker), Some(tool), Some(find)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Err(no_shell(place, &ended));
+        };
+        let session = Session {
+            place: place.clone(),
+            root: root.strip_suffix(b"\n").unwrap_or(root).to_vec(),
+            marker: marker.to_vec(),
+            hash_tool: match tool {
+                b"openssl" => HashTool::Openssl,
+                b"sha256sum" => HashTool::Sha256sum,
+                _ => HashTool::None,
+            },
+            find_prints: find.starts_with(b"find"),
+        };
+        session.refuse_staging().await?;
+        Ok(Some(session))
+    }
+
+    /// Connects and shows that this is a destination: the marker is there, and the staging tree does not see it.
+    pub async fn open_marked(place: &Arc<Place>, context: &CallContext) -> Result<Session, TransportError> {
+        let unreachable = |what: &str| {
+            let message = format!("{} {what}", place.describe());
+            TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
+        };
+        let session = Session::open(place, context).await?;
+        let session = session.ok_or_else(|| unreachable("is not there: the NAS's disk is not mounted, or `nas init` was never run"))?;
+        if session.marker.is_empty() {
+            return Err(unreachable("holds no marker: the NAS's disk is not mounted there, or `nas init` was never run"));
+        }
+        Ok(session)
+    }
+
+    async fn refuse_staging(&self) -> Result<(), TransportError> {
+        if self.marker.is_empty() {
+            return Ok(());
+        }
+        let (root, marker, place) = (self.root.clone(), self.marker.clone(), self.place.clone());
+        let looked = tokio::task::spawn_blocking(move || same_host::refuse(&place, &root, &marker)).await;
+        looked.map_err(|error| TransportError::new(FailureClass::Unknown, Side::Here, format!("a fault in this program: {error}")))?
+    }
+
+    /// Something below the root, as a word for a script.
+    pub fn word(&self, below: &[u8]) -> Vec<u8> {
+        shell_word(&self.path(below))
+    }
+
+    /// Something below the root, absolute.
+    pub fn path(&self, below: &[u8]) -> Vec<u8> {
+        let mut path = if self.root == b"/" { Vec::new() } else { self.root.clone() };
+        path.push(b'/');
+        path.extend_from_slice(below);
+        path
+    }
+
+    /// A script that goes to the run's folder, which must be plain, and says `missing` and ends when it is not there.
+    pub fn enter_run(&self, run: &RunPath) -> Vec<u8> {
+        let word = self.word(run.below_equipment().as_bytes());
+        let mut script = b"run=".to_vec();
+        script.extend(word);
+        script.extend_from_slice(ENTER.as_bytes());
+        script
+    }
+
+    /// Runs a script that answers with little; an exit code other than 0 is a failure.
+    pub async fn ask(&self, script: &[u8], what: &str, context: &CallContext) -> Result<Vec<u8>, TransportError> {
+        let (ended, said) = collect(&self.place.connection, script, context).await?;
+        match ended.code {
+            Some(0) => Ok(said),
+            Some(NOT_PLAIN) => {
+                let message = format!("{what}: a folder of the run is a link or no folder in {}", self.place.describe());
+                Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
+            }
+            _ => Err(classify::script(&ended, what)),
+        }
+    }
+
+    /// The part of a script that makes everything written so far durable: one call for the whole destination.
+    pub fn syncing(&self) -> Vec<u8> {
+        [b"sync -f ".to_vec(), self.word(OWN_FOLDER.as_bytes()), b" 2>/dev/null || sync || exit 1\n".to_vec()].concat()
+    }
+
+    /// Makes everything written so far durable.
+    pub async fn sync(&self, context: &CallContext) -> Result<(), TransportError> {
+        self.ask(&self.syncing(), "making the destination durable", context).await.map(drop)
+    }
+}
+
+/// Goes to the root, then says where it is, the marker, how it can hash, and how it can list.
+const OPEN: &str = r#" || exit 60
+printf 'exlab-1\0'
+pwd -P
+printf '\0'
+if [ -f .exlab-orchestrator/identity.json ]; then head -c 65536 .exlab-orchestrator/identity.json; fi
+printf '\0'
+if printf '' | openssl dgst -sha256 -r >/dev/null 2>&1; then printf openssl
+elif printf '' | sha256sum >/dev/null 2>&1; then printf sha256sum
+else printf none; fi
+printf '\0'
+if find / -maxdepth 0 -printf '' >/dev/null 2>&1; then printf find; else printf stat; fi
+"#;
+
+/// Enters `$run`.
+const ENTER: &str = r#"
+if [ ! -e "$run" ] && [ ! -L "$run" ]; then printf 'missing'; exit 0; fi
+cd -- "$run" || exit 62
+[ "$(pwd -P)" = "$run" ] || exit 62
+"#;
+
+fn after_hello(said: &[u8]) -> Option<&[u8]> {
+    let at = said.windows(HELLO.len()).position(|window| window == HELLO)?;
+    Some(&said[at + HELLO.len()..])
+}
+
+fn no_shell(place: &Place, ended: &Ended) -> TransportError {
+    let words: String = ended.stderr.trim().chars().take(300).collect();
+    let message = format!("{}: the account cannot run `sh` at the server, which rsync_ssh needs: {words}", place.describe());
+    TransportError::new(FailureClass::Configuration, Side::Destination, message)
+}
+
+/// Runs a script and keeps what it says.
+pub(super) async fn collect(connection: &Connection, script: &[u8], context: &CallContext) -> Result<(Ended, Vec<u8>), TransportError> {
+    let mut said = Vec::new();
+    let ended = connection.script(script, &mut |bytes: &[u8]| said.extend_from_slice(bytes), context).await?;
+    Ok((ended, said))
+}

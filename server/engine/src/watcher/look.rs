@@ -1,0 +1,284 @@
+//! One look at one run: documents that changed, files while they can still change, and its signal. Reads only.
+
+use crate::core::Core;
+use crate::index::{Facts, Late};
+use crate::ingest_store::{CREATION, INGEST, read_creation, read_ingest, row_problem};
+use crate::record::{RecordError, RecordFolder, Stamp};
+use crate::seal::{Rehash, SealReader, compare};
+use crate::source::{RunFolder, SourceError, Survey, survey};
+use domain::api::RowProblem;
+use domain::completeness::{Manifest, Signal};
+use domain::document::creation::Creation;
+use domain::finding::Finding;
+use domain::gate::{EntryKind, unusable_manifest};
+use domain::lifecycle::RunState;
+use domain::path::FilePath;
+use domain::proof::Totals;
+use domain::step::Folder;
+use domain::timestamp::Timestamp;
+use std::time::Duration;
+
+/// How often the files of a sealed run are compared with their seal, at least.
+pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// What a look found beyond the facts it updated.
+pub struct Look {
+    /// Open handle; `None` when the run is gone.
+    pub folder: Option<RunFolder>,
+    /// What stands at the path.
+    pub standing: Folder,
+    /// The signal is there.
+    pub signal_present: bool,
+    /// Nothing changed for the settle time.
+    pub settled: bool,
+    /// When to look again for settling, monotonic.
+    pub look_again_at: Option<Duration>,
+}
+
+/// Looks at a run and updates its facts. Blocking.
+pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
+    let gone = Look { folder: None, standing: Folder::Gone, signal_present: false, settled: false, look_again_at: None };
+    let folder = match core.run_folder(&facts.run) {
+        Ok(folder) => folder,
+        Err(SourceError::RunGone { .. }) => return Ok(gone),
+        Err(error) => return Err(error),
+    };
+    read_documents(facts, &folder);
+    let now = core.clock.monotonic();
+    let mut seen =
+        Look { folder: Some(folder.clone()), standing: Folder::WithData, signal_present: false, settled: false, look_again_at: None };
+    let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
+    let folder_mtime_ns = folder_mtime_ns(&folder);
+    if sealed && facts.watch.fingerprint.is_some() {
+        let due =
+            facts.watch.swept_at.is_none_or(|at| now.saturating_sub(at) >= SWEEP_EVERY) || folder_mtime_ns != facts.watch.folder_mtime_ns;
+        if due && facts.state() == Some(RunState::SyncVerified) {
+            facts.watch.folder_mtime_ns = folder_mtime_ns;
+            facts.watch.swept_at = Some(now);
+            sweep(core, facts, &folder)?;
+        }
+        return Ok(seen);
+    }
+    facts.watch.folder_mtime_ns = folder_mtime_ns;
+    let surveyed = survey_files(facts, &folder)?;
+    if facts.watch.fingerprint != Some(surveyed.fingerprint) {
+        facts.watch.fingerprint = Some(surveyed.fingerprint);
+        facts.watch.unchanged_since = now;
+    }
+    if sealed {
+        facts.watch.swept_at = Some(now);
+        sweep(core, facts, &folder)?;
+        return Ok(seen);
+    }
+    if surveyed.files == 0 && surveyed.unsupported == 0 {
+        seen.standing = Folder::WithoutData;
+    }
+    if matches!(facts.state(), None | Some(RunState::Staging)) {
+        let settle = settle_time(core, facts);
+        let quiet = now.saturating_sub(facts.watch.unchanged_since);
+        seen.settled = quiet >= settle && surveyed.vanished == 0;
+        facts.waiting_for = signal_lacks(core, facts, &folder);
+        seen.signal_present = facts.waiting_for.is_none();
+        if seen.signal_present && !seen.settled {
+            seen.look_again_at = Some(facts.watch.unchanged_since + settle);
+            facts.waiting_for = Some(format!("{} s without a change", settle.as_secs()));
+        }
+    } else {
+        facts.waiting_for = None;
+    }
+    Ok(seen)
+}
+
+/// Reads the documents anew when they changed.
+fn read_documents(facts: &mut Facts, folder: &RunFolder) {
+    let record = match RecordFolder::open(folder.dir()) {
+        Ok(Some(record)) => record,
+        Ok(None) => {
+            facts.ingest = Ok(None);
+            facts.watch.ingest = None;
+            facts.watch.creation = None;
+            return;
+        }
+        Err(error) => {
+            facts.ingest = Err(row_problem(&error));
+            facts.watch.ingest = None;
+            return;
+        }
+    };
+    let ingest = record.stamp(INGEST);
+    if ingest != facts.watch.ingest || ingest.is_none() {
+        facts.ingest = read_ingest(&record).map_err(|error| row_problem(&error));
+        facts.watch.ingest = ingest;
+    }
+    let creation = record.stamp(CREATION);
+    if creation != facts.watch.creation {
+        note_creation(facts, read_creation(&record), creation);
+    }
+}
+
+/// Takes what creation.json says into the facts.
+pub fn note_creation(facts: &mut Facts, creation: Result<Option<Creation>, RecordError>, stamp: Option<Stamp>) {
+    facts.watch.creation = stamp;
+    match creation {
+        Ok(creation) => {
+            facts.kind = creation.as_ref().and_then(Creation::run_kind).unwrap_or(facts.run.kind());
+            facts.overrides = creation.as_ref().map(Creation::overrides).unwrap_or_default();
+            facts.project_short_id = creation.as_ref().and_then(Creation::project_short_id).map(str::to_owned);
+            if facts.unreadable.as_ref().is_some_and(|problem| problem.message.starts_with(CREATION)) {
+                facts.unreadable = None;
+            }
+        }
+        Err(error) => facts.unreadable = Some(row_problem(&error)),
+    }
+}
+
+fn folder_mtime_ns(folder: &RunFolder) -> i128 {
+    rustix::fs::fstat(folder.dir()).map_or(0, |stat| i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec))
+}
+
+fn survey_files(facts: &mut Facts, folder: &RunFolder) -> Result<Survey, SourceError> {
+    let mut newest: Option<i64> = None;
+    let surveyed = survey(folder, |entry| {
+        if entry.is_data_file() {
+            newest = newest.max(Some(entry.stat.mtime_ns));
+        }
+    })?;
+    facts.totals = Totals { files: surveyed.files, bytes: surveyed.bytes };
+    let has_history = matches!(&facts.ingest, Ok(Some(ingest)) if ingest.last_activity().is_some());
+    let newest = newest.map(|ns| ns.div_euclid(1_000_000_000)).filter(|_| has_history);
+    let folder_seconds = i64::try_from(folder_mtime_ns(folder).div_euclid(1_000_000_000)).unwrap_or(0);
+    let without_history = (!has_history).then_some(folder_seconds);
+    facts.changed_at = newest.or(without_history).map(Timestamp::from_unix_seconds);
+    Ok(surveyed)
+}
+
+fn settle_time(core: &Core, facts: &Facts) -> Duration {
+    Duration::from_secs(core.settings.equipment(facts.run.equipment()).map_or(10, |equipment| equipment.settle_seconds))
+}
+
+/// The signal of the run's equipment: local config first, else the pushed creation.json.
+fn signal_of(core: &Core, facts: &Facts, folder: &RunFolder) -> Result<Signal, String> {
+    if let Some(signal) = core.settings.equipment(facts.run.equipment()).and_then(|equipment| equipment.signal.clone()) {
+        return Ok(signal);
+    }
+    let record = RecordFolder::open(folder.dir()).map_err(|error| error.to_string())?;
+    let creation = record.as_ref().map(read_creation).transpose().map_err(|error| error.to_string())?.flatten();
+    let pushed = creation.as_ref().and_then(Creation::pushed_signal);
+    match pushed.as_ref().and_then(Signal::from_pushed) {
+        Some(signal) => signal,
+        None => {
+            Err(format!("equipment {} is not in the config, and its creation.json names no completeness signal", facts.run.equipment()))
+        }
+    }
+}
+
+/// What the completeness signal lacks, as a sentence; `None` when it is there.
+fn signal_lacks(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Option<String> {
+    let signal = match signal_of(core, facts, folder) {
+        Ok(signal) => signal,
+        Err(sentence) => return Some(sentence),
+    };
+    let filename = signal.filename().to_owned();
+    let Ok(path) = FilePath::new(filename.clone()) else { return Some(format!("{filename} is no file name")) };
+    facts.findings.retain(|finding| finding.rule != domain::finding::Rule::UnusableManifest);
+    match signal {
+        Signal::SentinelFile { .. } => match kind_of(folder, &path) {
+            Some(EntryKind::File { .. }) => None,
+            Some(_) => Some(format!("{filename} is there, but it is no regular file")),
+            None => Some(format!("no {filename} yet")),
+        },
+        Signal::Manifest { .. } => {
+            let Some(EntryKind::File { .. }) = kind_of(folder, &path) else { return Some(format!("no {filename} yet")) };
+            match read_manifest(folder, &path) {
+                Ok(manifest) => manifest_lacks(folder, &manifest),
+                Err(detail) => {
+                    facts.findings.push(manifest_finding(facts, &filename, &detail));
+                    Some(format!("{filename} cannot be used: {detail}"))
+                }
+            }
+        }
+    }
+}
+
+fn manifest_finding(facts: &Facts, filename: &str, detail: &str) -> Finding {
+    unusable_manifest(&facts.run, filename, detail)
+}
+
+fn kind_of(folder: &RunFolder, path: &FilePath) -> Option<EntryKind> {
+    match folder.open_file(path) {
+        Ok((_, stat)) => Some(EntryKind::File { size: stat.size }),
+        Err(SourceError::NotRegular { .. }) => Some(EntryKind::Link),
+        Err(_) => folder.stat(path).ok().map(|_| EntryKind::Link),
+    }
+}
+
+fn read_manifest(folder: &RunFolder, path: &FilePath) -> Result<Manifest, String> {
+    use std::io::Read;
+    const LIMIT: u64 = 256 << 20;
+    let (file, _) = folder.open_file(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(format!("it is larger than {} MiB", LIMIT >> 20));
+    }
+    Manifest::parse(&bytes)
+}
+
+fn manifest_lacks(folder: &RunFolder, manifest: &Manifest) -> Option<String> {
+    let mut missing = 0_u64;
+    let mut first = None;
+    for (path, size) in &manifest.files {
+        let there = match folder.open_file(path) {
+            Ok((_, stat)) if stat.size == *size => continue,
+            Ok((_, stat)) => format!("{path} has {} of {size} bytes", stat.size),
+            Err(_) => format!("{path} is not there yet"),
+        };
+        missing += 1;
+        first.get_or_insert(there);
+    }
+    let first = first?;
+    Some(if missing == 1 { first } else { format!("{first}, and {} more", missing - 1) })
+}
+
+/// Compares a verified run with its seal by `stat` alone.
+fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<(), SourceError> {
+    let Some(job) = facts.job.as_ref().filter(|job| job.state.is_proven()) else {
+        facts.late = Late::default();
+        return Ok(());
+    };
+    let Some(digest) = job.seal else { return Ok(()) };
+    let file = crate::worker::seal_file(&core.work_folder(&facts.run, job.life), job.generation);
+    let seal = match SealReader::open(&file) {
+        Ok(seal) if seal.digest() == digest => seal,
+        Ok(_) => return Ok(()),
+        Err(error) => {
+            facts.unreadable = Some(RowProblem {
+                code: "seal_unreadable".into(),
+                message: format!("our seal of it cannot be read: {error}; force a sync to seal it anew"),
+            });
+            return Ok(());
+        }
+    };
+    let compared = match compare(folder, &seal, Rehash::Never, &core.stop) {
+        Ok(compared) => compared,
+        Err(error) => {
+            facts.unreadable = Some(RowProblem { code: "staging_unreadable".into(), message: error.to_string() });
+            return Ok(());
+        }
+    };
+    facts.unreadable = None;
+    facts.late = late_of(&compared);
+    Ok(())
+}
+
+/// Late, changed and missing files of a comparison, for rows and refusals.
+pub fn late_of(compared: &crate::seal::LocalComparison) -> Late {
+    const SHOWN: usize = 1_000;
+    let late = compared.late.first.iter().map(|path| (path.to_string(), "arrived after it was sealed".to_owned()));
+    let changed = compared.changed.first.iter().map(|(path, why)| (path.to_string(), why.to_string()));
+    let missing = compared.missing.first.iter().map(|path| (path.to_string(), "sealed, but no longer there".to_owned()));
+    Late {
+        count: compared.late.total + compared.changed.total + compared.missing.total,
+        names: late.chain(changed).chain(missing).take(SHOWN).collect(),
+    }
+}

@@ -1,0 +1,327 @@
+//! The staging watcher (contract section 3): level-triggered. It takes no input but what stands on disk, so a lost event cannot
+//! matter; inotify and finished jobs only make it look sooner. The periodic scan is the truth.
+
+mod evaluate;
+mod look;
+mod nudge;
+mod quiet;
+mod scan;
+
+pub use evaluate::{EvaluateError, Evaluated, evaluate_run, object, record_queued};
+pub use look::late_of;
+pub use scan::{Scan, scan};
+
+use crate::core::{ANOTHER_ROOT, Core, unless_it_panics};
+use crate::gatekeeper::blocking;
+use crate::index::Facts;
+use domain::api::{Event, RowProblem};
+use domain::finding::Finding;
+use domain::gate::unrecognised_folder;
+use domain::lifecycle::RunState;
+use domain::path::RunPath;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::linux::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How often the whole tree is scanned when nothing happens.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The least time between two looks at a run that is touched again and again.
+const REST: Duration = Duration::from_millis(250);
+
+/// New folders make it scan sooner, but no more often than this.
+const BETWEEN_SCANS: Duration = Duration::from_millis(500);
+
+/// Drives every run's lifecycle. Cheap to clone; `start` and `stop` are idempotent.
+#[derive(Clone)]
+pub struct StagingWatcher {
+    core: Arc<Core>,
+    poll_interval: Duration,
+    running: Arc<Mutex<Option<Running>>>,
+    /// One poll at a time.
+    polling: Arc<tokio::sync::Mutex<Memory>>,
+}
+
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// What polls remember of each other.
+#[derive(Default)]
+struct Memory {
+    /// When runs that settle are to be looked at (monotonic).
+    again: BTreeMap<RunPath, Duration>,
+    /// Until when (monotonic) a run that is touched again and again waits for its next look.
+    rests_until: BTreeMap<RunPath, Duration>,
+}
+
+impl StagingWatcher {
+    /// Not started.
+    pub fn new(core: Arc<Core>, poll_interval: Duration) -> StagingWatcher {
+        StagingWatcher { core, poll_interval, running: Arc::default(), polling: Arc::default() }
+    }
+
+    /// Starts the background task; a second call changes nothing.
+    pub fn start(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.is_none() {
+            let stop = self.core.stop.child_token();
+            let task = tokio::spawn(self.clone().run(stop.clone()));
+            *running = Some(Running { stop, task });
+        }
+    }
+
+    /// Ends the background task and waits for it; a second call changes nothing.
+    pub async fn stop(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { stop, task }) = running {
+            stop.cancel();
+            let _ = task.await;
+        }
+    }
+
+    async fn run(self, stop: CancellationToken) {
+        let nudges = nudge::Nudges::start(self.core.clone());
+        let (mut next_poll, mut last_poll) = (Duration::ZERO, Duration::ZERO);
+        loop {
+            let now = self.core.clock.monotonic();
+            if now >= next_poll {
+                self.poll_once().await;
+                self.core.ready.send_replace(true);
+                nudges.watch(&self.core);
+                last_poll = self.core.clock.monotonic();
+                next_poll = last_poll + self.poll_interval;
+            }
+            let wait = self.until_next(next_poll).await;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.core.look_now.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            if self.core.scan_soon.swap(false, Ordering::Relaxed) {
+                next_poll = next_poll.min(last_poll + BETWEEN_SCANS);
+            }
+            self.look_at_nudged().await;
+        }
+    }
+
+    /// Until the next poll, or until a run settles.
+    async fn until_next(&self, next_poll: Duration) -> Duration {
+        let now = self.core.clock.monotonic();
+        let settles = self.polling.lock().await.again.values().min().copied();
+        settles.unwrap_or(next_poll).min(next_poll).saturating_sub(now)
+    }
+
+    /// Looks at runs that something happened to, and at those whose settle time has passed.
+    async fn look_at_nudged(&self) {
+        let mut memory = self.polling.lock().await;
+        let now = self.core.clock.monotonic();
+        let mut runs: BTreeSet<RunPath> =
+            std::mem::take(&mut *self.core.look_at.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect();
+        runs.extend(memory.again.iter().filter(|(_, at)| **at <= now).map(|(run, _)| run.clone()));
+        for run in runs {
+            self.evaluate(&run, &mut memory).await;
+        }
+        let touched = std::mem::take(&mut *self.core.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        memory.rests_until.retain(|_, until| *until > now);
+        for run in touched {
+            self.core.index.sweep_soon(&run);
+            if let Some(until) = memory.rests_until.get(&run).copied() {
+                let at = memory.again.get(&run).map_or(until, |at| (*at).min(until));
+                memory.again.insert(run, at);
+                continue;
+            }
+            self.evaluate(&run, &mut memory).await;
+            // A run that is being written is touched all the time: looking takes at most a tenth of it.
+            let looked_for = self.core.clock.monotonic().saturating_sub(now);
+            memory.rests_until.insert(run, self.core.clock.monotonic() + (looked_for * 10).max(REST));
+        }
+    }
+
+    /// Scans the tree once, evaluates every run that can have changed, and answers all runs' states in walk order. Unreadable
+    /// runs answer `None`.
+    pub async fn poll_once(&self) -> Vec<(RunPath, Option<RunState>)> {
+        let mut memory = self.polling.lock().await;
+        let root = self.core.staging_root.clone();
+        let known = self.core.index.runs();
+        let expected = *self.core.root_identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let before: BTreeSet<RunPath> = known.iter().cloned().collect();
+        let scanned = blocking(move || -> Result<(Scan, (u64, u64)), String> {
+            let unreadable = |error: std::io::Error| format!("the staging root {root} cannot be read: {error}");
+            let metadata = std::fs::metadata(&root).map_err(unreadable)?;
+            let identity = (metadata.st_dev(), metadata.st_ino());
+            let scan = scan(Path::new(&root)).map_err(unreadable)?;
+            // A disk that was mounted anew may have another number; an empty mount point holds none of the runs that were there.
+            let another = expected.is_some_and(|expected| expected != identity);
+            if another && !before.is_empty() && !scan.runs.iter().any(|run| before.contains(run)) {
+                return Err(format!("the staging root {root} cannot be read: {ANOTHER_ROOT}"));
+            }
+            Ok((scan, identity))
+        })
+        .await;
+        let scan = match scanned {
+            Ok((scan, identity)) => {
+                *self.core.root_identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity);
+                self.note_staging_error(None);
+                scan
+            }
+            Err(error) => {
+                // A root that never was is an empty tree, told as such; one that was keeps its rows, and each says why it stands still.
+                for run in &known {
+                    self.core.change(run, |facts| {
+                        facts.unreadable = Some(RowProblem { code: "staging_unreadable".into(), message: error.clone() });
+                        facts.watch.last_failure = Some(error.clone());
+                    });
+                }
+                self.note_staging_error(Some(error));
+                return known.into_iter().map(|run| (run.clone(), self.state_of(&run))).collect();
+            }
+        };
+        self.core.parents.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&scan.parents);
+        self.note_unrecognised(&scan).await;
+        self.forget_gone(&known, &scan);
+        self.show_unfinished(&scan).await;
+        let moving = {
+            let (core, runs) = (self.core.clone(), scan.runs.clone());
+            blocking(move || quiet::not_quiet(&core, &runs)).await
+        };
+        for run in &moving {
+            if self.core.stop.is_cancelled() {
+                break;
+            }
+            self.evaluate(run, &mut memory).await;
+        }
+        scan.runs
+            .into_iter()
+            .map(|run| {
+                let state = self.state_of(&run);
+                (run, state)
+            })
+            .collect()
+    }
+
+    fn state_of(&self, run: &RunPath) -> Option<RunState> {
+        self.core.index.look(run, Facts::state).flatten()
+    }
+
+    async fn evaluate(&self, run: &RunPath, memory: &mut Memory) {
+        memory.again.remove(run);
+        let evaluated = unless_it_panics(evaluate_run(&self.core, run)).await;
+        match evaluated.unwrap_or_else(|fault| Err(EvaluateError::Fault(fault))) {
+            Ok(evaluated) => {
+                if evaluated.stepped {
+                    self.core.look_at(run);
+                }
+                if let Some(at) = evaluated.look_again_at {
+                    memory.again.insert(run.clone(), at);
+                }
+                self.core.change(run, |facts| {
+                    if facts.watch.last_failure.take().is_some() {
+                        facts.unreadable = None;
+                    }
+                });
+            }
+            Err(error) => self.note_failure(run, &error),
+        }
+    }
+
+    /// A run that cannot be evaluated says so on its row, and once in the log.
+    fn note_failure(&self, run: &RunPath, error: &EvaluateError) {
+        let message = error.to_string();
+        let news = self.core.index.look(run, |facts| facts.watch.last_failure.as_ref() != Some(&message)).unwrap_or(true);
+        if news {
+            tracing::warn!(run = %run, %error, "the run could not be evaluated; it is tried again");
+        }
+        if self.core.index.get(run).is_none() {
+            self.core.put(Facts::new(run.clone(), 1));
+        }
+        self.core.change(run, |facts| {
+            facts.unreadable = Some(RowProblem { code: "staging_unreadable".into(), message: message.clone() });
+            facts.watch.last_failure = Some(message);
+        });
+    }
+
+    fn note_staging_error(&self, error: Option<String>) {
+        let mut known = self.core.staging_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != error {
+            match &error {
+                Some(error) => tracing::error!("{error}"),
+                None => tracing::info!("the staging root can be read again"),
+            }
+            *known = error;
+        }
+    }
+
+    async fn note_unrecognised(&self, scan: &Scan) {
+        let mut known: BTreeMap<String, Finding> = {
+            let found = self.core.unrecognised.lock().unwrap_or_else(PoisonError::into_inner);
+            found.iter().map(|finding| (finding.run_path.clone(), finding.clone())).collect()
+        };
+        let mut found = Vec::new();
+        for path in &scan.unrecognised {
+            let finding = match known.remove(path) {
+                Some(finding) => finding,
+                None => {
+                    let folder = Path::new(&self.core.staging_root).join(path);
+                    let (files, bytes) = blocking(move || size_of(&folder)).await;
+                    unrecognised_folder(path, files, bytes)
+                }
+            };
+            found.push(finding);
+        }
+        for (path, error) in &scan.unreadable {
+            tracing::warn!(path, error, "a folder of the staging tree cannot be read");
+        }
+        *self.core.unrecognised.lock().unwrap_or_else(PoisonError::into_inner) = found;
+    }
+
+    /// Rows of runs whose folder is gone go, unless the folder above cannot be read or a clear still works on them.
+    fn forget_gone(&self, known: &[RunPath], scan: &Scan) {
+        let standing: BTreeSet<&RunPath> = scan.runs.iter().collect();
+        let hidden = |run: &RunPath| scan.unreadable.iter().any(|(path, _)| run.as_str().starts_with(path.as_str()));
+        for run in known.iter().filter(|run| !standing.contains(run) && !hidden(run)) {
+            let in_hand =
+                self.core.index.look(run, |facts| facts.clearing.is_some() || facts.job.as_ref().is_some_and(|job| job.state.is_in_work()));
+            if in_hand == Some(false) && self.core.index.remove(run).is_some() {
+                self.core.events.publish(|seq| Event::Gone { seq, run_path: run.as_str().to_owned() });
+            }
+        }
+    }
+}
+
+impl StagingWatcher {
+    /// A run that vanished before it was proven stays visible: its job waits or has failed, and the row says what is missing.
+    async fn show_unfinished(&self, scan: &Scan) {
+        let standing: BTreeSet<&RunPath> = scan.runs.iter().collect();
+        let jobs = match self.core.store.unproven_jobs().await {
+            Ok(jobs) => jobs,
+            Err(error) => {
+                tracing::error!(%error, "jobs of vanished runs cannot be read");
+                return;
+            }
+        };
+        for job in jobs.into_iter().filter(|job| !standing.contains(&job.run)) {
+            let run = job.run.clone();
+            if self.core.index.look(&run, |_| ()).is_none() {
+                let mut facts = Facts::new(run.clone(), job.life);
+                facts.job = Some(job);
+                self.core.put(facts);
+            }
+            let message = format!("{}/{run} is gone, and the NAS was never proven to hold it: put it back", self.core.staging_root);
+            let problem = domain::api::RowProblem { code: "local_file_vanished".into(), message };
+            self.core.change(&run, |facts| facts.unreadable = Some(problem));
+        }
+    }
+}
+
+fn size_of(folder: &Path) -> (u64, u64) {
+    let files =
+        walkdir::WalkDir::new(folder).follow_links(false).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+    files.fold((0, 0), |(files, bytes), entry| (files + 1, bytes + entry.metadata().map_or(0, |metadata| metadata.len())))
+}

@@ -1,0 +1,379 @@
+//! One job: seal, send, verify, settle. Every way out of here settles the claim; a panic is a recorded failure (S3).
+
+use super::placed::Placed;
+use super::seal_file;
+use crate::checkpoint::Checkpoint;
+use crate::core::{Core, unless_it_panics};
+use crate::destination::Destination;
+use crate::gatekeeper::{Examiner, blocking, creation_of, tell_producer};
+use crate::ingest_store::CHECKSUMS;
+use crate::progress::ProgressSink;
+use crate::prove::{Differences, Proof, call_context};
+use crate::record::RecordFolder;
+use crate::seal::{Listing, SealError, SealReader, SealWriter, checksums_file};
+use crate::source::{RunFolder, SourceError};
+use crate::store::{Claim, Failure, Job, NewProof, StoreError};
+use crate::transport::{CallContext, Push, hash_first};
+use crate::verify::{VerifiedManifest, verify};
+use domain::api::Phase;
+use domain::document::creation::SyncStatus;
+use domain::gate::Verdict;
+use domain::job::{FailureClass, Side};
+use domain::lifecycle::RunState;
+use domain::log_line::Level;
+use domain::path::FilePath;
+use domain::proof::ProofLevel;
+use domain::retry::{RETRY_WAITS_SECONDS, Settlement, Tried, settle};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Runs a claimed job to its settlement.
+pub async fn run(core: &Arc<Core>, destination: &Arc<Destination>, mut claim: Claim, progress: &ProgressSink) -> Result<(), StoreError> {
+    let job = claim.job().clone();
+    core.checkpoints.reached(Checkpoint::Claimed);
+    progress.begin(Phase::Listing, 0, 0);
+    core.job_changed(job.clone());
+    core.change(&job.run, |facts| facts.progress = Some(progress.clone()));
+    let outcome = unless_it_panics(work(core, destination, &mut claim, progress)).await;
+    let outcome = outcome.unwrap_or_else(|text| Err(fault(&text)));
+    let settled = settle_outcome(core, destination, &claim, outcome).await;
+    core.change(&job.run, |facts| facts.progress = None);
+    core.look_at(&job.run);
+    settled
+}
+
+/// A panic, as a failure.
+pub fn fault(text: &str) -> Failure {
+    Failure { class: FailureClass::Unknown, side: Side::Here, message: format!("a fault in this program stopped the job: {text}") }
+}
+
+/// Takes the next due job only to record why it cannot run.
+pub async fn fail_next(core: &Arc<Core>, destination: &Arc<Destination>, failure: Failure) -> Result<(), StoreError> {
+    let now_ms = core.clock.now_ms();
+    match core.store.claim(&destination.equipment.id, now_ms).await? {
+        Some(claim) => settle_outcome(core, destination, &claim, Err(failure)).await,
+        None => Ok(()),
+    }
+}
+
+async fn work(
+    core: &Arc<Core>,
+    destination: &Arc<Destination>,
+    claim: &mut Claim,
+    progress: &ProgressSink,
+) -> Result<VerifiedManifest, Failure> {
+    let job = claim.job().clone();
+    let context = call_context(core, job.run.equipment(), &core.stop, progress);
+    let prepared = {
+        let (core, job) = (core.clone(), job.clone());
+        blocking(move || prepare(&core, &job)).await?
+    };
+    core.checkpoints.reached(Checkpoint::Listed);
+    let Prepared { folder, listing, seal, placed } = prepared;
+    if !destination.transport.hashes_while_pushing() {
+        let (folder, listing, seal, context) = (folder.clone(), listing.clone(), seal.clone(), context.clone());
+        blocking(move || hash_first(&folder, &listing, &seal, &context)).await.map_err(Failure::from)?;
+    }
+    push(core, destination, &job, &folder, &listing, &seal, &placed, None, &context).await?;
+    core.checkpoints.reached(Checkpoint::Pushed);
+    let now_ns = core.clock.now_ms().saturating_mul(1_000_000);
+    let finished = {
+        let seal = seal.clone();
+        blocking(move || seal.finish(now_ns)).await.map_err(seal_failure)?
+    };
+    core.checkpoints.reached(Checkpoint::Sealed);
+    write_checksums(core, &folder, &finished).await?;
+    core.checkpoints.reached(Checkpoint::ChecksumsWritten);
+    let place = destination.transport.place_of(&job.run);
+    core.store.sent(claim, finished.digest(), core.clock.now_ms(), finished.totals(), &place).await.map_err(store_failure)?;
+    core.job_changed(claim.job().clone());
+    core.checkpoints.reached(Checkpoint::Sent);
+
+    let differences = match verify_once(destination, &job, &finished, &folder, &context).await? {
+        Proof::Holds(manifest) => {
+            all_placed(&placed, &finished).await;
+            return Ok(manifest);
+        }
+        Proof::Broken(differences) => differences,
+    };
+    note_disproof(core, claim.job(), &differences).await;
+    let failure = differences.failure();
+    let tried = Tried { attempts: job.attempts, hash_retries: claim.job().hash_retries };
+    if settle(failure.class, tried, core.settings.sync.retry_attempts) != Settlement::PushAgain {
+        return Err(failure);
+    }
+    core.store.count_hash_retry(claim, &failure).await.map_err(store_failure)?;
+    core.log(Some(&folder), &job.run, Level::Error, &format!("hash mismatch, sent once more: {}", failure.message));
+    let again: Vec<FilePath> = differences.first.iter().map(|difference| difference.path.clone()).collect();
+    push(core, destination, &job, &folder, &listing, &seal, &placed, Some(&again), &context).await?;
+    match verify_once(destination, &job, &finished, &folder, &context).await? {
+        Proof::Holds(manifest) => {
+            all_placed(&placed, &finished).await;
+            Ok(manifest)
+        }
+        Proof::Broken(differences) => {
+            note_disproof(core, claim.job(), &differences).await;
+            Err(differences.failure())
+        }
+    }
+}
+
+/// What is proven to be ours counts as placed by us, also where a crash came between its rename and the note of it.
+async fn all_placed(placed: &Arc<Placed>, seal: &SealReader) {
+    let (placed, seal) = (placed.clone(), seal.clone());
+    blocking(move || {
+        let files = seal.files().into_iter().flatten();
+        files.filter_map(Result::ok).for_each(|file| placed.add(&file.path));
+        placed.flush();
+    })
+    .await;
+}
+
+struct Prepared {
+    folder: RunFolder,
+    listing: Listing,
+    seal: SealWriter,
+    placed: Arc<Placed>,
+}
+
+/// Opens the run, lists it under the gate's eyes, and opens its seal. Blocking.
+fn prepare(core: &Core, job: &Job) -> Result<Prepared, Failure> {
+    let folder = core.run_folder(&job.run).map_err(source_failure)?;
+    let state = core.index.look(&job.run, crate::index::Facts::state).flatten();
+    if matches!(state, None | Some(RunState::Staging | RunState::Cleared)) {
+        let message = format!("{} is not complete (its state is {})", job.run, state.map_or("not readable", RunState::as_str));
+        return Err(Failure { class: FailureClass::LocalFileChanged, side: Side::Source, message });
+    }
+    let work_folder = core.work_folder(&job.run, job.life);
+    std::fs::create_dir_all(&work_folder).map_err(|error| state_failure(&error))?;
+    let creation =
+        creation_of(&folder).map_err(|error| Failure { class: FailureClass::LocalRead, side: Side::Source, message: error.to_string() })?;
+    let verified = state == Some(RunState::SyncVerified);
+    let mut examiner = Examiner::new(core, &folder, &job.run, creation.as_ref(), verified);
+    let now_ns = core.clock.now_ms().saturating_mul(1_000_000);
+    let listing = Listing::of_run(&folder, &work_folder.join(format!("listing-{}", job.generation)), now_ns, |entry| examiner.entry(entry));
+    let listing = listing.map_err(seal_failure)?;
+    let verdict = examiner.finish().map_err(source_failure)?;
+    admitted(core, job, &verdict)?;
+    if listing.totals().files == 0 {
+        let message = format!("{} holds no data file: an empty run is never verified", job.run);
+        return Err(Failure { class: FailureClass::LocalFileVanished, side: Side::Source, message });
+    }
+    let seal = SealWriter::open(&listing, &seal_file(&work_folder, job.generation)).map_err(seal_failure)?;
+    let placed = Arc::new(Placed::open(&work_folder).map_err(|error| state_failure(&error))?);
+    Ok(Prepared { folder, listing, seal, placed })
+}
+
+/// The gate has the last word on what is really sealed: the run may have changed since it was queued.
+fn admitted(core: &Core, job: &Job, verdict: &Verdict) -> Result<(), Failure> {
+    core.change(&job.run, |facts| facts.findings = verdict.findings().to_vec());
+    verdict.admit().map(|_| ()).map_err(|blocking| {
+        let first = blocking.first().map(|finding| format!("{}: {}", finding.rule.as_str(), finding.rule_detail)).unwrap_or_default();
+        let message = format!("{} findings hold it back since it was queued; {first}", blocking.len());
+        Failure { class: FailureClass::BlockedByValidation, side: Side::Source, message }
+    })
+}
+
+#[allow(clippy::too_many_arguments, reason = "everything a push needs, once")]
+async fn push(
+    core: &Arc<Core>,
+    destination: &Destination,
+    job: &Job,
+    folder: &RunFolder,
+    listing: &Listing,
+    seal: &SealWriter,
+    placed: &Arc<Placed>,
+    again: Option<&[FilePath]>,
+    context: &CallContext,
+) -> Result<(), Failure> {
+    let totals = listing.totals();
+    context.progress.begin(Phase::Sending, again.map_or(totals.files, |files| files.len() as u64), totals.bytes);
+    let by_us = {
+        let placed = placed.clone();
+        move |file: &FilePath| placed.contains(file)
+    };
+    let note = {
+        let (placed, checkpoints) = (placed.clone(), core.checkpoints.clone());
+        move |file: &FilePath| {
+            placed.add(file);
+            checkpoints.reached(Checkpoint::FilePlaced);
+        }
+    };
+    let push = Push { run: &job.run, source: folder, listing, seal, again, placed_by_us: &by_us, placed: &note };
+    let pushed = destination.transport.push(push, context).await.map_err(Failure::from);
+    placed.flush();
+    if let Err(error) = seal.flush() {
+        tracing::warn!(run = %job.run, %error, "the unfinished seal could not be written");
+    }
+    if let Err(failure) = &pushed {
+        destination.note_failure(failure);
+    }
+    pushed
+}
+
+async fn write_checksums(core: &Arc<Core>, folder: &RunFolder, seal: &SealReader) -> Result<(), Failure> {
+    let (folder, seal) = (folder.clone(), seal.clone());
+    let written = blocking(move || {
+        let record = RecordFolder::open_or_create(folder.dir())?;
+        record.replace_with(CHECKSUMS, |out| checksums_file(&seal, out).map(|_| ()))
+    })
+    .await;
+    let _ = core;
+    written.map_err(|error| match error {
+        crate::record::RecordError::Full { .. } => {
+            Failure { class: FailureClass::LocalFull, side: Side::Source, message: error.to_string() }
+        }
+        other => {
+            Failure { class: FailureClass::LocalRead, side: Side::Source, message: format!("{CHECKSUMS} could not be written: {other}") }
+        }
+    })
+}
+
+async fn verify_once(
+    destination: &Destination,
+    job: &Job,
+    seal: &SealReader,
+    folder: &RunFolder,
+    context: &CallContext,
+) -> Result<Proof, Failure> {
+    let verified = verify(&*destination.transport, &job.run, seal, Some(folder), context).await.map_err(Failure::from);
+    if let Err(failure) = &verified {
+        destination.note_failure(failure);
+    }
+    verified.map(Proof::from)
+}
+
+async fn note_disproof(core: &Core, job: &Job, differences: &Differences) {
+    let proof = NewProof {
+        at_ms: core.clock.now_ms(),
+        proven: false,
+        level: ProofLevel::L1,
+        method: String::new(),
+        totals: job.totals,
+        detail: differences.sentence.clone(),
+    };
+    if let Err(error) = core.store.record_disproof(job, &proof).await {
+        tracing::error!(run = %job.run, %error, "a failed proof could not be recorded");
+    }
+}
+
+/// Settles the claim as the domain decides; a database that cannot be written is tried again until the program stops.
+async fn settle_outcome(
+    core: &Arc<Core>,
+    destination: &Destination,
+    claim: &Claim,
+    outcome: Result<VerifiedManifest, Failure>,
+) -> Result<(), StoreError> {
+    if outcome.is_ok() {
+        core.checkpoints.reached(Checkpoint::ReadBack);
+    }
+    loop {
+        let settled = match &outcome {
+            Ok(manifest) => core.store.settle_verified(claim, manifest, core.clock.now_ms()).await,
+            Err(failure) => settle_failure(core, claim, failure).await,
+        };
+        match settled {
+            Ok(job) => {
+                after(core, destination, job, &outcome).await;
+                return Ok(());
+            }
+            Err(error @ (StoreError::Full | StoreError::Database(_))) if !core.stop.is_cancelled() => {
+                tracing::error!(run = %claim.job().run, %error, "a finished job waits to be recorded");
+                tokio::select! {
+                    () = core.stop.cancelled() => {}
+                    () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn settle_failure(core: &Core, claim: &Claim, failure: &Failure) -> Result<Job, StoreError> {
+    let job = claim.job();
+    let tried = Tried { attempts: job.attempts, hash_retries: job.hash_retries };
+    let now_ms = core.clock.now_ms();
+    if failure.side == Side::Source && core.root().is_err() {
+        // The staging disk went: no file of the run vanished or cannot be read.
+        return core.store.settle_postponed(claim, Some(failure), now_ms, false, false).await;
+    }
+    match settle(failure.class, tried, core.settings.sync.retry_attempts) {
+        Settlement::RetryAfter { seconds } => {
+            let due_ms = now_ms.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
+            core.store.settle_postponed(claim, Some(failure), due_ms, true, false).await
+        }
+        Settlement::WaitForDestination => core.store.settle_postponed(claim, Some(failure), now_ms, false, true).await,
+        Settlement::Interrupted => core.store.settle_postponed(claim, None, now_ms, false, false).await,
+        Settlement::PushAgain | Settlement::Stop => core.store.settle_failed(claim, failure).await,
+    }
+}
+
+/// What everyone is told after settling.
+async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &Result<VerifiedManifest, Failure>) {
+    let (run, life) = (job.run.clone(), job.life);
+    core.job_changed(job.clone());
+    let folder = {
+        let (core, run) = (core.clone(), run.clone());
+        blocking(move || core.run_folder(&run).ok()).await
+    };
+    match outcome {
+        Ok(manifest) => {
+            core.checkpoints.reached(Checkpoint::Verified);
+            let totals = manifest.totals();
+            let detail = format!("{} files, {} bytes at level {}, {}", totals.files, totals.bytes, manifest.level(), manifest.method());
+            core.ledger(&run, life, "proven", detail).await;
+            core.change(&run, |facts| facts.late = crate::index::Late::default());
+        }
+        Err(failure) if failure.class == FailureClass::Interrupted => {}
+        Err(failure) if job.state == domain::job::JobState::Failed => {
+            core.ledger(&run, life, "failed", format!("{}: {}", failure.class, failure.message)).await;
+            core.log(folder.as_ref(), &run, Level::Error, &format!("NAS sync failed: {}: {}", failure.class, failure.message));
+            if let Some(folder) = &folder {
+                let status =
+                    if failure.class == FailureClass::BlockedByValidation { SyncStatus::BlockedByValidation } else { SyncStatus::Failed };
+                tell_producer(core, &run, folder, status);
+            }
+        }
+        Err(failure) if job.waiting => {
+            core.log(None, &run, Level::Warn, &format!("waiting for {}: {}", destination.transport.describe(), failure.message));
+        }
+        Err(failure) => {
+            let most =
+                core.settings.sync.retry_attempts.unwrap_or(u32::MAX).min(u32::try_from(RETRY_WAITS_SECONDS.len()).unwrap_or(u32::MAX));
+            core.log(
+                folder.as_ref(),
+                &run,
+                Level::Warn,
+                &format!("sync retry {} of {most}: {}: {}", job.attempts, failure.class, failure.message),
+            );
+        }
+    }
+}
+
+pub(super) fn store_failure(error: StoreError) -> Failure {
+    let class = if matches!(error, StoreError::Full) { FailureClass::LocalFull } else { FailureClass::Unknown };
+    Failure { class, side: Side::Here, message: error.to_string() }
+}
+
+fn state_failure(error: &std::io::Error) -> Failure {
+    let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+    let class = if full { FailureClass::LocalFull } else { FailureClass::Unknown };
+    Failure { class, side: Side::Here, message: format!("the state folder cannot be written: {error}") }
+}
+
+fn seal_failure(error: SealError) -> Failure {
+    match error {
+        SealError::Source(error) => source_failure(error),
+        SealError::Io { ref error, .. } => state_failure(error),
+        other => Failure { class: FailureClass::Unknown, side: Side::Here, message: other.to_string() },
+    }
+}
+
+fn source_failure(error: SourceError) -> Failure {
+    let class = match &error {
+        SourceError::RunGone { .. } | SourceError::Vanished { .. } => FailureClass::LocalFileVanished,
+        SourceError::NotRegular { .. } => FailureClass::LocalFileChanged,
+        SourceError::Root { .. } | SourceError::Run { .. } | SourceError::Unreadable { .. } => FailureClass::LocalRead,
+    };
+    Failure { class, side: Side::Source, message: error.to_string() }
+}

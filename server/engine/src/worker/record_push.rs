@@ -1,0 +1,80 @@
+//! The record follows the data: a durable step of its own, tried again until it has reached the NAS and was hashed there.
+
+use crate::checkpoint::Checkpoint;
+use crate::core::Core;
+use crate::destination::Destination;
+use crate::gatekeeper::blocking;
+use crate::index::Facts;
+use crate::progress::ProgressSink;
+use crate::prove::call_context;
+use crate::record::RecordFolder;
+use crate::source::RunFolder;
+use crate::store::{Failure, Job, StoreError};
+use crate::transport::{CallContext, RecordFile};
+use crate::verify::{sentence, verify_record};
+use domain::job::{FailureClass, Side};
+use domain::log_line::Level;
+use std::sync::Arc;
+
+/// Sends the record of a proven job once its proof stands in ingest.json; a failure is tried again later.
+pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job) -> Result<(), StoreError> {
+    let recorded = core.index.look(&job.run, |facts| facts.life == job.life && Facts::proof_recorded(facts)).unwrap_or(false);
+    if !recorded {
+        // The watcher writes it first, and wakes us; until then others go before.
+        core.look_at(&job.run);
+        return core.store.record_failed(&job.id, core.clock.now_ms()).await;
+    }
+    let progress = ProgressSink::new();
+    let context = call_context(core, job.run.equipment(), &core.stop, &progress);
+    let opened = {
+        let (core, run) = (core.clone(), job.run.clone());
+        blocking(move || core.run_folder(&run)).await
+    };
+    let sent = match opened {
+        Ok(folder) => push_record(destination, job, &folder, &context).await,
+        Err(error) => Err(Failure { class: FailureClass::LocalRead, side: Side::Source, message: error.to_string() }),
+    };
+    match sent {
+        Ok(_) => {
+            core.store.record_sent(&job.id).await?;
+            core.checkpoints.reached(Checkpoint::RecordSent);
+            core.reload_job(&job.run, job.life).await?;
+        }
+        Err(failure) if failure.class == FailureClass::Interrupted => {}
+        Err(failure) => {
+            destination.note_failure(&failure);
+            core.log(None, &job.run, Level::Warn, &format!("the record could not be sent yet: {}", failure.message));
+            core.store.record_failed(&job.id, core.clock.now_ms()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends the record as it stands, and proves that the NAS holds it. Answers what was proven.
+pub async fn push_record(
+    destination: &Arc<Destination>,
+    job: &Job,
+    folder: &RunFolder,
+    context: &CallContext,
+) -> Result<Vec<RecordFile>, Failure> {
+    let handle = folder.clone();
+    let files = blocking(move || match RecordFolder::open(handle.dir())? {
+        Some(record) => record.files(),
+        None => Ok(Vec::new()),
+    })
+    .await
+    .map_err(|error| Failure {
+        class: FailureClass::LocalRead,
+        side: Side::Source,
+        message: format!("the record cannot be read: {error}"),
+    })?;
+    let files: Vec<RecordFile> = files.into_iter().map(|(path, bytes)| RecordFile { path, bytes: bytes.into() }).collect();
+    let hashed = destination.transport.put_record(&job.run, job.life, &files, context).await.map_err(Failure::from)?;
+    let proven = verify_record(&files, &hashed);
+    proven.map_err(|differences| {
+        let first = differences.first().map(|d| format!("{} {}", d.path, sentence(&d.kind))).unwrap_or_default();
+        let message = format!("{} files of the record are not proven on the NAS: {first}", differences.len());
+        Failure { class: FailureClass::HashMismatch, side: Side::Destination, message }
+    })?;
+    Ok(files)
+}

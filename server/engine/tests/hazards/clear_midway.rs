@@ -1,0 +1,272 @@
+//! What happens to a clear while it is under way (D3, D6, D9, D13, S14): what was not proven is kept, named and put back.
+
+use crate::support::*;
+use domain::job::JobState;
+use domain::lifecycle::RunState;
+use domain::path::RunPath;
+use domain::problem::ErrorCode;
+use engine::Engine;
+use engine::checkpoint::Checkpoint;
+use engine::checkpoint::Checkpoints;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+async fn verified(lab: &Lab, run: &RunPath, checkpoints: Checkpoints) -> Engine {
+    let engine = lab.start_with(checkpoints).await;
+    lab.push_usual(run);
+    until_verified(&engine, run).await;
+    engine
+}
+
+/// The only folder aside.
+fn aside(staging: &Path) -> PathBuf {
+    fs::read_dir(staging.join(".exlab-clearing")).unwrap().next().unwrap().unwrap().path()
+}
+
+/// Everything that was proven is on the NAS, and this file, and nothing else, stands where the run stood.
+fn only_the_late_one_stands(lab: &Lab, run: &RunPath, late: &str, pushed: &[(PathBuf, Vec<u8>)]) {
+    assert_eq!(data_below(&lab.staging(run.as_str())), [(PathBuf::from(late), b"only copy".to_vec())]);
+    assert_eq!(data_below(&lab.nas(run)), pushed);
+    assert_eq!(fs::read_dir(lab.staging(".exlab-clearing")).unwrap().count(), 0, "nothing stays aside");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d3_a_file_that_arrives_between_proof_and_rename_is_kept_and_named() {
+    for late in ["late.tif", "raw/late.tif", ".late"] {
+        let (lab, run) = (Lab::new(), run("Run_1"));
+        let place = lab.staging(run.as_str()).join(late);
+        let engine = verified(&lab, &run, once(Checkpoint::Permitted, move || fs::write(place, "only copy").unwrap())).await;
+        let pushed = data_below(&lab.staging(run.as_str()));
+        let problem = engine.clear(run.as_str()).await.unwrap_err();
+        assert_eq!((problem.code, files_of(&problem)), (ErrorCode::StagingNotProven, vec![late.to_owned()]));
+        only_the_late_one_stands(&lab, &run, late, &pushed);
+        assert_eq!(problem.details["files_freed"], pushed.len(), "the record stays with what was kept");
+        engine.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d6_what_appears_while_files_are_unlinked_is_kept_and_what_went_is_counted() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let staging = lab.path("staging");
+    let hook = once(Checkpoint::FileUnlinked, move || fs::write(aside(&staging).join("raw/late.tif"), "only copy").unwrap());
+    let engine = verified(&lab, &run, hook).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    let bytes: usize = pushed.iter().map(|(_, bytes)| bytes.len()).sum();
+    let problem = engine.clear(run.as_str()).await.unwrap_err();
+    assert_eq!(files_of(&problem), ["raw/late.tif"]);
+    assert_eq!((&problem.details["files_freed"], &problem.details["bytes_freed"]), (&pushed.len().into(), &bytes.into()));
+    only_the_late_one_stands(&lab, &run, "raw/late.tif", &pushed);
+    let life = &engine.cleared_runs(None, 10).await.unwrap().runs[0];
+    assert_eq!((life.files_freed, life.bytes_freed), (pushed.len() as u64, bytes as u64));
+    // What was kept is a new life: it goes the usual way once it is complete.
+    until_state(&engine, &run, RunState::Staging).await;
+    lab.push(&run, &[(SENTINEL, b"")]);
+    until_verified(&engine, &run).await;
+    engine.clear(run.as_str()).await.unwrap();
+    assert_eq!(fs::read(lab.nas(&run).join("raw/late.tif")).unwrap(), b"only copy");
+    assert!(lab.nas(&run).join(".exlab-wizard/lives/1/ingest.json").exists(), "the record of the first life is kept");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d6_a_file_that_cannot_be_removed_is_kept_named_and_not_counted() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = verified(&lab, &run, Checkpoints::default()).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    let stubborn = lab.staging(run.as_str()).join("raw/frame_2.tif");
+    let immutable = command("chattr", &["+i", stubborn.to_str().unwrap()]);
+    // Not every file system has the attribute; a file that is a mount point cannot be unlinked either.
+    let mounted = immutable.is_err().then(|| Mounted::bind(&stubborn, &stubborn));
+    let problem = engine.clear(run.as_str()).await.unwrap_err();
+    assert_eq!((problem.code, files_of(&problem)), (ErrorCode::StagingNotProven, vec!["raw/frame_2.tif".to_owned()]));
+    assert_eq!(problem.details["files_freed"], pushed.len() - 1);
+    assert_eq!(data_below(&lab.staging(run.as_str())), [(PathBuf::from("raw/frame_2.tif"), vec![8; 1_000])]);
+    assert_eq!(data_below(&lab.nas(&run)), pushed);
+    drop(mounted);
+    if immutable.is_ok() {
+        command("chattr", &["-i", stubborn.to_str().unwrap()]).unwrap();
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d6_a_clear_that_a_stop_cuts_goes_on_by_itself_and_counts_all_of_it() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (stop_now, mut stops) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let hook = once(Checkpoint::FileUnlinked, move || {
+        stop_now.send(()).unwrap();
+        wait.lock().unwrap().recv().unwrap();
+    });
+    let engine = verified(&lab, &run, hook).await;
+    let (all, pushed) = (files_below(&lab.staging(run.as_str())), data_below(&lab.staging(run.as_str())));
+    let act = {
+        let (engine, run) = (engine.clone(), run.clone());
+        tokio::spawn(async move { engine.clear(run.as_str()).await })
+    };
+    stops.recv().await.unwrap();
+    engine.core().stop.cancel();
+    go_on.send(()).unwrap();
+    let problem = act.await.unwrap().unwrap_err();
+    assert!(problem.message.contains("goes on by itself"), "{problem:?}");
+    engine.stop().await;
+    let left = data_below(&aside(&lab.path("staging"))).len();
+    assert_eq!(left, pushed.len() - 1, "one file went before the stop");
+
+    let engine = lab.start().await;
+    let life = until("the clear has ended", async || engine.cleared_runs(None, 10).await.unwrap().runs.pop()).await;
+    until("its intent is closed", async || engine.core().store.open_intents().await.unwrap().is_empty().then_some(())).await;
+    assert_eq!(files_below(&lab.path("staging")), []);
+    assert!(life.files_freed >= all.len() as u64, "{life:?}");
+    let record: usize = files_below(&lab.nas(&run).join(".exlab-wizard")).iter().map(|(_, bytes)| bytes.len()).sum();
+    let data: usize = pushed.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert_eq!(life.bytes_freed, (record + data) as u64);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d9_what_is_swapped_in_right_before_the_rename_is_not_touched() {
+    for swapped in ["SCOPE_01/Cortex Q3 Pilot/Runs/Run_1", "SCOPE_01/Cortex Q3 Pilot/Runs"] {
+        for link in [true, false] {
+            let (lab, run) = (Lab::new(), run("Run_1"));
+            let below = run.as_str().strip_prefix(swapped).unwrap().trim_start_matches('/').to_owned();
+            let precious = lab.path("precious").join(&below);
+            fs::create_dir_all(precious.join("raw")).unwrap();
+            fs::write(precious.join("raw/frame_1.tif"), "somebody else's").unwrap();
+            let (at, elsewhere, outside) = (lab.staging(swapped), lab.path("elsewhere"), lab.path("precious"));
+            let hook = once(Checkpoint::IntentRecorded, move || {
+                fs::rename(&at, elsewhere).unwrap();
+                match link {
+                    true => std::os::unix::fs::symlink(outside, at).unwrap(),
+                    false => fs::rename(outside, at).unwrap(),
+                }
+            });
+            let engine = verified(&lab, &run, hook).await;
+            let kept = data_below(&lab.staging(run.as_str()));
+            let problem = engine.clear(run.as_str()).await.unwrap_err();
+            assert_eq!(problem.code, ErrorCode::StagingNotProven, "{swapped} {link}: {problem:?}");
+            assert_eq!(data_below(&lab.path("elsewhere").join(&below)), kept, "{swapped} {link}");
+            let foreign = if link { precious } else { lab.staging(run.as_str()) };
+            assert_eq!(fs::read(foreign.join("raw/frame_1.tif")).unwrap(), b"somebody else's", "{swapped} {link}");
+            assert_eq!(fs::read_dir(lab.staging(".exlab-clearing")).unwrap().count(), 0);
+            assert_eq!(engine.core().store.open_intents().await.unwrap(), [], "the clear was given up");
+            engine.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d13_what_is_renamed_in_after_the_folder_went_aside_is_a_new_life() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let place = lab.staging(run.as_str());
+    let hook = once(Checkpoint::RenamedAside, move || {
+        fs::create_dir_all(place.join("raw")).unwrap();
+        fs::write(place.join("raw/frame_1.tif"), "pushed anew").unwrap();
+    });
+    let engine = verified(&lab, &run, hook).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    engine.clear(run.as_str()).await.unwrap();
+    assert_eq!(data_below(&lab.staging(run.as_str())), [(PathBuf::from("raw/frame_1.tif"), b"pushed anew".to_vec())]);
+    assert_eq!(data_below(&lab.nas(&run)), pushed);
+    until_row(&engine, &run, "the new life", |row| row.life == 2 && row.summary.current_state == "staging").await;
+    assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::StagingNotSyncVerified);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d13_what_is_kept_stays_aside_where_a_new_life_took_its_place() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (place, staging) = (lab.staging(run.as_str()), lab.path("staging"));
+    let hook = once(Checkpoint::RenamedAside, move || {
+        fs::write(aside(&staging).join("raw/late.tif"), "only copy").unwrap();
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("new.tif"), "pushed anew").unwrap();
+    });
+    let engine = verified(&lab, &run, hook).await;
+    let problem = engine.clear(run.as_str()).await.unwrap_err();
+    assert_eq!(files_of(&problem), ["raw/late.tif"]);
+    assert_eq!(fs::read(aside(&lab.path("staging")).join("raw/late.tif")).unwrap(), b"only copy");
+    assert_eq!(data_below(&lab.staging(run.as_str())), [(PathBuf::from("new.tif"), b"pushed anew".to_vec())]);
+    let ledger = engine.run_detail(run.as_str()).await.unwrap().ledger;
+    let told = ledger.iter().find(|entry| entry.kind == "kept_aside").map(|entry| entry.detail.clone()).unwrap();
+    assert!(told.contains(".exlab-clearing/"), "{told}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d10_a_record_written_to_during_the_clear_is_kept_whole() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let staging = lab.path("staging");
+    let hook = once(Checkpoint::DataUnlinked, move || fs::write(aside(&staging).join(".exlab-wizard/notes.txt"), "only copy").unwrap());
+    let engine = verified(&lab, &run, hook).await;
+    let problem = engine.clear(run.as_str()).await.unwrap_err();
+    assert_eq!(files_of(&problem), [".exlab-wizard/notes.txt"]);
+    let record = lab.staging(run.as_str()).join(".exlab-wizard");
+    assert_eq!(fs::read(record.join("notes.txt")).unwrap(), b"only copy");
+    assert_eq!(history_of(&record.join("ingest.json")).last().unwrap(), "cleared", "half a record is none");
+    assert_eq!(data_below(&lab.staging(run.as_str())), []);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d8_the_nas_goes_away_in_the_middle_of_a_clear_and_it_goes_on_when_it_is_back() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (nas, away) = (lab.path("nas/SCOPE_01"), lab.path("unmounted"));
+    let hook = once(Checkpoint::Intended, move || {
+        fs::rename(&nas, away).unwrap();
+        fs::create_dir(nas).unwrap();
+    });
+    let engine = verified(&lab, &run, hook).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    let problem = engine.clear(run.as_str()).await.unwrap_err();
+    assert_eq!(problem.code, ErrorCode::DestinationNotProven);
+    assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "nothing goes before the finished record is proven");
+    assert!(row(&engine, &run).await.clearing.unwrap().waiting.is_some());
+    fs::remove_dir(lab.path("nas/SCOPE_01")).unwrap();
+    fs::rename(lab.path("unmounted"), lab.path("nas/SCOPE_01")).unwrap();
+    engine.stop().await;
+    let engine = lab.start().await;
+    until("the clear has ended", async || engine.cleared_runs(None, 10).await.unwrap().runs.pop()).await;
+    until("nothing is left", async || files_below(&lab.path("staging")).is_empty().then_some(())).await;
+    assert_eq!(data_below(&lab.nas(&run)), pushed);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d8_rot_found_when_a_clear_resumes_puts_back_what_is_left_and_sends_it_again() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let hook = once(Checkpoint::FileUnlinked, || panic!("as if the program ended here"));
+    let engine = verified(&lab, &run, hook).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    let problem = engine.clear(run.as_str()).await.unwrap_err();
+    assert_eq!(problem.code, ErrorCode::Internal, "{problem:?}");
+    fs::write(lab.nas(&run).join("raw/frame_2.tif"), [1; 1_000]).unwrap();
+    let left = data_below(&aside(&lab.path("staging")));
+    let problem = engine.clear(run.as_str()).await.unwrap_err();
+    assert_eq!((problem.code, files_of(&problem)), (ErrorCode::DestinationNotProven, vec!["raw/frame_2.tif".to_owned()]));
+    assert_eq!(data_below(&lab.staging(run.as_str())), left);
+    let life = &engine.cleared_runs(None, 10).await.unwrap().runs[0];
+    assert_eq!(life.files_freed, (pushed.len() - left.len()) as u64);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s14_a_clear_goes_on_when_its_caller_hangs_up() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = verified(&lab, &run, Checkpoints::default()).await;
+    {
+        let mut act = std::pin::pin!(engine.clear(run.as_str()));
+        let polled = futures::poll!(act.as_mut());
+        assert!(polled.is_pending());
+    }
+    until("the run is gone", async || engine.cleared_runs(None, 10).await.unwrap().runs.pop()).await;
+    until("its job is retired", async || {
+        let job = engine.core().store.latest_job(&run, 1).await.unwrap().unwrap();
+        (job.state == JobState::Cleaned).then_some(())
+    })
+    .await;
+    assert!(!lab.staging(run.as_str()).exists());
+    engine.stop().await;
+}

@@ -1,0 +1,15 @@
+//! The hazards that this kind of system is known for, each with a real engine on real files. The numbers are those of the list of
+//! hazards: D deleting, V sending and verifying, S getting stuck or lying.
+
+mod clear;
+mod clear_midway;
+mod documents;
+mod full_disk;
+mod golden;
+mod new_life;
+mod scheduled;
+mod stuck;
+#[path = "../support/mod.rs"]
+mod support;
+mod sync;
+mod watcher;

@@ -1,0 +1,135 @@
+//! What arrives is what was sealed, whatever it is called, and nothing else.
+
+use crate::bench::{Bench, Make, file, files_below, os, set_mtime, write};
+use engine::source::StagingRoot;
+use engine::transport::{HashOutcome, RecordFile};
+use engine::verify::{Verification, verify_record};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub async fn odd_names(make: Make) {
+    let bench = Bench::new(make).await;
+    let long = [b'x'; 255];
+    let names: Vec<&[u8]> = vec![
+        b" leading and trailing ",
+        b"new\nline",
+        b"carriage\rreturn",
+        b"back\\slash",
+        b"\\",
+        b"\xff\xfe not utf8",
+        "nfc-\u{e9}".as_bytes(),
+        "nfd-e\u{301}".as_bytes(),
+        b"Case",
+        b"case",
+        b"-oProxyCommand=x",
+        b"--delete",
+        b"$(touch pwned)`'\";&|*?[a]{b}",
+        b"tab\there",
+        b"folder /inner ",
+        b"...",
+        b"..a/.b",
+        b"{{x}}",
+        b"#comment",
+        b"; comment",
+        b"+ filter",
+        b"\x01control",
+        &long,
+    ];
+    let held: Vec<(&[u8], &[u8])> = names.iter().filter(|name| bench.destination.holds(name)).map(|name| (*name, *name)).collect();
+    assert!(held.len() > names.len() / 2);
+    let run = bench.run("Project it's $HOME/Runs/Run_1", &held);
+    let seal = bench.push_and_prove(&run).await;
+    assert_eq!(seal.totals().files, held.len() as u64);
+    for (name, content) in held {
+        assert_eq!(std::fs::read(run.there.join(os(name))).unwrap(), content, "{}", file(name));
+    }
+    bench.assert_no_leftovers();
+}
+
+pub async fn mirrored_with_times_and_empty_folders(make: Make) {
+    let bench = Bench::new(make).await;
+    let big: Vec<u8> = (0..9_000_001_u32).map(|n| (n % 253) as u8).collect();
+    let run = bench.run("P/TestRuns/TestRun_1", &[(b"empty", b""), (b"raw/big", &big), (b"raw/deep/small", b"1"), (b"page", &[7; 4096])]);
+    std::fs::create_dir_all(run.source.path().join("void/inner")).unwrap();
+    set_mtime(&run.source.path().join("raw/big"), 1_500_000_000, 123_456_789);
+    set_mtime(&run.source.path().join("raw/deep/small"), 7, 0);
+    bench.push_and_prove(&run).await;
+    assert!(std::fs::read(run.there.join("raw/big")).unwrap() == big);
+    assert!(run.there.join("void/inner").is_dir());
+    for name in ["empty", "raw/big", "raw/deep/small"] {
+        let seconds =
+            |path: PathBuf| std::fs::metadata(path).unwrap().modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(seconds(run.there.join(name)), seconds(run.source.path().join(name)), "{name}");
+    }
+    let shown = bench.context.progress.snapshot();
+    assert_eq!((shown.files_done, shown.bytes_done), (shown.files_total, shown.bytes_total));
+}
+
+pub async fn two_projects_with_one_leaf(make: Make) {
+    let bench = Bench::new(make).await;
+    let one = bench.run("One/Runs/Run_1", &[(b"a", b"one")]);
+    let two = bench.run("Two/Runs/Run_1", &[(b"a", b"two")]);
+    let seals = [bench.push_and_prove(&one).await, bench.push_and_prove(&two).await];
+    bench.assert_proven(&one, &seals[0]).await;
+    assert_eq!(std::fs::read(one.there.join("a")).unwrap(), b"one");
+    assert_eq!(std::fs::read(two.there.join("a")).unwrap(), b"two");
+}
+
+pub async fn only_sealed_files(make: Make) {
+    let bench = Bench::new(make).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b".exlab-wizard/ingest.json", b"{}"), (b"x/.exlab-wizard/d", b"data")]);
+    let listing = bench.list(&run);
+    write(&run.source.path().join("late"), b"late");
+    std::os::unix::fs::symlink("/etc/passwd", run.source.path().join("link")).unwrap();
+    let seal = bench.push_listed(&run, &listing, "seal", None).await.unwrap();
+    bench.assert_proven(&run, &seal).await;
+    assert_eq!(files_below(&run.there), [PathBuf::from("a"), PathBuf::from("x/.exlab-wizard/d")]);
+}
+
+pub async fn empty_run(make: Make) {
+    let bench = Bench::new(make).await;
+    let run = bench.run("P/Runs/Run_1", &[]);
+    let seal = bench.push(&run).await.unwrap();
+    assert!(matches!(bench.verify(&run, &seal).await, Verification::Differs { .. }));
+}
+
+pub async fn record(make: Make) {
+    let bench = Bench::new(make).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1")]);
+    bench.push_and_prove(&run).await;
+    let files = |text: &str| -> Vec<RecordFile> {
+        [".exlab-wizard/ingest.json", ".exlab-wizard/creation.json", ".exlab-wizard/sub/x"]
+            .into_iter()
+            .map(|name| RecordFile { path: file(name), bytes: Arc::from(format!("{name} {text}").into_bytes()) })
+            .collect()
+    };
+    let there = |name: &str| std::fs::read_to_string(run.there.join(".exlab-wizard").join(name)).unwrap();
+    for text in ["first", "second"] {
+        let sent = files(text);
+        let hashed = bench.transport().put_record(&run.path, 1, &sent, &bench.context).await.unwrap();
+        assert!(verify_record(&sent, &hashed).is_ok(), "{hashed:?}");
+        assert!(hashed.iter().all(|hashed| matches!(hashed.outcome, HashOutcome::Digest { .. })));
+        assert_eq!(there("ingest.json"), format!(".exlab-wizard/ingest.json {text}"));
+    }
+    // Another life of the same path: the first one's record is kept whole, once.
+    for text in ["third", "fourth"] {
+        let sent = &files(text)[..1];
+        let hashed = bench.transport().put_record(&run.path, 2, sent, &bench.context).await.unwrap();
+        assert!(verify_record(sent, &hashed).is_ok());
+        assert_eq!(there("ingest.json"), format!(".exlab-wizard/ingest.json {text}"));
+        assert_eq!(there("lives/1/ingest.json"), ".exlab-wizard/ingest.json second");
+        assert_eq!(there("lives/1/sub/x"), ".exlab-wizard/sub/x second");
+        assert!(!run.there.join(".exlab-wizard/creation.json").exists());
+    }
+    // A record file that we did not put there is kept, too.
+    write(&run.there.join(".exlab-wizard/ingest.json"), b"somebody else's");
+    let sent = &files("fifth")[..1];
+    bench.transport().put_record(&run.path, 2, sent, &bench.context).await.unwrap();
+    assert_eq!(there("ingest.json"), ".exlab-wizard/ingest.json fifth");
+    assert_eq!(there("superseded/1/.exlab-wizard/ingest.json"), "somebody else's");
+    assert_eq!(files_below(&run.there.join(".exlab-wizard/superseded")).len(), 1);
+    bench.assert_no_leftovers();
+    // The run in staging was not touched by any of it.
+    let source = StagingRoot::open(&bench.staging()).unwrap().run(&run.path).unwrap();
+    assert_eq!(files_below(source.path()), [PathBuf::from("a")]);
+}

@@ -1,0 +1,81 @@
+//! The conformance suite of all transports, run over each; another one adds a [`bench::Make`] of its own.
+
+#![allow(clippy::disallowed_methods, reason = "a tamperer deletes and mounts; mount tests start themselves again in a namespace")]
+
+mod bench;
+mod damage;
+mod faithful;
+mod mount_only;
+mod resume;
+mod rsync_ssh;
+#[path = "../real_servers/sshd.rs"]
+mod sshd;
+
+use bench::{Destination, Make};
+use engine::transport::Transport;
+use engine::transport::mount::MountTransport;
+use std::path::{Path, PathBuf};
+
+struct Mount {
+    transport: MountTransport,
+    root: PathBuf,
+}
+
+impl Destination for Mount {
+    fn transport(&self) -> &dyn Transport {
+        &self.transport
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+const MOUNT: Make = |root, staging| {
+    std::fs::create_dir_all(root).unwrap();
+    Box::new(Mount { transport: MountTransport::new(root.to_owned(), staging.to_owned()), root: root.to_owned() })
+};
+
+/// One test for every law of the suite.
+macro_rules! conformance {
+    ($transport:ident, $make:expr, $($law:path as $name:ident),+ $(,)?) => {
+        mod $transport {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    $law($make).await;
+                }
+            )+
+        }
+    };
+}
+
+macro_rules! all_laws {
+    ($transport:ident, $make:expr) => {
+        conformance!(
+            $transport,
+            $make,
+            crate::faithful::odd_names as v9_odd_names,
+            crate::faithful::mirrored_with_times_and_empty_folders as mirrored_with_times_and_empty_folders,
+            crate::faithful::two_projects_with_one_leaf as v1_two_projects_with_one_leaf,
+            crate::faithful::only_sealed_files as only_sealed_files,
+            crate::faithful::record as d10_record_and_lives,
+            crate::faithful::empty_run as v6_empty_run,
+            crate::damage::every_damage_is_found as v3_v4_v7_every_damage_is_found,
+            crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
+            crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,
+            crate::damage::same_size_same_mtime as v3_same_size_same_mtime,
+            crate::resume::finished_files_are_not_sent_again as s2_finished_files_are_not_sent_again,
+            crate::resume::cancelled_leaves_nothing_half as v8_cancelled_leaves_nothing_half,
+            crate::resume::known_digests_are_used as s2_known_digests_are_used,
+            crate::resume::changed_while_sending as d14_changed_while_sending,
+            crate::resume::changed_and_vanished_files as changed_and_vanished_files,
+            crate::resume::missing_marker as v10_missing_marker,
+            crate::resume::marker_is_not_replaced_unasked as v13_marker_is_not_replaced_unasked,
+        );
+    };
+}
+
+all_laws!(mount, crate::MOUNT);
+all_laws!(over_rsync_ssh, crate::rsync_ssh::RSYNC_SSH);
+all_laws!(over_rsync_ssh_to_a_plain_server, crate::rsync_ssh::PLAIN_SERVER);

@@ -1,0 +1,123 @@
+//! Where the engine is joined to what panel and REST ask. No rule of its own.
+
+use crate::off::OffBackend;
+use app::backend::{EventStream, PanelBackend};
+use domain::api::{
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail, RunRow,
+    StagingList, VerifyAnswer,
+};
+use domain::problem::{ErrorCode, Problem};
+use domain::settings::Settings;
+use engine::{Engine, MarkError, Options, StartError};
+use futures::future::BoxFuture;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A backend at work, and how it is ended.
+pub struct Running {
+    /// Answers everything.
+    pub backend: Arc<dyn PanelBackend>,
+    /// Interrupts what is in work so that it resumes, and closes the state folder. Called once.
+    pub stop: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>,
+}
+
+/// Opens the state folder and starts the engine; the error is a sentence for the operator.
+pub async fn build_backend(settings: Settings, state_folder: &Path, hostname: &str) -> Result<Running, Problem> {
+    if settings.orchestrator.is_none() {
+        let backend = Arc::new(OffBackend::new(&settings, hostname));
+        return Ok(Running { backend, stop: Box::new(|| Box::pin(async {})) });
+    }
+    let options = Options::new(state_folder.to_owned(), hostname.to_owned());
+    let engine = Engine::start(settings, options).await.map_err(|error| start_problem(&error))?;
+    let stopping = engine.clone();
+    Ok(Running { backend: Arc::new(EngineBackend(engine)), stop: Box::new(move || Box::pin(async move { stopping.stop().await })) })
+}
+
+/// Writes the identity marker; the answer is a sentence.
+pub async fn nas_init(settings: &Settings, state_folder: &Path, hostname: &str, equipment: &str, adopt: bool) -> Result<String, Problem> {
+    let marked = engine::mark_destination(settings, equipment, state_folder, hostname, adopt).await;
+    let marker = marked.map_err(|error| Problem::new(mark_code(&error), error.to_string()))?;
+    let target = settings.equipment(equipment).and_then(|e| e.transport.as_ref()).map(|t| t.target.describe()).unwrap_or_default();
+    Ok(format!("{target} is marked for {} of installation {}.", marker.equipment, marker.installation))
+}
+
+/// Takes over the Python system's queue; the answer is a sentence.
+pub async fn import_queue(settings: &Settings, state_folder: &Path, file: &Path) -> Result<String, Problem> {
+    let imported = engine::import_queue(settings, state_folder, file).await;
+    let report = imported.map_err(|error| start_problem(&error))?;
+    let mut sentence = format!("{} jobs came in; {} runs had one here already.", report.imported, report.already_here);
+    for (path, why) in report.refused {
+        sentence.push_str(&format!("\nLeft out: {path}: {why}"));
+    }
+    Ok(sentence)
+}
+
+fn start_problem(error: &StartError) -> Problem {
+    let code = match error {
+        StartError::Off => ErrorCode::OrchestratorDisabled,
+        StartError::StateFolder(_) | StartError::Store(_) => ErrorCode::StateUnavailable,
+    };
+    Problem::new(code, error.to_string())
+}
+
+fn mark_code(error: &MarkError) -> ErrorCode {
+    match error {
+        MarkError::Off => ErrorCode::OrchestratorDisabled,
+        MarkError::Unknown { .. } | MarkError::NoTransport(_) => ErrorCode::Unprocessable,
+        MarkError::StateFolder(_) => ErrorCode::StateUnavailable,
+        MarkError::Transport(_) => ErrorCode::DestinationNotProven,
+    }
+}
+
+struct EngineBackend(Engine);
+
+#[async_trait::async_trait]
+impl PanelBackend for EngineBackend {
+    fn status(&self) -> PanelStatus {
+        self.0.status()
+    }
+
+    async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {
+        self.0.list_staged_runs().await
+    }
+
+    async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
+        self.0.run_detail(run).await
+    }
+
+    async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {
+        self.0.cleared_runs(before, limit).await
+    }
+
+    async fn clear_plan(&self, run: &str) -> Result<ClearPlan, Problem> {
+        self.0.clear_plan(run).await
+    }
+
+    async fn force_sync(&self, run: &str, request: ForceSyncRequest) -> Result<ForceSyncAnswer, Problem> {
+        self.0.force_sync(run, request).await
+    }
+
+    async fn clear(&self, run: &str) -> Result<ClearAnswer, Problem> {
+        self.0.clear(run).await
+    }
+
+    async fn verify(&self, run: &str) -> Result<VerifyAnswer, Problem> {
+        self.0.verify(run).await
+    }
+
+    async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem> {
+        self.0.retry(run).await
+    }
+
+    async fn start_act(&self, kind: ActKind, runs: Vec<String>, request: ForceSyncRequest) -> Result<ActView, Problem> {
+        self.0.start_act(kind, runs, request)
+    }
+
+    fn act(&self, id: &str) -> Option<ActView> {
+        self.0.act(id)
+    }
+
+    fn subscribe(&self, since: Option<u64>) -> EventStream {
+        Box::pin(self.0.subscribe(since))
+    }
+}

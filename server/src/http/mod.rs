@@ -1,0 +1,99 @@
+//! The HTTP face: REST, events, the panel's pages and files. Every answer comes from a [`PanelBackend`]; nothing is decided here.
+//!
+//! | path | what |
+//! |---|---|
+//! | `/staging...` | the Python system's three routes with exactly its fields; a browser gets the panel |
+//! | `/api/v1/...` | the same with our fields appended, runs, acts, events (contract section 9) |
+//! | `/api/v1/fn/*` | the panel's server functions |
+//! | `/healthz`, `/readyz` | for supervisors |
+//! | everything else | pages and files of the panel |
+//!
+//! Around all of them stand `trace` (trace ids, problems, panics) and `guard` (only our own pages may act).
+
+mod acts;
+mod answer;
+mod body;
+mod events;
+mod guard;
+mod health;
+mod panel;
+mod run_path;
+mod runs;
+pub mod site;
+mod staging;
+mod trace;
+
+pub use trace::panic_text;
+
+use app::backend::PanelBackend;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+use domain::problem::{ErrorCode, Problem};
+use site::SiteFiles;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Largest body taken: an act over 100,000 runs with long names.
+const LARGEST_BODY: usize = 32 << 20;
+
+/// What the routes need besides the backend.
+#[derive(Clone)]
+pub struct Options {
+    /// The address that is really listened on: decides which Host and Origin are ours.
+    pub address: SocketAddr,
+    /// Ends event streams, so that they do not hold up the end of the program.
+    pub stop: CancellationToken,
+    /// The panel's files.
+    pub site: Arc<dyn SiteFiles>,
+}
+
+/// What every handler is given.
+#[derive(Clone)]
+struct Http {
+    backend: Arc<dyn PanelBackend>,
+    stop: CancellationToken,
+    site: Arc<dyn SiteFiles>,
+}
+
+impl Http {
+    /// Refuses when the orchestrator is off.
+    fn require_on(&self) -> Result<(), Problem> {
+        if self.backend.status().orchestrator_on { Ok(()) } else { Err(orchestrator_disabled()) }
+    }
+}
+
+/// The answer of every route about runs while the orchestrator is off.
+pub fn orchestrator_disabled() -> Problem {
+    let message = "The orchestrator is off on this workstation. Set orchestrator.staging_root and orchestrator.label in the config \
+                   file and restart the program.";
+    Problem::new(ErrorCode::OrchestratorDisabled, message)
+}
+
+/// All routes.
+pub fn router(backend: Arc<dyn PanelBackend>, options: Options) -> Router {
+    let Options { address, stop, site } = options;
+    let http = Http { backend, stop, site };
+    let api = Router::new()
+        .route("/staging", get(staging::list_with_ours))
+        .route("/staging/{*rest}", post(staging::act_with_ours))
+        .route("/runs", get(runs::cleared))
+        .route("/runs/{*rest}", get(runs::one))
+        .route("/acts", post(acts::start_many))
+        .route("/acts/{id}", get(acts::one))
+        .route("/status", get(runs::status))
+        .route("/events", get(events::stream));
+    let routes = Router::new()
+        .nest("/api/v1", api)
+        .route("/staging/{*rest}", post(staging::act_of_seeds))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .with_state(http.clone());
+    routes
+        .merge(panel::router(http))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(guard::Ours::new(address), guard::refuse_foreign))
+        .layer(middleware::from_fn(trace::around))
+}

@@ -1,0 +1,89 @@
+//! `/runs`: one run in full, why it can or cannot be cleared, and the runs that are gone. `/status`: the header.
+
+use super::answer::{Answer, ok};
+use super::{Http, run_path};
+use axum::extract::{RawQuery, State};
+use axum::http::Uri;
+use axum::response::Response;
+use domain::problem::{ErrorCode, Problem};
+
+/// Entries of a page when the client does not say.
+const USUAL_LIMIT: u32 = 100;
+
+/// Most entries of a page.
+const LARGEST_LIMIT: u32 = 1_000;
+
+/// `GET /api/v1/status`: also while the orchestrator is off.
+pub async fn status(State(http): State<Http>) -> Response {
+    ok(&http.backend.status())
+}
+
+/// `GET /api/v1/runs/{run_path}` and `GET /api/v1/runs/{run_path}/clear-plan`. A run's last segment begins with `Run_` or
+/// `TestRun_`, so the two cannot be confused.
+pub async fn one(State(http): State<Http>, uri: Uri) -> Answer {
+    http.require_on()?;
+    let raw = uri.path().strip_prefix("/runs/").unwrap_or("");
+    match raw.strip_suffix("/clear-plan") {
+        Some(raw) => Ok(ok(&http.backend.clear_plan(&run_path::decode(raw)?).await?)),
+        None => Ok(ok(&http.backend.run(&run_path::decode(raw)?).await?)),
+    }
+}
+
+/// `GET /api/v1/runs?state=cleared&before=&limit=`
+pub async fn cleared(State(http): State<Http>, RawQuery(query): RawQuery) -> Answer {
+    http.require_on()?;
+    let page = Page::read(query.as_deref().unwrap_or(""))?;
+    Ok(ok(&http.backend.cleared_runs(page.before, page.limit).await?))
+}
+
+#[derive(PartialEq, Eq, Debug)]
+struct Page {
+    before: Option<u64>,
+    limit: u32,
+}
+
+impl Page {
+    fn read(query: &str) -> Result<Page, Problem> {
+        let refused = |why: String| Problem::new(ErrorCode::BadRequest, why);
+        let mut page = Page { before: None, limit: USUAL_LIMIT };
+        let mut state = None;
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let number = || value.parse::<u64>().map_err(|_| refused(format!("{key} must be a whole number, not {value:?}.")));
+            match key {
+                "state" => state = Some(value),
+                "before" if value.is_empty() => {}
+                "before" => page.before = Some(number()?),
+                "limit" => {
+                    let limit = u32::try_from(number()?).ok().filter(|limit| (1..=LARGEST_LIMIT).contains(limit));
+                    page.limit = limit.ok_or_else(|| refused(format!("limit must be from 1 to {LARGEST_LIMIT}, not {value:?}.")))?;
+                }
+                _ => return Err(refused(format!("The query knows state, before and limit, not {key:?}."))),
+            }
+        }
+        match state {
+            Some("cleared") => Ok(page),
+            _ => Err(refused("Write ?state=cleared for the runs that are gone; the others are under /api/v1/staging.".into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("state=cleared", Some(Page { before: None, limit: 100 }))]
+    #[case("state=cleared&before=&limit=5", Some(Page { before: None, limit: 5 }))]
+    #[case("limit=1000&before=77&state=cleared", Some(Page { before: Some(77), limit: 1_000 }))]
+    #[case("", None)]
+    #[case("state=staging", None)]
+    #[case("state=cleared&limit=0", None)]
+    #[case("state=cleared&limit=1001", None)]
+    #[case("state=cleared&before=x", None)]
+    #[case("state=cleared&page=2", None)]
+    fn pages(#[case] query: &str, #[case] expected: Option<Page>) {
+        assert_eq!(Page::read(query).ok(), expected);
+    }
+}

@@ -1,0 +1,144 @@
+//! Stands in for the backend while the engine opens its state folder, so that the port answers at once.
+//!
+//! Questions wait for the real backend as long as a client can be expected to, then answer `starting`.
+
+use app::backend::{EventStream, PanelBackend};
+use domain::api::{
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail, RunRow,
+    StagingList, VerifyAnswer,
+};
+use domain::problem::{ErrorCode, Problem};
+use futures::{FutureExt, StreamExt};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long a question waits (contract section 9).
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A backend that comes later.
+pub struct LateBackend {
+    status: PanelStatus,
+    real: watch::Sender<Option<Arc<dyn PanelBackend>>>,
+}
+
+impl LateBackend {
+    /// Answers `status` until the real one is there.
+    pub fn new(status: PanelStatus) -> LateBackend {
+        LateBackend { status, real: watch::Sender::new(None) }
+    }
+
+    /// Hands over to the real one, for good.
+    pub fn is_there(&self, backend: Arc<dyn PanelBackend>) {
+        self.real.send_replace(Some(backend));
+    }
+
+    fn now(&self) -> Option<Arc<dyn PanelBackend>> {
+        self.real.borrow().clone()
+    }
+
+    async fn real(&self) -> Result<Arc<dyn PanelBackend>, Problem> {
+        if let Some(real) = self.now() {
+            return Ok(real);
+        }
+        let starting = || Problem::new(ErrorCode::Starting, "The program is starting: its state folder is being opened. Ask again soon.");
+        let mut changes = self.real.subscribe();
+        let arrived = tokio::time::timeout(PATIENCE, changes.wait_for(Option::is_some)).await;
+        arrived.ok().and_then(Result::ok).and_then(|real| real.clone()).ok_or_else(starting)
+    }
+}
+
+#[async_trait::async_trait]
+impl PanelBackend for LateBackend {
+    fn status(&self) -> PanelStatus {
+        self.now().map_or_else(|| self.status.clone(), |real| real.status())
+    }
+
+    async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {
+        self.real().await?.staging().await
+    }
+
+    async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
+        self.real().await?.run(run).await
+    }
+
+    async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {
+        self.real().await?.cleared_runs(before, limit).await
+    }
+
+    async fn clear_plan(&self, run: &str) -> Result<ClearPlan, Problem> {
+        self.real().await?.clear_plan(run).await
+    }
+
+    async fn force_sync(&self, run: &str, request: ForceSyncRequest) -> Result<ForceSyncAnswer, Problem> {
+        self.real().await?.force_sync(run, request).await
+    }
+
+    async fn clear(&self, run: &str) -> Result<ClearAnswer, Problem> {
+        self.real().await?.clear(run).await
+    }
+
+    async fn verify(&self, run: &str) -> Result<VerifyAnswer, Problem> {
+        self.real().await?.verify(run).await
+    }
+
+    async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem> {
+        self.real().await?.retry(run).await
+    }
+
+    async fn start_act(&self, kind: ActKind, runs: Vec<String>, request: ForceSyncRequest) -> Result<ActView, Problem> {
+        self.real().await?.start_act(kind, runs, request).await
+    }
+
+    fn act(&self, id: &str) -> Option<ActView> {
+        self.now()?.act(id)
+    }
+
+    fn subscribe(&self, since: Option<u64>) -> EventStream {
+        if let Some(real) = self.now() {
+            return real.subscribe(since);
+        }
+        let mut changes = self.real.subscribe();
+        let arrival = async move {
+            let real = changes.wait_for(Option::is_some).await.ok().and_then(|real| real.clone());
+            real.map_or_else(|| futures::stream::empty().boxed(), |real| real.subscribe(since))
+        };
+        Box::pin(arrival.flatten_stream())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::off::{OffBackend, first_status};
+    use domain::settings::{Orchestrator, Settings, StagingCleanup};
+
+    fn on() -> Settings {
+        let orchestrator =
+            Orchestrator { label: "Station".into(), staging_root: "/staging".into(), staging_cleanup: StagingCleanup::Manual };
+        Settings { orchestrator: Some(orchestrator), ..Settings::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn questions_wait_ten_seconds_then_say_starting() {
+        let late = LateBackend::new(first_status(&on(), "orch-01"));
+        assert!(late.status().orchestrator_on && !late.status().ready);
+        let begun = tokio::time::Instant::now();
+        assert_eq!(late.staging().await.unwrap_err().code, ErrorCode::Starting);
+        assert_eq!(begun.elapsed(), PATIENCE);
+        assert!(late.act("x").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_waiting_question_is_answered_by_the_real_one() {
+        let late = Arc::new(LateBackend::new(first_status(&on(), "orch-01")));
+        let asked = tokio::spawn({
+            let late = Arc::clone(&late);
+            async move { late.staging().await }
+        });
+        tokio::task::yield_now().await;
+        late.is_there(Arc::new(OffBackend::new(&Settings::default(), "orch-01")));
+        assert_eq!(asked.await.unwrap().unwrap_err().code, ErrorCode::OrchestratorDisabled);
+        assert!(!late.status().orchestrator_on);
+    }
+}

@@ -1,0 +1,10 @@
+//! `exlab-orchestrator`
+
+use clap::Parser;
+use server::cli::{self, Arguments};
+use server::environment::Environment;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(Arguments::parse(), &Environment::read())
+}

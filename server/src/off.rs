@@ -1,0 +1,93 @@
+//! The backend of a workstation whose orchestrator is off: it says so, everywhere.
+
+use crate::http::orchestrator_disabled;
+use app::backend::{EventStream, PanelBackend};
+use domain::api::{
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail, RunRow,
+    StagingList, VerifyAnswer,
+};
+use domain::problem::Problem;
+use domain::settings::{Settings, StagingCleanup};
+
+/// Off.
+pub struct OffBackend {
+    status: PanelStatus,
+}
+
+impl OffBackend {
+    /// For the header.
+    pub fn new(settings: &Settings, hostname: &str) -> OffBackend {
+        OffBackend { status: first_status(settings, hostname) }
+    }
+}
+
+/// The header before anything is known of runs, disks and destinations.
+pub fn first_status(settings: &Settings, hostname: &str) -> PanelStatus {
+    let on = settings.orchestrator.as_ref();
+    PanelStatus {
+        orchestrator_on: on.is_some(),
+        label: on.map(|on| on.label.clone()).unwrap_or_default(),
+        host: hostname.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        staging_root: on.map(|on| on.staging_root.clone()).unwrap_or_default(),
+        staging_cleanup: on.map_or(StagingCleanup::Manual, |on| on.staging_cleanup),
+        disk: None,
+        staging_error: None,
+        queue_paused: !settings.sync.enabled,
+        ready: false,
+        destinations: Vec::new(),
+        unrecognised: Vec::new(),
+        seq: 0,
+    }
+}
+
+#[async_trait::async_trait]
+impl PanelBackend for OffBackend {
+    fn status(&self) -> PanelStatus {
+        self.status.clone()
+    }
+
+    async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn run(&self, _run: &str) -> Result<RunDetail, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn cleared_runs(&self, _before: Option<u64>, _limit: u32) -> Result<ClearedRuns, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn clear_plan(&self, _run: &str) -> Result<ClearPlan, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn force_sync(&self, _run: &str, _request: ForceSyncRequest) -> Result<ForceSyncAnswer, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn clear(&self, _run: &str) -> Result<ClearAnswer, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn verify(&self, _run: &str) -> Result<VerifyAnswer, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn retry(&self, _run: &str) -> Result<RetryAnswer, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn start_act(&self, _kind: ActKind, _runs: Vec<String>, _request: ForceSyncRequest) -> Result<ActView, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    fn act(&self, _id: &str) -> Option<ActView> {
+        None
+    }
+
+    fn subscribe(&self, _since: Option<u64>) -> EventStream {
+        Box::pin(futures::stream::pending())
+    }
+}

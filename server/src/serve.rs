@@ -1,0 +1,135 @@
+//! The life of the server: the port first, then the engine; on a signal everything in reverse, and exit code 0.
+
+use crate::backend::{self, Running};
+use crate::http::{self, Options};
+use crate::late::LateBackend;
+use crate::off::first_status;
+use app::backend::PanelBackend;
+use axum::serve::ListenerExt;
+use domain::problem::Problem;
+use domain::settings::Settings;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long requests and the engine may take to end after a signal. Transfers are interrupted at once; this is for the last
+/// answers and for closing the database.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why the server did not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The port is taken, or the address is not this machine's.
+    #[error("Cannot listen on {address}: {source}. Is another exlab-orchestrator running? Then stop it, or choose another server.listen.")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The engine refuses, e.g. because another instance has the state folder.
+    #[error("{0}")]
+    Engine(Box<Problem>),
+    /// Signals cannot be heard.
+    #[error("Signals cannot be received: {0}")]
+    Signals(std::io::Error),
+    /// The HTTP server ended without being asked.
+    #[error("The HTTP server ended by itself: {0}")]
+    Http(String),
+}
+
+/// Serves until a signal.
+pub async fn serve(settings: Settings, state_folder: &Path, hostname: &str) -> Result<(), ServeError> {
+    let mut signals = Signals::listen().map_err(ServeError::Signals)?;
+    let listener = listen(&settings.listen).await?;
+    let address = listener.local_addr().map_err(|source| ServeError::Listen { address: settings.listen.clone(), source })?;
+    let late = Arc::new(LateBackend::new(first_status(&settings, hostname)));
+    let stop = CancellationToken::new();
+    let mut http = tokio::spawn(answer(listener, address, Arc::clone(&late) as Arc<dyn PanelBackend>, stop.clone()));
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+
+    let running = tokio::select! {
+        built = backend::build_backend(settings, state_folder, hostname) => built.map_err(|problem| ServeError::Engine(Box::new(problem)))?,
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopped while starting");
+            return Ok(());
+        }
+    };
+    late.is_there(Arc::clone(&running.backend));
+    // Not before: a second instance on the same state folder must not name a panel.
+    crate::cli::print(&format!("panel         http://{address}"));
+    let outcome = tokio::select! {
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopping");
+            Ok(())
+        }
+        ended = &mut http => Err(ServeError::Http(format!("{ended:?}"))),
+    };
+    stop.cancel();
+    tokio::select! {
+        () = end(running, outcome.is_ok().then_some(http)) => tracing::info!("stopped"),
+        name = signals.next() => tracing::warn!(signal = name, "stopped at once, as asked again"),
+    }
+    outcome
+}
+
+/// Interrupts the engine's work, which also ends the requests that wait for it, then waits for both.
+async fn end(running: Running, http: Option<tokio::task::JoinHandle<std::io::Result<()>>>) {
+    let engine = (running.stop)();
+    let requests = async {
+        if let Some(http) = http {
+            let _ended = http.await;
+        }
+    };
+    let both = async { tokio::join!(engine, requests) };
+    if tokio::time::timeout(PATIENCE, both).await.is_err() {
+        let seconds = PATIENCE.as_secs();
+        tracing::warn!(seconds, "something did not end in time; what was in work resumes at the next start");
+    }
+}
+
+async fn listen(address: &str) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address: address.to_owned(), source })
+}
+
+async fn answer(
+    listener: TcpListener,
+    address: SocketAddr,
+    backend: Arc<dyn PanelBackend>,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let site = Arc::new(http::site::EmbeddedSite);
+    if !http::site::is_built(&*site) {
+        tracing::warn!("the panel is not in this binary: build it with `cargo xtask build`; REST works");
+    }
+    let router = http::router(backend, Options { address, stop: stop.clone(), site });
+    // Small answers must not wait for the kernel to gather more.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was refused");
+        }
+    });
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

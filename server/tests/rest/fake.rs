@@ -1,0 +1,256 @@
+//! A backend that holds rows in memory, records what it was asked, and can be told to wait, refuse or panic.
+
+use app::backend::{EventStream, PanelBackend};
+use domain::api::{
+    ActKind, ActResult, ActView, Action, Actions, ClearAnswer, ClearPlan, ClearedRuns, Event, FindingCounts, ForceSyncAnswer,
+    ForceSyncRequest, JobView, PanelStatus, RetryAnswer, RunDetail, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
+};
+use domain::finding::{Finding, OffendingKind, Rule};
+use domain::job::JobState;
+use domain::path::RunPath;
+use domain::problem::{ErrorCode, Problem};
+use domain::settings::StagingCleanup;
+use domain::timestamp::Timestamp;
+use futures::StreamExt;
+use std::sync::Mutex;
+use tokio::sync::{Notify, Semaphore};
+
+pub const ROOT: &str = "/staging";
+pub const RUN: &str = "CONFOCAL_01/Cortex Q3 Pilot/Runs/Run_2026-04-17T14-32";
+pub const BLOCKED: &str = "CONFOCAL_01/p/Runs/Run_<date>";
+
+pub struct Fake {
+    pub rows: Vec<RunRow>,
+    pub off: bool,
+    pub ready: bool,
+    pub asked: Mutex<Vec<String>>,
+    /// Acts wait for a permit.
+    pub gate: Semaphore,
+    pub begun: Notify,
+    pub ended: Notify,
+    pub events: Mutex<Vec<Event>>,
+    pub started: Mutex<Option<(ActKind, String)>>,
+}
+
+impl Default for Fake {
+    fn default() -> Fake {
+        Fake {
+            rows: vec![row(RUN, "sync_verified"), row("FLOW_01/p/TestRuns/TestRun_1", "staging")],
+            off: false,
+            ready: true,
+            asked: Mutex::default(),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            begun: Notify::new(),
+            ended: Notify::new(),
+            events: Mutex::default(),
+            started: Mutex::default(),
+        }
+    }
+}
+
+impl Fake {
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn record(&self, what: &str, run: &str) {
+        self.asked.lock().unwrap().push(format!("{what} {run}"));
+    }
+
+    fn parse(&self, run: &str) -> Result<RunPath, Problem> {
+        let run = RunPath::parse_request(run, ROOT)?;
+        let known = self.rows.iter().any(|row| row.run_path == run.as_str()) || run.as_str() == BLOCKED;
+        if known { Ok(run) } else { Err(Problem::new(ErrorCode::NotFound, "Never known.")) }
+    }
+
+    fn ended(&self, kind: ActKind, run: &str) -> ActResult {
+        let (answer, problem) = match self.parse(run) {
+            Err(problem) => (None, Some(problem)),
+            Ok(run) if run.leaf() == "TestRun_1" => (None, Some(not_verified())),
+            Ok(run) if kind == ActKind::Clear => {
+                (serde_json::to_value(ClearAnswer { run_path: run.to_string(), files_freed: 12, bytes_freed: 3_400 }).ok(), None)
+            }
+            Ok(_) => (Some(serde_json::json!({"state": "queued"})), None),
+        };
+        ActResult { run_path: run.into(), sentence: format!("{} done.", kind.as_str()), answer, problem }
+    }
+
+    async fn act(&self, what: &str, run: &str) -> Result<RunPath, Problem> {
+        self.record(what, run);
+        let run = self.parse(run)?;
+        if run.leaf() == "TestRun_1" && what == "clear" {
+            return Err(not_verified());
+        }
+        self.begun.notify_one();
+        self.gate.acquire().await.unwrap().forget();
+        self.ended.notify_one();
+        Ok(run)
+    }
+}
+
+#[async_trait::async_trait]
+impl PanelBackend for Fake {
+    fn status(&self) -> PanelStatus {
+        PanelStatus {
+            orchestrator_on: !self.off,
+            label: "Station".into(),
+            host: "orch-01".into(),
+            version: "0".into(),
+            staging_root: ROOT.into(),
+            staging_cleanup: StagingCleanup::Manual,
+            disk: None,
+            staging_error: None,
+            queue_paused: false,
+            ready: self.ready,
+            destinations: vec![],
+            unrecognised: vec![],
+            seq: 7,
+        }
+    }
+
+    async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {
+        if self.off {
+            return Err(server::http::orchestrator_disabled());
+        }
+        if !self.ready {
+            return Err(Problem::new(ErrorCode::Starting, "The first scan has not ended."));
+        }
+        Ok(StagingList { runs: self.rows.clone() })
+    }
+
+    async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
+        self.record("run", run);
+        if run.ends_with("Run_panics") {
+            panic!("a fault in the backend");
+        }
+        let run = self.parse(run)?;
+        Ok(RunDetail {
+            row: row(run.as_str(), "sync_verified"),
+            history: vec![],
+            seal: None,
+            proofs: vec![],
+            clear_plan: plan(run.as_str()),
+            findings: vec![],
+            overrides: vec![],
+            late_files: vec![],
+            ledger: vec![],
+        })
+    }
+
+    async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {
+        self.record("cleared", &format!("{before:?} {limit}"));
+        Ok(ClearedRuns::default())
+    }
+
+    async fn clear_plan(&self, run: &str) -> Result<ClearPlan, Problem> {
+        self.record("clear-plan", run);
+        Ok(plan(self.parse(run)?.as_str()))
+    }
+
+    async fn force_sync(&self, run: &str, request: ForceSyncRequest) -> Result<ForceSyncAnswer, Problem> {
+        let run = self.act(if request.assume_complete { "assume-complete" } else { "force-sync" }, run).await?;
+        if run.as_str() == BLOCKED {
+            let rule = Rule::UnresolvedPlaceholderToken;
+            let finding = Finding::new(rule, &run, (OffendingKind::DirectorySegment, "Run_<date>".into()), "<date>".into(), "Fix.".into());
+            let blocking_findings = vec![finding];
+            return Ok(ForceSyncAnswer { run_path: run.to_string(), state: "blocked".into(), job_id: None, blocking_findings });
+        }
+        let job_id = Some("job-1".into());
+        Ok(ForceSyncAnswer { run_path: run.to_string(), state: "queued".into(), job_id, blocking_findings: vec![] })
+    }
+
+    async fn clear(&self, run: &str) -> Result<ClearAnswer, Problem> {
+        let run = self.act("clear", run).await?;
+        Ok(ClearAnswer { run_path: run.to_string(), files_freed: 12, bytes_freed: 3_400 })
+    }
+
+    async fn verify(&self, run: &str) -> Result<VerifyAnswer, Problem> {
+        let run = self.act("verify", run).await?;
+        Ok(VerifyAnswer { run_path: run.to_string(), proven: true, proof: None, differences: vec![], differences_total: 0 })
+    }
+
+    async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem> {
+        let run = self.act("retry", run).await?;
+        Ok(RetryAnswer { run_path: run.to_string(), job: job() })
+    }
+
+    async fn start_act(&self, kind: ActKind, runs: Vec<String>, _request: ForceSyncRequest) -> Result<ActView, Problem> {
+        self.record("start", &format!("{} {}", kind.as_str(), runs.join(" + ")));
+        *self.started.lock().unwrap() = runs.first().map(|run| (kind, run.clone()));
+        Ok(act_view(kind, runs.len() as u64))
+    }
+
+    fn act(&self, id: &str) -> Option<ActView> {
+        let (kind, run) = self.started.lock().unwrap().clone()?;
+        let mut view = (id == "act-1").then(|| act_view(kind, 1))?;
+        if self.gate.available_permits() > 0 {
+            view.finished_at = Some(view.started_at);
+            view.results = vec![self.ended(kind, &run)];
+        }
+        Some(view)
+    }
+
+    fn subscribe(&self, since: Option<u64>) -> EventStream {
+        self.record("subscribe", &format!("{since:?}"));
+        let known = self.events.lock().unwrap().clone();
+        Box::pin(futures::stream::iter(known).chain(futures::stream::pending()))
+    }
+}
+
+fn not_verified() -> Problem {
+    let refused = Problem::new(ErrorCode::StagingNotSyncVerified, "The NAS has not been proven to hold this run yet.");
+    refused.with("current_state", "staging")
+}
+
+fn act_view(kind: ActKind, runs_total: u64) -> ActView {
+    let started_at = Timestamp::from_unix_seconds(1_776_436_320);
+    ActView { id: "act-1".into(), kind, started_at, finished_at: None, runs_total, results: vec![] }
+}
+
+fn plan(run: &str) -> ClearPlan {
+    ClearPlan { run_path: run.into(), clearable: true, automatic: false, files: 12, bytes: 3_400, proof: None, conditions: vec![] }
+}
+
+pub fn job() -> JobView {
+    JobView {
+        job_id: "job-1".into(),
+        state: JobState::Queued,
+        generation: 1,
+        attempts: 0,
+        hash_retries: 0,
+        verify_passes: 0,
+        error: None,
+        next_attempt_at: None,
+        waiting_for_destination: false,
+        progress: None,
+        nas_path: Some("/mnt/nas/x".into()),
+        record_sent: false,
+    }
+}
+
+pub fn row(run_path: &str, state: &str) -> RunRow {
+    let run = RunPath::parse(run_path).unwrap();
+    RunRow {
+        summary: StagedRunSummary {
+            path: format!("{ROOT}/{run_path}"),
+            current_state: state.into(),
+            equipment_id: run.equipment().into(),
+            project_name: run.project().into(),
+            run_kind: run.kind().to_string(),
+            file_count: 12,
+            byte_total: 3_400,
+            elapsed_seconds_since_last_activity: 60,
+            last_activity_at: "2026-04-17T14:32:00Z".into(),
+        },
+        run_path: run_path.into(),
+        life: 1,
+        job: Some(job()),
+        proof: None,
+        problem: None,
+        waiting_for: None,
+        findings: FindingCounts::default(),
+        late_files: 0,
+        clearing: None,
+        actions: Actions { force_sync: Action::yes(), clear: Action::yes(), verify: Action::yes(), retry: Action::no("not_failed") },
+    }
+}

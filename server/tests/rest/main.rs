@@ -1,0 +1,10 @@
+//! The HTTP face against a backend that only records: what is asked of it, and what its answers become on the wire.
+
+mod acts;
+mod events;
+mod faces;
+mod fake;
+mod guard;
+mod panel;
+mod paths;
+mod wire;

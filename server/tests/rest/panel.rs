@@ -1,0 +1,115 @@
+//! One implementation, two faces: a server function and its route answer the same JSON and the same problems. And the pages.
+
+use crate::fake::{Fake, RUN};
+use crate::wire::{Answered, get, post_json, send};
+use rstest::rstest;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+fn url() -> String {
+    domain::path::percent_encode(RUN)
+}
+
+async fn function(fake: &Arc<Fake>, name: &str, arguments: Value) -> Answered {
+    post_json(fake, &format!("/api/v1/fn/{name}"), &arguments.to_string()).await
+}
+
+#[rstest]
+#[case("status", json!({}), "/api/v1/status".to_owned())]
+#[case("staging", json!({}), "/api/v1/staging".to_owned())]
+#[case("run_detail", json!({"run": RUN}), format!("/api/v1/runs/{}", url()))]
+#[case("run_detail", json!({"run": format!("/staging/{RUN}")}), format!("/api/v1/runs//staging/{}", url()))]
+#[case("clear_plan", json!({"run": RUN}), format!("/api/v1/runs/{}/clear-plan", url()))]
+#[case("cleared_runs", json!({"before": 9}), "/api/v1/runs?state=cleared&before=9".to_owned())]
+#[tokio::test]
+async fn a_function_and_its_route_answer_the_same(#[case] name: &str, #[case] arguments: Value, #[case] route: String) {
+    let fake = Arc::new(Fake::default());
+    let (function, route) = (function(&fake, name, arguments).await, get(&fake, &route).await);
+    assert_eq!((function.status.as_u16(), route.status.as_u16()), (200, 200), "{}", function.text);
+    assert_eq!(function.json(), route.json());
+    let asked = fake.asked();
+    assert!(asked.len() < 2 || asked[0] == asked[1], "both asked the same of the backend: {asked:?}");
+}
+
+#[tokio::test]
+async fn an_act_over_many_runs_is_the_same_from_both() {
+    let fake = Arc::new(Fake::default());
+    let arguments = json!({"kind": "clear", "runs": [RUN], "request": {"assume_complete": false}});
+    let (function, route) =
+        (function(&fake, "start_act", arguments.clone()).await, post_json(&fake, "/api/v1/acts", &arguments.to_string()).await);
+    assert_eq!((function.status.as_u16(), route.status.as_u16()), (200, 202), "{}", function.text);
+    assert_eq!(function.json(), route.json());
+    assert_eq!(fake.asked()[0], fake.asked()[1]);
+    let (function, route) = (self::function(&fake, "act", json!({"id": "act-1"})).await, get(&fake, "/api/v1/acts/act-1").await);
+    assert_eq!(function.json(), route.json());
+}
+
+#[rstest]
+#[case("run_detail", json!({"run": "E/p/Runs/Run_never"}), "/api/v1/runs/E/p/Runs/Run_never", 404)]
+#[case("run_detail", json!({"run": "../bait"}), "/api/v1/runs/../bait", 400)]
+#[case("act", json!({"id": "never"}), "/api/v1/acts/never", 404)]
+#[tokio::test]
+async fn both_refuse_with_the_same_code_and_status(#[case] name: &str, #[case] arguments: Value, #[case] route: &str, #[case] status: u16) {
+    let fake = Arc::new(Fake::default());
+    let (function, route) = (function(&fake, name, arguments).await, get(&fake, route).await);
+    assert_eq!((function.status.as_u16(), route.status.as_u16()), (status, status), "{}", function.text);
+    assert_eq!(function.json()["code"], route.json()["code"]);
+    assert_eq!(function.json()["trace_id"], function.header("x-trace-id"));
+    assert_eq!(function.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn off_is_the_same_from_both() {
+    let fake = Arc::new(Fake { off: true, ..Fake::default() });
+    assert_eq!(function(&fake, "status", json!({})).await.json()["orchestrator_on"], false);
+    let answered = function(&fake, "staging", json!({})).await;
+    assert_eq!((answered.status.as_u16(), &answered.json()["code"]), (503, &json!("orchestrator_disabled")), "{}", answered.text);
+}
+
+#[tokio::test]
+async fn an_unknown_function_and_a_bad_argument_are_problems() {
+    let fake = Arc::new(Fake::default());
+    assert_eq!(function(&fake, "erase", json!({})).await.problem().0, 404);
+    let bad = function(&fake, "run_detail", json!({"path": RUN})).await;
+    assert_eq!((bad.status.as_u16(), &bad.json()["code"]), (400, &json!("bad_request")), "{}", bad.text);
+}
+
+#[tokio::test]
+async fn a_body_beyond_all_measure_is_refused_by_functions_too() {
+    let fake = Arc::new(Fake::default());
+    let body = format!("{{\"run\":\"{}\"}}", "x".repeat(32 << 20));
+    let answered = post_json(&fake, "/api/v1/fn/run_detail", &body).await;
+    assert_eq!((answered.status.as_u16(), &answered.json()["code"]), (400, &json!("bad_request")), "{:.300}", answered.text);
+    assert!(fake.asked().is_empty());
+}
+
+const BROWSER: [(&str, &str); 1] = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+
+#[tokio::test]
+async fn pages_are_rendered_on_the_server_with_their_rows_and_a_nonce_of_their_own() {
+    let fake = Arc::new(Fake::default());
+    let mut nonces = Vec::new();
+    let run_page = format!("/runs/{}", url());
+    for path in ["/", "/staging", run_page.as_str()] {
+        let answered = send(&fake, "GET", path, &BROWSER, "").await;
+        assert_eq!(answered.status, 200, "{path}: {}", answered.text);
+        assert!(answered.text.contains("Run_2026-04-17T14-32"), "{path}: {}", answered.text);
+        let policy = answered.header("content-security-policy");
+        let nonce = policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce").to_owned();
+        assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"), "{policy}");
+        for script in answered.text.split("<script").skip(1) {
+            let tag = script.split('>').next().unwrap();
+            assert!(tag.contains(&format!("nonce=\"{nonce}\"")), "{path}: a script without the nonce: <script{tag}>");
+        }
+        nonces.push(nonce);
+    }
+    nonces.dedup();
+    assert_eq!(nonces.len(), 3, "every answer has a nonce of its own");
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_there_is_a_page_with_404() {
+    let answered = send(&Arc::new(Fake::default()), "GET", "/no/such/page", &BROWSER, "").await;
+    assert_eq!(answered.status, 404);
+    assert!(answered.text.contains("There is no such page"), "{}", answered.text);
+}

@@ -1,0 +1,100 @@
+//! `cargo xtask bench`: what the release binary costs, beside what does the same work elsewhere.
+//!
+//! Peers marked `reference` are the figures of the Python system this program replaces, measured once on a two-core machine; all other
+//! peers are run here, in turn with ours, and medians are shown. Only measurements: nothing here passes or fails.
+
+mod hash;
+mod http;
+mod idle;
+mod lab;
+mod listing;
+mod memory;
+mod queue;
+mod scene;
+mod small_files;
+mod table;
+
+use crate::site;
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use scene::Scene;
+use std::path::Path;
+use table::Table;
+
+/// What to measure; everything unless a developer says otherwise.
+#[derive(Args)]
+pub struct Choice {
+    /// Only this (may be repeated).
+    #[arg(long, value_name = "NAME")]
+    only: Vec<Measure>,
+    /// Use the binary as it was built last.
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// A measurement.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+enum Measure {
+    /// GET /staging with 1,000 runs of 20 files.
+    #[value(name = "listing-1000")]
+    Listing1000,
+    /// GET /staging with 5,000 runs of 20 files, and whether anything else waits meanwhile.
+    #[value(name = "listing-5000")]
+    Listing5000,
+    /// Processor time of the idle program with 5,000 verified runs.
+    Idle,
+    /// Memory of the same.
+    Memory,
+    /// Hashing one big file.
+    Hash,
+    /// 10,000 small files from complete to verified on a mount.
+    SmallFiles,
+    /// The queue alone.
+    Queue,
+}
+
+/// Runs in the order of the table, prints each part as it is known and the whole table at the end.
+pub fn run(choice: &Choice) -> Result<()> {
+    let binary = if choice.no_build { crate::machine::release_binary()? } else { site::build()? };
+    let wanted = |measure: Measure| choice.only.is_empty() || choice.only.contains(&measure);
+    let mut table = Table::default();
+    if wanted(Measure::Listing1000) {
+        table.add(listing::measure(&mut Scene::open(&binary, 1_000)?, &listing::THOUSAND));
+    }
+    if [Measure::Listing5000, Measure::Idle, Measure::Memory].into_iter().any(wanted) {
+        five_thousand(&binary, &wanted, &mut table)?;
+    }
+    if wanted(Measure::Hash) {
+        table.add(hash::measure(&binary));
+    }
+    if wanted(Measure::SmallFiles) {
+        table.add(small_files::measure(&binary));
+    }
+    if wanted(Measure::Queue) {
+        table.add(queue::measure(&binary));
+    }
+    table.print();
+    Ok(())
+}
+
+/// The measurements that share one staging tree, which takes a while to fill.
+fn five_thousand(binary: &Path, wanted: &impl Fn(Measure) -> bool, table: &mut Table) -> Result<()> {
+    let mut scene = Scene::open(binary, 5_000)?;
+    if wanted(Measure::Idle) {
+        table.add(idle::measure(&mut scene));
+    }
+    if wanted(Measure::Listing5000) {
+        table.add(listing::measure(&mut scene, &listing::FIVE_THOUSAND));
+    }
+    if wanted(Measure::Memory) {
+        table.add(memory::measure(&mut scene));
+    }
+    Ok(())
+}
+
+/// Where measurements make their folders: on the disk that holds the build, not in a /tmp that may be memory.
+fn lab_home() -> Result<std::path::PathBuf> {
+    let folder = crate::machine::target_folder()?.join("xtask/bench");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}

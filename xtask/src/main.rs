@@ -1,0 +1,63 @@
+//! `cargo xtask run / test / build / bench / ci`: everything a developer or a CI machine does with this checkout.
+
+mod bench;
+mod ci;
+mod counts;
+mod demo;
+mod hazards;
+mod machine;
+mod packages;
+mod process;
+mod run;
+mod site;
+mod step;
+mod stop;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Builds, runs and tests ExLab Orchestrator")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the panel and the server: one file, target/release/exlab-orchestrator.
+    Build,
+    /// Build, then run a throw-away demo at http://127.0.0.1:8080, or a real config.
+    Run(run::Options),
+    /// Run every check and every test, in the browser too.
+    Test(test::Choice),
+    /// Measure the release binary, beside what does the same work elsewhere.
+    Bench(bench::Choice),
+    /// Fill in the tests of the hazard table in ARCHITECTURE.md.
+    Hazards,
+    /// What a CI machine runs: every stage of `test`.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match stop::listen().and_then(|()| act()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Build => site::build().map(drop),
+        Task::Run(options) => run::run(&options),
+        Task::Test(choice) => test::run(&choice),
+        Task::Bench(choice) => bench::run(&choice),
+        Task::Hazards => hazards::write(),
+        Task::Ci => ci::run(),
+    }
+}

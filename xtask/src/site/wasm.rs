@@ -1,0 +1,137 @@
+//! `frontend` to JavaScript and WebAssembly: cargo, wasm-bindgen (as a library, at Cargo.lock's version), wasm-opt where there is one.
+//!
+//! The page asks for `/pkg/NAME.js` and `/pkg/NAME.wasm` (see `app/src/shell.rs`), the names cargo-leptos gives them, too.
+
+use super::{OUTPUT_NAME, WASM_TARGET, stamp::Stamp, write_if_changed};
+use crate::machine;
+use crate::process::{self, Call};
+use crate::step::Step;
+use anyhow::{Context, Result, anyhow, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Since this version binaryen reads what rustc writes without being told to accept everything.
+const FIRST_BINARYEN_WITH_DEFAULTS: u32 = 120;
+
+/// Fills `package` with the panel's script and WebAssembly.
+pub fn build(package: &Path) -> Result<()> {
+    add_target()?;
+    let compiled = compile()?;
+    let optimiser = Optimiser::find();
+    let input = fs::read(&compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
+    let script = package.join(OUTPUT_NAME).with_extension("js");
+    let wasm = package.join(OUTPUT_NAME).with_extension("wasm");
+    let words = optimiser.as_ref().map_or("none", |found| found.version.as_str());
+    let stamp = Stamp::of("wasm")?.with(&input).with(words.as_bytes()).with(OUTPUT_NAME.as_bytes());
+    let Some(unmade) = stamp.unless_made(&[&script, &wasm])? else { return Ok(()) };
+
+    let step = Step::begin("panel: wasm-bindgen");
+    let raw = machine::target_folder()?.join("xtask/bindgen");
+    bind(&compiled, &raw)?;
+    step.end("");
+    let made = fs::read(raw.join(format!("{OUTPUT_NAME}_bg.wasm")))?;
+    let small = match &optimiser {
+        Some(optimiser) => optimiser.optimise(&raw)?,
+        None => {
+            println!("    wasm-opt is not here: the panel stays about twice as large (`npm ci` in end2end/ brings one)");
+            made
+        }
+    };
+    write_if_changed(&wasm, &small)?;
+    let scripts = copy_scripts(&raw, package)?;
+    remove_others(package, &scripts, &wasm)?;
+    unmade.made()
+}
+
+/// Makes sure that rustc has the standard library for the browser.
+fn add_target() -> Result<()> {
+    let folder = Call::new("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]).cwd(machine::root()).read()?;
+    if Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    let step = Step::begin(format!("rustup: adding {WASM_TARGET}"));
+    step.run(Call::new("rustup").args(["target", "add", WASM_TARGET]).cwd(machine::root()))
+        .context("the panel needs rustc's standard library for the browser; with rustup it is added by `rustup target add`")?;
+    step.end("added");
+    Ok(())
+}
+
+fn compile() -> Result<PathBuf> {
+    let step = Step::begin("panel: compiling to WebAssembly");
+    step.run(process::cargo().args(["build", "-p", "frontend", "--lib", "--target", WASM_TARGET, "--profile", "wasm-release"]))?;
+    step.end("");
+    Ok(machine::target_folder()?.join(WASM_TARGET).join("wasm-release/frontend.wasm"))
+}
+
+fn bind(compiled: &Path, into: &Path) -> Result<()> {
+    if into.is_dir() {
+        // Only what this function wrote there: a stale snippet must not be embedded.
+        #[allow(clippy::disallowed_methods, reason = "a folder of our own below target/")]
+        fs::remove_dir_all(into).with_context(|| format!("cannot empty {}", into.display()))?;
+    }
+    let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
+    bindgen.input_path(compiled).out_name(OUTPUT_NAME).typescript(false).remove_name_section(true).remove_producers_section(true);
+    bindgen.web(true).and_then(|bindgen| bindgen.generate(into)).map_err(|error| anyhow!("wasm-bindgen: {error:#}"))
+}
+
+/// Everything wasm-bindgen wrote but the WebAssembly itself: the script, and snippets if a dependency brings some.
+fn copy_scripts(raw: &Path, package: &Path) -> Result<Vec<PathBuf>> {
+    let mut scripts = Vec::new();
+    for file in super::files_of(raw)?.iter().filter(|file| file.extension().is_some_and(|extension| extension == "js")) {
+        let copy = package.join(file.strip_prefix(raw)?);
+        write_if_changed(&copy, &fs::read(file)?)?;
+        scripts.push(copy);
+    }
+    Ok(scripts)
+}
+
+/// Scripts and WebAssembly of earlier builds would be embedded for nothing.
+fn remove_others(package: &Path, scripts: &[PathBuf], wasm: &Path) -> Result<()> {
+    for file in super::files_of(package)? {
+        let ours = file == wasm || scripts.contains(&file);
+        if !ours && file.extension().is_some_and(|extension| extension == "js" || extension == "wasm") {
+            fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// `wasm-opt`, from npm or from the system.
+struct Optimiser {
+    program: PathBuf,
+    version: String,
+}
+
+impl Optimiser {
+    fn find() -> Option<Optimiser> {
+        let ours = machine::root().join("end2end/node_modules/.bin/wasm-opt");
+        let program = Some(ours).filter(|file| file.is_file()).or_else(|| machine::find_tool("wasm-opt"))?;
+        let version = Call::new(&program).arg("--version").read().ok()?.trim().to_owned();
+        Some(Optimiser { program, version })
+    }
+
+    fn number(&self) -> u32 {
+        self.version.split(|c: char| !c.is_ascii_digit()).find_map(|word| word.parse().ok()).unwrap_or(0)
+    }
+
+    fn optimise(&self, raw: &Path) -> Result<Vec<u8>> {
+        let step = Step::begin(format!("panel: wasm-opt -Oz ({})", self.version));
+        let input = raw.join(format!("{OUTPUT_NAME}_bg.wasm"));
+        let output = raw.join("optimised.wasm");
+        let mut call = Call::new(&self.program).arg("-Oz");
+        call = if self.number() < FIRST_BINARYEN_WITH_DEFAULTS {
+            call.arg("--all-features")
+        } else {
+            call.args(["--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext", "--enable-mutable-globals"])
+                .args(["--enable-reference-types", "--enable-multivalue"])
+        };
+        step.run(call.arg(&input).arg("-o").arg(&output))?;
+        let before = fs::metadata(&input)?.len();
+        let bytes = fs::read(&output)?;
+        if !bytes.starts_with(b"\0asm") {
+            bail!("wasm-opt wrote no WebAssembly to {}", output.display());
+        }
+        step.end(&format!("{} -> {} kB", before / 1000, bytes.len() / 1000));
+        Ok(bytes)
+    }
+}
