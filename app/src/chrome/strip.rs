@@ -25,15 +25,16 @@ fn health(destination: &DestinationView) -> Word {
 #[component]
 pub fn Strip() -> impl IntoView {
     let store = use_store();
+    // Views are made of a copy: making one under `with` would hold the status's lock while new values take theirs.
     view! {
         {move || {
-            store.status.with(|status| status.as_ref().map(banners))
+            store.status.get().as_ref().map(banners)
         }}
         {move || store.problem.get().map(|problem| banner(Tone::Bad, "alert", "The list is out of date.", problem.message))}
         <div class="strip">
-            <section class="panel disk" aria-label="Staging disk">{move || store.status.with(|status| status.as_ref().map(disk))}</section>
+            <section class="panel disk" aria-label="Staging disk">{move || store.status.get().as_ref().map(disk)}</section>
             <section class="panel destinations" aria-label="Destinations">
-                {move || store.status.with(|status| status.as_ref().map(destinations))}
+                {move || store.status.get().as_ref().map(destinations)}
             </section>
         </div>
     }

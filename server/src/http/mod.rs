@@ -17,6 +17,7 @@ mod events;
 mod guard;
 mod health;
 mod panel;
+mod render;
 mod run_path;
 mod runs;
 pub mod site;
@@ -70,6 +71,11 @@ pub fn orchestrator_disabled() -> Problem {
     let message = "The orchestrator is off on this workstation. Set orchestrator.staging_root and orchestrator.label in the config \
                    file and restart the program.";
     Problem::new(ErrorCode::OrchestratorDisabled, message)
+}
+
+/// The answer of what waits when the program ends.
+fn orchestrator_stopping() -> Problem {
+    Problem::new(ErrorCode::Stopping, "The program is stopping.")
 }
 
 /// All routes.

@@ -1,6 +1,7 @@
 //! The panel's pages, rendered by Leptos with the backend as their context, its server functions, and the files it asks for.
 
 use super::answer::{Answer, Refusal};
+use super::render::{Elsewhere, render};
 use super::{Http, body, site, staging};
 use app::App;
 use app::backend::PanelBackend;
@@ -50,13 +51,17 @@ pub fn router(http: Http) -> Router {
         let backend: Arc<dyn PanelBackend> = Arc::clone(&http.backend);
         move || provide_context(Arc::clone(&backend))
     };
-    let routes = routes(context.clone());
+    let of_pages = {
+        let backend: Arc<dyn PanelBackend> = Arc::new(Elsewhere::here(Arc::clone(&http.backend)));
+        move || provide_context(Arc::clone(&backend))
+    };
+    let routes = routes(of_pages.clone());
     let document = {
         let options = options.clone();
         move || shell(options.clone())
     };
-    let page = render_route_with_context::<LeptosOptions, _>(routes.clone(), context.clone(), document.clone());
-    let missing = render_app_async_with_context(context.clone(), document);
+    let page = render_route_with_context::<LeptosOptions, _>(routes.clone(), of_pages.clone(), document.clone());
+    let missing = render_app_async_with_context(of_pages, document);
     let panel = Panel {
         http,
         page: Arc::new(move |request| Box::pin(page(State(options.clone()), request))),
@@ -97,7 +102,7 @@ async fn list_or_page(State(panel): State<Panel>, headers: HeaderMap, request: R
 
 async fn page_of_route(State(panel): State<Panel>, request: Request) -> Response {
     match site::is_built(&*panel.http.site) {
-        true => (panel.page)(request).await,
+        true => render(move || (panel.page)(request), panel.http.stop).await,
         false => not_built(),
     }
 }
@@ -108,7 +113,7 @@ async fn page_or_file(State(panel): State<Panel>, uri: Uri, headers: HeaderMap, 
     }
     let is_page = body::wants_html(&headers) && request.method().is_safe() && !uri.path().starts_with("/api/");
     match (is_page, site::is_built(&*panel.http.site)) {
-        (true, true) => (panel.missing)(request).await,
+        (true, true) => render(move || (panel.missing)(request), panel.http.stop).await,
         (true, false) => not_built(),
         (false, _) => Refusal(Problem::new(ErrorCode::NotFound, format!("There is nothing under {:?}.", uri.path()))).into_response(),
     }

@@ -2,8 +2,8 @@
 
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
-    ActKind, ActResult, ActView, Action, Actions, ClearAnswer, ClearPlan, ClearedRuns, Event, FindingCounts, ForceSyncAnswer,
-    ForceSyncRequest, JobView, PanelStatus, RetryAnswer, RunDetail, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
+    ActKind, ActResult, ActView, Action, Actions, ClearAnswer, ClearPlan, ClearedRuns, DestinationView, Event, FindingCounts,
+    ForceSyncAnswer, ForceSyncRequest, JobView, PanelStatus, RetryAnswer, RunDetail, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
 };
 use domain::finding::{Finding, OffendingKind, Rule};
 use domain::job::JobState;
@@ -102,7 +102,7 @@ impl PanelBackend for Fake {
             staging_error: None,
             queue_paused: false,
             ready: self.ready,
-            destinations: vec![],
+            destinations: (1..=8).map(destination).collect(),
             unrecognised: vec![],
             seq: 7,
         }
@@ -252,5 +252,17 @@ pub fn row(run_path: &str, state: &str) -> RunRow {
         late_files: 0,
         clearing: None,
         actions: Actions { force_sync: Action::yes(), clear: Action::yes(), verify: Action::yes(), retry: Action::no("not_failed") },
+    }
+}
+
+fn destination(n: u32) -> DestinationView {
+    DestinationView {
+        equipment_id: format!("SCOPE_{n}"),
+        label: format!("Microscope {n}"),
+        transport: "mount".into(),
+        target: format!("/mnt/nas/SCOPE_{n}"),
+        health: "reachable".into(),
+        detail: None,
+        asked_at: None,
     }
 }

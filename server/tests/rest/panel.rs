@@ -113,3 +113,21 @@ async fn a_page_that_is_not_there_is_a_page_with_404() {
     assert_eq!(answered.status, 404);
     assert!(answered.text.contains("There is no such page"), "{}", answered.text);
 }
+
+/// Parts of one page that met on several threads have waited for each other for ever, and took the whole program with them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pages_asked_for_all_at_once_are_all_answered() {
+    let fake = Arc::new(Fake::default());
+    let service = crate::wire::service(&fake);
+    let run_page = format!("/runs/{}", url());
+    for _ in 0..100 {
+        let pages = ["/", "/staging", run_page.as_str(), "/cleared"].repeat(4);
+        let asked = pages.into_iter().map(|path| {
+            let (service, path) = (service.clone(), path.to_owned());
+            tokio::spawn(async move { crate::wire::send_to(service, "GET", &path, &BROWSER, "").await })
+        });
+        for answered in futures::future::join_all(asked.collect::<Vec<_>>()).await {
+            assert_eq!(answered.unwrap().status, 200);
+        }
+    }
+}

@@ -60,6 +60,10 @@ impl Answered {
 }
 
 pub async fn send(fake: &Arc<Fake>, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answered {
+    send_to(service(fake), method, path, headers, body).await
+}
+
+pub async fn send_to(service: Router, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answered {
     let mut request = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| *name == "host") {
         request = request.header("host", HOST);
@@ -67,7 +71,7 @@ pub async fn send(fake: &Arc<Fake>, method: &str, path: &str, headers: &[(&str, 
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = service(fake).oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
+    let response = service.oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     Answered { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
