@@ -12,6 +12,7 @@ pub mod clear;
 pub mod clock;
 pub mod core;
 pub mod destination;
+pub mod doctor;
 mod engine;
 pub mod events;
 pub mod gatekeeper;

@@ -191,4 +191,14 @@ pub trait Transport: Send + Sync + 'static {
 
     /// First differing byte of a destination file and the run's, when both can be read; for messages only.
     async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64>;
+
+    /// Bytes free at the destination for this account, where that can be told.
+    async fn free_bytes(&self, _context: &CallContext) -> Option<u64> {
+        None
+    }
+
+    /// How many seconds the destination's clock is ahead of this computer's, where that can be seen.
+    async fn clock_offset_seconds(&self, _context: &CallContext) -> Option<i64> {
+        None
+    }
 }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+mod about;
 mod aside;
 mod copy;
 mod hashes;
@@ -37,12 +38,20 @@ pub struct MountTransport {
     staging: Arc<std::path::Path>,
     /// The weakest way in which a file was read back last.
     way: Arc<AtomicU8>,
+    /// Another process may be at work on the same root: its temporary files are left alone.
+    beside_others: bool,
 }
 
 impl MountTransport {
     /// `root`: the equipment's root on the NAS, which must exist. `staging`: the staging root, which it must not overlap.
     pub fn new(root: PathBuf, staging: PathBuf) -> MountTransport {
-        MountTransport { root: root.into(), staging: staging.into(), way: Arc::new(AtomicU8::new(Way::Direct as u8)) }
+        MountTransport { root: root.into(), staging: staging.into(), way: Arc::new(AtomicU8::new(Way::Direct as u8)), beside_others: false }
+    }
+
+    /// For a program that works on the root while the server may: its temporary files have names that the server leaves alone,
+    /// and it leaves alone those of the server.
+    pub fn beside_others(self) -> MountTransport {
+        MountTransport { beside_others: true, ..self }
     }
 
     /// Refuses a root that is, holds, or lies in the staging tree.
@@ -115,6 +124,16 @@ impl Transport for MountTransport {
     async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
         let (own, run, file, source) = (self.clone(), run.clone(), file.clone(), source.clone());
         thread::run(context, move |cancel| Ok(own.find_first_difference(&run, &file, &source, cancel))).await.ok().flatten()
+    }
+
+    async fn free_bytes(&self, context: &CallContext) -> Option<u64> {
+        let own = self.clone();
+        thread::run(context, move |_| own.find_free_bytes()).await.ok()
+    }
+
+    async fn clock_offset_seconds(&self, context: &CallContext) -> Option<i64> {
+        let own = self.clone();
+        thread::run(context, move |_| own.find_clock_offset()).await.ok()
     }
 }
 

@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Begins the names of temporary files.
 const PREFIX: &str = "push-";
+/// Begins the names of those made beside another process, which takes away what begins with [`PREFIX`].
+const BESIDE_OTHERS: &str = "beside-";
 /// Names this start of the program, so that leftovers of an earlier one are known.
 static THIS_START: LazyLock<String> = LazyLock::new(|| format!("{PREFIX}{}-", uuid::Uuid::new_v4().simple()));
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -109,7 +111,8 @@ pub(super) struct Temporary<'a> {
 
 impl<'a> Temporary<'a> {
     pub fn create(copying: &'a Copying<'a>) -> Result<Temporary<'a>, TransportError> {
-        let name = format!("{}{}", *THIS_START, NEXT.fetch_add(1, Ordering::Relaxed));
+        let before = if copying.root.beside_others { BESIDE_OTHERS } else { "" };
+        let name = format!("{before}{}{}", *THIS_START, NEXT.fetch_add(1, Ordering::Relaxed));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         match beneath::open(copying.temporary, name.as_bytes(), flags, Mode::from_raw_mode(0o666)) {
             Ok(fd) => Ok(Temporary { copying, name, file: File::from(fd), placed: false }),
@@ -196,6 +199,9 @@ pub(super) fn rename_without_flags(from: &OwnedFd, temporary: &str, folder: &Own
 
 /// Removes what an earlier start of this program left in our temporary folder, and nothing else.
 pub(super) fn remove_leftovers(root: &Root, temporary: &OwnedFd) -> Result<(), TransportError> {
+    if root.beside_others {
+        return Ok(());
+    }
     let failed = |error: Errno| TransportError::destination(error, format!("tidying {}", root.shown(super::root::TEMPORARY_FOLDER)));
     for entry in Dir::read_from(temporary).map_err(failed)? {
         let entry = entry.map_err(failed)?;

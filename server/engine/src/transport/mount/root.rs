@@ -26,6 +26,8 @@ const MARKER_BYTES_AT_MOST: u64 = 64 << 10;
 pub(super) struct Root {
     pub folder: File,
     pub path: PathBuf,
+    /// Another process may have files in our temporary folder.
+    pub beside_others: bool,
 }
 
 impl Root {
@@ -34,7 +36,7 @@ impl Root {
         let path = transport.root.to_path_buf();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&path, flags, Mode::empty()) {
-            Ok(fd) => Ok(Root { folder: File::from(fd), path }),
+            Ok(fd) => Ok(Root { folder: File::from(fd), path, beside_others: transport.beside_others }),
             Err(error) => {
                 let message = format!("{} cannot be opened: {}", path.display(), std::io::Error::from(error));
                 Err(TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message))

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+mod about;
 mod arrange;
 mod classify;
 mod connection;
@@ -134,6 +135,14 @@ impl Transport for RsyncSshTransport {
 
     async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
         difference::find(&self.place, run, file, source, context).await
+    }
+
+    async fn free_bytes(&self, context: &CallContext) -> Option<u64> {
+        about::free_bytes(&self.place, context).await
+    }
+
+    async fn clock_offset_seconds(&self, context: &CallContext) -> Option<i64> {
+        about::clock_offset_seconds(&self.place, context).await
     }
 }
 

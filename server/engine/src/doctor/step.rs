@@ -1,0 +1,79 @@
+//! One step over the network: ended when nothing moves any more, and by the operator; and what its failure means for people.
+
+use super::Exam;
+use crate::clock::Clock;
+use crate::local_time::local_time;
+use crate::progress::ProgressSink;
+use crate::transport::{CallContext, TransportError};
+use domain::job::{FailureClass, Side};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A step in which nothing moves for this long is ended.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+/// A question takes less.
+pub(super) const PATIENCE_FOR_AN_ANSWER: Duration = Duration::from_secs(20);
+/// How often it is looked whether something moves.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+impl Exam<'_> {
+    /// Does one step. The transport's own timeouts come first; a mount that hangs has none.
+    pub async fn step<T>(
+        &self,
+        patience: Duration,
+        work: impl AsyncFnOnce(&CallContext) -> Result<T, TransportError>,
+    ) -> Result<T, TransportError> {
+        let bandwidth = self.equipment.transport.as_ref().map(|transport| transport.bandwidth.clone()).unwrap_or_default();
+        let clock = Clock::system();
+        let context = CallContext {
+            cancel: self.visit.cancel.child_token(),
+            progress: ProgressSink::new(),
+            limit: Arc::new(move || bandwidth.kib_per_second(local_time(clock.now()))),
+        };
+        let mut work = std::pin::pin!(work(&context));
+        let mut gave_up = false;
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut work => {
+                    return match outcome {
+                        Err(error) if gave_up && error.class == FailureClass::Interrupted => {
+                            let message = format!("nothing moved for {} s", patience.as_secs());
+                            Err(TransportError::new(FailureClass::Network, Side::Destination, message))
+                        }
+                        outcome => outcome,
+                    };
+                }
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    if !gave_up && context.progress.idle_for() >= patience {
+                        gave_up = true;
+                        context.cancel.cancel();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What went wrong, and what to do, in one line.
+pub(super) fn told(error: &TransportError) -> String {
+    let advice = match error.class {
+        FailureClass::Interrupted => return "interrupted".to_owned(),
+        FailureClass::Authentication => "check the key, and what this account may do there",
+        FailureClass::Configuration => "correct this equipment's transport in the config, or what the destination allows",
+        FailureClass::Network => "check the network and the NAS",
+        FailureClass::DestinationUnreachable => "mount or connect the NAS",
+        FailureClass::DestinationForeign => "point this equipment at a folder of its own on the NAS",
+        FailureClass::DestinationFull => "make room on the NAS",
+        FailureClass::LocalFull => "make room for the state folder",
+        FailureClass::LocalRead | FailureClass::LocalFileVanished | FailureClass::LocalFileChanged => {
+            "let nobody else work in the state folder"
+        }
+        FailureClass::Conflict => "move what stands there aside",
+        FailureClass::VerifySkippedOversize => "raise verify.max_stream_bytes",
+        FailureClass::HashMismatch | FailureClass::CouldNotHash | FailureClass::BlockedByValidation | FailureClass::Unknown => {
+            "check the NAS, and look at its own log"
+        }
+    };
+    format!("{}; {advice}", error.message)
+}

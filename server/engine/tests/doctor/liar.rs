@@ -1,0 +1,107 @@
+//! Destinations that take everything and say something else than what is: the reason why there is a doctor.
+
+use async_trait::async_trait;
+use domain::job::{FailureClass, Side};
+use domain::path::{FilePath, RunPath};
+use domain::proof::ProofLevel;
+use engine::seal::{Item, SealReader};
+use engine::source::RunFolder;
+use engine::transport::mount::MountTransport;
+use engine::transport::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// Every hash is the expected one.
+    RepeatsTheSeal,
+    /// Where the size fits, the hash is the expected one.
+    LooksAtSizesOnly,
+    /// No lie: a destination that is poor in names.
+    RefusesLineBreaks,
+}
+
+pub struct Liar {
+    honest: MountTransport,
+    lie: Lie,
+}
+
+impl Liar {
+    pub fn new(honest: MountTransport, lie: Lie) -> Liar {
+        Liar { honest, lie }
+    }
+
+    fn colour(&self, honest: Hashed, expected: HashOutcome) -> Hashed {
+        let size = |outcome: &HashOutcome| if let HashOutcome::Digest { size, .. } = outcome { Some(*size) } else { None };
+        let lies = match self.lie {
+            Lie::RepeatsTheSeal => true,
+            Lie::LooksAtSizesOnly => size(&honest.outcome) == size(&expected),
+            Lie::RefusesLineBreaks => false,
+        };
+        if lies { Hashed { outcome: expected, ..honest } } else { honest }
+    }
+}
+
+#[async_trait]
+impl Transport for Liar {
+    fn describe(&self) -> String {
+        self.honest.describe()
+    }
+
+    fn method(&self) -> String {
+        "trust me".into()
+    }
+
+    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
+        self.honest.identify(context).await
+    }
+
+    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
+        self.honest.mark(marker, replace, context).await
+    }
+
+    fn hashes_while_pushing(&self) -> bool {
+        self.honest.hashes_while_pushing()
+    }
+
+    async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
+        let odd = |item: &Item| item.path().as_bytes().contains(&b'\n');
+        if self.lie == Lie::RefusesLineBreaks && push.listing.items()?.any(|item| item.as_ref().is_ok_and(odd)) {
+            return Err(TransportError::new(FailureClass::Configuration, Side::Destination, "no such names here"));
+        }
+        self.honest.push(push, context).await
+    }
+
+    async fn hashes(
+        &self,
+        run: &RunPath,
+        seal: &SealReader,
+        source: Option<&RunFolder>,
+        found: &mut (dyn FnMut(Hashed) + Send),
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
+        let mut sealed = seal.files()?;
+        let mut coloured = |honest: Hashed| {
+            let file = sealed.next().unwrap().unwrap();
+            let expected = HashOutcome::Digest { digest: file.digest, size: file.stat.size, level: ProofLevel::L3 };
+            found(self.colour(honest, expected));
+        };
+        self.honest.hashes(run, seal, source, &mut coloured, context).await
+    }
+
+    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+        self.honest.move_aside(run, files, context).await
+    }
+
+    async fn put_record(
+        &self,
+        run: &RunPath,
+        life: u64,
+        files: &[RecordFile],
+        context: &CallContext,
+    ) -> Result<Vec<Hashed>, TransportError> {
+        self.honest.put_record(run, life, files, context).await
+    }
+
+    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
+        self.honest.first_difference(run, file, source, context).await
+    }
+}
