@@ -10,6 +10,7 @@
 
 mod acting;
 mod client;
+mod doctor;
 mod follow;
 mod list;
 mod plan;
@@ -102,6 +103,14 @@ enum Command {
     Why {
         /// Path of the run: absolute, or relative to the staging root
         run: String,
+    },
+    /// Look at everything that syncing needs, then show the NAS damaged runs that it must notice; works without the server
+    Doctor {
+        /// Equipment id; without it all that are synced from here
+        equipment: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Prepare the NAS
     #[command(subcommand)]
@@ -207,6 +216,7 @@ fn dispatch(arguments: Arguments, environment: &Environment) -> Result<(), Comma
         Command::Retry { run } => act(ActKind::Retry, run, ForceSyncRequest::default()),
         Command::Status => status::status(&client::Client::new(&settings()?)),
         Command::Why { run } => plan::why(&client::Client::new(&settings()?), run),
+        Command::Doctor { equipment, json } => doctor::doctor(&settings()?, &state()?, equipment.as_deref(), *json),
         Command::Nas(NasCommand::Init { equipment, adopt }) => server::nas_init(&settings()?, &state()?, environment, equipment, *adopt),
         Command::ImportQueue { file } => server::import_queue(&settings()?, &state()?, file),
         Command::Simulate(options) => simulate::run(options).map_err(|error| CommandError::Failed(error.to_string())),
@@ -245,6 +255,9 @@ mod tests {
     #[case(&["--config", "c.yaml", "list", "--json"], true)]
     #[case(&["clear", "E/p/Runs/Run_1", "--dry-run", "--config", "c.yaml"], true)]
     #[case(&["nas", "init", "CONFOCAL_01", "--adopt", "--config", "c.yaml"], true)]
+    #[case(&["doctor", "--config", "c.yaml"], true)]
+    #[case(&["doctor", "CONFOCAL_01", "--json", "--config", "c.yaml"], true)]
+    #[case(&["doctor", "CONFOCAL_01", "FLOW_01"], false)]
     #[case(&["simulate", "--staging", "/s"], true)]
     #[case(&["force-sync", "E/p/Runs/Run_1", "--assume-complete"], false)]
     #[case(&["force-sync", "R", "--assume-complete", "--operator", "alex", "--reason", "the flag was lost"], true)]

@@ -57,7 +57,8 @@ pub fn state_folder(named: Option<&PathBuf>, environment: &Environment) -> Resul
     }
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
+/// Runs to its end on a runtime of its own.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| CommandError::Failed(format!("The program could not start its threads: {error}")))?;
     let done = runtime.block_on(work);

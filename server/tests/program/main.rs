@@ -4,6 +4,7 @@
 mod fake;
 
 mod client;
+mod doctor;
 mod life;
 mod serve;
 mod tool;
