@@ -25,10 +25,10 @@ test("a class is overridden, revoked and overridden again, and the run follows a
   const confirm = panel.dialog.getByRole("button", { name: "Override" });
   await expect(confirm).toBeDisabled();
   await panel.dialog.getByLabel("Operator").fill("kim");
-  await panel.dialog.getByLabel("Reason").fill("too short");
+  await panel.dialog.getByRole("textbox", { name: "Reason" }).fill("too short");
   await expect(panel.dialog).toContainText("9 of 500 characters");
   await expect(confirm).toBeDisabled();
-  await panel.dialog.getByLabel("Reason").fill("The vendor names files so.");
+  await panel.dialog.getByRole("textbox", { name: "Reason" }).fill("The vendor names files so.");
   await panel.dialog.getByLabel("7 days").check();
   await expect(confirm).toBeDisabled();
   await panel.dialog.getByRole("checkbox").check();
@@ -45,7 +45,7 @@ test("a class is overridden, revoked and overridden again, and the run follows a
   await expect(page).toHaveURL(/scope=overridden/);
   await placeholder.getByRole("button", { name: /Revoke/ }).click();
   await expect(panel.dialog).toContainText("The vendor names files so.");
-  await panel.dialog.getByLabel("Reason").fill("No longer needed at all.");
+  await panel.dialog.getByRole("textbox", { name: "Reason" }).fill("No longer needed at all.");
   await panel.dialog.getByRole("button", { name: "Revoke" }).click();
   await expect(panel.dialog.getByRole("status")).toContainText("Revoked");
   await page.keyboard.press("Escape");
@@ -55,7 +55,7 @@ test("a class is overridden, revoked and overridden again, and the run follows a
   await panel.open("/problems");
   for (const row of [placeholder, marker]) {
     await row.getByRole("button", { name: /Override/ }).click();
-    await panel.dialog.getByLabel("Reason").fill("The vendor names files so.");
+    await panel.dialog.getByRole("textbox", { name: "Reason" }).fill("The vendor names files so.");
     await panel.dialog.getByRole("checkbox").check();
     await panel.dialog.getByRole("button", { name: "Override" }).click();
     await expect(panel.dialog.getByRole("status")).toContainText("Let through");
