@@ -10,12 +10,20 @@
 //! | `clear_plan` | `run` | `ClearPlan` |
 //! | `start_act` | `kind`, `runs`, `request` | `ActView` at once; it goes on by itself |
 //! | `act` | `id` | `ActView` |
+//! | `problems` | `query` | `ProblemList`, as `GET /api/v1/problems` |
+//! | `override` | `run`, `request` | `OverrideEntry`, as `POST /api/v1/problems/{run}/override` |
+//! | `revoke` | `run`, `request` | the tombstone, as `POST /api/v1/problems/{run}/override/revoke` |
+//! | `mark_known` | `path`, `request`, `known` | `ProblemFinding`, as `POST /api/v1/problems/{run}/known` and `unknown` |
 //!
 //! An error is a problem with its status, as REST answers it. All are POST, so nothing changes over GET.
 
 use crate::error::PanelError;
 use crate::staging::select::Summary;
-use domain::api::{ActKind, ActView, ClearPlan, ClearedRuns, ForceSyncRequest, PanelStatus, RunDetail, RunRow, StagingList};
+use domain::api::{
+    ActKind, ActView, ClearPlan, ClearedRuns, ForceSyncRequest, KnownRequest, OverrideRequest, PanelStatus, ProblemFinding, ProblemList,
+    ProblemQuery, RevokeRequest, RunDetail, RunRow, StagingList,
+};
+use domain::overrides::OverrideEntry;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use server_fn::codec::Json;
@@ -127,4 +135,48 @@ pub async fn act(
     use domain::problem::{ErrorCode, Problem};
     let missing = || Problem::new(ErrorCode::NotFound, "This act is not known here; the program was restarted or it was long ago.");
     backend()?.act(&id).ok_or_else(|| crate::error::answered(missing()))
+}
+
+/// Findings of the gate as asked for.
+#[server(name = AskProblems, prefix = "/api/v1/fn", endpoint = "problems", input = Json, output = Json)]
+pub async fn problems(
+    /// Filters and page.
+    query: ProblemQuery,
+) -> Result<ProblemList, PanelError> {
+    backend()?.problems(query).await.map_err(crate::error::answered)
+}
+
+/// Lets a class of a run's findings through.
+#[server(name = AskOverride, prefix = "/api/v1/fn", endpoint = "override", input = Json, output = Json)]
+pub async fn override_findings(
+    /// Absolute, or relative to the staging root.
+    run: String,
+    /// Class, reason, operator, expiry.
+    request: OverrideRequest,
+) -> Result<OverrideEntry, PanelError> {
+    backend()?.override_findings(&run, request).await.map_err(crate::error::answered)
+}
+
+/// Ends an override.
+#[server(name = AskRevoke, prefix = "/api/v1/fn", endpoint = "revoke", input = Json, output = Json)]
+pub async fn revoke_override(
+    /// Absolute, or relative to the staging root.
+    run: String,
+    /// Which, why, who.
+    request: RevokeRequest,
+) -> Result<OverrideEntry, PanelError> {
+    backend()?.revoke_override(&run, request).await.map_err(crate::error::answered)
+}
+
+/// Marks a finding known, or takes the mark away.
+#[server(name = AskMarkKnown, prefix = "/api/v1/fn", endpoint = "mark_known", input = Json, output = Json)]
+pub async fn mark_known(
+    /// The finding's `run_path`, or a run's absolute path.
+    path: String,
+    /// Which finding.
+    request: KnownRequest,
+    /// Known, or not any more.
+    known: bool,
+) -> Result<ProblemFinding, PanelError> {
+    backend()?.mark_known(&path, request, known).await.map_err(crate::error::answered)
 }

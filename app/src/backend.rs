@@ -1,9 +1,10 @@
 //! What the panel and REST need of the world behind them. The server implements it over the engine.
 
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, Event, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail,
-    RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, Event, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest,
+    PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagingList, VerifyAnswer,
 };
+use domain::overrides::OverrideEntry;
 use domain::problem::Problem;
 use std::pin::Pin;
 
@@ -32,6 +33,14 @@ pub trait PanelBackend: Send + std::marker::Sync + 'static {
     async fn verify(&self, run: &str) -> Result<VerifyAnswer, Problem>;
     /// Re-arms a failed job.
     async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem>;
+    /// Findings of the gate as asked for. Waits up to 10 s for the first scan, then `starting`.
+    async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem>;
+    /// Lets a class of a run's findings through; answers the entry when it is written and the run judged anew.
+    async fn override_findings(&self, run: &str, request: OverrideRequest) -> Result<OverrideEntry, Problem>;
+    /// Ends an override; answers the tombstone when it is written and the run judged anew.
+    async fn revoke_override(&self, run: &str, request: RevokeRequest) -> Result<OverrideEntry, Problem>;
+    /// Marks a finding known (or not): local, and lets nothing through. `path` may name a folder that is no run.
+    async fn mark_known(&self, path: &str, request: KnownRequest, known: bool) -> Result<ProblemFinding, Problem>;
     /// Starts an act over one or many runs and answers at once; follow it by [`PanelBackend::act`] or by events.
     async fn start_act(&self, kind: ActKind, runs: Vec<String>, request: ForceSyncRequest) -> Result<ActView, Problem>;
     /// A started act.

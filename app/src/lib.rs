@@ -5,7 +5,7 @@
 //! | [`shell`] | the HTML document, server side only |
 //! | [`api`], [`error`], [`backend`] | server functions, their error, and the world behind them |
 //! | [`store`], [`live`] | what the browser knows, and how it stays up to date |
-//! | [`staging`], [`run`], [`cleared`] | the pages |
+//! | [`staging`], [`run`], [`cleared`], [`problems`] | the pages |
 //! | [`mod@clear`] | the dialog that lets local copies go |
 //! | [`chrome`], [`parts`], [`words`], [`href`] | what the pages share |
 //!
@@ -23,6 +23,7 @@ pub mod error;
 pub mod href;
 pub mod live;
 pub mod parts;
+pub mod problems;
 pub mod run;
 #[cfg(test)]
 mod sample;
@@ -75,6 +76,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/") view=staging::page::StagingPage ssr=SsrMode::Async />
                     <Route path=path!("/staging") view=staging::page::StagingPage ssr=SsrMode::Async />
                     <Route path=path!("/cleared") view=cleared::ClearedPage ssr=SsrMode::Async />
+                    <Route path=path!("/problems") view=problems::page::ProblemsPage ssr=SsrMode::Async />
                     <Route path=path!("/runs/*run_path") view=run::page::RunPage ssr=SsrMode::Async />
                 </Routes>
             </main>

@@ -3,9 +3,10 @@
 use crate::off::OffBackend;
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail, RunRow,
-    StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest, PanelStatus,
+    ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagingList, VerifyAnswer,
 };
+use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
 use domain::settings::Settings;
 use engine::{Engine, MarkError, Options, StartError};
@@ -107,6 +108,22 @@ impl PanelBackend for EngineBackend {
 
     async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem> {
         self.0.retry(run).await
+    }
+
+    async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem> {
+        self.0.problems(query).await
+    }
+
+    async fn override_findings(&self, run: &str, request: OverrideRequest) -> Result<OverrideEntry, Problem> {
+        self.0.override_findings(run, request).await
+    }
+
+    async fn revoke_override(&self, run: &str, request: RevokeRequest) -> Result<OverrideEntry, Problem> {
+        self.0.revoke_override(run, request).await
+    }
+
+    async fn mark_known(&self, path: &str, request: KnownRequest, known: bool) -> Result<ProblemFinding, Problem> {
+        self.0.mark_known(path, request, known).await
     }
 
     async fn start_act(&self, kind: ActKind, runs: Vec<String>, request: ForceSyncRequest) -> Result<ActView, Problem> {

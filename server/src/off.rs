@@ -3,9 +3,10 @@
 use crate::http::orchestrator_disabled;
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail, RunRow,
-    StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest, PanelStatus,
+    ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagingList, VerifyAnswer,
 };
+use domain::overrides::OverrideEntry;
 use domain::problem::Problem;
 use domain::settings::{Settings, StagingCleanup};
 
@@ -37,6 +38,7 @@ pub fn first_status(settings: &Settings, hostname: &str) -> PanelStatus {
         ready: false,
         destinations: Vec::new(),
         unrecognised: Vec::new(),
+        blocking_findings: 0,
         seq: 0,
     }
 }
@@ -76,6 +78,22 @@ impl PanelBackend for OffBackend {
     }
 
     async fn retry(&self, _run: &str) -> Result<RetryAnswer, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn problems(&self, _query: ProblemQuery) -> Result<ProblemList, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn override_findings(&self, _run: &str, _request: OverrideRequest) -> Result<OverrideEntry, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn revoke_override(&self, _run: &str, _request: RevokeRequest) -> Result<OverrideEntry, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn mark_known(&self, _path: &str, _request: KnownRequest, _known: bool) -> Result<ProblemFinding, Problem> {
         Err(orchestrator_disabled())
     }
 

@@ -32,6 +32,12 @@ pub enum ErrorCode {
     RunBusy,
     /// retry: the job has not failed, or there is none.
     NothingToRetry,
+    /// override: the run has no hard finding of this class.
+    NothingToOverride,
+    /// revoke: it was revoked before.
+    AlreadyRevoked,
+    /// override: the run has no creation.json to write it to.
+    CreationMissing,
     /// A document of another major.
     SchemaMajorMismatch,
     /// A document that cannot be read.
@@ -66,7 +72,10 @@ impl ErrorCode {
             | ErrorCode::DestinationNotProven
             | ErrorCode::RunCleared
             | ErrorCode::RunBusy
-            | ErrorCode::NothingToRetry => 409,
+            | ErrorCode::NothingToRetry
+            | ErrorCode::NothingToOverride
+            | ErrorCode::AlreadyRevoked
+            | ErrorCode::CreationMissing => 409,
             ErrorCode::SchemaMajorMismatch | ErrorCode::DocumentUnreadable | ErrorCode::Unprocessable => 422,
             ErrorCode::OrchestratorDisabled
             | ErrorCode::Starting
@@ -92,6 +101,9 @@ impl ErrorCode {
             ErrorCode::RunCleared => "run_cleared",
             ErrorCode::RunBusy => "run_busy",
             ErrorCode::NothingToRetry => "nothing_to_retry",
+            ErrorCode::NothingToOverride => "nothing_to_override",
+            ErrorCode::AlreadyRevoked => "already_revoked",
+            ErrorCode::CreationMissing => "creation_missing",
             ErrorCode::SchemaMajorMismatch => "schema_major_mismatch",
             ErrorCode::DocumentUnreadable => "document_unreadable",
             ErrorCode::Unprocessable => "unprocessable",
@@ -181,6 +193,9 @@ mod tests {
     #[case(ErrorCode::RunCleared, 409)]
     #[case(ErrorCode::RunBusy, 409)]
     #[case(ErrorCode::NothingToRetry, 409)]
+    #[case(ErrorCode::NothingToOverride, 409)]
+    #[case(ErrorCode::AlreadyRevoked, 409)]
+    #[case(ErrorCode::CreationMissing, 409)]
     #[case(ErrorCode::SchemaMajorMismatch, 422)]
     #[case(ErrorCode::DocumentUnreadable, 422)]
     #[case(ErrorCode::Unprocessable, 422)]

@@ -5,6 +5,7 @@ use crate::live;
 use crate::parts::{Go, Icon};
 use crate::store::{Link, use_store};
 use crate::words::Tone;
+use domain::units;
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
@@ -30,6 +31,11 @@ pub fn Header() -> impl IntoView {
                 .unwrap_or_default()
         })
     };
+    let blocking = move || {
+        let count = store.status.with(|status| status.as_ref().map_or(0, |status| status.blocking_findings));
+        (count > 0)
+            .then(|| view! { <span class="tab-count">{units::count(count)} <span class="sr-only">" holding runs back"</span></span> })
+    };
     let host = move || store.status.with(|status| status.as_ref().map(|status| status.host.clone()).unwrap_or_default());
     view! {
         <a class="skip" href="#main" rel="external">"Skip to content"</a>
@@ -41,6 +47,7 @@ pub fn Header() -> impl IntoView {
             </div>
             <nav class="pages-nav" aria-label="Pages">
                 <Go href="/staging".to_owned() class="tab" current=current("/staging")>"Staging"</Go>
+                <Go href="/problems".to_owned() class="tab" current=current("/problems")>"Problems" {blocking}</Go>
                 <Go href="/cleared".to_owned() class="tab" current=current("/cleared")>"Cleared"</Go>
             </nav>
             <div class="top-end">

@@ -211,11 +211,15 @@ fn apply() {
             }
             Event::Status { status, .. } => store.status.set(Some(*status)),
             Event::Act { act, .. } => store.take_act(*act),
+            Event::Problems { blocking, new_blocking, .. } => store.take_problems(blocking, new_blocking),
             Event::Reset { .. } => reset = true,
         }
     }
     if watched_changed || reset {
         store.watched_changes.update(|n| *n += 1);
+    }
+    if reset {
+        store.problems_changes.update(|n| *n += 1);
     }
     match shift {
         Shift::Membership => {
@@ -330,6 +334,7 @@ fn connect() {
                 };
                 store.status.set(Some(status));
                 store.watched_changes.update(|n| *n += 1);
+                store.problems_changes.update(|n| *n += 1);
                 open();
                 if wants_list {
                     load_list();

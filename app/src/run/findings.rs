@@ -1,6 +1,6 @@
 //! What the Pre-Sync Gate found, with the matched part marked; what operators let through; and files that came too late.
 
-use crate::parts::{Icon, When};
+use crate::parts::{Go, Icon, When};
 use crate::words::{capitalised, counted};
 use domain::api::FileDifference;
 use domain::finding::{Finding, OffendingKind, Tier};
@@ -25,7 +25,8 @@ pub fn cut<'a>(text: &'a str, token: &str) -> Vec<(bool, &'a str)> {
     parts
 }
 
-fn marked(text: &str, token: &str) -> impl IntoView + use<> {
+/// A path with every occurrence of the token marked.
+pub fn marked(text: &str, token: &str) -> impl IntoView + use<> {
     let parts: Vec<(bool, String)> = cut(text, token).into_iter().map(|(matched, part)| (matched, part.to_owned())).collect();
     let parts = parts.into_iter().map(|(matched, part)| if matched { view! { <mark>{part}</mark> }.into_any() } else { part.into_any() });
     view! { <code class="path">{parts.collect_view()}</code> }
@@ -39,10 +40,19 @@ pub fn Findings(
 ) -> impl IntoView {
     let blocking = findings.iter().filter(|finding| finding.blocks()).count() as u64;
     let summary = if blocking == 0 { "None holds it back".to_owned() } else { counted(blocking, "holds it back", "hold it back") };
+    let deal = findings.first().map(|finding| {
+        let href = crate::problems::query::of_run(&finding.run_path);
+        view! {
+            <p class="no-print">
+                <Go href=href class="button small">"Override, revoke or mark in the list of problems"</Go>
+            </p>
+        }
+    });
     (!findings.is_empty()).then(|| {
         view! {
             <section class="panel block" aria-labelledby="findings-title">
                 <h2 id="findings-title">"Findings of the Pre-Sync Gate" <span class="muted">{format!(" · {summary}")}</span></h2>
+                {deal}
                 <ul class="findings">{findings.into_iter().map(finding).collect_view()}</ul>
             </section>
         }

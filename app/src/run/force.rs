@@ -10,7 +10,7 @@ use leptos::prelude::*;
 const REASON: std::ops::RangeInclusive<usize> = 10..=500;
 
 /// Key in the browser's storage: who works here, so that it need not be typed each time.
-const OPERATOR_KEY: &str = "exlab-operator";
+pub const OPERATOR_KEY: &str = "exlab-operator";
 
 /// What is still lacking; `None` when it can be sent.
 fn lacking(operator: &str, reason: &str) -> Option<String> {

@@ -77,6 +77,8 @@ pub struct Store {
     pub watched: RwSignal<Option<Key>>,
     /// Grows when the watched run may have changed in a way its row does not say: it is gone, or events were missed.
     pub watched_changes: RwSignal<u32>,
+    /// Grows when findings, overrides or marks may have changed.
+    pub problems_changes: RwSignal<u32>,
     /// Another version of the program answers now: this page should be loaded anew.
     pub outdated: RwSignal<bool>,
     /// Tick until which rows keep their order, because someone is pointing at them.
@@ -102,6 +104,7 @@ impl Store {
             acts: RwSignal::new(Vec::new()),
             watched: RwSignal::new(None),
             watched_changes: RwSignal::new(0),
+            problems_changes: RwSignal::new(0),
             outdated: RwSignal::new(false),
             hold_order_until: StoredValue::new(0),
             shifted: RwSignal::new(0),
@@ -222,6 +225,19 @@ impl Store {
         match self.loaded.get() {
             Loaded::Window => self.first.with(|first| first.as_ref().map_or(0, |view| usize::try_from(view.offset).unwrap_or(0))),
             _ => 0,
+        }
+    }
+
+    /// Findings changed; those that hold runs back newly are told once.
+    pub fn take_problems(&self, blocking: u64, new_blocking: u64) {
+        self.status.update(|status| {
+            if let Some(status) = status {
+                status.blocking_findings = blocking;
+            }
+        });
+        self.problems_changes.update(|n| *n = n.wrapping_add(1));
+        if new_blocking > 0 {
+            self.say(format!("{} runs back.", crate::words::counted(new_blocking, "new problem holds", "new problems hold")));
         }
     }
 

@@ -75,6 +75,10 @@ pub struct Core {
     pub disk: Mutex<Option<(u64, u64)>>,
     /// Folders at run depth that are no runs, as findings.
     pub unrecognised: Mutex<Vec<domain::finding::Finding>>,
+    /// Since when findings stand, and which are known.
+    pub notes: Mutex<crate::problems::Notes>,
+    /// When the staging tree was last looked through.
+    pub audited_at: Mutex<Option<domain::timestamp::Timestamp>>,
     /// Runs that a clear works on, or waits for.
     pub clearing: Mutex<BTreeMap<RunPath, domain::api::ClearingView>>,
     /// True once the first scan has ended.

@@ -12,7 +12,6 @@ use domain::finding::Finding;
 use domain::gate::{Circumstances, EntryKind, EquipmentStanding, Judge, Verdict};
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
-use domain::overrides::next_expiry;
 use domain::path::{FilePath, RunPath};
 use std::io::Read;
 use std::sync::Arc;
@@ -155,9 +154,8 @@ pub async fn ask(core: &Arc<Core>, run: &RunPath, generation: u64) -> Result<Ask
     };
     let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
     core.change(run, |facts| {
-        facts.findings = verdict.findings().to_vec();
-        let expiry = next_expiry(&facts.overrides, core.clock.now());
-        facts.watch.judged = facts.watch.fingerprint.map(|fingerprint| (fingerprint, facts.watch.creation, expiry));
+        facts.findings = Arc::new(verdict.findings().to_vec());
+        facts.watch.judged = facts.to_judge(core.clock.now());
     });
     match verdict.admit() {
         Ok(admitted) => {
@@ -187,8 +185,8 @@ pub fn tell_producer(core: &Core, run: &RunPath, folder: &RunFolder, status: Syn
             // What was read before our write is still what it says; where somebody wrote before us, that is news.
             if facts.watch.creation == before {
                 facts.watch.creation = stamp;
-                if let Some(judged) = facts.watch.judged.as_mut().filter(|judged| judged.1 == before) {
-                    judged.1 = stamp;
+                if let Some(judged) = facts.watch.judged.as_mut().filter(|judged| judged.creation == before) {
+                    judged.creation = stamp;
                 }
             }
         }),

@@ -6,6 +6,8 @@ use domain::api::RowProblem;
 use domain::document::creation::{Creation, SyncStatus};
 use domain::document::ingest::{FirstIngest, Ingest};
 use domain::lifecycle::{RunEvent, apply};
+use domain::overrides::OverrideEntry;
+use domain::path::RunPath;
 use domain::timestamp::Timestamp;
 use serde_json::{Map, Value};
 
@@ -72,6 +74,64 @@ pub fn append(
         Ok(bytes)
     })?;
     written.map(|ingest| (ingest, stamp)).ok_or_else(missing)
+}
+
+/// Ids for overrides that an old minor wrote without one: the same at every reading, so that a tombstone can name what was only read.
+pub fn override_ids(run: &RunPath) -> impl FnMut() -> String {
+    use sha2::{Digest, Sha256};
+    let run = run.as_str().to_owned();
+    let mut count = 0_u64;
+    move || {
+        count += 1;
+        let digest = Sha256::digest(format!("{run}\0override {count}").as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
+    }
+}
+
+/// How appending an override ended.
+pub enum Appended<E> {
+    /// The document as written, and its stamp.
+    Written(Box<Creation>, Option<Stamp>),
+    /// There is no creation.json; nothing was written.
+    Missing,
+    /// The entry was refused; nothing was written.
+    Refused(E),
+}
+
+/// Appends what `entry` makes of the document as it stands now, overrides without an id given one.
+pub fn append_override<E>(
+    folder: &Dir,
+    run: &RunPath,
+    entry: impl FnOnce(&Creation) -> Result<OverrideEntry, E>,
+) -> Result<Appended<E>, RecordError> {
+    let Some(record) = RecordFolder::open(folder)? else { return Ok(Appended::Missing) };
+    if record.read(CREATION)?.is_none() {
+        return Ok(Appended::Missing);
+    }
+    let (mut written, mut refused) = (None, None);
+    let stamp = record.rewrite(CREATION, |old| {
+        let bytes = old.ok_or_else(|| RecordError::Stale("its creation.json is gone".into()))?;
+        let mut creation = Creation::parse(&bytes)?;
+        creation.fill_override_ids(override_ids(run));
+        match entry(&creation) {
+            Ok(entry) => creation.append_override(&entry),
+            Err(why) => {
+                refused = Some(why);
+                return Err(RecordError::Stale("the override was refused".into()));
+            }
+        }
+        let bytes = creation.to_bytes();
+        written = Some(creation);
+        Ok(bytes)
+    });
+    match (refused, written, stamp) {
+        (Some(why), ..) => Ok(Appended::Refused(why)),
+        (None, _, Err(error)) => Err(error),
+        (None, Some(creation), Ok(stamp)) => Ok(Appended::Written(Box::new(creation), stamp)),
+        (None, None, Ok(_)) => Ok(Appended::Missing),
+    }
 }
 
 /// Tells the producer's side. A run without creation.json, or with one that cannot be read, is left as it is. Answers the stamp it was

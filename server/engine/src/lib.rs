@@ -22,6 +22,7 @@ pub mod ingest_store;
 mod local_time;
 pub mod measure;
 mod ordered;
+pub mod problems;
 pub mod progress;
 pub mod prove;
 pub mod record;

@@ -3,7 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `/staging...` | the Python system's three routes with exactly its fields; a browser gets the panel |
-//! | `/api/v1/...` | the same with our fields appended, runs, acts, events (contract section 9) |
+//! | `/api/v1/...` | the same with our fields appended, runs, problems, acts, events (contract section 9) |
 //! | `/api/v1/fn/*` | the panel's server functions |
 //! | `/healthz`, `/readyz` | for supervisors |
 //! | everything else | pages and files of the panel |
@@ -17,6 +17,7 @@ mod events;
 mod guard;
 mod health;
 mod panel;
+mod problems;
 mod render;
 mod run_path;
 mod runs;
@@ -87,6 +88,8 @@ pub fn router(backend: Arc<dyn PanelBackend>, options: Options) -> Router {
         .route("/staging/{*rest}", post(staging::act_with_ours))
         .route("/runs", get(runs::cleared))
         .route("/runs/{*rest}", get(runs::one))
+        .route("/problems", get(problems::list))
+        .route("/problems/{*rest}", post(problems::act))
         .route("/acts", post(acts::start_many))
         .route("/acts/{id}", get(acts::one))
         .route("/status", get(runs::status))

@@ -12,9 +12,10 @@ use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail, RunRow,
-    StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest, PanelStatus,
+    ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagingList, VerifyAnswer,
 };
+use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -116,6 +117,22 @@ impl PanelBackend for Elsewhere {
     }
 
     async fn retry(&self, _: &str) -> Result<RetryAnswer, Problem> {
+        Err(no_act())
+    }
+
+    async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem> {
+        self.ask(|backend| Box::pin(async move { backend.problems(query).await })).await
+    }
+
+    async fn override_findings(&self, _: &str, _: OverrideRequest) -> Result<OverrideEntry, Problem> {
+        Err(no_act())
+    }
+
+    async fn revoke_override(&self, _: &str, _: RevokeRequest) -> Result<OverrideEntry, Problem> {
+        Err(no_act())
+    }
+
+    async fn mark_known(&self, _: &str, _: KnownRequest, _: bool) -> Result<ProblemFinding, Problem> {
         Err(no_act())
     }
 

@@ -18,6 +18,11 @@ pub fn decode(raw: &str) -> Result<String, Problem> {
     Ok(text)
 }
 
+/// Decodes a value of a query once; `None` when it is not percent-encoded UTF-8.
+pub fn decode_text(raw: &str) -> Option<String> {
+    String::from_utf8(percent_decode(raw)?).ok()
+}
+
 /// Refuses a path with an empty, `.` or `..` segment, an outer slash at its end, or a NUL.
 pub fn require_plain(text: &str) -> Result<(), Problem> {
     let relative = text.strip_prefix('/').unwrap_or(text);

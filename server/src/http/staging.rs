@@ -112,7 +112,7 @@ fn unknown_act(act: &str) -> Refusal {
 }
 
 /// Runs an act as a task of its own: a client that hangs up only stops waiting (S14).
-async fn detached(act: impl Future<Output = Result<Response, Problem>> + Send + 'static) -> Answer {
+pub(super) async fn detached(act: impl Future<Output = Result<Response, Problem>> + Send + 'static) -> Answer {
     match tokio::spawn(act.in_current_span()).await {
         Ok(answered) => Ok(answered?),
         Err(ended) => match ended.try_into_panic() {

@@ -3,10 +3,12 @@
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
     ActKind, ActResult, ActView, Action, Actions, ClearAnswer, ClearPlan, ClearedRuns, DestinationView, Event, FindingCounts,
-    ForceSyncAnswer, ForceSyncRequest, JobView, PanelStatus, RetryAnswer, RunDetail, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
+    ForceSyncAnswer, ForceSyncRequest, JobView, KnownMark, KnownRequest, OverrideRequest, PanelStatus, ProblemFinding, ProblemList,
+    ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
 };
 use domain::finding::{Finding, OffendingKind, Rule};
 use domain::job::JobState;
+use domain::overrides::OverrideEntry;
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
 use domain::settings::StagingCleanup;
@@ -104,6 +106,7 @@ impl PanelBackend for Fake {
             ready: self.ready,
             destinations: (1..=8).map(destination).collect(),
             unrecognised: vec![],
+            blocking_findings: 1,
             seq: 7,
         }
     }
@@ -174,6 +177,35 @@ impl PanelBackend for Fake {
         Ok(RetryAnswer { run_path: run.to_string(), job: job() })
     }
 
+    async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem> {
+        if self.off {
+            return Err(server::http::orchestrator_disabled());
+        }
+        self.record("problems", &format!("{query:?}"));
+        Ok(ProblemList::select(vec![problem(), unsafe_name()], &query, Some(at())))
+    }
+
+    async fn override_findings(&self, run: &str, request: OverrideRequest) -> Result<OverrideEntry, Problem> {
+        let run = self.act(&format!("override {request:?}"), run).await?;
+        if request.reason.len() < 10 {
+            return Err(Problem::new(ErrorCode::Unprocessable, format!("Too short for {run}.")));
+        }
+        Ok(entry(request.problem_class, None, request.expires_at))
+    }
+
+    async fn revoke_override(&self, run: &str, request: RevokeRequest) -> Result<OverrideEntry, Problem> {
+        let run = self.act(&format!("revoke {request:?}"), run).await?;
+        if request.revokes == "revoked" {
+            return Err(Problem::new(ErrorCode::AlreadyRevoked, format!("Revoked before on {run}.")));
+        }
+        Ok(entry(String::new(), Some(request.revokes), None))
+    }
+
+    async fn mark_known(&self, path: &str, request: KnownRequest, known: bool) -> Result<ProblemFinding, Problem> {
+        let _ = self.act(&format!("mark {known} {request:?}"), path).await?;
+        Ok(ProblemFinding { known: known.then(|| KnownMark { at: at(), operator: request.operator }), ..problem() })
+    }
+
     async fn start_act(&self, kind: ActKind, runs: Vec<String>, _request: ForceSyncRequest) -> Result<ActView, Problem> {
         self.record("start", &format!("{} {}", kind.as_str(), runs.join(" + ")));
         *self.started.lock().unwrap() = runs.first().map(|run| (kind, run.clone()));
@@ -195,6 +227,46 @@ impl PanelBackend for Fake {
         let known = self.events.lock().unwrap().clone();
         Box::pin(futures::stream::iter(known).chain(futures::stream::pending()))
     }
+}
+
+fn at() -> Timestamp {
+    Timestamp::from_unix_seconds(1_776_436_320)
+}
+
+fn entry(problem_class: String, revokes: Option<String>, expires_at: Option<String>) -> OverrideEntry {
+    OverrideEntry {
+        id: "11111111-1111-4111-8111-111111111111".into(),
+        problem_class,
+        operator: "kim".into(),
+        recorded_at: Some(at().to_string()),
+        reason: "The vendor names files so.".into(),
+        revoked: revokes.is_some(),
+        revokes,
+        expires_at,
+    }
+}
+
+/// A finding that holds a run back.
+pub fn problem() -> ProblemFinding {
+    let (run, rule) = (RunPath::parse(BLOCKED).unwrap(), Rule::UnresolvedPlaceholderToken);
+    ProblemFinding {
+        finding: Finding::new(rule, &run, (OffendingKind::DirectorySegment, "Run_<date>".into()), "<date>".into(), "Fix.".into()),
+        current_state: Some("complete".into()),
+        equipment_id: run.equipment().into(),
+        since: at(),
+        known: None,
+        overridable: true,
+        active_override: None,
+    }
+}
+
+/// A soft one whose name is a script.
+fn unsafe_name() -> ProblemFinding {
+    let mut found = problem();
+    let offending = (OffendingKind::FileName, "<script>alert(1)</script>".to_owned());
+    let run = RunPath::parse(RUN).unwrap();
+    found.finding = Finding::new(Rule::UnsafeProjectName, &run, offending, "<script>".into(), "<b>Fix.</b>".into());
+    ProblemFinding { current_state: Some("sync_verified".into()), overridable: false, ..found }
 }
 
 fn not_verified() -> Problem {

@@ -7,4 +7,5 @@ mod fake;
 mod guard;
 mod panel;
 mod paths;
+mod problems;
 mod wire;

@@ -108,6 +108,21 @@ async fn pages_are_rendered_on_the_server_with_their_rows_and_a_nonce_of_their_o
 }
 
 #[tokio::test]
+async fn problems_are_rendered_on_the_server_and_names_are_text() {
+    let fake = Arc::new(Fake::default());
+    let answered = send(&fake, "GET", "/problems?scope=all&q=script", &BROWSER, "").await;
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    assert!(answered.text.contains("<mark>&lt;script&gt;</mark>alert(1)&lt;/script&gt;"), "{}", answered.text);
+    assert!(!answered.text.contains("<script>alert") && !answered.text.contains("<b>Fix"), "{}", answered.text);
+    assert!(!answered.text.contains("style=\""), "no inline style");
+    let open = send(&fake, "GET", "/problems", &BROWSER, "").await;
+    assert!(open.text.contains("<mark>&lt;date&gt;</mark>"), "{}", open.text);
+    let asked = fake.asked();
+    assert!(asked[0].contains("scope: All") && asked[0].contains("q: \"script\"") && asked[0].contains("limit: Some(100)"), "{asked:?}");
+    assert!(asked[1].contains("scope: Open"), "{asked:?}");
+}
+
+#[tokio::test]
 async fn a_page_that_is_not_there_is_a_page_with_404() {
     let answered = send(&Arc::new(Fake::default()), "GET", "/no/such/page", &BROWSER, "").await;
     assert_eq!(answered.status, 404);

@@ -37,6 +37,15 @@ pub enum Event {
         /// The whole act.
         act: Box<ActView>,
     },
+    /// Findings, overrides or marks changed: ask for the list of problems again.
+    Problems {
+        /// Sequence number.
+        seq: u64,
+        /// Findings that hold runs back now.
+        blocking: u64,
+        /// Of these, how many came since the last such event: to be announced once.
+        new_blocking: u64,
+    },
     /// The client is too far behind: load everything anew, then go on from `seq`.
     Reset {
         /// Sequence number.
@@ -52,6 +61,7 @@ impl Event {
             | Event::Gone { seq, .. }
             | Event::Status { seq, .. }
             | Event::Act { seq, .. }
+            | Event::Problems { seq, .. }
             | Event::Reset { seq } => *seq,
         }
     }

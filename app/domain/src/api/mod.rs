@@ -8,6 +8,8 @@ mod answer;
 mod detail;
 mod event;
 mod job;
+mod problems;
+mod problems_query;
 mod row;
 mod status;
 
@@ -17,5 +19,7 @@ pub use answer::{ClearAnswer, ClearPlan, Condition, FileDifference, ForceSyncAns
 pub use detail::{ClearedRun, ClearedRuns, HistoryView, LedgerEntry, ProofRecord, RunDetail, SealSummary};
 pub use event::Event;
 pub use job::{JobError, JobView, Phase, Progress, ProofView};
+pub use problems::{KnownMark, KnownRequest, OverrideRequest, ProblemCounts, ProblemFinding, ProblemList, RevokeRequest};
+pub use problems_query::{ProblemQuery, Scope};
 pub use row::{ClearingView, FindingCounts, RowProblem, RunRow, StagedRunSummary, StagingList};
 pub use status::{DestinationView, DiskGauge, PanelStatus};

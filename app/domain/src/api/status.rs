@@ -33,6 +33,9 @@ pub struct PanelStatus {
     /// Folders at run depth that are no runs, with their size: never touched, and never invisible. At most 100.
     #[serde(default)]
     pub unrecognised: Vec<Finding>,
+    /// Findings of the gate that hold runs back now.
+    #[serde(default)]
+    pub blocking_findings: u64,
     /// Sequence number of the newest event: subscribe with `since` this.
     pub seq: u64,
 }

@@ -8,9 +8,11 @@ use crate::progress::ProgressSink;
 use crate::prove::{Proof, call_context, count_pass, prove, record_broken};
 use crate::verify::sentence;
 use domain::api::{
-    ActKind, ActResult, ActView, ClearAnswer, FileDifference, ForceSyncAnswer, ForceSyncRequest, ProofView, RetryAnswer, VerifyAnswer,
+    ActKind, ActResult, ActView, ClearAnswer, FileDifference, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest,
+    ProblemFinding, ProofView, RetryAnswer, RevokeRequest, VerifyAnswer,
 };
 use domain::job::FailureClass;
+use domain::overrides::OverrideEntry;
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
 use domain::timestamp::Timestamp;
@@ -54,6 +56,24 @@ impl Engine {
     pub async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem> {
         let (engine, run) = (self.clone(), self.parse(run)?);
         detached(async move { engine.retry_run(&run).await }).await
+    }
+
+    /// Lets a class of findings of a run through; answers the entry when it is written and the run judged.
+    pub async fn override_findings(&self, run: &str, request: OverrideRequest) -> Result<OverrideEntry, Problem> {
+        let (engine, run) = (self.clone(), self.parse(run)?);
+        detached(async move { engine.override_run(&run, &request).await }).await
+    }
+
+    /// Ends an override; answers the tombstone when it is written and the run judged.
+    pub async fn revoke_override(&self, run: &str, request: RevokeRequest) -> Result<OverrideEntry, Problem> {
+        let (engine, run) = (self.clone(), self.parse(run)?);
+        detached(async move { engine.revoke_run(&run, &request).await }).await
+    }
+
+    /// Marks a finding known here, or takes the mark away; answers the finding.
+    pub async fn mark_known(&self, path: &str, request: KnownRequest, known: bool) -> Result<ProblemFinding, Problem> {
+        let (engine, path) = (self.clone(), path.to_owned());
+        detached(async move { engine.mark(&path, &request, known).await }).await
     }
 
     async fn verify_run(&self, run: &RunPath) -> Result<VerifyAnswer, Problem> {

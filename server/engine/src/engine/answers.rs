@@ -19,7 +19,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 /// How long `staging` waits for the first scan.
-const FIRST_SCAN_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const FIRST_SCAN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Folders that are no runs, named in the header.
 const UNRECOGNISED_SHOWN: usize = 100;
@@ -63,6 +63,7 @@ impl Engine {
                 .take(UNRECOGNISED_SHOWN)
                 .cloned()
                 .collect(),
+            blocking_findings: core.blocking_findings(),
             seq: core.events.seq(),
         }
     }
@@ -108,7 +109,7 @@ impl Engine {
             clear_plan: self.plan_of(&facts),
             late_files: facts.late.names.iter().map(late).collect(),
             ledger: core.store.ledger(&facts.run).await.map_err(store_problem)?,
-            findings: facts.findings,
+            findings: facts.findings.to_vec(),
             overrides: facts.overrides,
         })
     }

@@ -72,7 +72,7 @@ impl Engine {
             && matches!(self.core.run_folder(run), Err(crate::source::SourceError::RunGone { .. }))
     }
 
-    async fn gone_problem(&self, run: &RunPath) -> Result<Problem, Problem> {
+    pub(super) async fn gone_problem(&self, run: &RunPath) -> Result<Problem, Problem> {
         let ended = self.core.store.last_ended_life(run).await.map_err(store_problem)?;
         Ok(match ended {
             _ if self.core.index.look(run, |_| ()).is_some() => {

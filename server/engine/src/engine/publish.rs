@@ -9,6 +9,8 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(50);
 /// Every so many ticks rows in work are rebuilt for their progress.
 const PROGRESS_EVERY: u32 = 5;
+/// Every so many ticks the list of problems may change.
+const PROBLEMS_EVERY: u32 = 4;
 /// Every so many ticks the header is built.
 const STATUS_EVERY: u32 = 40;
 
@@ -31,6 +33,10 @@ pub async fn publish_loop(engine: Engine) {
         }
         for row in core.index.take_marked(core.clock.monotonic()) {
             core.events.publish(|seq| Event::Row { seq, row: Box::new((*row).clone()) });
+        }
+        // Before the first scan has ended, runs that are not seen yet would pass for gone.
+        if count.is_multiple_of(PROBLEMS_EVERY) && *core.ready.borrow() && core.index.take_problems_changed() {
+            core.follow_problems().await;
         }
         if count.is_multiple_of(STATUS_EVERY) {
             engine.refresh_disk().await;

@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::destination::Destination;
 use crate::events::Events;
 use crate::index::Index;
+use crate::problems::Notes;
 use crate::progress::ProgressSink;
 use crate::run_locks::RunLocks;
 use crate::state_folder::{StateFolder, StateFolderError, installation};
@@ -81,6 +82,7 @@ impl Engine {
         for job in store.recover().await? {
             tracing::info!(run = %job.run, "goes on where it was interrupted");
         }
+        let notes = Notes::of(store.notes().await?);
         let stop = CancellationToken::new();
         let events = Events::new(options.clock.now_ms().unsigned_abs(), stop.clone());
         let mut destinations = BTreeMap::new();
@@ -117,6 +119,8 @@ impl Engine {
             staging_error: Mutex::default(),
             disk: Mutex::default(),
             unrecognised: Mutex::default(),
+            notes: Mutex::new(notes),
+            audited_at: Mutex::default(),
             clearing: Mutex::default(),
             ready: watch::Sender::new(false),
             settings,

@@ -8,7 +8,7 @@ use domain::api::{
 };
 use domain::cleanup::{ClearFacts, conditions, first_failing_reason};
 use domain::document::ingest::{Ingest, StateText};
-use domain::finding::{Finding, Tier};
+use domain::finding::Finding;
 use domain::job::JobState;
 use domain::lifecycle::RunState;
 use domain::overrides::OverrideEntry;
@@ -16,6 +16,7 @@ use domain::path::{RunKind, RunPath};
 use domain::proof::Totals;
 use domain::settings::Settings;
 use domain::timestamp::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything known of a run that stands in the staging tree.
@@ -42,7 +43,7 @@ pub struct Facts {
     /// What the watcher waits for while `staging`.
     pub waiting_for: Option<String>,
     /// Findings of the gate.
-    pub findings: Vec<Finding>,
+    pub findings: Arc<Vec<Finding>>,
     /// Files that appeared or changed since sealing.
     pub late: Late,
     /// A clear in work.
@@ -75,14 +76,29 @@ pub struct Watch {
     pub fingerprint: Option<[u8; 32]>,
     /// When the fingerprint last changed, monotonic.
     pub unchanged_since: Duration,
-    /// The fingerprint and creation stamp the gate judged last, and when a judgement ends by an override's expiry.
-    pub judged: Option<([u8; 32], Option<Stamp>, Option<Timestamp>)>,
+    /// What the gate judged last.
+    pub judged: Option<Judged>,
     /// When sealed files were last compared with their seal, monotonic.
     pub swept_at: Option<Duration>,
     /// mtime of the run's folder when it was last looked at.
     pub folder_mtime_ns: i128,
     /// The last failure of evaluating it, so that it is logged once.
     pub last_failure: Option<String>,
+}
+
+/// What a judgement of the gate rests on: when any of it changes, the run is judged again. The config cannot change while the program runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Judged {
+    /// Over names, sizes, times and inodes of all entries.
+    pub fingerprint: [u8; 32],
+    /// Late or changed files of a sealed run, whose fingerprint is not taken any more.
+    pub late: u64,
+    /// Of creation.json.
+    pub creation: Option<Stamp>,
+    /// When the next active override expires.
+    pub expires: Option<Timestamp>,
+    /// The run was verified already.
+    pub verified: bool,
 }
 
 /// What rows need besides the facts of their run.
@@ -111,7 +127,7 @@ impl Facts {
             job: None,
             progress: None,
             waiting_for: None,
-            findings: Vec::new(),
+            findings: Arc::default(),
             late: Late::default(),
             clearing: None,
             overrides: Vec::new(),
@@ -123,6 +139,31 @@ impl Facts {
     /// The state when it is one of the five.
     pub fn state(&self) -> Option<RunState> {
         self.ingest.as_ref().ok()?.as_ref()?.current_state().known()
+    }
+
+    /// The state as rows show it: one of the five, `unknown` for an unreadable run, or a newer version's own text.
+    pub fn state_text(&self) -> String {
+        match &self.ingest {
+            Err(_) => "unknown".to_owned(),
+            Ok(None) => RunState::Staging.as_str().to_owned(),
+            Ok(Some(ingest)) => ingest.current_state().as_str().to_owned(),
+        }
+    }
+
+    /// What a judgement made now would rest on; `None` before the run's files were looked at.
+    pub fn to_judge(&self, now: Timestamp) -> Option<Judged> {
+        Some(Judged {
+            fingerprint: self.watch.fingerprint?,
+            late: self.late.count,
+            creation: self.watch.creation,
+            expires: domain::overrides::next_expiry(&self.overrides, now),
+            verified: self.state() == Some(RunState::SyncVerified),
+        })
+    }
+
+    /// True while files, creation.json, overrides and state are as the gate judged them.
+    pub fn is_judged(&self, now: Timestamp) -> bool {
+        self.watch.judged.is_some() && self.watch.judged == self.to_judge(now)
     }
 
     /// True when the job is proven and ingest.json's latest `sync_verified` names the same generation and seal.
@@ -186,16 +227,11 @@ impl Facts {
 
     /// The row as of `context.now`.
     pub fn row(&self, context: &RowContext<'_>) -> RunRow {
-        let current_state = match &self.ingest {
-            Err(_) => "unknown".to_owned(),
-            Ok(None) => RunState::Staging.as_str().to_owned(),
-            Ok(Some(ingest)) => ingest.current_state().as_str().to_owned(),
-        };
         let last_activity = self.last_activity();
         RunRow {
             summary: StagedRunSummary {
                 path: format!("{}/{}", context.staging_root, self.run),
-                current_state,
+                current_state: self.state_text(),
                 equipment_id: self.run.equipment().to_owned(),
                 project_name: self.run.project().to_owned(),
                 run_kind: self.kind.as_str().to_owned(),
@@ -210,7 +246,7 @@ impl Facts {
             proof: self.job.as_ref().and_then(proof_view),
             problem: self.ingest.as_ref().err().cloned().or_else(|| self.unreadable.clone()),
             waiting_for: self.waiting_for.clone(),
-            findings: finding_counts(&self.findings),
+            findings: FindingCounts::of(&self.findings),
             late_files: self.late.count,
             clearing: self.clearing.clone(),
             actions: self.actions(context),
@@ -294,13 +330,4 @@ pub fn proof_view(job: &Job) -> Option<ProofView> {
         files: job.totals.files,
         bytes: job.totals.bytes,
     })
-}
-
-fn finding_counts(findings: &[Finding]) -> FindingCounts {
-    let count = |which: fn(&Finding) -> bool| u32::try_from(findings.iter().filter(|f| which(f)).count()).unwrap_or(u32::MAX);
-    FindingCounts {
-        blocking: count(Finding::blocks),
-        overridden: count(|finding| finding.tier == Tier::Hard && finding.override_active),
-        soft: count(|finding| finding.tier == Tier::Soft),
-    }
 }

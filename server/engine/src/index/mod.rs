@@ -4,13 +4,14 @@
 
 mod facts;
 
-pub use facts::{Facts, Late, RowContext, Watch, job_view, proof_view};
+pub use facts::{Facts, Judged, Late, RowContext, Watch, job_view, proof_view};
 
 use domain::api::{RunRow, StagingList};
 use domain::path::RunPath;
 use domain::proof::Totals;
 use domain::timestamp::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const BETWEEN_EVENTS: Duration = Duration::from_millis(250);
 #[derive(Clone, Default)]
 pub struct Index {
     runs: Arc<RwLock<BTreeMap<RunPath, Entry>>>,
+    /// Findings, overrides or states changed since it was last asked.
+    problems_changed: Arc<AtomicBool>,
 }
 
 struct Entry {
@@ -59,12 +62,14 @@ impl Index {
         let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
         match runs.get_mut(&facts.run) {
             Some(entry) => {
+                self.compare_problems(&entry.facts, &facts);
                 entry.marked |= !same_but_for_elapsed(&entry.row, &row);
                 entry.row = Arc::new(row);
                 entry.last_activity = facts.last_activity();
                 entry.facts = facts;
             }
             None => {
+                self.problems_changed();
                 let last_activity = facts.last_activity();
                 runs.insert(facts.run.clone(), Entry { facts, row: Arc::new(row), last_activity, marked: true, published_at: None });
             }
@@ -75,7 +80,12 @@ impl Index {
     pub fn change(&self, run: &RunPath, context: &RowContext<'_>, change: impl FnOnce(&mut Facts)) {
         let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = runs.get_mut(run) {
+            let (findings, state, overrides) = (entry.facts.findings.clone(), entry.facts.state_text(), entry.facts.overrides.len());
             change(&mut entry.facts);
+            let same_findings = Arc::ptr_eq(&findings, &entry.facts.findings) || findings == entry.facts.findings;
+            if !same_findings || state != entry.facts.state_text() || overrides != entry.facts.overrides.len() {
+                self.problems_changed();
+            }
             let row = entry.facts.row(context);
             entry.marked |= !same_but_for_elapsed(&entry.row, &row);
             entry.row = Arc::new(row);
@@ -91,8 +101,26 @@ impl Index {
         }
     }
 
+    /// Findings, overrides, states or marks changed: whoever follows them is to look.
+    pub fn problems_changed(&self) {
+        self.problems_changed.store(true, Ordering::Release);
+    }
+
+    /// Whether they changed since this was last asked.
+    pub fn take_problems_changed(&self) -> bool {
+        self.problems_changed.swap(false, Ordering::AcqRel)
+    }
+
+    fn compare_problems(&self, before: &Facts, after: &Facts) {
+        let same_findings = Arc::ptr_eq(&before.findings, &after.findings) || before.findings == after.findings;
+        if !same_findings || before.state_text() != after.state_text() || before.overrides != after.overrides {
+            self.problems_changed();
+        }
+    }
+
     /// Forgets a run that is gone; its last row, if it was there.
     pub fn remove(&self, run: &RunPath) -> Option<Arc<RunRow>> {
+        self.problems_changed();
         self.runs.write().unwrap_or_else(PoisonError::into_inner).remove(run).map(|entry| entry.row)
     }
 

@@ -10,6 +10,7 @@ mod intents;
 mod jobs;
 mod ledger;
 mod legacy;
+mod notes;
 mod proofs;
 mod settle;
 
@@ -17,6 +18,7 @@ pub use intents::{ClearStep, Intent};
 pub use jobs::{Failure, Job, JobKey};
 pub use ledger::{ClearedLife, NewLedgerEntry};
 pub use legacy::ImportReport;
+pub use notes::Note;
 pub use proofs::NewProof;
 pub use settle::Claim;
 

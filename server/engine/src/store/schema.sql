@@ -89,3 +89,14 @@ CREATE TABLE IF NOT EXISTS ledger (
     detail   TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS ledger_of_run ON ledger (run_path);
+
+-- Findings of the gate as they were first found, and operators' marks that they are known. Lost marks hide nothing and let nothing through.
+CREATE TABLE IF NOT EXISTS findings (
+    run_path       TEXT NOT NULL,
+    rule           TEXT NOT NULL,
+    offending_path TEXT NOT NULL,
+    first_ms       INTEGER NOT NULL,
+    known_ms       INTEGER,
+    known_by       TEXT,
+    PRIMARY KEY (run_path, rule, offending_path)
+) WITHOUT ROWID;

@@ -83,10 +83,15 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
         return Ok(Evaluated::default());
     }
     // Workers may have changed the job while the files were looked at.
-    if let Some((job, progress)) = core.index.look(run, |known| (known.job.clone(), known.progress.clone())) {
-        facts.job = job;
-        facts.progress = progress;
-    }
+    let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
+    core.index.look(run, |known| {
+        facts.job.clone_from(&known.job);
+        facts.progress.clone_from(&known.progress);
+        if sealed {
+            facts.findings = known.findings.clone();
+            facts.watch.judged = known.watch.judged;
+        }
+    });
     facts.clearing = core.clearing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(run).cloned();
     settle_life(&mut facts);
     core.put(facts.clone());
@@ -207,6 +212,14 @@ async fn take(core: &Arc<Core>, run: &RunPath, step: Step, looked: &Look) -> Res
     }
 }
 
+/// Takes a run up again whose job failed at the gate, now that the gate lets it through.
+pub async fn take_up_again(core: &Arc<Core>, run: &RunPath) -> Result<(), EvaluateError> {
+    let Ok(_guard) = core.locks.try_hold(run, "queueing") else { return Ok(()) };
+    let Some(job) = core.index.look(run, |facts| facts.job.clone()).flatten() else { return Ok(()) };
+    let folder = core.run_folder(run)?;
+    enqueue(core, run, &folder, job.generation).await.map(|_| ())
+}
+
 async fn enqueue(core: &Arc<Core>, run: &RunPath, folder: &RunFolder, generation: u64) -> Result<bool, EvaluateError> {
     match ask(core, run, generation).await? {
         Asked::Blocked(_) => Ok(false),
@@ -214,7 +227,7 @@ async fn enqueue(core: &Arc<Core>, run: &RunPath, folder: &RunFolder, generation
             if job.state == JobState::Failed
                 && let Some(job) = core.store.advance(&job, JobEvent::Rearmed, None).await?
             {
-                core.ledger(run, job.life, "rearmed", "its run was pushed to completion again".into()).await;
+                core.ledger(run, job.life, "rearmed", "the gate lets its run through again".into()).await;
                 core.job_changed(job);
                 core.work_now(run.equipment());
             }
@@ -261,15 +274,7 @@ async fn job_to_record(core: &Arc<Core>, run: &RunPath) -> Recordable {
 /// True while a blocked run's files, creation.json and overrides are as the gate judged them.
 fn already_judged(core: &Core, run: &RunPath) -> bool {
     let now = core.clock.now();
-    let judged = core.index.look(run, |facts| {
-        let blocked = facts.findings.iter().any(domain::finding::Finding::blocks);
-        match (&facts.watch.judged, facts.watch.fingerprint) {
-            (Some((fingerprint, creation, expiry)), Some(current)) => {
-                blocked && *fingerprint == current && *creation == facts.watch.creation && expiry.is_none_or(|at| now < at)
-            }
-            _ => false,
-        }
-    });
+    let judged = core.index.look(run, |facts| facts.findings.iter().any(domain::finding::Finding::blocks) && facts.is_judged(now));
     judged.unwrap_or(false)
 }
 
@@ -320,6 +325,7 @@ async fn record_verified(core: &Arc<Core>, run: &RunPath, folder: &RunFolder, jo
         "proof": job.proof_level,
     }));
     record_event(core, run, folder, RunEvent::Proven, extra).await?;
+    core.change(run, super::judge::now_verified);
     core.checkpoints.reached(Checkpoint::VerifiedRecorded);
     core.log(Some(folder), run, Level::Info, &format!("NAS sync verified: files={} bytes={}", job.totals.files, job.totals.bytes));
     core.store.record_due_now(&job.id).await?;

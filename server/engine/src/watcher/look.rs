@@ -2,7 +2,7 @@
 
 use crate::core::Core;
 use crate::index::{Facts, Late};
-use crate::ingest_store::{CREATION, INGEST, read_creation, read_ingest, row_problem};
+use crate::ingest_store::{CREATION, INGEST, override_ids, read_creation, read_ingest, row_problem};
 use crate::record::{RecordError, RecordFolder, Stamp};
 use crate::seal::{Rehash, SealReader, compare};
 use crate::source::{RunFolder, SourceError, Survey, survey};
@@ -16,6 +16,7 @@ use domain::path::FilePath;
 use domain::proof::Totals;
 use domain::step::Folder;
 use domain::timestamp::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the files of a sealed run are compared with their seal, at least.
@@ -120,7 +121,10 @@ fn read_documents(facts: &mut Facts, folder: &RunFolder) {
 pub fn note_creation(facts: &mut Facts, creation: Result<Option<Creation>, RecordError>, stamp: Option<Stamp>) {
     facts.watch.creation = stamp;
     match creation {
-        Ok(creation) => {
+        Ok(mut creation) => {
+            if let Some(creation) = &mut creation {
+                creation.fill_override_ids(override_ids(&facts.run));
+            }
             facts.kind = creation.as_ref().and_then(Creation::run_kind).unwrap_or(facts.run.kind());
             facts.overrides = creation.as_ref().map(Creation::overrides).unwrap_or_default();
             facts.project_short_id = creation.as_ref().and_then(Creation::project_short_id).map(str::to_owned);
@@ -180,7 +184,10 @@ fn signal_lacks(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Option<St
     };
     let filename = signal.filename().to_owned();
     let Ok(path) = FilePath::new(filename.clone()) else { return Some(format!("{filename} is no file name")) };
-    facts.findings.retain(|finding| finding.rule != domain::finding::Rule::UnusableManifest);
+    let of_manifest = |finding: &Finding| finding.rule == domain::finding::Rule::UnusableManifest;
+    if facts.findings.iter().any(of_manifest) {
+        Arc::make_mut(&mut facts.findings).retain(|finding| !of_manifest(finding));
+    }
     match signal {
         Signal::SentinelFile { .. } => match kind_of(folder, &path) {
             Some(EntryKind::File { .. }) => None,
@@ -192,7 +199,8 @@ fn signal_lacks(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Option<St
             match read_manifest(folder, &path) {
                 Ok(manifest) => manifest_lacks(folder, &manifest),
                 Err(detail) => {
-                    facts.findings.push(manifest_finding(facts, &filename, &detail));
+                    let finding = manifest_finding(facts, &filename, &detail);
+                    Arc::make_mut(&mut facts.findings).push(finding);
                     Some(format!("{filename} cannot be used: {detail}"))
                 }
             }

@@ -2,13 +2,15 @@
 //! matter; inotify and finished jobs only make it look sooner. The periodic scan is the truth.
 
 mod evaluate;
+mod judge;
 mod look;
 mod nudge;
 mod quiet;
 mod scan;
 
 pub use evaluate::{EvaluateError, Evaluated, evaluate_run, object, record_queued};
-pub use look::late_of;
+pub use judge::judge_sealed;
+pub use look::{late_of, note_creation};
 pub use scan::{Scan, scan};
 
 use crate::core::{ANOTHER_ROOT, Core, unless_it_panics};
@@ -197,6 +199,10 @@ impl StagingWatcher {
             }
             self.evaluate(run, &mut memory).await;
         }
+        for run in judge::judge_due(&self.core).await {
+            self.take_up_again(&run).await;
+        }
+        *self.core.audited_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.core.clock.now());
         scan.runs
             .into_iter()
             .map(|run| {
@@ -204,6 +210,12 @@ impl StagingWatcher {
                 (run, state)
             })
             .collect()
+    }
+
+    async fn take_up_again(&self, run: &RunPath) {
+        if let Err(error) = evaluate::take_up_again(&self.core, run).await {
+            tracing::warn!(run = %run, %error, "its job failed at the gate and could not be taken up again; an operator may retry it");
+        }
     }
 
     fn state_of(&self, run: &RunPath) -> Option<RunState> {
@@ -215,6 +227,9 @@ impl StagingWatcher {
         let evaluated = unless_it_panics(evaluate_run(&self.core, run)).await;
         match evaluated.unwrap_or_else(|fault| Err(EvaluateError::Fault(fault))) {
             Ok(evaluated) => {
+                if *self.core.ready.borrow() && judge_sealed(&self.core, run).await {
+                    self.take_up_again(run).await;
+                }
                 if evaluated.stepped {
                     self.core.look_at(run);
                 }
@@ -278,7 +293,10 @@ impl StagingWatcher {
         for (path, error) in &scan.unreadable {
             tracing::warn!(path, error, "a folder of the staging tree cannot be read");
         }
-        *self.core.unrecognised.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        let before = std::mem::replace(&mut *self.core.unrecognised.lock().unwrap_or_else(PoisonError::into_inner), found.clone());
+        if before != found {
+            self.core.index.problems_changed();
+        }
     }
 
     /// Rows of runs whose folder is gone go, unless the folder above cannot be read or a clear still works on them.

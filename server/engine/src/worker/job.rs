@@ -166,7 +166,10 @@ fn prepare(core: &Core, job: &Job) -> Result<Prepared, Failure> {
 
 /// The gate has the last word on what is really sealed: the run may have changed since it was queued.
 fn admitted(core: &Core, job: &Job, verdict: &Verdict) -> Result<(), Failure> {
-    core.change(&job.run, |facts| facts.findings = verdict.findings().to_vec());
+    core.change(&job.run, |facts| {
+        facts.findings = Arc::new(verdict.findings().to_vec());
+        facts.watch.judged = facts.to_judge(core.clock.now());
+    });
     verdict.admit().map(|_| ()).map_err(|blocking| {
         let first = blocking.first().map(|finding| format!("{}: {}", finding.rule.as_str(), finding.rule_detail)).unwrap_or_default();
         let message = format!("{} findings hold it back since it was queued; {first}", blocking.len());

@@ -5,8 +5,10 @@ mod clear;
 mod clear_midway;
 mod documents;
 mod full_disk;
+mod gate;
 mod golden;
 mod new_life;
+mod overrides;
 mod scheduled;
 mod stuck;
 #[path = "../support/mod.rs"]

@@ -130,7 +130,7 @@ async fn a_run_of_an_unknown_equipment_completes_by_the_signal_it_brought_and_is
     }
     let row = row_of(&engine, &run);
     assert_eq!((row.summary.current_state.as_str(), row.findings.blocking, row.job), ("complete", 1, None));
-    let finding = engine.core().index.get(&run).unwrap().findings.remove(0);
+    let finding = engine.core().index.get(&run).unwrap().findings[0].clone();
     assert_eq!((finding.rule, finding.matched_token.as_str()), (Rule::UnconfiguredEquipment, "RELAY_EQX"));
     engine.stop().await;
 }
