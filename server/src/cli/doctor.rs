@@ -5,6 +5,7 @@ use super::server::block_on;
 use super::terminal::{Align, print, shown, table};
 use domain::settings::Settings;
 use engine::doctor::{Check, EquipmentReport, Outcome, Report, Visit};
+use std::io::Write;
 use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ pub fn doctor(settings: &Settings, state_folder: &Path, equipment: Option<&str>,
 
 async fn visit(settings: &Settings, state_folder: &Path, equipment: Option<&str>) -> Result<Report, CommandError> {
     let cancel = CancellationToken::new();
-    let visit = Visit { settings, state_folder, cancel: &cancel, tell: &|what| eprintln!("{}", shown(what)) };
+    let visit = Visit { settings, state_folder, cancel: &cancel, tell: &say };
     let failed = |error: std::io::Error| CommandError::Failed(format!("The program could not listen for signals: {error}"));
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt()).map_err(failed)?, signal(SignalKind::terminate()).map_err(failed)?);
@@ -28,12 +29,17 @@ async fn visit(settings: &Settings, state_folder: &Path, equipment: Option<&str>
         biased;
         report = &mut examination => report,
         () = either(&mut interrupt, &mut terminate) => {
-            eprintln!("interrupted: ends what it began");
+            say("interrupted: ends what it began");
             cancel.cancel();
             examination.await
         }
     };
     report.map_err(|error| CommandError::Failed(error.to_string()))
+}
+
+/// To standard error; a reader that went away is no reason to leave a visit half done.
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", shown(what));
 }
 
 async fn either(one: &mut Signal, other: &mut Signal) {

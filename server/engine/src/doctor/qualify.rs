@@ -147,7 +147,7 @@ impl Exam<'_> {
             self.skip(&[damage.check()], "interrupted");
             return false;
         }
-        self.tell(&format!("sends a {} run: it must be noticed", damage.slug()));
+        self.tell(&format!("shows it a damaged run ({})", damage.slug()));
         let seed = scratch.seed;
         let sent = self
             .send(scratch, damage.slug(), left, move |run| {

@@ -77,3 +77,38 @@ pub(super) fn told(error: &TransportError) -> String {
     };
     format!("{}; {advice}", error.message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Visit;
+    use crate::transport::mount::MountTransport;
+    use domain::settings::{Equipment, Settings};
+    use tokio_util::sync::CancellationToken;
+
+    #[tokio::test]
+    async fn a_step_in_which_nothing_moves_is_ended() {
+        let (settings, cancel) = (Settings::default(), CancellationToken::new());
+        let visit = Visit { settings: &settings, state_folder: "/none".as_ref(), cancel: &cancel, tell: &|_| () };
+        let equipment = Equipment {
+            id: "E".into(),
+            label: "E".into(),
+            signal: None,
+            settle_seconds: 0,
+            synced_here: true,
+            transport: None,
+            staging_transport: "smb_mount".into(),
+        };
+        let transport = Arc::new(MountTransport::new("/none".into(), "/none".into()));
+        let exam = Exam { visit: &visit, equipment: &equipment, transport, checks: Vec::new() };
+        let hangs = async |context: &CallContext| -> Result<(), TransportError> {
+            context.cancel.cancelled().await;
+            Err(TransportError::interrupted())
+        };
+        let error = exam.step(Duration::ZERO, hangs).await.unwrap_err();
+        assert_eq!((error.class, error.message.as_str()), (FailureClass::Network, "nothing moved for 0 s"));
+        cancel.cancel();
+        let error = exam.step(PATIENCE, hangs).await.unwrap_err();
+        assert_eq!((error.class, told(&error).as_str()), (FailureClass::Interrupted, "interrupted"));
+    }
+}
