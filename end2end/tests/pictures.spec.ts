@@ -48,6 +48,12 @@ for (const { name, colorScheme, viewport } of VIEWS) {
       await expect(page.getByRole("heading", { level: 1 })).toContainText(run.leaf);
       expect(await sideways()).toBeLessThanOrEqual(0);
       await take("run");
+      const held = Run.push(lab, { leaf: "Run_held", files: { "raw/<sample>.tif": 100, "raw/{{ n }}.tif": 100 } });
+      await untilState(held, "complete");
+      await panel.open("/problems");
+      await expect(page.locator("mark")).toHaveCount(2);
+      expect(await sideways()).toBeLessThanOrEqual(0);
+      await take("problems");
     });
   });
 }

@@ -112,11 +112,13 @@ async fn problems_are_rendered_on_the_server_and_names_are_text() {
     let fake = Arc::new(Fake::default());
     let answered = send(&fake, "GET", "/problems?scope=all&q=script", &BROWSER, "").await;
     assert_eq!(answered.status, 200, "{}", answered.text);
-    assert!(answered.text.contains("<mark>&lt;script&gt;</mark>alert(1)&lt;/script&gt;"), "{}", answered.text);
+    // Between texts Leptos leaves marks for hydration.
+    let plain = answered.text.replace("<!>", "");
+    assert!(plain.contains("<mark>&lt;script&gt;</mark>alert(1)&lt;/script&gt;"), "{plain}");
     assert!(!answered.text.contains("<script>alert") && !answered.text.contains("<b>Fix"), "{}", answered.text);
     assert!(!answered.text.contains("style=\""), "no inline style");
     let open = send(&fake, "GET", "/problems", &BROWSER, "").await;
-    assert!(open.text.contains("<mark>&lt;date&gt;</mark>"), "{}", open.text);
+    assert!(open.text.replace("<!>", "").contains("<mark>&lt;date&gt;</mark>"), "{}", open.text);
     let asked = fake.asked();
     assert!(asked[0].contains("scope: All") && asked[0].contains("q: \"script\"") && asked[0].contains("limit: Some(100)"), "{asked:?}");
     assert!(asked[1].contains("scope: Open"), "{asked:?}");
