@@ -5,6 +5,7 @@
 //! | `status` | | `PanelStatus` |
 //! | `staging` | | `StagingList<RunRow>`, as `GET /api/v1/staging` |
 //! | `staging_view` | `search` | [`StagingView`]: one window of the table |
+//! | `overview` | | `Overview`, as `GET /api/v1/overview` |
 //! | `run_detail` | `run` | `RunDetail`, as `GET /api/v1/runs/{run}` |
 //! | `cleared_runs` | `before` | `ClearedRuns`, as `GET /api/v1/runs?state=cleared` |
 //! | `clear_plan` | `run` | `ClearPlan` |
@@ -15,7 +16,7 @@
 
 use crate::error::PanelError;
 use crate::staging::select::Summary;
-use domain::api::{ActKind, ActView, ClearPlan, ClearedRuns, ForceSyncRequest, PanelStatus, RunDetail, RunRow, StagingList};
+use domain::api::{ActKind, ActView, ClearPlan, ClearedRuns, ForceSyncRequest, Overview, PanelStatus, RunDetail, RunRow, StagingList};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use server_fn::codec::Json;
@@ -71,6 +72,12 @@ pub async fn staging_view(
     let offset = (query.page - 1).min(last_page) * select::WINDOW;
     let rows = selection.keys.iter().skip(offset).take(select::WINDOW).map(|at| list.runs[*at].clone()).collect();
     Ok(StagingView { rows, offset: offset as u64, summary: selection.summary })
+}
+
+/// The whole installation at a glance.
+#[server(name = AskOverview, prefix = "/api/v1/fn", endpoint = "overview", input = Json, output = Json)]
+pub async fn overview() -> Result<Overview, PanelError> {
+    backend()?.overview().await.map_err(crate::error::answered)
 }
 
 /// Everything known of a run.

@@ -1,8 +1,8 @@
 //! What the panel and REST need of the world behind them. The server implements it over the engine.
 
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, Event, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail,
-    RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, Event, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus, RetryAnswer,
+    RunDetail, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::Problem;
 use std::pin::Pin;
@@ -18,6 +18,8 @@ pub trait PanelBackend: Send + std::marker::Sync + 'static {
     fn status(&self) -> PanelStatus;
     /// All rows, most recent activity first. Waits up to 10 s for the first scan, then `starting`.
     async fn staging(&self) -> Result<StagingList<RunRow>, Problem>;
+    /// What needs an operator, each equipment, the staging disk, and what moved in the last day.
+    async fn overview(&self) -> Result<Overview, Problem>;
     /// Everything known of a run, also when it is cleared and gone.
     async fn run(&self, run: &str) -> Result<RunDetail, Problem>;
     /// Runs that are gone, newest first; `before` is a previous page's `next_before`.

@@ -3,8 +3,8 @@
 use crate::off::OffBackend;
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail, RunRow,
-    StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus, RetryAnswer,
+    RunDetail, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::{ErrorCode, Problem};
 use domain::settings::Settings;
@@ -79,6 +79,10 @@ impl PanelBackend for EngineBackend {
 
     async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {
         self.0.list_staged_runs().await
+    }
+
+    async fn overview(&self) -> Result<Overview, Problem> {
+        self.0.overview().await
     }
 
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {

@@ -4,8 +4,8 @@
 
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail, RunRow,
-    StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus, RetryAnswer,
+    RunDetail, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::{ErrorCode, Problem};
 use futures::{FutureExt, StreamExt};
@@ -56,6 +56,10 @@ impl PanelBackend for LateBackend {
 
     async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {
         self.real().await?.staging().await
+    }
+
+    async fn overview(&self) -> Result<Overview, Problem> {
+        self.real().await?.overview().await
     }
 
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {

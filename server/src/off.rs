@@ -3,8 +3,8 @@
 use crate::http::orchestrator_disabled;
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail, RunRow,
-    StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus, RetryAnswer,
+    RunDetail, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::Problem;
 use domain::settings::{Settings, StagingCleanup};
@@ -48,6 +48,10 @@ impl PanelBackend for OffBackend {
     }
 
     async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn overview(&self) -> Result<Overview, Problem> {
         Err(orchestrator_disabled())
     }
 

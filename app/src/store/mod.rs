@@ -77,6 +77,8 @@ pub struct Store {
     pub watched: RwSignal<Option<Key>>,
     /// Grows when the watched run may have changed in a way its row does not say: it is gone, or events were missed.
     pub watched_changes: RwSignal<u32>,
+    /// Grows with every burst of events about rows or the header.
+    pub heard: RwSignal<u32>,
     /// Another version of the program answers now: this page should be loaded anew.
     pub outdated: RwSignal<bool>,
     /// Tick until which rows keep their order, because someone is pointing at them.
@@ -102,6 +104,7 @@ impl Store {
             acts: RwSignal::new(Vec::new()),
             watched: RwSignal::new(None),
             watched_changes: RwSignal::new(0),
+            heard: RwSignal::new(0),
             outdated: RwSignal::new(false),
             hold_order_until: StoredValue::new(0),
             shifted: RwSignal::new(0),

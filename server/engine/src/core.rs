@@ -10,6 +10,7 @@ use crate::record::RecordFolder;
 use crate::run_locks::RunLocks;
 use crate::source::{RunFolder, SourceError, StagingRoot};
 use crate::store::{Job, NewLedgerEntry, Store, StoreError};
+use crate::tally::Tally;
 use domain::log_line::{Level, LogLine};
 use domain::path::RunPath;
 use domain::settings::Settings;
@@ -73,6 +74,8 @@ pub struct Core {
     pub staging_error: Mutex<Option<String>>,
     /// Size and free bytes of the staging disk, when last asked.
     pub disk: Mutex<Option<(u64, u64)>>,
+    /// What moved in the last day, for the overview.
+    pub tally: Tally,
     /// Folders at run depth that are no runs, as findings.
     pub unrecognised: Mutex<Vec<domain::finding::Finding>>,
     /// Runs that a clear works on, or waits for.

@@ -29,6 +29,7 @@ pub mod seal;
 pub mod source;
 pub mod state_folder;
 pub mod store;
+pub mod tally;
 pub mod transport;
 pub mod verify;
 pub mod watcher;

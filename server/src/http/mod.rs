@@ -90,6 +90,7 @@ pub fn router(backend: Arc<dyn PanelBackend>, options: Options) -> Router {
         .route("/acts", post(acts::start_many))
         .route("/acts/{id}", get(acts::one))
         .route("/status", get(runs::status))
+        .route("/overview", get(runs::overview))
         .route("/events", get(events::stream));
     let routes = Router::new()
         .nest("/api/v1", api)

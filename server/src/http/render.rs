@@ -12,8 +12,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, PanelStatus, RetryAnswer, RunDetail, RunRow,
-    StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus, RetryAnswer,
+    RunDetail, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::{ErrorCode, Problem};
 use futures::future::BoxFuture;
@@ -87,6 +87,10 @@ impl PanelBackend for Elsewhere {
 
     async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {
         self.ask(|backend| Box::pin(async move { backend.staging().await })).await
+    }
+
+    async fn overview(&self) -> Result<Overview, Problem> {
+        self.ask(|backend| Box::pin(async move { backend.overview().await })).await
     }
 
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {

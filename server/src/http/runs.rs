@@ -1,4 +1,4 @@
-//! `/runs`: one run in full, why it can or cannot be cleared, and the runs that are gone. `/status`: the header.
+//! `/runs`: one run in full, why it can or cannot be cleared, and the runs that are gone. `/status`: the header. `/overview`: the whole installation.
 
 use super::answer::{Answer, ok};
 use super::{Http, run_path};
@@ -16,6 +16,12 @@ const LARGEST_LIMIT: u32 = 1_000;
 /// `GET /api/v1/status`: also while the orchestrator is off.
 pub async fn status(State(http): State<Http>) -> Response {
     ok(&http.backend.status())
+}
+
+/// `GET /api/v1/overview`
+pub async fn overview(State(http): State<Http>) -> Answer {
+    http.require_on()?;
+    Ok(ok(&http.backend.overview().await?))
 }
 
 /// `GET /api/v1/runs/{run_path}` and `GET /api/v1/runs/{run_path}/clear-plan`. A run's last segment begins with `Run_` or

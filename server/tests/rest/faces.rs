@@ -74,6 +74,7 @@ async fn a_browser_gets_a_page_and_never_json() {
 #[case("POST", "/staging/a/b/Run_1/clear")]
 #[case("POST", "/api/v1/staging/../clear")]
 #[case("GET", "/api/v1/runs/a/b/Run_1")]
+#[case("GET", "/api/v1/overview")]
 #[case("GET", "/api/v1/runs?state=cleared")]
 #[case("POST", "/api/v1/acts")]
 #[case("GET", "/api/v1/acts/x")]

@@ -2,8 +2,9 @@
 
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
-    ActKind, ActResult, ActView, Action, Actions, ClearAnswer, ClearPlan, ClearedRuns, DestinationView, Event, FindingCounts,
-    ForceSyncAnswer, ForceSyncRequest, JobView, PanelStatus, RetryAnswer, RunDetail, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
+    ActKind, ActResult, ActView, Action, Actions, AttentionItem, AttentionKind, ClearAnswer, ClearPlan, ClearedRuns, DestinationView,
+    EquipmentOverview, Event, FindingCounts, ForceSyncAnswer, ForceSyncRequest, HourTraffic, JobView, LastRun, Overview, PanelStatus,
+    RetryAnswer, RunDetail, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
 };
 use domain::finding::{Finding, OffendingKind, Rule};
 use domain::job::JobState;
@@ -118,6 +119,14 @@ impl PanelBackend for Fake {
         Ok(StagingList { runs: self.rows.clone() })
     }
 
+    async fn overview(&self) -> Result<Overview, Problem> {
+        self.record("overview", "");
+        if self.off {
+            return Err(server::http::orchestrator_disabled());
+        }
+        Ok(overview())
+    }
+
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
         self.record("run", run);
         if run.ends_with("Run_panics") {
@@ -209,6 +218,37 @@ fn act_view(kind: ActKind, runs_total: u64) -> ActView {
 
 fn plan(run: &str) -> ClearPlan {
     ClearPlan { run_path: run.into(), clearable: true, automatic: false, files: 12, bytes: 3_400, proof: None, conditions: vec![] }
+}
+
+fn overview() -> Overview {
+    let at = Timestamp::from_unix_seconds(1_776_436_320);
+    let failed = AttentionItem {
+        kind: AttentionKind::Failed,
+        runs: 1,
+        equipment_id: None,
+        message: "1 job failed: <script>alert(1)</script>.".into(),
+        remedy: "Retry.".into(),
+    };
+    let hour = |n: i64| HourTraffic { from: at.plus_seconds(n * 3_600), received_bytes: 5_000, proven_bytes: 0, cleared_bytes: 70 };
+    Overview {
+        at,
+        attention: vec![failed],
+        equipment: vec![EquipmentOverview {
+            equipment_id: "CONFOCAL_01".into(),
+            label: "Confocal".into(),
+            destination: Some(destination(1)),
+            states: [("sync_verified".to_owned(), 1)].into(),
+            last_run: Some(LastRun { run_path: RUN.into(), last_activity_at: "2026-04-17T14:32:00Z".into() }),
+            runs_waiting: 2,
+            bytes_waiting: 4_096,
+            bytes_per_second: 0,
+            in_work: 0,
+            last_error: None,
+        }],
+        disk: None,
+        hours: (0..24).map(hour).collect(),
+        counted_since: at,
+    }
 }
 
 pub fn job() -> JobView {

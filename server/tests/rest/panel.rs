@@ -17,6 +17,7 @@ async fn function(fake: &Arc<Fake>, name: &str, arguments: Value) -> Answered {
 #[rstest]
 #[case("status", json!({}), "/api/v1/status".to_owned())]
 #[case("staging", json!({}), "/api/v1/staging".to_owned())]
+#[case("overview", json!({}), "/api/v1/overview".to_owned())]
 #[case("run_detail", json!({"run": RUN}), format!("/api/v1/runs/{}", url()))]
 #[case("run_detail", json!({"run": format!("/staging/{RUN}")}), format!("/api/v1/runs//staging/{}", url()))]
 #[case("clear_plan", json!({"run": RUN}), format!("/api/v1/runs/{}/clear-plan", url()))]
@@ -90,7 +91,7 @@ async fn pages_are_rendered_on_the_server_with_their_rows_and_a_nonce_of_their_o
     let fake = Arc::new(Fake::default());
     let mut nonces = Vec::new();
     let run_page = format!("/runs/{}", url());
-    for path in ["/", "/staging", run_page.as_str()] {
+    for path in ["/", "/staging", "/overview", run_page.as_str()] {
         let answered = send(&fake, "GET", path, &BROWSER, "").await;
         assert_eq!(answered.status, 200, "{path}: {}", answered.text);
         assert!(answered.text.contains("Run_2026-04-17T14-32"), "{path}: {}", answered.text);
@@ -104,7 +105,18 @@ async fn pages_are_rendered_on_the_server_with_their_rows_and_a_nonce_of_their_o
         nonces.push(nonce);
     }
     nonces.dedup();
-    assert_eq!(nonces.len(), 3, "every answer has a nonce of its own");
+    assert_eq!(nonces.len(), 4, "every answer has a nonce of its own");
+}
+
+#[tokio::test]
+async fn the_overview_is_a_page_with_the_way_out_and_text_stays_text() {
+    let answered = send(&Arc::new(Fake::default()), "GET", "/overview", &BROWSER, "").await;
+    assert_eq!(answered.status, 200);
+    for part in ["Needs you", "/staging?why=failed", "&lt;script", "4.0 KiB", "role=\"img\"", "The staging disk cannot be asked"] {
+        assert!(answered.text.contains(part), "{part}: {}", answered.text);
+    }
+    assert!(!answered.text.contains("<script>alert(1)"));
+    assert!(!answered.text.contains("style=\""), "the content policy forbids inline styles");
 }
 
 #[tokio::test]
@@ -121,7 +133,7 @@ async fn pages_asked_for_all_at_once_are_all_answered() {
     let service = crate::wire::service(&fake);
     let run_page = format!("/runs/{}", url());
     for _ in 0..100 {
-        let pages = ["/", "/staging", run_page.as_str(), "/cleared"].repeat(4);
+        let pages = ["/", "/staging", "/overview", run_page.as_str(), "/cleared"].repeat(4);
         let asked = pages.into_iter().map(|path| {
             let (service, path) = (service.clone(), path.to_owned());
             tokio::spawn(async move { crate::wire::send_to(service, "GET", &path, &BROWSER, "").await })

@@ -8,6 +8,7 @@ mod answer;
 mod detail;
 mod event;
 mod job;
+mod overview;
 mod row;
 mod status;
 
@@ -17,5 +18,6 @@ pub use answer::{ClearAnswer, ClearPlan, Condition, FileDifference, ForceSyncAns
 pub use detail::{ClearedRun, ClearedRuns, HistoryView, LedgerEntry, ProofRecord, RunDetail, SealSummary};
 pub use event::Event;
 pub use job::{JobError, JobView, Phase, Progress, ProofView};
+pub use overview::{AttentionItem, AttentionKind, DiskOverview, DiskTrend, EquipmentOverview, HourTraffic, LastError, LastRun, Overview};
 pub use row::{ClearingView, FindingCounts, RowProblem, RunRow, StagedRunSummary, StagingList};
 pub use status::{DestinationView, DiskGauge, PanelStatus};

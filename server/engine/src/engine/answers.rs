@@ -19,7 +19,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 /// How long `staging` waits for the first scan.
-const FIRST_SCAN_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const FIRST_SCAN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Folders that are no runs, named in the header.
 const UNRECOGNISED_SHOWN: usize = 100;
@@ -75,6 +75,9 @@ impl Engine {
             Some((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))
         })
         .await;
+        if let Some((_, free)) = disk {
+            self.core.tally.disk(free, self.core.clock.monotonic());
+        }
         *self.core.disk.lock().unwrap_or_else(PoisonError::into_inner) = disk;
     }
 

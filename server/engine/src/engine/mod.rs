@@ -3,6 +3,7 @@
 mod acting;
 mod answers;
 mod force_sync;
+mod overview;
 mod publish;
 mod start;
 
