@@ -7,6 +7,7 @@
 //! | `staging_view` | `search` | [`StagingView`]: one window of the table |
 //! | `overview` | | `Overview`, as `GET /api/v1/overview` |
 //! | `run_detail` | `run` | `RunDetail`, as `GET /api/v1/runs/{run}` |
+//! | `run_files` | `run`, `query` | `RunFiles`, as `GET /api/v1/runs/{run}/files` |
 //! | `cleared_runs` | `before` | `ClearedRuns`, as `GET /api/v1/runs?state=cleared` |
 //! | `clear_plan` | `run` | `ClearPlan` |
 //! | `start_act` | `kind`, `runs`, `request` | `ActView` at once; it goes on by itself |
@@ -16,7 +17,9 @@
 
 use crate::error::PanelError;
 use crate::staging::select::Summary;
-use domain::api::{ActKind, ActView, ClearPlan, ClearedRuns, ForceSyncRequest, Overview, PanelStatus, RunDetail, RunRow, StagingList};
+use domain::api::{
+    ActKind, ActView, ClearPlan, ClearedRuns, FilesQuery, ForceSyncRequest, Overview, PanelStatus, RunDetail, RunFiles, RunRow, StagingList,
+};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use server_fn::codec::Json;
@@ -87,6 +90,17 @@ pub async fn run_detail(
     run: String,
 ) -> Result<RunDetail, PanelError> {
     backend()?.run(&run).await.map_err(crate::error::answered)
+}
+
+/// One window of a run's files.
+#[server(name = AskRunFiles, prefix = "/api/v1/fn", endpoint = "run_files", input = Json, output = Json)]
+pub async fn run_files(
+    /// Absolute, or relative to the staging root.
+    run: String,
+    /// Which window.
+    query: FilesQuery,
+) -> Result<RunFiles, PanelError> {
+    backend()?.run_files(&run, query).await.map_err(crate::error::answered)
 }
 
 /// Runs that are gone, newest first.

@@ -1,8 +1,8 @@
 //! What the panel and REST need of the world behind them. The server implements it over the engine.
 
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, Event, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus, RetryAnswer,
-    RunDetail, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, Event, FilesQuery, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus,
+    RetryAnswer, RunDetail, RunFiles, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::Problem;
 use std::pin::Pin;
@@ -22,6 +22,8 @@ pub trait PanelBackend: Send + std::marker::Sync + 'static {
     async fn overview(&self) -> Result<Overview, Problem>;
     /// Everything known of a run, also when it is cleared and gone.
     async fn run(&self, run: &str) -> Result<RunDetail, Problem>;
+    /// One window of a run's files, also when it is cleared and gone.
+    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem>;
     /// Runs that are gone, newest first; `before` is a previous page's `next_before`.
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem>;
     /// Why a run can or cannot be cleared.

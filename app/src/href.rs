@@ -48,6 +48,15 @@ pub fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// Keys and decoded values of a query string, with or without `?`.
+pub fn pairs(search: &str) -> impl Iterator<Item = (String, String)> {
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(key), decode(&value.replace('+', " ")))
+    };
+    search.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()).map(pair)
+}
+
 /// The page of a run.
 pub fn run_page(run_path: &str) -> String {
     format!("/runs/{}", encode_path(run_path))

@@ -3,8 +3,8 @@
 use crate::off::OffBackend;
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus, RetryAnswer,
-    RunDetail, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus,
+    RetryAnswer, RunDetail, RunFiles, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::{ErrorCode, Problem};
 use domain::settings::Settings;
@@ -87,6 +87,10 @@ impl PanelBackend for EngineBackend {
 
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
         self.0.run_detail(run).await
+    }
+
+    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem> {
+        self.0.run_files(run, query).await
     }
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {

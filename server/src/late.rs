@@ -4,8 +4,8 @@
 
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus, RetryAnswer,
-    RunDetail, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus,
+    RetryAnswer, RunDetail, RunFiles, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::{ErrorCode, Problem};
 use futures::{FutureExt, StreamExt};
@@ -64,6 +64,10 @@ impl PanelBackend for LateBackend {
 
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
         self.real().await?.run(run).await
+    }
+
+    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem> {
+        self.real().await?.run_files(run, query).await
     }
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {

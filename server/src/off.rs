@@ -3,8 +3,8 @@
 use crate::http::orchestrator_disabled;
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus, RetryAnswer,
-    RunDetail, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus,
+    RetryAnswer, RunDetail, RunFiles, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::Problem;
 use domain::settings::{Settings, StagingCleanup};
@@ -56,6 +56,10 @@ impl PanelBackend for OffBackend {
     }
 
     async fn run(&self, _run: &str) -> Result<RunDetail, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn run_files(&self, _run: &str, _query: FilesQuery) -> Result<RunFiles, Problem> {
         Err(orchestrator_disabled())
     }
 

@@ -1,5 +1,6 @@
 //! A run's own page: what happened to it, what it is doing, why it can or cannot be cleared.
 
+pub mod files;
 pub mod findings;
 pub mod force;
 pub mod head;
@@ -7,3 +8,4 @@ pub mod job;
 pub mod page;
 pub mod records;
 pub mod timeline;
+pub mod view;

@@ -24,6 +24,8 @@ pub mod site;
 mod staging;
 mod trace;
 
+mod windows;
+
 pub use trace::panic_text;
 
 use app::backend::PanelBackend;

@@ -12,8 +12,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus, RetryAnswer,
-    RunDetail, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus,
+    RetryAnswer, RunDetail, RunFiles, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::{ErrorCode, Problem};
 use futures::future::BoxFuture;
@@ -96,6 +96,11 @@ impl PanelBackend for Elsewhere {
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
         let run = run.to_owned();
         self.ask(|backend| Box::pin(async move { backend.run(&run).await })).await
+    }
+
+    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem> {
+        let run = run.to_owned();
+        self.ask(move |backend| Box::pin(async move { backend.run_files(&run, query).await })).await
     }
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {

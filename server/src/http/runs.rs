@@ -1,7 +1,7 @@
 //! `/runs`: one run in full, why it can or cannot be cleared, and the runs that are gone. `/status`: the header. `/overview`: the whole installation.
 
 use super::answer::{Answer, ok};
-use super::{Http, run_path};
+use super::{Http, run_path, windows};
 use axum::extract::{RawQuery, State};
 use axum::http::Uri;
 use axum::response::Response;
@@ -24,14 +24,17 @@ pub async fn overview(State(http): State<Http>) -> Answer {
     Ok(ok(&http.backend.overview().await?))
 }
 
-/// `GET /api/v1/runs/{run_path}` and `GET /api/v1/runs/{run_path}/clear-plan`. A run's last segment begins with `Run_` or
-/// `TestRun_`, so the two cannot be confused.
+/// `GET /api/v1/runs/{run_path}`, and `/clear-plan` and `/files` behind it. A run's last segment begins with `Run_` or `TestRun_`, so they
+/// cannot be confused.
 pub async fn one(State(http): State<Http>, uri: Uri) -> Answer {
     http.require_on()?;
     let raw = uri.path().strip_prefix("/runs/").unwrap_or("");
-    match raw.strip_suffix("/clear-plan") {
-        Some(raw) => Ok(ok(&http.backend.clear_plan(&run_path::decode(raw)?).await?)),
-        None => Ok(ok(&http.backend.run(&run_path::decode(raw)?).await?)),
+    let query = uri.query().unwrap_or("");
+    let backend = &http.backend;
+    match run_path::split_act(raw) {
+        Some((run, "clear-plan")) => Ok(ok(&backend.clear_plan(&run_path::decode(run)?).await?)),
+        Some((run, "files")) => Ok(ok(&backend.run_files(&run_path::decode(run)?, windows::files(query)?).await?)),
+        _ => Ok(ok(&backend.run(&run_path::decode(raw)?).await?)),
     }
 }
 

@@ -75,6 +75,7 @@ async fn a_browser_gets_a_page_and_never_json() {
 #[case("POST", "/api/v1/staging/../clear")]
 #[case("GET", "/api/v1/runs/a/b/Run_1")]
 #[case("GET", "/api/v1/overview")]
+#[case("GET", "/api/v1/runs/a/b/Run_1/files")]
 #[case("GET", "/api/v1/runs?state=cleared")]
 #[case("POST", "/api/v1/acts")]
 #[case("GET", "/api/v1/acts/x")]
@@ -123,6 +124,8 @@ async fn every_answer_carries_a_trace_id_of_ours_and_safe_headers() {
 #[case("GET", "/api/v1/staging/a/b/Run_1/clear", 405, "method_not_allowed")]
 #[case("GET", "/api/v1/acts/unknown", 404, "not_found")]
 #[case("GET", "/api/v1/runs", 400, "bad_request")]
+#[case("GET", "/api/v1/runs/a/b/Run_1/files?limit=0", 400, "bad_request")]
+#[case("GET", "/api/v1/runs/a/b/../files", 400, "bad_path")]
 #[case("GET", "/api/v1/events?since=x", 400, "bad_request")]
 #[tokio::test]
 async fn what_the_router_refuses_is_a_problem_too(#[case] method: &str, #[case] path: &str, #[case] status: u16, #[case] code: &str) {

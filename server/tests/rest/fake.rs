@@ -3,8 +3,8 @@
 use app::backend::{EventStream, PanelBackend};
 use domain::api::{
     ActKind, ActResult, ActView, Action, Actions, AttentionItem, AttentionKind, ClearAnswer, ClearPlan, ClearedRuns, DestinationView,
-    EquipmentOverview, Event, FindingCounts, ForceSyncAnswer, ForceSyncRequest, HourTraffic, JobView, LastRun, Overview, PanelStatus,
-    RetryAnswer, RunDetail, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
+    EquipmentOverview, Event, FileState, FilesQuery, FindingCounts, ForceSyncAnswer, ForceSyncRequest, HourTraffic, JobView, LastRun,
+    Overview, PanelStatus, RetryAnswer, RunDetail, RunFile, RunFiles, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
 };
 use domain::finding::{Finding, OffendingKind, Rule};
 use domain::job::JobState;
@@ -144,6 +144,20 @@ impl PanelBackend for Fake {
             late_files: vec![],
             ledger: vec![],
         })
+    }
+
+    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem> {
+        self.record("files", &format!("{run} {query:?}"));
+        let run = self.parse(run)?;
+        let file = |n: u64| RunFile {
+            path: format!("raw/<b>{n}</b>.tif"),
+            state: FileState::Proven,
+            bytes: Some(n),
+            sha256: Some("ab".repeat(32)),
+            note: None,
+        };
+        let files = (query.offset..(query.offset + u64::from(query.limit)).min(250)).map(file).collect();
+        Ok(RunFiles { run_path: run.to_string(), files, offset: query.offset, matching: 250, total: 250, cut: false })
     }
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {

@@ -21,6 +21,7 @@ async fn function(fake: &Arc<Fake>, name: &str, arguments: Value) -> Answered {
 #[case("run_detail", json!({"run": RUN}), format!("/api/v1/runs/{}", url()))]
 #[case("run_detail", json!({"run": format!("/staging/{RUN}")}), format!("/api/v1/runs//staging/{}", url()))]
 #[case("clear_plan", json!({"run": RUN}), format!("/api/v1/runs/{}/clear-plan", url()))]
+#[case("run_files", json!({"run": RUN, "query": {"offset": 100, "limit": 50, "text": "a b", "state": "late"}}), format!("/api/v1/runs/{}/files?offset=100&limit=50&q=a+b&state=late", url()))]
 #[case("cleared_runs", json!({"before": 9}), "/api/v1/runs?state=cleared&before=9".to_owned())]
 #[tokio::test]
 async fn a_function_and_its_route_answer_the_same(#[case] name: &str, #[case] arguments: Value, #[case] route: String) {
@@ -48,6 +49,7 @@ async fn an_act_over_many_runs_is_the_same_from_both() {
 #[rstest]
 #[case("run_detail", json!({"run": "E/p/Runs/Run_never"}), "/api/v1/runs/E/p/Runs/Run_never", 404)]
 #[case("run_detail", json!({"run": "../bait"}), "/api/v1/runs/../bait", 400)]
+#[case("run_files", json!({"run": "E/p/Runs/Run_never", "query": {"offset": 0, "limit": 1, "text": "", "state": null}}), "/api/v1/runs/E/p/Runs/Run_never/files?limit=1", 404)]
 #[case("act", json!({"id": "never"}), "/api/v1/acts/never", 404)]
 #[tokio::test]
 async fn both_refuse_with_the_same_code_and_status(#[case] name: &str, #[case] arguments: Value, #[case] route: &str, #[case] status: u16) {
@@ -117,6 +119,17 @@ async fn the_overview_is_a_page_with_the_way_out_and_text_stays_text() {
     }
     assert!(!answered.text.contains("<script>alert(1)"));
     assert!(!answered.text.contains("style=\""), "the content policy forbids inline styles");
+}
+
+#[tokio::test]
+async fn a_runs_files_are_in_its_page_as_text_and_in_pages_of_links() {
+    let fake = Arc::new(Fake::default());
+    let answered = send(&fake, "GET", &format!("/runs/{}?from=100&file=tif&files=proven", url()), &BROWSER, "").await;
+    assert_eq!(answered.status, 200);
+    for part in ["raw/&lt;b", "101–200 of 250 files", "from=200", "?file=tif&amp;files=proven\"", "abababababab"] {
+        assert!(answered.text.contains(part), "{part}: {}", answered.text);
+    }
+    assert!(fake.asked().iter().any(|asked| asked.starts_with("files") && asked.contains("offset: 100, limit: 100, text: \"tif\"")));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod acting;
 mod answers;
+mod files;
 mod force_sync;
 mod overview;
 mod publish;

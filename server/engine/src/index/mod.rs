@@ -4,7 +4,7 @@
 
 mod facts;
 
-pub use facts::{Facts, Late, RowContext, Watch, job_view, proof_view};
+pub use facts::{ARRIVED_LATE, Facts, Late, NO_LONGER_THERE, RowContext, Watch, job_view, proof_view};
 
 use domain::api::{RunRow, StagingList};
 use domain::path::RunPath;
