@@ -8,6 +8,8 @@
 //! | `overview` | | `Overview`, as `GET /api/v1/overview` |
 //! | `run_detail` | `run` | `RunDetail`, as `GET /api/v1/runs/{run}` |
 //! | `run_files` | `run`, `query` | `RunFiles`, as `GET /api/v1/runs/{run}/files` |
+//! | `run_log` | `run`, `query` | `RunLog`, as `GET /api/v1/runs/{run}/log` |
+//! | `certificate` | `run` | `Certificate`, as `GET /api/v1/runs/{run}/certificate` |
 //! | `cleared_runs` | `before` | `ClearedRuns`, as `GET /api/v1/runs?state=cleared` |
 //! | `clear_plan` | `run` | `ClearPlan` |
 //! | `start_act` | `kind`, `runs`, `request` | `ActView` at once; it goes on by itself |
@@ -18,7 +20,8 @@
 use crate::error::PanelError;
 use crate::staging::select::Summary;
 use domain::api::{
-    ActKind, ActView, ClearPlan, ClearedRuns, FilesQuery, ForceSyncRequest, Overview, PanelStatus, RunDetail, RunFiles, RunRow, StagingList,
+    ActKind, ActView, Certificate, ClearPlan, ClearedRuns, FilesQuery, ForceSyncRequest, LogQuery, Overview, PanelStatus, RunDetail,
+    RunFiles, RunLog, RunRow, StagingList,
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -101,6 +104,26 @@ pub async fn run_files(
     query: FilesQuery,
 ) -> Result<RunFiles, PanelError> {
     backend()?.run_files(&run, query).await.map_err(crate::error::answered)
+}
+
+/// The last lines of a run's log.
+#[server(name = AskRunLog, prefix = "/api/v1/fn", endpoint = "run_log", input = Json, output = Json)]
+pub async fn run_log(
+    /// Absolute, or relative to the staging root.
+    run: String,
+    /// Which lines.
+    query: LogQuery,
+) -> Result<RunLog, PanelError> {
+    backend()?.run_log(&run, query).await.map_err(crate::error::answered)
+}
+
+/// The certificate of custody.
+#[server(name = AskCertificate, prefix = "/api/v1/fn", endpoint = "certificate", input = Json, output = Json)]
+pub async fn certificate(
+    /// Absolute, or relative to the staging root.
+    run: String,
+) -> Result<Certificate, PanelError> {
+    backend()?.certificate(&run).await.map_err(crate::error::answered)
 }
 
 /// Runs that are gone, newest first.

@@ -67,6 +67,16 @@ pub fn run_of_page(pathname: &str) -> Option<String> {
     pathname.strip_prefix("/runs/").map(decode)
 }
 
+/// The certificate of a run.
+pub fn certificate_page(run_path: &str) -> String {
+    format!("/certificate/{}", encode_path(run_path))
+}
+
+/// The run a certificate's path names; `None` when it is no certificate.
+pub fn run_of_certificate(pathname: &str) -> Option<String> {
+    pathname.strip_prefix("/certificate/").map(decode)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

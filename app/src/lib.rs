@@ -5,7 +5,7 @@
 //! | [`shell`] | the HTML document, server side only |
 //! | [`api`], [`error`], [`backend`] | server functions, their error, and the world behind them |
 //! | [`store`], [`live`] | what the browser knows, and how it stays up to date |
-//! | [`overview`], [`staging`], [`run`], [`cleared`] | the pages |
+//! | [`overview`], [`staging`], [`run`], [`cleared`], [`certificate`] | the pages |
 //! | [`mod@clear`] | the dialog that lets local copies go |
 //! | [`chrome`], [`parts`], [`words`], [`href`] | what the pages share |
 //!
@@ -16,6 +16,7 @@
 pub mod api;
 #[cfg(feature = "ssr")]
 pub mod backend;
+pub mod certificate;
 pub mod chrome;
 pub mod clear;
 pub mod cleared;
@@ -77,6 +78,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/staging") view=staging::page::StagingPage ssr=SsrMode::Async />
                     <Route path=path!("/overview") view=overview::page::OverviewPage ssr=SsrMode::Async />
                     <Route path=path!("/cleared") view=cleared::ClearedPage ssr=SsrMode::Async />
+                    <Route path=path!("/certificate/*run_path") view=certificate::CertificatePage ssr=SsrMode::Async />
                     <Route path=path!("/runs/*run_path") view=run::page::RunPage ssr=SsrMode::Async />
                 </Routes>
             </main>

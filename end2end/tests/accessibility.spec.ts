@@ -29,6 +29,9 @@ for (const colorScheme of ["light", "dark"] as const) {
       await panel.row(run).getByRole("link", { name: run.leaf, exact: true }).click();
       await expect(page.getByRole("heading", { level: 1 })).toContainText(run.leaf);
       expect(await findings(page)).toEqual([]);
+      await page.getByRole("link", { name: "Certificate of custody" }).click();
+      await expect(page.getByRole("main")).toContainText("Every sealed byte was proven on the NAS.");
+      expect(await findings(page)).toEqual([]);
     });
 
     test("the overview is free of findings", async ({ lab, panel, page }) => {

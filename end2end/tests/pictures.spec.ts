@@ -52,6 +52,10 @@ for (const { name, colorScheme, viewport } of VIEWS) {
       await expect(page.getByRole("region", { name: "Needs you" })).toContainText(/late or changed files/i);
       expect(await sideways()).toBeLessThanOrEqual(0);
       await take("overview");
+      await panel.open(`/certificate/${run.runPath.split("/").map(encodeURIComponent).join("/")}`);
+      await expect(page.getByRole("heading", { level: 1 })).toContainText(run.leaf);
+      expect(await sideways()).toBeLessThanOrEqual(0);
+      await take("certificate");
     });
   });
 }

@@ -1,10 +1,10 @@
 //! The backend of a workstation whose orchestrator is off: it says so, everywhere.
 
 use crate::http::orchestrator_disabled;
-use app::backend::{EventStream, PanelBackend};
+use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, Overview, PanelStatus,
-    RetryAnswer, RunDetail, RunFiles, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, LogQuery, Overview,
+    PanelStatus, RetryAnswer, RunDetail, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::problem::Problem;
 use domain::settings::{Settings, StagingCleanup};
@@ -60,6 +60,18 @@ impl PanelBackend for OffBackend {
     }
 
     async fn run_files(&self, _run: &str, _query: FilesQuery) -> Result<RunFiles, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn run_log(&self, _run: &str, _query: LogQuery) -> Result<RunLog, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn log_file(&self, _run: &str) -> Result<LogFile, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn certificate(&self, _run: &str) -> Result<Certificate, Problem> {
         Err(orchestrator_disabled())
     }
 

@@ -5,6 +5,7 @@ pub mod findings;
 pub mod force;
 pub mod head;
 pub mod job;
+pub mod log;
 pub mod page;
 pub mod records;
 pub mod timeline;

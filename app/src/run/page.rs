@@ -6,6 +6,7 @@ use super::findings::{Findings, LateFiles, Overrides};
 use super::force::ForceDialog;
 use super::head::Head;
 use super::job::Job;
+use super::log::Log;
 use super::records::{Ledger, Proofs, Seal};
 use super::timeline::Timeline;
 use super::view::RunView;
@@ -114,6 +115,7 @@ pub fn RunPage() -> impl IntoView {
         </Transition>
         <div class="run-lists">
             <Files run=run view=view changes=changes />
+            <Log run=run view=view changes=changes />
         </div>
         <ClearDialog runs=clearing />
         <ForceDialog run=forcing />

@@ -36,6 +36,8 @@ pub struct Core {
     pub label: String,
     /// This host, as written into documents and logs.
     pub host: String,
+    /// Identity of this installation, as in the markers of its destinations.
+    pub installation: String,
     /// Where database, seals and identity live.
     pub state_folder: PathBuf,
     /// Clocks.

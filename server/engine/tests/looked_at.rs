@@ -1,9 +1,11 @@
-//! What an operator looks at besides the table: the whole installation at a glance, and the files of a run.
+//! What an operator looks at besides the table: the whole installation at a glance, and a run's files, log and certificate.
 
 mod support;
 
-use domain::api::{AttentionKind, FileState, FilesQuery};
+use domain::api::{AttentionKind, FileState, FilesQuery, LogQuery};
+use domain::log_line::Level;
 use domain::problem::ErrorCode;
+use std::io::Read;
 use support::{EQUIPMENT, Lab, run, until, until_verified};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,5 +96,69 @@ async fn a_cleared_runs_files_are_still_told_and_an_edited_seal_is_refused() {
     std::fs::write(lab.path("state").join(seal.0), text).unwrap();
     let refused = engine.run_files(run.as_str(), FilesQuery::default()).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::StateUnavailable);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_any_size_opens_at_once_and_no_link_is_followed() {
+    let lab = Lab::new();
+    let engine = lab.start().await;
+    let run = run("Run_2026-04-17T14-32");
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    let log = engine.run_log(run.as_str(), LogQuery::default()).await.unwrap();
+    assert_eq!(log.file.as_deref(), Some("wizard.lab-pc.log"));
+    let (first, proven) = (&log.lines[0], log.lines.iter().any(|line| line.text.contains("NAS sync verified")));
+    assert!(first.level == Some(Level::Info) && first.text.ends_with("run seen in staging") && proven && !log.cut, "{log:?}");
+    let none = engine.run_log(run.as_str(), LogQuery { level: Some(Level::Error), ..LogQuery::default() }).await.unwrap();
+    assert!(none.lines.is_empty());
+
+    let path = lab.staging(run.as_str()).join(".exlab-wizard/wizard.lab-pc.log");
+    let text = "2026-04-17T14:32:00Z [INFO ] one of very many lines\n".repeat(2_200_000);
+    std::fs::write(&path, &text).unwrap();
+    assert!(text.len() > 100 << 20);
+    let begun = std::time::Instant::now();
+    let log = engine.run_log(run.as_str(), LogQuery::default()).await.unwrap();
+    assert_eq!((log.lines.len(), log.cut, log.bytes), (200, true, text.len() as u64));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+    let mut start = [0; 20];
+    engine.log_file(run.as_str()).await.unwrap().file.read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"2026-04-17T14:32:00Z");
+
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(lab.path("secret"), "secret").unwrap();
+    std::os::unix::fs::symlink(lab.path("secret"), &path).unwrap();
+    assert_eq!(engine.run_log(run.as_str(), LogQuery::default()).await.unwrap().file, None);
+    assert_eq!(engine.log_file(run.as_str()).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(engine.run_log("SCOPE_01/p/Runs/Run_never", LogQuery::default()).await.unwrap_err().code, ErrorCode::NotFound);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_vouches_for_what_is_proven_and_outlives_the_run() {
+    let lab = Lab::new();
+    let engine = lab.start().await;
+    let run = run("Run_2026-04-17T14-32");
+    assert_eq!(engine.certificate(run.as_str()).await.unwrap_err().code, ErrorCode::NotFound);
+    lab.push(&run, &[("raw/a.tif", b"a")]);
+    let early = until("a row", async || engine.certificate(run.as_str()).await.ok()).await;
+    assert!(!early.is_proven() && early.cleared.is_none());
+
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    let here = engine.certificate(run.as_str()).await.unwrap();
+    let marker = support::files_below(&lab.path("nas"))
+        .into_iter()
+        .find(|(_, bytes)| String::from_utf8_lossy(bytes).contains(&here.installation) && !here.installation.is_empty());
+    assert!(here.is_proven() && marker.is_some(), "it names the installation of the marker");
+    engine.clear(run.as_str()).await.unwrap();
+    let gone = engine.certificate(run.as_str()).await.unwrap();
+    let cleared = gone.cleared.as_ref().unwrap();
+    assert!(gone.is_proven(), "{gone:?}");
+    assert_eq!(
+        (gone.run.seal.as_ref().unwrap().digest.as_str(), gone.run.history.last().unwrap().state.as_str()),
+        (cleared.seal.as_str(), "cleared")
+    );
+    assert!(cleared.bytes_freed > 0 && gone.run.ledger.iter().any(|entry| entry.kind == "cleared"));
     engine.stop().await;
 }

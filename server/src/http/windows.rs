@@ -1,10 +1,14 @@
-//! What windows of a run's lists are asked for with: the query of `/runs/{run_path}/files`. Strict: what is not known is refused.
+//! What windows of a run's lists are asked for with: the queries of `/runs/{run_path}/files` and `/log`. Strict: what is not known is refused.
 
-use domain::api::{FileState, FilesQuery};
+use domain::api::{FileState, FilesQuery, LogQuery};
+use domain::log_line::Level;
 use domain::problem::{ErrorCode, Problem};
 
 /// Most files of a window.
 const LARGEST_LIMIT: u32 = 1_000;
+
+/// Most lines of a log.
+const LARGEST_TAIL: u32 = 5_000;
 
 fn refused(why: String) -> Problem {
     Problem::new(ErrorCode::BadRequest, why)
@@ -40,6 +44,31 @@ pub fn files(query: &str) -> Result<FilesQuery, Problem> {
     Ok(asked)
 }
 
+/// `?tail=&level=&q=`; `None` for `?download=1`.
+pub fn log(query: &str) -> Result<Option<LogQuery>, Problem> {
+    let mut asked = LogQuery::default();
+    for (key, value) in app::href::pairs(query) {
+        match key.as_str() {
+            "download" if value == "1" => return Ok(None),
+            "tail" => {
+                let tail = number(&key, &value)?;
+                if !(1..=LARGEST_TAIL).contains(&tail) {
+                    return Err(refused(format!("tail must be from 1 to {LARGEST_TAIL}, not {tail}.")));
+                }
+                asked.tail = tail;
+            }
+            "q" => asked.text = value,
+            "level" if value.is_empty() => asked.level = None,
+            "level" => {
+                let known = Level::ALL.map(Level::as_str).join(", ");
+                asked.level = Some(Level::from_text(&value).ok_or_else(|| refused(format!("level is one of {known}, not {value:?}.")))?);
+            }
+            _ => return Err(refused(format!("The query knows tail, level, q and download=1, not {key:?}."))),
+        }
+    }
+    Ok(Some(asked))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +85,18 @@ mod tests {
     #[case("page=2", None)]
     fn windows_of_files(#[case] query: &str, #[case] expected: Option<FilesQuery>) {
         assert_eq!(files(query).ok(), expected);
+    }
+
+    #[rstest]
+    #[case("", Some(Some(LogQuery::default())))]
+    #[case("tail=10&level=warn&q=x", Some(Some(LogQuery { tail: 10, level: Some(Level::Warn), text: "x".into() })))]
+    #[case("download=1", Some(None))]
+    #[case("download=yes", None)]
+    #[case("level=loud", None)]
+    #[case("tail=0", None)]
+    #[case("tail=5001", None)]
+    #[case("lines=2", None)]
+    fn lines_of_logs(#[case] query: &str, #[case] expected: Option<Option<LogQuery>>) {
+        assert_eq!(log(query).ok(), expected);
     }
 }

@@ -76,6 +76,9 @@ async fn a_browser_gets_a_page_and_never_json() {
 #[case("GET", "/api/v1/runs/a/b/Run_1")]
 #[case("GET", "/api/v1/overview")]
 #[case("GET", "/api/v1/runs/a/b/Run_1/files")]
+#[case("GET", "/api/v1/runs/a/b/Run_1/log")]
+#[case("GET", "/api/v1/runs/a/b/Run_1/log?download=1")]
+#[case("GET", "/api/v1/runs/a/b/Run_1/certificate")]
 #[case("GET", "/api/v1/runs?state=cleared")]
 #[case("POST", "/api/v1/acts")]
 #[case("GET", "/api/v1/acts/x")]
@@ -126,6 +129,7 @@ async fn every_answer_carries_a_trace_id_of_ours_and_safe_headers() {
 #[case("GET", "/api/v1/runs", 400, "bad_request")]
 #[case("GET", "/api/v1/runs/a/b/Run_1/files?limit=0", 400, "bad_request")]
 #[case("GET", "/api/v1/runs/a/b/../files", 400, "bad_path")]
+#[case("GET", "/api/v1/runs/a/b/Run_1/log?level=loud", 400, "bad_request")]
 #[case("GET", "/api/v1/events?since=x", 400, "bad_request")]
 #[tokio::test]
 async fn what_the_router_refuses_is_a_problem_too(#[case] method: &str, #[case] path: &str, #[case] status: u16, #[case] code: &str) {

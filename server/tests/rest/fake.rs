@@ -1,10 +1,11 @@
 //! A backend that holds rows in memory, records what it was asked, and can be told to wait, refuse or panic.
 
-use app::backend::{EventStream, PanelBackend};
+use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActResult, ActView, Action, Actions, AttentionItem, AttentionKind, ClearAnswer, ClearPlan, ClearedRuns, DestinationView,
-    EquipmentOverview, Event, FileState, FilesQuery, FindingCounts, ForceSyncAnswer, ForceSyncRequest, HourTraffic, JobView, LastRun,
-    Overview, PanelStatus, RetryAnswer, RunDetail, RunFile, RunFiles, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
+    ActKind, ActResult, ActView, Action, Actions, AttentionItem, AttentionKind, Certificate, ClearAnswer, ClearPlan, ClearedRuns,
+    DestinationView, EquipmentOverview, Event, FileState, FilesQuery, FindingCounts, ForceSyncAnswer, ForceSyncRequest, HourTraffic,
+    JobView, LastRun, LogEntry, LogQuery, Overview, PanelStatus, RetryAnswer, RunDetail, RunFile, RunFiles, RunLog, RunRow,
+    StagedRunSummary, StagingList, VerifyAnswer,
 };
 use domain::finding::{Finding, OffendingKind, Rule};
 use domain::job::JobState;
@@ -158,6 +159,30 @@ impl PanelBackend for Fake {
         };
         let files = (query.offset..(query.offset + u64::from(query.limit)).min(250)).map(file).collect();
         Ok(RunFiles { run_path: run.to_string(), files, offset: query.offset, matching: 250, total: 250, cut: false })
+    }
+
+    async fn run_log(&self, run: &str, query: LogQuery) -> Result<RunLog, Problem> {
+        self.record("log", &format!("{run} {query:?}"));
+        let run_path = self.parse(run)?.to_string();
+        let lines = vec![
+            LogEntry::parse("2026-04-17T14:32:00Z [WARN ] sync retry 1 of 3: <script>alert(2)</script>"),
+            LogEntry::parse("Traceback, of another program"),
+        ];
+        Ok(RunLog { run_path, file: Some("wizard.orch-01.log".into()), bytes: 100, lines, cut: true })
+    }
+
+    async fn log_file(&self, run: &str) -> Result<LogFile, Problem> {
+        self.parse(run)?;
+        let file = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+        Ok(LogFile { name: "wizard.orch-01.log".into(), bytes: 9, file })
+    }
+
+    async fn certificate(&self, run: &str) -> Result<Certificate, Problem> {
+        let detail = self.run(run).await?;
+        let at = Timestamp::from_unix_seconds(1_776_436_320);
+        let (installation, label) = ("5d0c".to_owned(), "Station <i>".to_owned());
+        let (host, version, equipment_label) = ("orch-01".to_owned(), "0".to_owned(), "Confocal".to_owned());
+        Ok(Certificate { issued_at: at, installation, label, host, version, equipment_label, cleared: None, run: detail })
     }
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {

@@ -22,6 +22,8 @@ async fn function(fake: &Arc<Fake>, name: &str, arguments: Value) -> Answered {
 #[case("run_detail", json!({"run": format!("/staging/{RUN}")}), format!("/api/v1/runs//staging/{}", url()))]
 #[case("clear_plan", json!({"run": RUN}), format!("/api/v1/runs/{}/clear-plan", url()))]
 #[case("run_files", json!({"run": RUN, "query": {"offset": 100, "limit": 50, "text": "a b", "state": "late"}}), format!("/api/v1/runs/{}/files?offset=100&limit=50&q=a+b&state=late", url()))]
+#[case("run_log", json!({"run": RUN, "query": {"tail": 20, "level": "warn", "text": "NAS"}}), format!("/api/v1/runs/{}/log?tail=20&level=warn&q=NAS", url()))]
+#[case("certificate", json!({"run": RUN}), format!("/api/v1/runs/{}/certificate", url()))]
 #[case("cleared_runs", json!({"before": 9}), "/api/v1/runs?state=cleared&before=9".to_owned())]
 #[tokio::test]
 async fn a_function_and_its_route_answer_the_same(#[case] name: &str, #[case] arguments: Value, #[case] route: String) {
@@ -130,6 +132,34 @@ async fn a_runs_files_are_in_its_page_as_text_and_in_pages_of_links() {
         assert!(answered.text.contains(part), "{part}: {}", answered.text);
     }
     assert!(fake.asked().iter().any(|asked| asked.starts_with("files") && asked.contains("offset: 100, limit: 100, text: \"tif\"")));
+}
+
+#[tokio::test]
+async fn a_runs_log_is_in_its_page_as_text_and_can_be_taken_away_as_a_file() {
+    let fake = Arc::new(Fake::default());
+    let answered = send(&fake, "GET", &format!("/runs/{}?level=warn&log=retry", url()), &BROWSER, "").await;
+    for part in ["&lt;script", "Warning", "Traceback, of another program", "/log?download=1"] {
+        assert!(answered.text.contains(part), "{part}: {}", answered.text);
+    }
+    let file = get(&fake, &format!("/api/v1/runs/{}/log?download=1", url())).await;
+    assert_eq!((file.status.as_u16(), file.text.as_str()), (200, "[package]"));
+    assert_eq!(file.header("content-type"), "text/plain; charset=utf-8");
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"wizard.orch-01.log\"");
+    assert_eq!(file.header("x-content-type-options"), "nosniff");
+    assert_eq!(get(&fake, "/api/v1/runs/E/p/Runs/Run_never/log?download=1").await.problem(), (404, "not_found".into()));
+}
+
+#[tokio::test]
+async fn the_certificate_is_a_page_that_vouches_only_for_what_is_proven() {
+    let fake = Arc::new(Fake::default());
+    let answered = send(&fake, "GET", &format!("/certificate/{}", url()), &BROWSER, "").await;
+    assert_eq!(answered.status, 200);
+    for part in ["Certificate of custody", "Run_2026-04-17T14-32", "Station &lt;i", "vouches for nothing", "5d0c"] {
+        assert!(answered.text.contains(part), "{part}: {}", answered.text);
+    }
+    let never = send(&fake, "GET", "/certificate/E/p/Runs/Run_never", &BROWSER, "").await;
+    assert_eq!(never.status, 404);
+    assert!(never.text.contains("This run is not known here"), "{}", never.text);
 }
 
 #[tokio::test]

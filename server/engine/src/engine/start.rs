@@ -98,6 +98,7 @@ impl Engine {
             staging_root: orchestrator.staging_root,
             label: orchestrator.label,
             host: options.host,
+            installation: state_folder.installation().to_owned(),
             state_folder: options.state_folder,
             tally: Tally::new(options.clock.now()),
             acts: Acts::new(events.clone(), options.clock.clone()),
