@@ -5,7 +5,11 @@
 //! | `status` | | `PanelStatus` |
 //! | `staging` | | `StagingList<RunRow>`, as `GET /api/v1/staging` |
 //! | `staging_view` | `search` | [`StagingView`]: one window of the table |
+//! | `overview` | | `Overview`, as `GET /api/v1/overview` |
 //! | `run_detail` | `run` | `RunDetail`, as `GET /api/v1/runs/{run}` |
+//! | `run_files` | `run`, `query` | `RunFiles`, as `GET /api/v1/runs/{run}/files` |
+//! | `run_log` | `run`, `query` | `RunLog`, as `GET /api/v1/runs/{run}/log` |
+//! | `certificate` | `run` | `Certificate`, as `GET /api/v1/runs/{run}/certificate` |
 //! | `cleared_runs` | `before` | `ClearedRuns`, as `GET /api/v1/runs?state=cleared` |
 //! | `clear_plan` | `run` | `ClearPlan` |
 //! | `start_act` | `kind`, `runs`, `request` | `ActView` at once; it goes on by itself |
@@ -20,8 +24,8 @@
 use crate::error::PanelError;
 use crate::staging::select::Summary;
 use domain::api::{
-    ActKind, ActView, ClearPlan, ClearedRuns, ForceSyncRequest, KnownRequest, OverrideRequest, PanelStatus, ProblemFinding, ProblemList,
-    ProblemQuery, RevokeRequest, RunDetail, RunRow, StagingList,
+    ActKind, ActView, Certificate, ClearPlan, ClearedRuns, FilesQuery, ForceSyncRequest, KnownRequest, LogQuery, OverrideRequest, Overview,
+    PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RevokeRequest, RunDetail, RunFiles, RunLog, RunRow, StagingList,
 };
 use domain::overrides::OverrideEntry;
 use leptos::prelude::*;
@@ -81,6 +85,12 @@ pub async fn staging_view(
     Ok(StagingView { rows, offset: offset as u64, summary: selection.summary })
 }
 
+/// The whole installation at a glance.
+#[server(name = AskOverview, prefix = "/api/v1/fn", endpoint = "overview", input = Json, output = Json)]
+pub async fn overview() -> Result<Overview, PanelError> {
+    backend()?.overview().await.map_err(crate::error::answered)
+}
+
 /// Everything known of a run.
 #[server(name = AskRunDetail, prefix = "/api/v1/fn", endpoint = "run_detail", input = Json, output = Json)]
 pub async fn run_detail(
@@ -88,6 +98,37 @@ pub async fn run_detail(
     run: String,
 ) -> Result<RunDetail, PanelError> {
     backend()?.run(&run).await.map_err(crate::error::answered)
+}
+
+/// One window of a run's files.
+#[server(name = AskRunFiles, prefix = "/api/v1/fn", endpoint = "run_files", input = Json, output = Json)]
+pub async fn run_files(
+    /// Absolute, or relative to the staging root.
+    run: String,
+    /// Which window.
+    query: FilesQuery,
+) -> Result<RunFiles, PanelError> {
+    backend()?.run_files(&run, query).await.map_err(crate::error::answered)
+}
+
+/// The last lines of a run's log.
+#[server(name = AskRunLog, prefix = "/api/v1/fn", endpoint = "run_log", input = Json, output = Json)]
+pub async fn run_log(
+    /// Absolute, or relative to the staging root.
+    run: String,
+    /// Which lines.
+    query: LogQuery,
+) -> Result<RunLog, PanelError> {
+    backend()?.run_log(&run, query).await.map_err(crate::error::answered)
+}
+
+/// The certificate of custody.
+#[server(name = AskCertificate, prefix = "/api/v1/fn", endpoint = "certificate", input = Json, output = Json)]
+pub async fn certificate(
+    /// Absolute, or relative to the staging root.
+    run: String,
+) -> Result<Certificate, PanelError> {
+    backend()?.certificate(&run).await.map_err(crate::error::answered)
 }
 
 /// Runs that are gone, newest first.

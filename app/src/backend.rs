@@ -1,8 +1,9 @@
 //! What the panel and REST need of the world behind them. The server implements it over the engine.
 
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, Event, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest,
-    PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, Event, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
+    LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail,
+    RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::Problem;
@@ -10,6 +11,17 @@ use std::pin::Pin;
 
 /// Events from a sequence number on; ends when the program stops.
 pub type EventStream = Pin<Box<dyn futures::Stream<Item = Event> + Send>>;
+
+/// A log to be sent as it is.
+#[derive(Debug)]
+pub struct LogFile {
+    /// Its name.
+    pub name: String,
+    /// Its size when it was opened: what is sent, however it grows.
+    pub bytes: u64,
+    /// Opened for reading, at its start.
+    pub file: std::fs::File,
+}
 
 /// Everything that pages, server functions and REST routes may ask. `run` is a request's text: absolute, or relative to the
 /// staging root; it is parsed by the implementation. Every act goes on when its caller hangs up.
@@ -19,8 +31,18 @@ pub trait PanelBackend: Send + std::marker::Sync + 'static {
     fn status(&self) -> PanelStatus;
     /// All rows, most recent activity first. Waits up to 10 s for the first scan, then `starting`.
     async fn staging(&self) -> Result<StagingList<RunRow>, Problem>;
+    /// What needs an operator, each equipment, the staging disk, and what moved in the last day.
+    async fn overview(&self) -> Result<Overview, Problem>;
     /// Everything known of a run, also when it is cleared and gone.
     async fn run(&self, run: &str) -> Result<RunDetail, Problem>;
+    /// One window of a run's files, also when it is cleared and gone.
+    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem>;
+    /// The last lines of a run's log that match.
+    async fn run_log(&self, run: &str, query: LogQuery) -> Result<RunLog, Problem>;
+    /// The whole log of a run, opened.
+    async fn log_file(&self, run: &str) -> Result<LogFile, Problem>;
+    /// Everything that shows what became of a run's data, also when it is cleared and gone.
+    async fn certificate(&self, run: &str) -> Result<Certificate, Problem>;
     /// Runs that are gone, newest first; `before` is a previous page's `next_before`.
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem>;
     /// Why a run can or cannot be cleared.

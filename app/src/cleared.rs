@@ -86,6 +86,7 @@ fn Page(
                             <th scope="col" class="number">"Files"</th>
                             <th scope="col" class="number">"Freed"</th>
                             <th scope="col">"Seal"</th>
+                            <th scope="col">"Certificate"</th>
                         </tr>
                     </thead>
                     <tbody>{page.runs.into_iter().map(line).collect_view()}</tbody>
@@ -101,6 +102,8 @@ fn Page(
 }
 
 fn line(run: ClearedRun) -> impl IntoView {
+    let certificate = href::certificate_page(&run.run_path);
+    let about = format!(" of {}", leaf(&run.run_path));
     let folder = run.run_path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
     view! {
         <tr>
@@ -119,6 +122,12 @@ fn line(run: ClearedRun) -> impl IntoView {
             <td class="number" data-label="Freed">{bytes(run.bytes_freed)}</td>
             <td data-label="Seal">
                 <code title=run.seal.clone()>{run.seal.chars().take(8).collect::<String>()}</code>
+            </td>
+            <td data-label="Certificate">
+                <Go href=certificate>
+                    "Certificate"
+                    <span class="sr-only">{about}</span>
+                </Go>
             </td>
         </tr>
     }

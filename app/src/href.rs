@@ -48,6 +48,15 @@ pub fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// Keys and decoded values of a query string, with or without `?`.
+pub fn pairs(search: &str) -> impl Iterator<Item = (String, String)> {
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(key), decode(&value.replace('+', " ")))
+    };
+    search.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()).map(pair)
+}
+
 /// The page of a run.
 pub fn run_page(run_path: &str) -> String {
     format!("/runs/{}", encode_path(run_path))
@@ -56,6 +65,16 @@ pub fn run_page(run_path: &str) -> String {
 /// The run a page's path names; `None` when it is no run page.
 pub fn run_of_page(pathname: &str) -> Option<String> {
     pathname.strip_prefix("/runs/").map(decode)
+}
+
+/// The certificate of a run.
+pub fn certificate_page(run_path: &str) -> String {
+    format!("/certificate/{}", encode_path(run_path))
+}
+
+/// The run a certificate's path names; `None` when it is no certificate.
+pub fn run_of_certificate(pathname: &str) -> Option<String> {
+    pathname.strip_prefix("/certificate/").map(decode)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! | [`shell`] | the HTML document, server side only |
 //! | [`api`], [`error`], [`backend`] | server functions, their error, and the world behind them |
 //! | [`store`], [`live`] | what the browser knows, and how it stays up to date |
-//! | [`staging`], [`run`], [`cleared`], [`problems`] | the pages |
+//! | [`overview`], [`staging`], [`run`], [`cleared`], [`problems`], [`certificate`] | the pages |
 //! | [`mod@clear`] | the dialog that lets local copies go |
 //! | [`chrome`], [`parts`], [`words`], [`href`] | what the pages share |
 //!
@@ -16,12 +16,14 @@
 pub mod api;
 #[cfg(feature = "ssr")]
 pub mod backend;
+pub mod certificate;
 pub mod chrome;
 pub mod clear;
 pub mod cleared;
 pub mod error;
 pub mod href;
 pub mod live;
+pub mod overview;
 pub mod parts;
 pub mod problems;
 pub mod run;
@@ -75,8 +77,10 @@ pub fn App() -> impl IntoView {
                 <Routes fallback=|| view! { <Missing /> }>
                     <Route path=path!("/") view=staging::page::StagingPage ssr=SsrMode::Async />
                     <Route path=path!("/staging") view=staging::page::StagingPage ssr=SsrMode::Async />
+                    <Route path=path!("/overview") view=overview::page::OverviewPage ssr=SsrMode::Async />
                     <Route path=path!("/cleared") view=cleared::ClearedPage ssr=SsrMode::Async />
                     <Route path=path!("/problems") view=problems::page::ProblemsPage ssr=SsrMode::Async />
+                    <Route path=path!("/certificate/*run_path") view=certificate::CertificatePage ssr=SsrMode::Async />
                     <Route path=path!("/runs/*run_path") view=run::page::RunPage ssr=SsrMode::Async />
                 </Routes>
             </main>

@@ -2,7 +2,7 @@
 //!
 //! Never by colour alone: every tone comes with an icon and a text.
 
-use domain::api::RunRow;
+use domain::api::{AttentionKind, RunRow};
 use domain::job::JobState;
 
 /// Which way a word leans; chooses colour, never replaces the text.
@@ -105,12 +105,22 @@ pub fn beside(row: &RunRow) -> Option<Word> {
 
 /// True when nothing goes on without an operator, or data is not where it should be.
 pub fn needs_attention(row: &RunRow) -> bool {
-    row.problem.is_some()
-        || row.job.as_ref().is_some_and(|job| job.state == JobState::Failed || job.waiting_for_destination)
-        || (row.findings.blocking > 0 && row.summary.current_state == "complete")
-        || row.late_files > 0
-        || row.clearing.as_ref().is_some_and(|clearing| clearing.waiting.is_some())
-        || domain::lifecycle::RunState::from_text(&row.summary.current_state).is_none()
+    AttentionKind::any(row)
+}
+
+/// Why runs need an operator, for a filter: `Failed jobs`.
+pub fn reason(kind: AttentionKind) -> &'static str {
+    match kind {
+        AttentionKind::Staging => "Staging tree",
+        AttentionKind::Failed => "Failed jobs",
+        AttentionKind::Blocked => "Blocked runs",
+        AttentionKind::Unreadable => "Unreadable runs",
+        AttentionKind::Destination => "Waiting for the NAS",
+        AttentionKind::Late => "Late files",
+        AttentionKind::ClearWaits => "Clears that wait",
+        AttentionKind::Disk => "Staging disk",
+        AttentionKind::Paused => "Queue",
+    }
 }
 
 /// What a clear is doing at a step.

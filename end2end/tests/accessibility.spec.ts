@@ -3,7 +3,7 @@ import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { expect, test } from "../support/test.ts";
 import { Run } from "../support/run.ts";
-import { untilState } from "../support/rest.ts";
+import { until, untilState } from "../support/rest.ts";
 
 async function findings(page: Page) {
   const { violations } = await new AxeBuilder({ page }).analyze();
@@ -28,6 +28,20 @@ for (const colorScheme of ["light", "dark"] as const) {
       await page.keyboard.press("Escape");
       await panel.row(run).getByRole("link", { name: run.leaf, exact: true }).click();
       await expect(page.getByRole("heading", { level: 1 })).toContainText(run.leaf);
+      expect(await findings(page)).toEqual([]);
+      await page.getByRole("link", { name: "Certificate of custody" }).click();
+      await expect(page.getByRole("main")).toContainText("Every sealed byte was proven on the NAS.");
+      expect(await findings(page)).toEqual([]);
+    });
+
+    test("the overview is free of findings", async ({ lab, panel, page }) => {
+      const run = Run.push(lab);
+      await untilState(run, "sync_verified");
+      run.write("straggler.tif", 1_000);
+      await until(run, (row) => row.late_files > 0, "a late file");
+      await panel.open("/overview");
+      await expect(page.getByRole("region", { name: "Needs you" })).toContainText(/late or changed files/i);
+      await page.getByText("The same as a table").click();
       expect(await findings(page)).toEqual([]);
     });
 

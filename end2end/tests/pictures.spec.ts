@@ -32,7 +32,7 @@ for (const { name, colorScheme, viewport } of VIEWS) {
   test.describe(name, () => {
     test.use({ colorScheme, viewport });
 
-    test(`pictures of staging, dialog and a run's page (${name})`, async ({ lab, panel, page }) => {
+    test(`pictures of staging, dialog, a run's page and the overview (${name})`, async ({ lab, panel, page }) => {
       const run = await busyLaboratory(lab);
       const take = (what: string) => page.screenshot({ path: path.join(ARTIFACTS, `${what}-${name}.png`), animations: "disabled" });
       await panel.open();
@@ -54,6 +54,14 @@ for (const { name, colorScheme, viewport } of VIEWS) {
       await expect(page.locator("mark")).toHaveCount(2);
       expect(await sideways()).toBeLessThanOrEqual(0);
       await take("problems");
+      await panel.open("/overview");
+      await expect(page.getByRole("region", { name: "Needs you" })).toContainText(/late or changed files/i);
+      expect(await sideways()).toBeLessThanOrEqual(0);
+      await take("overview");
+      await panel.open(`/certificate/${run.runPath.split("/").map(encodeURIComponent).join("/")}`);
+      await expect(page.getByRole("heading", { level: 1 })).toContainText(run.leaf);
+      expect(await sideways()).toBeLessThanOrEqual(0);
+      await take("certificate");
     });
   });
 }

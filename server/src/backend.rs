@@ -1,10 +1,11 @@
 //! Where the engine is joined to what panel and REST ask. No rule of its own.
 
 use crate::off::OffBackend;
-use app::backend::{EventStream, PanelBackend};
+use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest, PanelStatus,
-    ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
+    LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail,
+    RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
@@ -82,8 +83,29 @@ impl PanelBackend for EngineBackend {
         self.0.list_staged_runs().await
     }
 
+    async fn overview(&self) -> Result<Overview, Problem> {
+        self.0.overview().await
+    }
+
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
         self.0.run_detail(run).await
+    }
+
+    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem> {
+        self.0.run_files(run, query).await
+    }
+
+    async fn run_log(&self, run: &str, query: LogQuery) -> Result<RunLog, Problem> {
+        self.0.run_log(run, query).await
+    }
+
+    async fn log_file(&self, run: &str) -> Result<LogFile, Problem> {
+        let engine::LogFile { name, bytes, file } = self.0.log_file(run).await?;
+        Ok(LogFile { name, bytes, file })
+    }
+
+    async fn certificate(&self, run: &str) -> Result<Certificate, Problem> {
+        self.0.certificate(run).await
     }
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {

@@ -2,10 +2,11 @@
 //!
 //! Questions wait for the real backend as long as a client can be expected to, then answer `starting`.
 
-use app::backend::{EventStream, PanelBackend};
+use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest, PanelStatus,
-    ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
+    LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail,
+    RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
@@ -59,8 +60,28 @@ impl PanelBackend for LateBackend {
         self.real().await?.staging().await
     }
 
+    async fn overview(&self) -> Result<Overview, Problem> {
+        self.real().await?.overview().await
+    }
+
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
         self.real().await?.run(run).await
+    }
+
+    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem> {
+        self.real().await?.run_files(run, query).await
+    }
+
+    async fn run_log(&self, run: &str, query: LogQuery) -> Result<RunLog, Problem> {
+        self.real().await?.run_log(run, query).await
+    }
+
+    async fn log_file(&self, run: &str) -> Result<LogFile, Problem> {
+        self.real().await?.log_file(run).await
+    }
+
+    async fn certificate(&self, run: &str) -> Result<Certificate, Problem> {
+        self.real().await?.certificate(run).await
     }
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {

@@ -1,10 +1,11 @@
 //! The backend of a workstation whose orchestrator is off: it says so, everywhere.
 
 use crate::http::orchestrator_disabled;
-use app::backend::{EventStream, PanelBackend};
+use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest, PanelStatus,
-    ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
+    LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail,
+    RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::Problem;
@@ -53,7 +54,27 @@ impl PanelBackend for OffBackend {
         Err(orchestrator_disabled())
     }
 
+    async fn overview(&self) -> Result<Overview, Problem> {
+        Err(orchestrator_disabled())
+    }
+
     async fn run(&self, _run: &str) -> Result<RunDetail, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn run_files(&self, _run: &str, _query: FilesQuery) -> Result<RunFiles, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn run_log(&self, _run: &str, _query: LogQuery) -> Result<RunLog, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn log_file(&self, _run: &str) -> Result<LogFile, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn certificate(&self, _run: &str) -> Result<Certificate, Problem> {
         Err(orchestrator_disabled())
     }
 

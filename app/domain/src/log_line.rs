@@ -5,6 +5,7 @@
 
 use crate::path::{RunKind, RunPath};
 use crate::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Longest line in bytes, its LF left out.
 pub const MAX_LINE_BYTES: usize = 1024;
@@ -12,7 +13,8 @@ pub const MAX_LINE_BYTES: usize = 1024;
 const CUT: &str = "...[truncated]";
 
 /// Weight of a line.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum Level {
     Debug,
@@ -22,6 +24,24 @@ pub enum Level {
 }
 
 impl Level {
+    /// All, lightest first.
+    pub const ALL: [Level; 4] = [Level::Debug, Level::Info, Level::Warn, Level::Error];
+
+    /// As in addresses and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        }
+    }
+
+    /// Reads its text as in an address or in a line, padding and case aside.
+    pub fn from_text(text: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| text.trim().eq_ignore_ascii_case(level.as_str()))
+    }
+
     /// As in a line: always five characters.
     fn padded(self) -> &'static str {
         match self {

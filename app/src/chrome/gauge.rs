@@ -19,7 +19,7 @@ pub fn parts(disk: &DiskGauge) -> (u32, u32) {
 
 /// True when it is time to clear.
 pub fn is_tight(disk: &DiskGauge) -> bool {
-    u128::from(disk.free_bytes) * 10 < u128::from(disk.total_bytes)
+    disk.is_tight()
 }
 
 /// The bar.

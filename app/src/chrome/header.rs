@@ -46,6 +46,7 @@ pub fn Header() -> impl IntoView {
                 <span class="brand-label" title=host>{name}</span>
             </div>
             <nav class="pages-nav" aria-label="Pages">
+                <Go href="/overview".to_owned() class="tab" current=current("/overview")>"Overview"</Go>
                 <Go href="/staging".to_owned() class="tab" current=current("/staging")>"Staging"</Go>
                 <Go href="/problems".to_owned() class="tab" current=current("/problems")>"Problems" {blocking}</Go>
                 <Go href="/cleared".to_owned() class="tab" current=current("/cleared")>"Cleared"</Go>

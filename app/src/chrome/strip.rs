@@ -10,7 +10,7 @@ use domain::settings::StagingCleanup;
 use leptos::prelude::*;
 
 /// How a destination does, in a word.
-fn health(destination: &DestinationView) -> Word {
+pub fn health(destination: &DestinationView) -> Word {
     let (tone, icon, text) = match destination.health.as_str() {
         "reachable" => (Tone::Good, "verified", "Reachable"),
         "unreachable" => (Tone::Warn, "waiting", "Unreachable"),

@@ -202,6 +202,7 @@ fn apply() {
     let mut reset = false;
     let watched = store.watched.get_untracked();
     let mut watched_changed = false;
+    let heard = events.iter().any(|event| !matches!(event, Event::Act { .. }));
     for event in events {
         match event {
             Event::Row { row, .. } => shift = widest(shift, store.take_row(*row)),
@@ -220,6 +221,9 @@ fn apply() {
     }
     if reset {
         store.problems_changes.update(|n| *n += 1);
+    }
+    if heard {
+        store.heard.update(|n| *n = n.wrapping_add(1));
     }
     match shift {
         Shift::Membership => {

@@ -54,6 +54,14 @@ pub fn When(
     }
 }
 
+/// A point in time as a document writes it; what is no time is shown as it stands.
+pub fn stamped(at: String) -> AnyView {
+    match Timestamp::parse(&at) {
+        Ok(at) => view! { <When at=at /> }.into_any(),
+        Err(_) => at.into_any(),
+    }
+}
+
 /// How long ago something was, with the point in time as its title.
 #[component]
 pub fn Ago(

@@ -1,7 +1,8 @@
 //! The head of a run's page: its name, where it stands, what may be done.
 
+use crate::href;
 use crate::parts::act_button::why_not;
-use crate::parts::{ActButton, Icon, WordTag};
+use crate::parts::{ActButton, Go, Icon, WordTag};
 use crate::staging::row::{button_icon, button_label};
 use crate::staging::view::action;
 use crate::store::{SeenRow, use_store};
@@ -61,6 +62,7 @@ pub fn Head(
             })
         }
     };
+    let certificate = href::certificate_page(&run);
     let gone = move || row.with(|seen| seen.row.summary.current_state == "cleared");
     view! {
         <div class="run-head">
@@ -73,6 +75,9 @@ pub fn Head(
                     {(life > 1).then(|| view! { <span class="badge">{format!("life {life}")}</span> })}
                     <span class="muted">{format!("{equipment} · {project}")}</span>
                 </p>
+            </div>
+            <div class="run-papers no-print">
+                <Go href=certificate class="button ghost">"Certificate of custody"</Go>
             </div>
             <div class="run-acts needs-script no-print">
                 {move || (!gone()).then(|| (unfinished.clone(), button(ActKind::ForceSync), button(ActKind::Retry), button(ActKind::Verify), button(ActKind::Clear)))}

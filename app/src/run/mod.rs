@@ -1,9 +1,12 @@
 //! A run's own page: what happened to it, what it is doing, why it can or cannot be cleared.
 
+pub mod files;
 pub mod findings;
 pub mod force;
 pub mod head;
 pub mod job;
+pub mod log;
 pub mod page;
 pub mod records;
 pub mod timeline;
+pub mod view;

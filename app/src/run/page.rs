@@ -1,12 +1,15 @@
 //! `/runs/{run_path}`: everything known of a run, also when it is cleared and gone. The row part is live; the rest is fetched again when
 //! the row says that something happened.
 
+use super::files::Files;
 use super::findings::{Findings, LateFiles, Overrides};
 use super::force::ForceDialog;
 use super::head::Head;
 use super::job::Job;
+use super::log::Log;
 use super::records::{Ledger, Proofs, Seal};
 use super::timeline::Timeline;
+use super::view::RunView;
 use crate::api;
 use crate::clear::conditions::Conditions;
 use crate::clear::dialog::ClearDialog;
@@ -45,11 +48,18 @@ fn signature(seen: &SeenRow) -> impl PartialEq + Clone + Send + Sync + use<> {
 #[component]
 pub fn RunPage() -> impl IntoView {
     let store = use_store();
-    let pathname = use_location().pathname;
+    let location = use_location();
+    let (pathname, search) = (location.pathname, location.search);
     // While the next page is on its way the address is not ours any more: the run stays.
     let run = Memo::new(move |before: Option<&String>| {
         pathname.with(|path| href::run_of_page(path)).or_else(|| before.cloned()).unwrap_or_default()
     });
+    let view = Memo::new(move |before: Option<&RunView>| {
+        let ours = pathname.with(|path| href::run_of_page(path).is_some());
+        before.filter(|_| !ours).cloned().unwrap_or_else(|| search.with(|search| RunView::parse(search)))
+    });
+    // Of the lists below, which are fetched by themselves.
+    let changes = RwSignal::new(0_u32);
     let detail = Resource::new_blocking(move || run.get(), |run| async move { api::run_detail(run).await });
     let clearing = RwSignal::new(None::<Vec<String>>);
     let forcing = RwSignal::new(None::<String>);
@@ -64,6 +74,7 @@ pub fn RunPage() -> impl IntoView {
                 move || {
                     if wanted.try_update_value(|wanted| *wanted = false).is_some() {
                         detail.refetch();
+                        changes.update(|n| *n = n.wrapping_add(1));
                     }
                 },
                 SETTLE,
@@ -102,6 +113,10 @@ pub fn RunPage() -> impl IntoView {
                 }
             })}
         </Transition>
+        <div class="run-lists">
+            <Files run=run view=view changes=changes />
+            <Log run=run view=view changes=changes />
+        </div>
         <ClearDialog runs=clearing />
         <ForceDialog run=forcing />
     }

@@ -145,6 +145,22 @@ pub fn Filters() -> impl IntoView {
                         <span class="chip-count">{move || state.selection.with(|s| units::count(s.summary.attention))}</span>
                     </Go>
                 </li>
+                {move || {
+                    let query = state.query.get();
+                    query.why.map(|why| {
+                        let without = ViewQuery { why: None, page: 1, ..query }.href();
+                        view! {
+                            <li>
+                                <Go href=without class="chip" stay=true current="true">
+                                    <Icon name="alert" />
+                                    {words::reason(why)}
+                                    <span class="sr-only">" only; press to show the others too"</span>
+                                    <Icon name="close" />
+                                </Go>
+                            </li>
+                        }
+                    })
+                }}
                 {words::STATES
                     .map(|text| view! { <Show when=move || is_shown(state, text)><li>{state_chip(state, text)}</li></Show> })
                     .collect_view()}

@@ -1,6 +1,7 @@
 //! What the staging table shows, as it stands in the address: filters, order, page. A view can be bookmarked and shared.
 
 use crate::href;
+use domain::api::AttentionKind;
 
 /// A column the table can be sorted by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,6 +60,8 @@ pub struct ViewQuery {
     pub kind: Option<String>,
     /// Only runs that need an operator.
     pub attention: bool,
+    /// Only runs that need an operator for this reason.
+    pub why: Option<AttentionKind>,
     /// Words that must all occur in path or project.
     pub text: String,
     /// Order.
@@ -77,6 +80,7 @@ impl Default for ViewQuery {
             project: None,
             kind: None,
             attention: false,
+            why: None,
             text: String::new(),
             sort: SortKey::Activity,
             descending: true,
@@ -100,6 +104,7 @@ impl ViewQuery {
                 "project" => query.project = some(),
                 "kind" => query.kind = some(),
                 "attention" => query.attention = value == "1",
+                "why" => query.why = AttentionKind::of_runs(&value),
                 "q" => query.text = value,
                 "sort" => query.sort = SortKey::ALL.into_iter().find(|sort| sort.as_str() == value).unwrap_or_default(),
                 "dir" => descending = Some(value == "desc"),
@@ -126,6 +131,9 @@ impl ViewQuery {
         if self.attention {
             push("attention", "1");
         }
+        if let Some(why) = self.why {
+            push("why", why.as_str());
+        }
         if !self.text.is_empty() {
             push("q", &self.text);
         }
@@ -148,6 +156,7 @@ impl ViewQuery {
             || self.project.is_some()
             || self.kind.is_some()
             || self.attention
+            || self.why.is_some()
             || !self.text.trim().is_empty()
     }
 
@@ -188,6 +197,8 @@ mod tests {
     #[case("sort=bytes&dir=asc&page=3", "/staging?sort=bytes&dir=asc&page=3")]
     #[case("sort=nonsense&page=-1&kind=test", "/staging?kind=test")]
     #[case("equipment=A_1&project=My%20one&attention=1", "/staging?equipment=A_1&project=My%20one&attention=1")]
+    #[case("why=failed", "/staging?why=failed")]
+    #[case("why=disk&attention=1", "/staging?attention=1")]
     fn addresses_read_back(#[case] search: &str, #[case] written: &str) {
         let query = ViewQuery::parse(search);
         assert_eq!(query.href(), written);

@@ -3,7 +3,7 @@
 
 use super::query::{SortKey, ViewQuery};
 use crate::words;
-use domain::api::RunRow;
+use domain::api::{AttentionKind, RunRow};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ pub fn select<'a, K: Clone>(rows: impl Iterator<Item = (K, &'a RunRow)>, query: 
         let state = query.states.is_empty() || query.states.contains(&run.current_state);
         let equipment = query.equipment.as_ref().is_none_or(|equipment| *equipment == run.equipment_id);
         let kind = query.kind.as_ref().is_none_or(|kind| *kind == run.run_kind);
-        let attended = !query.attention || attention;
+        let attended = (!query.attention || attention) && query.why.is_none_or(|why| why.concerns(row));
         if equipment && kind && attended {
             count(&mut summary.states, &run.current_state);
         }
@@ -153,7 +153,7 @@ pub fn shift(old: &RunRow, new: &RunRow) -> Shift {
         || x.project_name != y.project_name
         || x.run_kind != y.run_kind
         || old.actions.clear.allowed != new.actions.clear.allowed
-        || words::needs_attention(old) != words::needs_attention(new)
+        || AttentionKind::OF_RUNS.into_iter().any(|kind| kind.concerns(old) != kind.concerns(new))
     {
         Shift::Membership
     } else if x.last_activity_at != y.last_activity_at || x.byte_total != y.byte_total || x.file_count != y.file_count {

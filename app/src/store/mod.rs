@@ -79,6 +79,8 @@ pub struct Store {
     pub watched_changes: RwSignal<u32>,
     /// Grows when findings, overrides or marks may have changed.
     pub problems_changes: RwSignal<u32>,
+    /// Grows with every burst of events about rows or the header.
+    pub heard: RwSignal<u32>,
     /// Another version of the program answers now: this page should be loaded anew.
     pub outdated: RwSignal<bool>,
     /// Tick until which rows keep their order, because someone is pointing at them.
@@ -105,6 +107,7 @@ impl Store {
             watched: RwSignal::new(None),
             watched_changes: RwSignal::new(0),
             problems_changes: RwSignal::new(0),
+            heard: RwSignal::new(0),
             outdated: RwSignal::new(false),
             hold_order_until: StoredValue::new(0),
             shifted: RwSignal::new(0),

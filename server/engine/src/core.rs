@@ -10,6 +10,7 @@ use crate::record::RecordFolder;
 use crate::run_locks::RunLocks;
 use crate::source::{RunFolder, SourceError, StagingRoot};
 use crate::store::{Job, NewLedgerEntry, Store, StoreError};
+use crate::tally::Tally;
 use domain::log_line::{Level, LogLine};
 use domain::path::RunPath;
 use domain::settings::Settings;
@@ -35,6 +36,8 @@ pub struct Core {
     pub label: String,
     /// This host, as written into documents and logs.
     pub host: String,
+    /// Identity of this installation, as in the markers of its destinations.
+    pub installation: String,
     /// Where database, seals and identity live.
     pub state_folder: PathBuf,
     /// Clocks.
@@ -73,6 +76,8 @@ pub struct Core {
     pub staging_error: Mutex<Option<String>>,
     /// Size and free bytes of the staging disk, when last asked.
     pub disk: Mutex<Option<(u64, u64)>>,
+    /// What moved in the last day, for the overview.
+    pub tally: Tally,
     /// Folders at run depth that are no runs, as findings.
     pub unrecognised: Mutex<Vec<domain::finding::Finding>>,
     /// Since when findings stand, and which are known.

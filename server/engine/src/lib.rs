@@ -31,9 +31,10 @@ pub mod seal;
 pub mod source;
 pub mod state_folder;
 pub mod store;
+pub mod tally;
 pub mod transport;
 pub mod verify;
 pub mod watcher;
 pub mod worker;
 
-pub use engine::{Engine, MarkError, Options, StartError, freed_bytes_and_count, import_queue, mark_destination, transport_of};
+pub use engine::{Engine, LogFile, MarkError, Options, StartError, freed_bytes_and_count, import_queue, mark_destination, transport_of};

@@ -25,6 +25,8 @@ pub mod site;
 mod staging;
 mod trace;
 
+mod windows;
+
 pub use trace::panic_text;
 
 use app::backend::PanelBackend;
@@ -93,6 +95,7 @@ pub fn router(backend: Arc<dyn PanelBackend>, options: Options) -> Router {
         .route("/acts", post(acts::start_many))
         .route("/acts/{id}", get(acts::one))
         .route("/status", get(runs::status))
+        .route("/overview", get(runs::overview))
         .route("/events", get(events::stream));
     let routes = Router::new()
         .nest("/api/v1", api)

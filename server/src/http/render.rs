@@ -7,13 +7,14 @@
 //! backend is answered on the program's own runtime.
 
 use super::orchestrator_stopping;
-use app::backend::{EventStream, PanelBackend};
+use app::backend::{EventStream, LogFile, PanelBackend};
 use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::api::{
-    ActKind, ActView, ClearAnswer, ClearPlan, ClearedRuns, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest, PanelStatus,
-    ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
+    LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail,
+    RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
@@ -90,9 +91,33 @@ impl PanelBackend for Elsewhere {
         self.ask(|backend| Box::pin(async move { backend.staging().await })).await
     }
 
+    async fn overview(&self) -> Result<Overview, Problem> {
+        self.ask(|backend| Box::pin(async move { backend.overview().await })).await
+    }
+
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
         let run = run.to_owned();
         self.ask(|backend| Box::pin(async move { backend.run(&run).await })).await
+    }
+
+    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem> {
+        let run = run.to_owned();
+        self.ask(move |backend| Box::pin(async move { backend.run_files(&run, query).await })).await
+    }
+
+    async fn run_log(&self, run: &str, query: LogQuery) -> Result<RunLog, Problem> {
+        let run = run.to_owned();
+        self.ask(move |backend| Box::pin(async move { backend.run_log(&run, query).await })).await
+    }
+
+    async fn log_file(&self, run: &str) -> Result<LogFile, Problem> {
+        let run = run.to_owned();
+        self.ask(|backend| Box::pin(async move { backend.log_file(&run).await })).await
+    }
+
+    async fn certificate(&self, run: &str) -> Result<Certificate, Problem> {
+        let run = run.to_owned();
+        self.ask(move |backend| Box::pin(async move { backend.certificate(&run).await })).await
     }
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {

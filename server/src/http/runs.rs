@@ -1,11 +1,15 @@
-//! `/runs`: one run in full, why it can or cannot be cleared, and the runs that are gone. `/status`: the header.
+//! `/runs`: one run in full, why it can or cannot be cleared, and the runs that are gone. `/status`: the header. `/overview`: the whole installation.
 
 use super::answer::{Answer, ok};
-use super::{Http, run_path};
+use super::{Http, run_path, windows};
+use app::backend::LogFile;
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::Uri;
-use axum::response::Response;
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
 use domain::problem::{ErrorCode, Problem};
+use tokio::io::AsyncReadExt;
+use tokio_util::io::ReaderStream;
 
 /// Entries of a page when the client does not say.
 const USUAL_LIMIT: u32 = 100;
@@ -18,15 +22,45 @@ pub async fn status(State(http): State<Http>) -> Response {
     ok(&http.backend.status())
 }
 
-/// `GET /api/v1/runs/{run_path}` and `GET /api/v1/runs/{run_path}/clear-plan`. A run's last segment begins with `Run_` or
-/// `TestRun_`, so the two cannot be confused.
+/// `GET /api/v1/overview`
+pub async fn overview(State(http): State<Http>) -> Answer {
+    http.require_on()?;
+    Ok(ok(&http.backend.overview().await?))
+}
+
+/// `GET /api/v1/runs/{run_path}`, and `/clear-plan`, `/files`, `/log` and `/certificate` behind it. A run's last segment begins with `Run_` or `TestRun_`, so they
+/// cannot be confused.
 pub async fn one(State(http): State<Http>, uri: Uri) -> Answer {
     http.require_on()?;
     let raw = uri.path().strip_prefix("/runs/").unwrap_or("");
-    match raw.strip_suffix("/clear-plan") {
-        Some(raw) => Ok(ok(&http.backend.clear_plan(&run_path::decode(raw)?).await?)),
-        None => Ok(ok(&http.backend.run(&run_path::decode(raw)?).await?)),
+    let query = uri.query().unwrap_or("");
+    let backend = &http.backend;
+    match run_path::split_act(raw) {
+        Some((run, "clear-plan")) => Ok(ok(&backend.clear_plan(&run_path::decode(run)?).await?)),
+        Some((run, "files")) => Ok(ok(&backend.run_files(&run_path::decode(run)?, windows::files(query)?).await?)),
+        Some((run, "log")) => {
+            let (run, asked) = (run_path::decode(run)?, windows::log(query)?);
+            match asked {
+                Some(query) => Ok(ok(&backend.run_log(&run, query).await?)),
+                None => Ok(attachment(backend.log_file(&run).await?)),
+            }
+        }
+        Some((run, "certificate")) => Ok(ok(&backend.certificate(&run_path::decode(run)?).await?)),
+        _ => Ok(ok(&backend.run(&run_path::decode(raw)?).await?)),
     }
+}
+
+/// A log as a file: text, whatever stands in it, streamed up to the size it had when it was opened.
+fn attachment(log: LogFile) -> Response {
+    let stream = ReaderStream::new(tokio::fs::File::from_std(log.file).take(log.bytes));
+    let mut response = Body::from_stream(stream).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // The name is `wizard.<host>.log` with plain characters only.
+    let named = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", log.name));
+    headers.insert(header::CONTENT_DISPOSITION, named.unwrap_or_else(|_| HeaderValue::from_static("attachment")));
+    response
 }
 
 /// `GET /api/v1/runs?state=cleared&before=&limit=`

@@ -1,10 +1,11 @@
 //! A backend that holds rows in memory, records what it was asked, and can be told to wait, refuse or panic.
 
-use app::backend::{EventStream, PanelBackend};
+use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActResult, ActView, Action, Actions, ClearAnswer, ClearPlan, ClearedRuns, DestinationView, Event, FindingCounts,
-    ForceSyncAnswer, ForceSyncRequest, JobView, KnownMark, KnownRequest, OverrideRequest, PanelStatus, ProblemFinding, ProblemList,
-    ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
+    ActKind, ActResult, ActView, Action, Actions, AttentionItem, AttentionKind, Certificate, ClearAnswer, ClearPlan, ClearedRuns,
+    DestinationView, EquipmentOverview, Event, FileState, FilesQuery, FindingCounts, ForceSyncAnswer, ForceSyncRequest, HourTraffic,
+    JobView, KnownMark, KnownRequest, LastRun, LogEntry, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList,
+    ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunFile, RunFiles, RunLog, RunRow, StagedRunSummary, StagingList, VerifyAnswer,
 };
 use domain::finding::{Finding, OffendingKind, Rule};
 use domain::job::JobState;
@@ -121,6 +122,14 @@ impl PanelBackend for Fake {
         Ok(StagingList { runs: self.rows.clone() })
     }
 
+    async fn overview(&self) -> Result<Overview, Problem> {
+        self.record("overview", "");
+        if self.off {
+            return Err(server::http::orchestrator_disabled());
+        }
+        Ok(overview())
+    }
+
     async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
         self.record("run", run);
         if run.ends_with("Run_panics") {
@@ -138,6 +147,44 @@ impl PanelBackend for Fake {
             late_files: vec![],
             ledger: vec![],
         })
+    }
+
+    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem> {
+        self.record("files", &format!("{run} {query:?}"));
+        let run = self.parse(run)?;
+        let file = |n: u64| RunFile {
+            path: format!("raw/<b>{n}</b>.tif"),
+            state: FileState::Proven,
+            bytes: Some(n),
+            sha256: Some("ab".repeat(32)),
+            note: None,
+        };
+        let files = (query.offset..(query.offset + u64::from(query.limit)).min(250)).map(file).collect();
+        Ok(RunFiles { run_path: run.to_string(), files, offset: query.offset, matching: 250, total: 250, cut: false })
+    }
+
+    async fn run_log(&self, run: &str, query: LogQuery) -> Result<RunLog, Problem> {
+        self.record("log", &format!("{run} {query:?}"));
+        let run_path = self.parse(run)?.to_string();
+        let lines = vec![
+            LogEntry::parse("2026-04-17T14:32:00Z [WARN ] sync retry 1 of 3: <script>alert(2)</script>"),
+            LogEntry::parse("Traceback, of another program"),
+        ];
+        Ok(RunLog { run_path, file: Some("wizard.orch-01.log".into()), bytes: 100, lines, cut: true })
+    }
+
+    async fn log_file(&self, run: &str) -> Result<LogFile, Problem> {
+        self.parse(run)?;
+        let file = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+        Ok(LogFile { name: "wizard.orch-01.log".into(), bytes: 9, file })
+    }
+
+    async fn certificate(&self, run: &str) -> Result<Certificate, Problem> {
+        let detail = self.run(run).await?;
+        let at = Timestamp::from_unix_seconds(1_776_436_320);
+        let (installation, label) = ("5d0c".to_owned(), "Station <i>".to_owned());
+        let (host, version, equipment_label) = ("orch-01".to_owned(), "0".to_owned(), "Confocal".to_owned());
+        Ok(Certificate { issued_at: at, installation, label, host, version, equipment_label, cleared: None, run: detail })
     }
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {
@@ -281,6 +328,37 @@ fn act_view(kind: ActKind, runs_total: u64) -> ActView {
 
 fn plan(run: &str) -> ClearPlan {
     ClearPlan { run_path: run.into(), clearable: true, automatic: false, files: 12, bytes: 3_400, proof: None, conditions: vec![] }
+}
+
+fn overview() -> Overview {
+    let at = Timestamp::from_unix_seconds(1_776_436_320);
+    let failed = AttentionItem {
+        kind: AttentionKind::Failed,
+        runs: 1,
+        equipment_id: None,
+        message: "1 job failed: <script>alert(1)</script>.".into(),
+        remedy: "Retry.".into(),
+    };
+    let hour = |n: i64| HourTraffic { from: at.plus_seconds(n * 3_600), received_bytes: 5_000, proven_bytes: 0, cleared_bytes: 70 };
+    Overview {
+        at,
+        attention: vec![failed],
+        equipment: vec![EquipmentOverview {
+            equipment_id: "CONFOCAL_01".into(),
+            label: "Confocal".into(),
+            destination: Some(destination(1)),
+            states: [("sync_verified".to_owned(), 1)].into(),
+            last_run: Some(LastRun { run_path: RUN.into(), last_activity_at: "2026-04-17T14:32:00Z".into() }),
+            runs_waiting: 2,
+            bytes_waiting: 4_096,
+            bytes_per_second: 0,
+            in_work: 0,
+            last_error: None,
+        }],
+        disk: None,
+        hours: (0..24).map(hour).collect(),
+        counted_since: at,
+    }
 }
 
 pub fn job() -> JobView {

@@ -17,9 +17,13 @@ async fn function(fake: &Arc<Fake>, name: &str, arguments: Value) -> Answered {
 #[rstest]
 #[case("status", json!({}), "/api/v1/status".to_owned())]
 #[case("staging", json!({}), "/api/v1/staging".to_owned())]
+#[case("overview", json!({}), "/api/v1/overview".to_owned())]
 #[case("run_detail", json!({"run": RUN}), format!("/api/v1/runs/{}", url()))]
 #[case("run_detail", json!({"run": format!("/staging/{RUN}")}), format!("/api/v1/runs//staging/{}", url()))]
 #[case("clear_plan", json!({"run": RUN}), format!("/api/v1/runs/{}/clear-plan", url()))]
+#[case("run_files", json!({"run": RUN, "query": {"offset": 100, "limit": 50, "text": "a b", "state": "late"}}), format!("/api/v1/runs/{}/files?offset=100&limit=50&q=a+b&state=late", url()))]
+#[case("run_log", json!({"run": RUN, "query": {"tail": 20, "level": "warn", "text": "NAS"}}), format!("/api/v1/runs/{}/log?tail=20&level=warn&q=NAS", url()))]
+#[case("certificate", json!({"run": RUN}), format!("/api/v1/runs/{}/certificate", url()))]
 #[case("cleared_runs", json!({"before": 9}), "/api/v1/runs?state=cleared&before=9".to_owned())]
 #[tokio::test]
 async fn a_function_and_its_route_answer_the_same(#[case] name: &str, #[case] arguments: Value, #[case] route: String) {
@@ -47,6 +51,7 @@ async fn an_act_over_many_runs_is_the_same_from_both() {
 #[rstest]
 #[case("run_detail", json!({"run": "E/p/Runs/Run_never"}), "/api/v1/runs/E/p/Runs/Run_never", 404)]
 #[case("run_detail", json!({"run": "../bait"}), "/api/v1/runs/../bait", 400)]
+#[case("run_files", json!({"run": "E/p/Runs/Run_never", "query": {"offset": 0, "limit": 1, "text": "", "state": null}}), "/api/v1/runs/E/p/Runs/Run_never/files?limit=1", 404)]
 #[case("act", json!({"id": "never"}), "/api/v1/acts/never", 404)]
 #[tokio::test]
 async fn both_refuse_with_the_same_code_and_status(#[case] name: &str, #[case] arguments: Value, #[case] route: &str, #[case] status: u16) {
@@ -90,7 +95,7 @@ async fn pages_are_rendered_on_the_server_with_their_rows_and_a_nonce_of_their_o
     let fake = Arc::new(Fake::default());
     let mut nonces = Vec::new();
     let run_page = format!("/runs/{}", url());
-    for path in ["/", "/staging", run_page.as_str()] {
+    for path in ["/", "/staging", "/overview", run_page.as_str()] {
         let answered = send(&fake, "GET", path, &BROWSER, "").await;
         assert_eq!(answered.status, 200, "{path}: {}", answered.text);
         assert!(answered.text.contains("Run_2026-04-17T14-32"), "{path}: {}", answered.text);
@@ -104,7 +109,57 @@ async fn pages_are_rendered_on_the_server_with_their_rows_and_a_nonce_of_their_o
         nonces.push(nonce);
     }
     nonces.dedup();
-    assert_eq!(nonces.len(), 3, "every answer has a nonce of its own");
+    assert_eq!(nonces.len(), 4, "every answer has a nonce of its own");
+}
+
+#[tokio::test]
+async fn the_overview_is_a_page_with_the_way_out_and_text_stays_text() {
+    let answered = send(&Arc::new(Fake::default()), "GET", "/overview", &BROWSER, "").await;
+    assert_eq!(answered.status, 200);
+    for part in ["Needs you", "/staging?why=failed", "&lt;script", "4.0 KiB", "role=\"img\"", "The staging disk cannot be asked"] {
+        assert!(answered.text.contains(part), "{part}: {}", answered.text);
+    }
+    assert!(!answered.text.contains("<script>alert(1)"));
+    assert!(!answered.text.contains("style=\""), "the content policy forbids inline styles");
+}
+
+#[tokio::test]
+async fn a_runs_files_are_in_its_page_as_text_and_in_pages_of_links() {
+    let fake = Arc::new(Fake::default());
+    let answered = send(&fake, "GET", &format!("/runs/{}?from=100&file=tif&files=proven", url()), &BROWSER, "").await;
+    assert_eq!(answered.status, 200);
+    for part in ["raw/&lt;b", "101–200 of 250 files", "from=200", "?file=tif&amp;files=proven\"", "abababababab"] {
+        assert!(answered.text.contains(part), "{part}: {}", answered.text);
+    }
+    assert!(fake.asked().iter().any(|asked| asked.starts_with("files") && asked.contains("offset: 100, limit: 100, text: \"tif\"")));
+}
+
+#[tokio::test]
+async fn a_runs_log_is_in_its_page_as_text_and_can_be_taken_away_as_a_file() {
+    let fake = Arc::new(Fake::default());
+    let answered = send(&fake, "GET", &format!("/runs/{}?level=warn&log=retry", url()), &BROWSER, "").await;
+    for part in ["&lt;script", "Warning", "Traceback, of another program", "/log?download=1"] {
+        assert!(answered.text.contains(part), "{part}: {}", answered.text);
+    }
+    let file = get(&fake, &format!("/api/v1/runs/{}/log?download=1", url())).await;
+    assert_eq!((file.status.as_u16(), file.text.as_str()), (200, "[package]"));
+    assert_eq!(file.header("content-type"), "text/plain; charset=utf-8");
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"wizard.orch-01.log\"");
+    assert_eq!(file.header("x-content-type-options"), "nosniff");
+    assert_eq!(get(&fake, "/api/v1/runs/E/p/Runs/Run_never/log?download=1").await.problem(), (404, "not_found".into()));
+}
+
+#[tokio::test]
+async fn the_certificate_is_a_page_that_vouches_only_for_what_is_proven() {
+    let fake = Arc::new(Fake::default());
+    let answered = send(&fake, "GET", &format!("/certificate/{}", url()), &BROWSER, "").await;
+    assert_eq!(answered.status, 200);
+    for part in ["Certificate of custody", "Run_2026-04-17T14-32", "Station &lt;i", "vouches for nothing", "5d0c"] {
+        assert!(answered.text.contains(part), "{part}: {}", answered.text);
+    }
+    let never = send(&fake, "GET", "/certificate/E/p/Runs/Run_never", &BROWSER, "").await;
+    assert_eq!(never.status, 404);
+    assert!(never.text.contains("This run is not known here"), "{}", never.text);
 }
 
 #[tokio::test]
@@ -138,7 +193,7 @@ async fn pages_asked_for_all_at_once_are_all_answered() {
     let service = crate::wire::service(&fake);
     let run_page = format!("/runs/{}", url());
     for _ in 0..100 {
-        let pages = ["/", "/staging", run_page.as_str(), "/cleared"].repeat(4);
+        let pages = ["/", "/staging", "/overview", run_page.as_str(), "/cleared"].repeat(4);
         let asked = pages.into_iter().map(|path| {
             let (service, path) = (service.clone(), path.to_owned());
             tokio::spawn(async move { crate::wire::send_to(service, "GET", &path, &BROWSER, "").await })

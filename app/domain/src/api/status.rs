@@ -53,6 +53,13 @@ pub struct DiskGauge {
     pub clearable_runs: u64,
 }
 
+impl DiskGauge {
+    /// True when it is time to clear: less than a tenth is free.
+    pub fn is_tight(&self) -> bool {
+        u128::from(self.free_bytes) * 10 < u128::from(self.total_bytes)
+    }
+}
+
 /// A destination's health.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DestinationView {

@@ -13,6 +13,7 @@ use crate::prove::call_context;
 use crate::record::{RecordError, RecordFolder};
 use crate::source::RunFolder;
 use crate::store::{ClearStep, ClearedLife, Intent, Job};
+use crate::tally::Moved;
 use crate::transport::RecordFile;
 use crate::watcher::object;
 use crate::worker::push_record;
@@ -266,6 +267,7 @@ pub async fn finish(core: &Arc<Core>, intent: &mut Intent, job: &Job, kept: &[(S
     let step = if kept.is_empty() { ClearStep::Done } else { ClearStep::Aborted };
     core.store.advance_intent(intent, step).await?;
     core.checkpoints.reached(Checkpoint::IntentDone);
+    core.tally.add(Moved::Cleared, intent.freed.bytes, core.clock.now());
     core.log(None, &run, Level::Info, &line);
     // What was kept or retained still stands; everything else is gone from the list.
     let stands = !kept.is_empty() || core.settings.nas_cleanup.retain_cache;

@@ -76,6 +76,9 @@ impl Engine {
             Some((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))
         })
         .await;
+        if let Some((_, free)) = disk {
+            self.core.tally.disk(free, self.core.clock.monotonic());
+        }
         *self.core.disk.lock().unwrap_or_else(PoisonError::into_inner) = disk;
     }
 

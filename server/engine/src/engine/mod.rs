@@ -2,12 +2,17 @@
 
 mod acting;
 mod answers;
+mod certificate;
+mod files;
 mod force_sync;
+mod log;
 mod overriding;
+mod overview;
 mod publish;
 mod start;
 
 pub use answers::freed_bytes_and_count;
+pub use log::LogFile;
 pub use start::{MarkError, Options, StartError, import_queue, mark_destination, transport_of};
 
 use crate::core::Core;

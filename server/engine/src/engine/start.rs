@@ -14,6 +14,7 @@ use crate::progress::ProgressSink;
 use crate::run_locks::RunLocks;
 use crate::state_folder::{StateFolder, StateFolderError, installation};
 use crate::store::{Store, StoreError};
+use crate::tally::Tally;
 use crate::transport::mount::MountTransport;
 use crate::transport::rsync_ssh::{RsyncSshTransport, Server};
 use crate::transport::unsupported::Unsupported;
@@ -99,7 +100,9 @@ impl Engine {
             staging_root: orchestrator.staging_root,
             label: orchestrator.label,
             host: options.host,
+            installation: state_folder.installation().to_owned(),
             state_folder: options.state_folder,
+            tally: Tally::new(options.clock.now()),
             acts: Acts::new(events.clone(), options.clock.clone()),
             clock: options.clock,
             store,

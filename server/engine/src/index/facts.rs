@@ -56,6 +56,11 @@ pub struct Facts {
     pub watch: Watch,
 }
 
+/// What is with a file that came after sealing.
+pub const ARRIVED_LATE: &str = "arrived after it was sealed";
+/// What is with a file that was sealed and is gone.
+pub const NO_LONGER_THERE: &str = "sealed, but no longer there";
+
 /// Late or changed files: how many, and the first few by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Late {

@@ -4,7 +4,7 @@
 
 mod facts;
 
-pub use facts::{Facts, Judged, Late, RowContext, Watch, job_view, proof_view};
+pub use facts::{ARRIVED_LATE, Facts, Judged, Late, NO_LONGER_THERE, RowContext, Watch, job_view, proof_view};
 
 use domain::api::{RunRow, StagingList};
 use domain::path::RunPath;

@@ -200,6 +200,11 @@ impl ItemReader {
         Ok(Some(item))
     }
 
+    /// The last line, once it was read and fits.
+    pub fn trailer(&self) -> Option<&Trailer> {
+        self.trailer.as_ref()
+    }
+
     /// Reads to the end; the last line.
     pub fn check(mut self) -> Result<Trailer, SealError> {
         while self.step()?.is_some() {}

@@ -64,6 +64,18 @@ impl SealReader {
 #[derive(Debug)]
 pub struct SealItems(ItemReader);
 
+impl SealItems {
+    /// Streams a finished seal in one pass, without having read it to its end before: for showing, not for proving.
+    pub fn open(path: &Path) -> Result<SealItems, SealError> {
+        ItemReader::open(path, Content::Seal).map(SealItems)
+    }
+
+    /// SHA-256 of its content, once all of it was read and fits its last line.
+    pub fn digest(&self) -> Option<Digest> {
+        self.0.trailer().map(|trailer| trailer.digest)
+    }
+}
+
 impl Iterator for SealItems {
     type Item = Result<Item, SealError>;
 

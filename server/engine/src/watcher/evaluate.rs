@@ -10,6 +10,7 @@ use crate::prove::still_as_sealed;
 use crate::record::{RecordError, RecordFolder};
 use crate::source::{RunFolder, SourceError};
 use crate::store::{ClearedLife, Job, StoreError};
+use crate::tally::Moved;
 use domain::cleanup::{automatic_clear_due, conditions};
 use domain::document::creation::{Creation, SyncStatus};
 use domain::document::ingest::FirstIngest;
@@ -184,6 +185,7 @@ async fn take(core: &Arc<Core>, run: &RunPath, step: Step, looked: &Look) -> Res
             let extra = object(json!({"files_received": totals.files, "bytes_received": totals.bytes}));
             record_event(core, run, folder, RunEvent::Completed, extra).await?;
             core.checkpoints.reached(Checkpoint::CompleteRecorded);
+            core.tally.add(Moved::Received, totals.bytes, core.clock.now());
             core.log(Some(folder), run, Level::Info, &format!("run complete: files={} bytes={}", totals.files, totals.bytes));
             Ok(true)
         }

@@ -1,7 +1,7 @@
 //! One look at one run: documents that changed, files while they can still change, and its signal. Reads only.
 
 use crate::core::Core;
-use crate::index::{Facts, Late};
+use crate::index::{ARRIVED_LATE, Facts, Late, NO_LONGER_THERE};
 use crate::ingest_store::{CREATION, INGEST, override_ids, read_creation, read_ingest, row_problem};
 use crate::record::{RecordError, RecordFolder, Stamp};
 use crate::seal::{Rehash, SealReader, compare};
@@ -282,9 +282,9 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<(), Sourc
 /// Late, changed and missing files of a comparison, for rows and refusals.
 pub fn late_of(compared: &crate::seal::LocalComparison) -> Late {
     const SHOWN: usize = 1_000;
-    let late = compared.late.first.iter().map(|path| (path.to_string(), "arrived after it was sealed".to_owned()));
+    let late = compared.late.first.iter().map(|path| (path.to_string(), ARRIVED_LATE.to_owned()));
     let changed = compared.changed.first.iter().map(|(path, why)| (path.to_string(), why.to_string()));
-    let missing = compared.missing.first.iter().map(|path| (path.to_string(), "sealed, but no longer there".to_owned()));
+    let missing = compared.missing.first.iter().map(|path| (path.to_string(), NO_LONGER_THERE.to_owned()));
     Late {
         count: compared.late.total + compared.changed.total + compared.missing.total,
         names: late.chain(changed).chain(missing).take(SHOWN).collect(),

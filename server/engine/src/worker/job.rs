@@ -13,6 +13,7 @@ use crate::record::RecordFolder;
 use crate::seal::{Listing, SealError, SealReader, SealWriter, checksums_file};
 use crate::source::{RunFolder, SourceError};
 use crate::store::{Claim, Failure, Job, NewProof, StoreError};
+use crate::tally::Moved;
 use crate::transport::{CallContext, Push, hash_first};
 use crate::verify::{VerifiedManifest, verify};
 use domain::api::Phase;
@@ -323,6 +324,7 @@ async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &
         Ok(manifest) => {
             core.checkpoints.reached(Checkpoint::Verified);
             let totals = manifest.totals();
+            core.tally.add(Moved::Proven, totals.bytes, core.clock.now());
             let detail = format!("{} files, {} bytes at level {}, {}", totals.files, totals.bytes, manifest.level(), manifest.method());
             core.ledger(&run, life, "proven", detail).await;
             core.change(&run, |facts| facts.late = crate::index::Late::default());

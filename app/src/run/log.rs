@@ -1,0 +1,217 @@
+//! The run's own log: its last lines, by weight and text, followed while something works on the run, and as a file.
+
+use super::view::RunView;
+use crate::api;
+use crate::href;
+use crate::parts::{Icon, When};
+use crate::store::use_store;
+use crate::words::{bytes, counted};
+use domain::api::{LogEntry, LogQuery, RunLog};
+use domain::log_line::Level;
+use domain::problem::ErrorCode;
+use leptos::leptos_dom::helpers::{IntervalHandle, debounce, set_interval_with_handle};
+use leptos::prelude::*;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::use_navigate;
+use std::time::Duration;
+
+/// How long typing may pause before the lines follow.
+const TYPING: Duration = Duration::from_millis(250);
+/// How often a followed log is fetched anew while something works on the run.
+const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+
+/// A level for people, its class and its icon.
+fn look(level: Level) -> (&'static str, &'static str, &'static str) {
+    match level {
+        Level::Debug => ("Debug", "tone-idle", "more"),
+        Level::Info => ("Info", "tone-idle", "check"),
+        Level::Warn => ("Warning", "tone-warn", "alert"),
+        Level::Error => ("Error", "tone-bad", "failed"),
+    }
+}
+
+/// The section.
+#[component]
+pub fn Log(
+    /// Which run.
+    run: Memo<String>,
+    /// Which lines.
+    view: Memo<RunView>,
+    /// Grows when the run has changed.
+    changes: RwSignal<u32>,
+) -> impl IntoView {
+    let store = use_store();
+    let query = Memo::new(move |_| view.with(|view| view.log.clone()));
+    let log = Resource::new_blocking(
+        move || (run.get(), query.get(), changes.get()),
+        |(run, query, _)| async move { api::run_log(run, query).await },
+    );
+    let follow = RwSignal::new(true);
+    // Only while something works on the run; every other change of it is told by `changes`.
+    let in_work = Memo::new(move |_| {
+        store.watched.track();
+        store.row(&run.get()).is_some_and(|row| row.with(|seen| seen.row.job.as_ref().is_some_and(|job| job.progress.is_some())))
+    });
+    let ticking = StoredValue::new(None::<IntervalHandle>);
+    let stop = move || {
+        if let Some(handle) = ticking.try_update_value(Option::take).flatten() {
+            handle.clear();
+        }
+    };
+    Effect::new(move |_: Option<()>| {
+        stop();
+        if follow.get() && in_work.get() {
+            ticking.set_value(set_interval_with_handle(move || log.refetch(), FOLLOW_EVERY).ok());
+        }
+    });
+    on_cleanup(stop);
+    view! {
+        <section class="panel run-log" aria-labelledby="log-title">
+            <div class="block-head">
+                <h2 id="log-title">"Log"</h2>
+                <Search run=run view=view />
+                <label class="check needs-script no-print">
+                    <input type="checkbox" prop:checked=move || follow.get() checked=true on:change:target=move |event| follow.set(event.target().checked()) />
+                    "Follow while it is worked on"
+                </label>
+            </div>
+            <Transition fallback=|| view! { <p class="block muted" role="status">"Loading…"</p> }>
+                {move || Suspend::new(async move {
+                    match log.await {
+                        Ok(log) => lines(log, run.get_untracked(), &query.get_untracked()).into_any(),
+                        // The page says it already.
+                        Err(error) if matches!(error.0.code, ErrorCode::NotFound | ErrorCode::BadPath) => ().into_any(),
+                        Err(error) => {
+                            view! {
+                                <p class="block path" role="alert">
+                                    <strong>"The log cannot be read now. "</strong>
+                                    {error.0.message}
+                                </p>
+                            }
+                                .into_any()
+                        }
+                    }
+                })}
+            </Transition>
+        </section>
+    }
+}
+
+#[component]
+fn Search(
+    /// Which run.
+    run: Memo<String>,
+    /// Which lines.
+    view: Memo<RunView>,
+) -> impl IntoView {
+    let navigate = use_navigate();
+    let go = move |log: LogQuery| {
+        let href = view.get_untracked().with_log(log).href(&run.get_untracked());
+        navigate(&href, NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() });
+    };
+    let mut search = {
+        let go = go.clone();
+        debounce(TYPING, move |text: String| go(LogQuery { text, ..view.get_untracked().log }))
+    };
+    let choose =
+        move |event: leptos::ev::Event| go(LogQuery { level: Level::from_text(&event_target_value(&event)), ..view.get_untracked().log });
+    let text = Memo::new(move |_| view.with(|view| view.log.text.clone()));
+    let chosen = Memo::new(move |_| view.with(|view| view.log.level));
+    let option = move |level: Level, text: &'static str| {
+        view! { <option value=level.as_str() selected=move || chosen.get() == Some(level)>{text}</option> }
+    };
+    view! {
+        <form class="search no-print" method="get" role="search" aria-label="Log" on:submit=|event| event.prevent_default()>
+            <label class="field">
+                <span class="sr-only">"Search the log"</span>
+                <Icon name="search" />
+                <input
+                    type="search"
+                    name="log"
+                    placeholder="Search lines"
+                    autocomplete="off"
+                    spellcheck="false"
+                    value=text.get_untracked()
+                    prop:value=move || text.get()
+                    on:input:target=move |event| search(event.target().value())
+                />
+            </label>
+            <label class="field">
+                <span class="sr-only">"Level"</span>
+                <select name="level" on:change=choose>
+                    <option value="" selected=move || chosen.get().is_none()>"All levels"</option>
+                    {option(Level::Info, "Info and above")}
+                    {option(Level::Warn, "Warnings and errors")}
+                    {option(Level::Error, "Errors only")}
+                </select>
+            </label>
+            <button type="submit" class="button without-script">"Apply"</button>
+        </form>
+    }
+}
+
+fn lines(log: RunLog, run: String, query: &LogQuery) -> AnyView {
+    let Some(file) = log.file else {
+        return view! { <p class="block muted">"No log stands here. The log of a run that is gone is on the NAS, with its record."</p> }
+            .into_any();
+    };
+    let filtered = query.level.is_some() || !query.text.trim().is_empty();
+    let none = log.lines.is_empty();
+    let count = counted(log.lines.len() as u64, "line", "lines");
+    let told = match (filtered, log.cut) {
+        (true, true) => format!("The last {count} that match; older ones were not looked at"),
+        (true, false) => format!("{count} of the whole log"),
+        (false, true) => format!("The last {count}"),
+        (false, false) => format!("All {count}"),
+    };
+    let download = format!("/api/v1/runs/{}/log?download=1", href::encode_path(&run));
+    view! {
+        {none.then(|| view! { <p class="block muted">{if filtered { "No line matches." } else { "The log is empty." }}</p> })}
+        {(!none)
+            .then(|| {
+                view! {
+                    <div class="listing log-lines" tabindex="0" role="region" aria-label="Lines of the log">
+                        <table class="plain stacked">
+                            <thead>
+                                <tr>
+                                    <th scope="col">"When"</th>
+                                    <th scope="col">"Level"</th>
+                                    <th scope="col">"Line"</th>
+                                </tr>
+                            </thead>
+                            <tbody>{log.lines.into_iter().map(line).collect_view()}</tbody>
+                        </table>
+                    </div>
+                }
+            })}
+        <div class="pager">
+            <span class="muted">{told}</span>
+            <a class="button no-print" href=download download=file.clone() rel="external">
+                {format!("Download {file}")}
+                <span class="muted">{format!(" {}", bytes(log.bytes))}</span>
+            </a>
+        </div>
+    }
+    .into_any()
+}
+
+fn line(entry: LogEntry) -> impl IntoView {
+    let level = entry.level.map(|level| {
+        let (text, tone, icon) = look(level);
+        view! {
+            <span class=format!("word {tone}")>
+                <Icon name=icon />
+                <span class="word-text">{text}</span>
+            </span>
+        }
+    });
+    view! {
+        <tr>
+            <td class="nowrap" data-label="When">{entry.at.map(|at| view! { <When at=at /> })}</td>
+            <td data-label="Level">{level}</td>
+            <td class="path" data-label="Line">
+                <code>{entry.text}</code>
+            </td>
+        </tr>
+    }
+}

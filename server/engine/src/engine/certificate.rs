@@ -1,0 +1,36 @@
+//! The certificate of custody: the run's detail, and who vouches for it.
+
+use super::Engine;
+use super::answers::store_problem;
+use domain::api::{Certificate, ClearedRun};
+use domain::problem::Problem;
+use domain::timestamp::Timestamp;
+
+impl Engine {
+    /// Everything that shows what became of a run's data, also when it is cleared and gone.
+    pub async fn certificate(&self, run: &str) -> Result<Certificate, Problem> {
+        let detail = self.run_detail(run).await?;
+        let core = &self.core;
+        let run = self.parse(run)?;
+        let ended = core.store.last_ended_life(&run).await.map_err(store_problem)?.filter(|ended| ended.life == detail.row.life);
+        let cleared = ended.map(|ended| ClearedRun {
+            run_path: ended.run.as_str().to_owned(),
+            life: ended.life,
+            cleared_at: Timestamp::from_unix_seconds(ended.cleared_ms.div_euclid(1000)),
+            files_freed: ended.freed.files,
+            bytes_freed: ended.freed.bytes,
+            nas_path: ended.nas_path,
+            seal: ended.seal.map(|seal| seal.to_string()).unwrap_or_default(),
+        });
+        Ok(Certificate {
+            issued_at: core.clock.now(),
+            installation: core.installation.clone(),
+            label: core.label.clone(),
+            host: core.host.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            equipment_label: core.settings.equipment(run.equipment()).map(|equipment| equipment.label.clone()).unwrap_or_default(),
+            cleared,
+            run: detail,
+        })
+    }
+}

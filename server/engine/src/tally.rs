@@ -1,0 +1,178 @@
+//! What moved and how full the disk was, over the last day, in memory: for the overview. Lost with the program, and says since when it counts.
+
+use domain::api::{DiskTrend, HourTraffic};
+use domain::timestamp::Timestamp;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Hours that are kept, the running one included.
+const HOURS: i64 = 24;
+/// Free space is noted this often.
+const SAMPLE_EVERY: Duration = Duration::from_secs(60);
+/// Samples that are kept: a day.
+const SAMPLES: usize = 24 * 60;
+/// The trend is taken over at most this time, so that it says how it goes now.
+const TREND_OVER: Duration = Duration::from_secs(6 * 3_600);
+/// And over no less: a few minutes say nothing about days.
+const TREND_NEEDS: Duration = Duration::from_secs(10 * 60);
+
+/// Which way bytes went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moved {
+    /// A run became complete.
+    Received,
+    /// A run was proven on its destination.
+    Proven,
+    /// A clear freed them.
+    Cleared,
+}
+
+/// The counters.
+#[derive(Debug)]
+pub struct Tally {
+    since: Timestamp,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By hours since 1970.
+    hours: BTreeMap<i64, [u64; 3]>,
+    /// Monotonic time and free bytes, oldest first.
+    free: VecDeque<(Duration, u64)>,
+}
+
+fn hour_of(at: Timestamp) -> i64 {
+    at.unix_seconds().div_euclid(3_600)
+}
+
+impl Tally {
+    /// Counts from now on.
+    pub fn new(now: Timestamp) -> Tally {
+        Tally { since: now, inner: Mutex::default() }
+    }
+
+    /// When counting began.
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// So many bytes went this way.
+    pub fn add(&self, moved: Moved, bytes: u64, now: Timestamp) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let hour = hour_of(now);
+        let counts = inner.hours.entry(hour).or_default();
+        let count = match moved {
+            Moved::Received => &mut counts[0],
+            Moved::Proven => &mut counts[1],
+            Moved::Cleared => &mut counts[2],
+        };
+        *count = count.saturating_add(bytes);
+        // Also what lies ahead, when the clock was set back.
+        inner.hours.retain(|known, _| (hour - HOURS..=hour).contains(known));
+    }
+
+    /// The last 24 hours, oldest first, the running one last.
+    pub fn hours(&self, now: Timestamp) -> Vec<HourTraffic> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = hour_of(now);
+        let traffic = |hour: i64| {
+            let [received_bytes, proven_bytes, cleared_bytes] = inner.hours.get(&hour).copied().unwrap_or_default();
+            HourTraffic { from: Timestamp::from_unix_seconds(hour.saturating_mul(3_600)), received_bytes, proven_bytes, cleared_bytes }
+        };
+        (last - HOURS + 1..=last).map(traffic).collect()
+    }
+
+    /// The disk has so much free; kept once a minute. `now` is monotonic.
+    pub fn disk(&self, free: u64, now: Duration) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.free.back().is_some_and(|(last, _)| now.saturating_sub(*last) < SAMPLE_EVERY) {
+            return;
+        }
+        if inner.free.len() == SAMPLES {
+            inner.free.pop_front();
+        }
+        inner.free.push_back((now, free));
+    }
+
+    /// How the free space changed; `None` while there is not enough history.
+    pub fn trend(&self, free: u64, now: Duration) -> Option<DiskTrend> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, before) = inner.free.iter().find(|(at, _)| now.saturating_sub(*at) <= TREND_OVER)?;
+        let over = now.saturating_sub(*since);
+        if over < TREND_NEEDS {
+            return None;
+        }
+        let filled = i128::from(*before) - i128::from(free);
+        let bytes_per_hour = filled * 3_600_000 / i128::try_from(over.as_millis()).unwrap_or(i128::MAX).max(1);
+        let until_full = (bytes_per_hour > 0).then(|| i128::from(free) * 3_600 / bytes_per_hour);
+        Some(DiskTrend {
+            over_seconds: over.as_secs(),
+            bytes_per_hour: i64::try_from(bytes_per_hour).unwrap_or(if bytes_per_hour < 0 { i64::MIN } else { i64::MAX }),
+            seconds_until_full: until_full.map(|seconds| u64::try_from(seconds).unwrap_or(u64::MAX)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(hour * 3_600 + 1_799)
+    }
+
+    #[test]
+    fn a_day_of_hours_is_kept_and_no_more() {
+        let tally = Tally::new(at(1_000));
+        tally.add(Moved::Received, 5, at(1_000));
+        tally.add(Moved::Received, 7, at(1_000));
+        tally.add(Moved::Proven, 12, at(1_001));
+        let hours = tally.hours(at(1_001));
+        assert_eq!((hours.len(), hours[22].received_bytes, hours[23].proven_bytes), (24, 12, 12));
+        assert_eq!(hours[23].from.unix_seconds(), 1_001 * 3_600);
+        assert!(tally.hours(at(1_024)).iter().all(|hour| hour.received_bytes == 0), "25 hours ago is too long ago");
+        tally.add(Moved::Cleared, u64::MAX, at(2_000));
+        tally.add(Moved::Cleared, 1, at(2_000));
+        assert_eq!(tally.hours(at(2_000))[23].cleared_bytes, u64::MAX);
+        assert_eq!(tally.inner.lock().unwrap().hours.len(), 1);
+        tally.add(Moved::Cleared, 1, at(10));
+        assert_eq!(tally.hours(at(10))[23].cleared_bytes, 1, "a clock that was set back counts on");
+    }
+
+    #[test]
+    fn a_few_minutes_are_no_history() {
+        let tally = Tally::new(at(1));
+        assert_eq!(tally.trend(10, MINUTE), None);
+        tally.disk(1_000_000, MINUTE);
+        assert_eq!(tally.trend(10, MINUTE * 5), None);
+    }
+
+    #[test]
+    fn the_disk_fills_and_empties() {
+        let tally = Tally::new(at(1));
+        tally.disk(1_000_000, Duration::ZERO);
+        tally.disk(5, Duration::from_secs(59));
+        let trend = tally.trend(400_000, MINUTE * 60).unwrap();
+        assert_eq!((trend.over_seconds, trend.bytes_per_hour, trend.seconds_until_full), (3_600, 600_000, Some(2_400)));
+        let trend = tally.trend(3_000_000, MINUTE * 60).unwrap();
+        assert_eq!((trend.bytes_per_hour, trend.seconds_until_full), (-2_000_000, None));
+        assert_eq!(tally.trend(0, MINUTE * 60).unwrap().seconds_until_full, Some(0));
+    }
+
+    #[test]
+    fn only_the_last_hours_tell_how_it_goes() {
+        let tally = Tally::new(at(1));
+        for minute in 0..3_000_u32 {
+            tally.disk(1_000_000 - u64::from(minute), MINUTE * minute);
+        }
+        let now = MINUTE * 2_999;
+        let trend = tally.trend(1_000_000 - 2_999, now).unwrap();
+        assert_eq!((trend.over_seconds, trend.bytes_per_hour), (6 * 3_600, 60));
+        assert_eq!(tally.inner.lock().unwrap().free.len(), SAMPLES);
+        assert_eq!(tally.trend(1, now + MINUTE * 1_000), None, "a machine that slept has no recent history");
+    }
+}
