@@ -23,7 +23,6 @@ mod look;
 mod push;
 mod quote;
 mod record;
-mod same_host;
 mod send;
 mod session;
 
