@@ -288,7 +288,8 @@ async fn v8_a_killed_rclone_leaves_no_half_file_under_a_final_name() {
         // Ended in the midst of the file by a signal that it cannot hear.
         let tmp = bench.destination.root().join(".exlab-orchestrator/tmp");
         let kill = format!(
-            "{program} \"$@\" --bwlimit 256k & p=$!; until [ \"$(find '{}' -name 'big*' -size +64k)\" ]; do :; done; kill -9 $p; wait $p; kill -9 $$",
+            "exec 3<&0; RCLONE_BWLIMIT=256k {program} \"$@\" <&3 & p=$!; \
+             until [ \"$(find '{}' -name 'big*' -size +64k)\" ]; do kill -0 $p || exit 1; done; kill -9 $p; wait $p; kill -9 $$",
             tmp.display()
         );
         write_program(&killed, &format!("#!/bin/sh\nif [ \"$1\" = copy ]; then {kill}; fi\nexec {program} \"$@\"\n"));
