@@ -2,6 +2,7 @@
 //! when dropped, or when the test program ends, however it ends.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -22,6 +23,8 @@ impl Server {
         command.args(["-c", ENDS_WITH_US, "sh", program]).args(arguments);
         let file = std::fs::File::create(log).unwrap();
         command.stdin(Stdio::piped()).stdout(file.try_clone().unwrap()).stderr(file);
+        // smbd ends its whole process group when it ends: that must not be the test's.
+        command.process_group(0);
         let mut server = Server(command.spawn().unwrap());
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {

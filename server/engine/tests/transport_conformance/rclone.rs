@@ -87,7 +87,7 @@ fn sftp<'a>(program: &str, root: &'a Path, staging: &'a Path) -> Made<'a> {
     let (user, host) = server.target.split_once('@').unwrap();
     let config = format!(
         "[nas]\ntype = sftp\nhost = {host}\nuser = {user}\nport = {}\nkey_file = {}\nshell_type = unix\nmd5sum_command = md5sum\n\
-         sha1sum_command = sha1sum\nsha256sum_command = sha256sum\n",
+         sha1sum_command = sha1sum\nsha256sum_command = sha256sum\nhashes = md5,sha1,sha256\n",
         server.port,
         server.key.display()
     );

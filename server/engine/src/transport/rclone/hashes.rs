@@ -12,7 +12,6 @@ use super::{Place, classify, failed};
 use crate::seal::{SealError, SealFiles, SealReader};
 use crate::transport::portions::folders_above;
 use crate::transport::{CallContext, HashOutcome, Hashed, TransportError};
-use domain::job::FailureClass;
 use domain::path::{FilePath, RunPath};
 use domain::proof::Digest;
 use futures::StreamExt;
@@ -178,10 +177,9 @@ async fn digests(
     };
     let ended = call.run(&mut take, &mut count, context).await?;
     if !ended.success() {
-        let error = classify::rclone(&ended, &what);
         // Without a connection nothing can be said of any file; what else it could not do is asked of each that lacks.
-        if matches!(error.class, FailureClass::Network | FailureClass::Configuration) && found.is_empty() {
-            return Err(error);
+        if Session::open_marked(&session.place, context).await.is_err() {
+            return Err(classify::rclone(&ended, &what));
         }
     }
     Ok(found)
