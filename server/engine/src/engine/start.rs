@@ -16,8 +16,8 @@ use crate::state_folder::{StateFolder, StateFolderError, installation};
 use crate::store::{Store, StoreError};
 use crate::tally::Tally;
 use crate::transport::mount::MountTransport;
+use crate::transport::rclone::{RcloneTransport, Remote};
 use crate::transport::rsync_ssh::{RsyncSshTransport, Server};
-use crate::transport::unsupported::Unsupported;
 use crate::transport::{CallContext, Marker, Transport, TransportError};
 use crate::watcher::{POLL_INTERVAL, StagingWatcher};
 use crate::worker;
@@ -166,7 +166,15 @@ pub fn transport_of(settings: &Settings, equipment: &Equipment, staging_root: &s
             };
             Arc::new(RsyncSshTransport::new(server, path.clone(), staging, settings.verify.max_stream_bytes))
         }
-        Target::Rclone { .. } => Arc::new(Unsupported::new(target)),
+        Target::Rclone { remote, path, config } => {
+            let remote = Remote {
+                program: settings.sync.binaries.rclone.clone(),
+                config: config.as_ref().map(PathBuf::from),
+                name: remote.clone(),
+                path: path.clone(),
+            };
+            Arc::new(RcloneTransport::new(remote, staging, settings.verify.max_stream_bytes))
+        }
     })
 }
 

@@ -19,12 +19,15 @@ use domain::proof::{Digest, ProofLevel};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+mod comparing;
 mod failure;
 mod hash_first;
 pub mod mount;
+mod portions;
+pub mod rclone;
 pub mod rsync_ssh;
+mod same_host;
 pub(crate) mod throttle;
-pub mod unsupported;
 
 pub use failure::FILES_NAMED_AT_MOST;
 pub use hash_first::hash_first;

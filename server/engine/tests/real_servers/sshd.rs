@@ -54,7 +54,7 @@ impl Sshd {
         let shown = |name: &str| path(name).display().to_string();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\nStrictModes no\nUsePAM no\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxSessions 20\nMaxStartups 50\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxSessions 20\nMaxStartups 50\nSubsystem sftp internal-sftp\n\
              LogLevel ERROR\n{lines}\n",
             shown("host_key"),
             shown("authorized_keys"),

@@ -6,8 +6,11 @@ mod bench;
 mod damage;
 mod faithful;
 mod mount_only;
+mod rclone;
 mod resume;
 mod rsync_ssh;
+#[path = "../real_servers/servers.rs"]
+mod servers;
 #[path = "../real_servers/sshd.rs"]
 mod sshd;
 
@@ -79,3 +82,29 @@ macro_rules! all_laws {
 all_laws!(mount, crate::MOUNT);
 all_laws!(over_rsync_ssh, crate::rsync_ssh::RSYNC_SSH);
 all_laws!(over_rsync_ssh_to_a_plain_server, crate::rsync_ssh::PLAIN_SERVER);
+all_laws!(over_rclone, crate::rclone::LOCAL);
+all_laws!(over_rclone_current, crate::rclone::LOCAL_CURRENT);
+all_laws!(over_rclone_sftp, crate::rclone::SFTP);
+all_laws!(over_rclone_sftp_current, crate::rclone::SFTP_CURRENT);
+
+// A destination that keeps no times: the law about them does not apply.
+conformance!(
+    over_rclone_webdav,
+    crate::rclone::WEBDAV,
+    crate::faithful::odd_names as v9_odd_names,
+    crate::faithful::only_sealed_files as only_sealed_files,
+    crate::faithful::record as d10_record_and_lives,
+    crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
+    crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,
+    crate::resume::finished_files_are_not_sent_again as s2_finished_files_are_not_sent_again,
+    crate::resume::missing_marker as v10_missing_marker,
+    crate::resume::marker_is_not_replaced_unasked as v13_marker_is_not_replaced_unasked,
+);
+
+// What lies on the disk is encrypted: the laws that look at it or damage it do not apply.
+conformance!(
+    over_rclone_crypt,
+    crate::rclone::CRYPT,
+    crate::faithful::empty_run as v6_empty_run,
+    crate::resume::marker_is_not_replaced_unasked as v13_marker_is_not_replaced_unasked,
+);

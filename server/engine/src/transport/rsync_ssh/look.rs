@@ -2,9 +2,10 @@
 
 use super::session::Session;
 use super::{classify, session};
+pub(super) use crate::transport::portions::folders_above;
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
-use domain::path::{FilePath, RunPath};
+use domain::path::RunPath;
 use std::collections::HashMap;
 
 /// Names of one command at most, and their bytes: well below what any system takes.
@@ -139,12 +140,6 @@ fn parse(line: &[u8]) -> Option<(Vec<u8>, Seen)> {
     Some((name, Seen { kind, size, mtime_seconds, fraction: fraction_given }))
 }
 
-/// The folders above a file, the nearest last.
-pub(super) fn folders_above(path: &FilePath) -> impl Iterator<Item = &[u8]> {
-    let bytes = path.as_bytes();
-    bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &bytes[..at])
-}
-
 /// The server said something else than was agreed.
 pub(super) fn garbled(what: &str) -> TransportError {
     TransportError::new(FailureClass::Network, Side::Destination, format!("{what}: the answer is incomplete"))
@@ -153,6 +148,7 @@ pub(super) fn garbled(what: &str) -> TransportError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::path::FilePath;
 
     #[test]
     fn v9_both_ways_of_listing_are_read_whatever_the_names_are() {

@@ -24,7 +24,6 @@ mod look;
 mod push;
 mod quote;
 mod record;
-mod same_host;
 mod send;
 mod session;
 

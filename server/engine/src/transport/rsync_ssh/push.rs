@@ -8,21 +8,15 @@ use super::look::{self, Kind, Seen, folders_above};
 use super::send::{Sending, send};
 use super::session::{OWN_FOLDER, Session};
 use crate::hash::HashError;
-use crate::seal::{Item, Listing, ListingItems};
-use crate::source::RunFolder;
 use crate::transport::failure::FILES_NAMED_AT_MOST;
+use crate::transport::portions::{Portion, Portions, Problems, Wanted, changed};
 use crate::transport::{CallContext, Push, TransportError};
 use domain::api::Phase;
-use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::proof::FileStat;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-
-/// Files and bytes of one portion.
-const PORTION_FILES: usize = 10_000;
-const PORTION_BYTES: u64 = 16 << 30;
 
 /// Sends everything.
 pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
@@ -57,55 +51,6 @@ impl Temporary {
         let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
         let folder = session.path(format!("{OWN_FOLDER}/tmp/{name}").as_bytes());
         Temporary { data: [folder.as_slice(), b"/data"].concat(), partial: [folder.as_slice(), b"/partial"].concat(), folder }
-    }
-}
-
-/// A file to be sent.
-type Wanted = (FilePath, FileStat);
-
-/// Some of what is to be sent.
-#[derive(Default)]
-struct Portion {
-    files: Vec<Wanted>,
-    empty_folders: Vec<FilePath>,
-}
-
-/// The listing, cut into portions, read on threads for blocking work.
-struct Portions {
-    items: Option<ListingItems>,
-    again: Option<Arc<BTreeSet<FilePath>>>,
-}
-
-impl Portions {
-    fn new(listing: &Listing, again: Option<&[FilePath]>) -> Result<Portions, TransportError> {
-        Ok(Portions { items: Some(listing.items()?), again: again.map(|files| Arc::new(files.iter().cloned().collect())) })
-    }
-
-    async fn next(&mut self) -> Result<Option<Portion>, TransportError> {
-        let Some(mut items) = self.items.take() else { return Ok(None) };
-        let again = self.again.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let (mut portion, mut bytes, mut more) = (Portion::default(), 0_u64, true);
-            while portion.files.len() + portion.empty_folders.len() < PORTION_FILES && bytes < PORTION_BYTES {
-                match items.next().transpose()? {
-                    None => {
-                        more = false;
-                        break;
-                    }
-                    Some(Item::File { path, stat, .. }) if again.as_ref().is_none_or(|files| files.contains(&path)) => {
-                        bytes += stat.size;
-                        portion.files.push((path, stat));
-                    }
-                    Some(Item::EmptyFolder { path }) if again.is_none() => portion.empty_folders.push(path),
-                    Some(_) => {}
-                }
-            }
-            Ok::<_, TransportError>((portion, more.then_some(items)))
-        });
-        let (portion, items) = read.await.map_err(fault)??;
-        self.items = items;
-        let nothing = portion.files.is_empty() && portion.empty_folders.is_empty();
-        Ok((!nothing).then_some(portion))
     }
 }
 
@@ -297,57 +242,10 @@ impl Pushing<'_> {
     }
 }
 
-/// The files that are no longer what was listed: what rsync read of them is something else.
-async fn changed(source: &RunFolder, files: &[&Wanted]) -> Result<Vec<FilePath>, TransportError> {
-    let (source, files): (RunFolder, Vec<Wanted>) = (source.clone(), files.iter().map(|wanted| (*wanted).clone()).collect());
-    let looked = tokio::task::spawn_blocking(move || {
-        let mut changed = Vec::new();
-        for (path, stat) in files {
-            if source.stat(&path)? != stat {
-                changed.push(path);
-            }
-        }
-        Ok::<_, TransportError>(changed)
-    });
-    looked.await.map_err(fault)?
-}
-
 /// A regular file of the same size and mtime; what it holds is for verification to say. Whole seconds, and even ones where the
 /// destination can hold no others.
 fn counts_as_sent(seen: &Seen, listed: &FileStat) -> bool {
     let sent = listed.mtime_ns.div_euclid(1_000_000_000);
     let same_time = seen.mtime_seconds == sent || (!seen.fraction && seen.mtime_seconds == sent - sent.rem_euclid(2));
     seen.kind == Kind::File && seen.size == listed.size && same_time
-}
-
-fn fault(error: tokio::task::JoinError) -> TransportError {
-    TransportError::new(FailureClass::Unknown, Side::Here, format!("a fault in this program: {error}"))
-}
-
-/// Names that are taken by something that is not ours, while everything else is sent.
-#[derive(Default)]
-struct Problems {
-    files: Vec<FilePath>,
-    total: u64,
-    first: String,
-}
-
-impl Problems {
-    fn add(&mut self, path: &FilePath, reason: String) {
-        if self.total == 0 {
-            self.first = reason;
-        }
-        self.total += 1;
-        if self.files.len() < FILES_NAMED_AT_MOST {
-            self.files.push(path.clone());
-        }
-    }
-
-    fn into_result(self) -> Result<(), TransportError> {
-        if self.total == 0 {
-            return Ok(());
-        }
-        let message = format!("{} names are taken at the destination by something that is not ours; {}", self.total, self.first);
-        Err(TransportError { class: FailureClass::Conflict, side: Side::Destination, message, files: self.files })
-    }
 }

@@ -2,11 +2,14 @@
 
 use super::connection::Connection;
 use super::quote::shell_word;
-use super::{Place, classify, same_host};
+use super::{Place, classify};
 use crate::child::Ended;
-use crate::transport::{CallContext, TransportError};
+use crate::transport::{CallContext, TransportError, same_host};
 use domain::job::{FailureClass, Side};
 use domain::path::RunPath;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Our own folder at the root.
@@ -96,7 +99,11 @@ impl Session {
             return Ok(());
         }
         let (root, marker, place) = (self.root.clone(), self.marker.clone(), self.place.clone());
-        let looked = tokio::task::spawn_blocking(move || same_host::refuse(&place, &root, &marker)).await;
+        let looked = tokio::task::spawn_blocking(move || {
+            let local = Path::new(OsStr::from_bytes(&root));
+            same_host::refuse(&place.describe(), Some(local), &place.staging, &marker)
+        })
+        .await;
         looked.map_err(|error| TransportError::new(FailureClass::Unknown, Side::Here, format!("a fault in this program: {error}")))?
     }
 

@@ -1,0 +1,138 @@
+//! Giving files their names at the destination: from our temporary folder to where they belong, or aside. Never over another file.
+//!
+//! The names were seen to be free just before; `--ignore-existing` leaves alone what appeared since. What then still lies where
+//! it lay was not moved.
+
+use super::look::{self, Kind, There};
+use super::names::is_odd;
+use super::session::{Session, join};
+use super::{Place, classify};
+use crate::transport::{CallContext, TransportError};
+use domain::job::{FailureClass, Side};
+use domain::path::{FilePath, RunPath};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Where superseded files go, below the run.
+const SUPERSEDED: &str = ".exlab-wizard/superseded";
+
+/// Moves files from below one folder of the root to below another; the names of those that something was in the way of.
+pub(super) async fn move_files(
+    session: &Session,
+    from: &[u8],
+    to: &[u8],
+    files: &[&[u8]],
+    what: &str,
+    context: &CallContext,
+) -> Result<BTreeSet<Vec<u8>>, TransportError> {
+    if files.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let (odd, plain): (Vec<&[u8]>, Vec<&[u8]>) = files.iter().copied().partition(|name| is_odd(name));
+    let mut complaint = None;
+    if !plain.is_empty() {
+        let call = session.call("move", what).args(["--no-traverse", "--ignore-existing", "--ignore-checksum"]);
+        let call = call.operands([session.at(from), session.at(to)]).only(plain);
+        let ended = call.run(&mut |_| (), &mut |_| (), context).await?;
+        complaint = (!ended.success()).then_some(ended);
+    }
+    for name in odd {
+        let call = session.call("moveto", what).args(["--ignore-existing", "--ignore-checksum"]);
+        let call = call.operands([session.at(&join(from, name)), session.at(&join(to, name))]);
+        let ended = call.run(&mut |_| (), &mut |_| (), context).await?;
+        if !ended.success() {
+            complaint = Some(ended);
+        }
+    }
+    let Some(left) = look::everything(session, from, context).await? else { return Ok(BTreeSet::new()) };
+    let mut unmoved = BTreeSet::new();
+    for name in files {
+        if look::one(session, from, name, &left, context).await?.is_some() {
+            unmoved.insert(name.to_vec());
+        }
+    }
+    if unmoved.is_empty() {
+        return Ok(unmoved);
+    }
+    let there = look::everything(session, to, context).await?.unwrap_or_default();
+    for name in &unmoved {
+        let taken = is_taken(session, to, name, &there, context).await?;
+        if !taken {
+            return Err(match &complaint {
+                Some(ended) => classify::rclone(ended, what),
+                None => {
+                    let message = format!("{what}: {} was not moved, and rclone did not say why", domain::path::escape_bytes(name));
+                    TransportError::new(FailureClass::Unknown, Side::Destination, message)
+                }
+            });
+        }
+    }
+    Ok(unmoved)
+}
+
+/// Something stands under the name, or where a folder above it must be.
+async fn is_taken(session: &Session, to: &[u8], name: &[u8], there: &There, context: &CallContext) -> Result<bool, TransportError> {
+    let mut above = name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &name[..at]);
+    if above.any(|folder| there.plain(folder).is_some_and(|seen| seen.kind != Kind::Folder)) {
+        return Ok(true);
+    }
+    Ok(look::one(session, to, name, there, context).await?.is_some())
+}
+
+/// Takes files of a run aside, all of one push under the same number.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    number: Option<u64>,
+}
+
+impl Aside {
+    /// Moves the files, which are there, to `.exlab-wizard/superseded/<n>/`. `there`: what the run holds.
+    pub async fn take(
+        &mut self,
+        session: &Session,
+        run: &RunPath,
+        there: &There,
+        files: &[&[u8]],
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let numbers = || there.folders_in(SUPERSEDED).filter_map(|name| std::str::from_utf8(name).ok()?.parse::<u64>().ok());
+        let number = self.number.unwrap_or_else(|| numbers().max().unwrap_or(0) + 1);
+        self.number = Some(number);
+        let from = session.in_run(run, b"");
+        let to = session.in_run(run, format!("{SUPERSEDED}/{number}").as_bytes());
+        let unmoved = move_files(session, &from, &to, files, "moving files aside", context).await?;
+        match unmoved.first() {
+            None => Ok(()),
+            Some(file) => {
+                let message = format!("{} cannot be moved aside in {}", domain::path::escape_bytes(file), session.place.describe());
+                Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
+            }
+        }
+    }
+}
+
+/// Moves our own earlier files aside; missing ones are done already.
+pub(super) async fn move_files_aside(
+    place: &Arc<Place>,
+    run: &RunPath,
+    files: &[FilePath],
+    context: &CallContext,
+) -> Result<(), TransportError> {
+    if let Some(record) = files.iter().find(|file| file.is_record()) {
+        let message = format!("{record} belongs to the record and is not moved aside");
+        return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
+    }
+    let session = Session::open_marked(place, context).await?;
+    let folder = session.in_run(run, b"");
+    let Some(there) = look::everything(&session, &folder, context).await? else { return Ok(()) };
+    let mut found = Vec::new();
+    for file in files {
+        if look::one(&session, &folder, file.as_bytes(), &there, context).await?.is_some() {
+            found.push(file.as_bytes());
+        }
+    }
+    Aside::default().take(&session, run, &there, &found, context).await
+}

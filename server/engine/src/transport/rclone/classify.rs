@@ -1,0 +1,192 @@
+//! What failures of rclone mean: the exit code first, its words second, and whose side it was.
+//!
+//! Exit codes: 0 success, 1 anything, 2 usage, 3 no such folder, 4 no such file, 5 temporary, 6 less serious, 7 fatal, 8 a limit of
+//! bytes, 9 nothing to do, 10 a limit of time. The backends' own words come through as they are, so that they decide where the
+//! code says only that something failed.
+
+use super::said::Said;
+use crate::transport::TransportError;
+use domain::job::FailureClass::{
+    self, Authentication, Configuration, DestinationFull, DestinationUnreachable, LocalRead, Network, Unknown,
+};
+use domain::job::Side;
+
+/// Words that mean the same wherever they come from; the first that is found counts. All in lower case.
+const WORDS: &[(&str, FailureClass, Side)] = &[
+    ("didn't find section in config file", Configuration, Side::Here),
+    ("didn't find backend called", Configuration, Side::Here),
+    ("unknown flag", Configuration, Side::Here),
+    ("unknown command", Configuration, Side::Here),
+    ("unknown shorthand flag", Configuration, Side::Here),
+    ("invalid argument \"", Configuration, Side::Here),
+    ("couldn't decrypt configuration", Configuration, Side::Here),
+    ("unable to decrypt configuration", Configuration, Side::Here),
+    ("using rclone_config_pass env password returned", Configuration, Side::Here),
+    ("failed to load config file", Configuration, Side::Here),
+    ("failed to configure", Configuration, Side::Here),
+    ("ssh agent requested but", Configuration, Side::Here),
+    ("failed to read private key", Configuration, Side::Here),
+    ("failed to parse private key", Configuration, Side::Here),
+    ("couldn't read known_hosts", Configuration, Side::Here),
+    ("knownhosts:", Authentication, Side::Destination),
+    ("key mismatch", Authentication, Side::Destination),
+    ("unable to authenticate", Authentication, Side::Destination),
+    ("logon is invalid", Authentication, Side::Destination),
+    ("logon failure", Authentication, Side::Destination),
+    ("invalid_grant", Authentication, Side::Destination),
+    ("invalidaccesskeyid", Authentication, Side::Destination),
+    ("signaturedoesnotmatch", Authentication, Side::Destination),
+    ("401 unauthorized", Authentication, Side::Destination),
+    ("403 forbidden", Authentication, Side::Destination),
+    ("no space left on device", DestinationFull, Side::Destination),
+    ("disk quota exceeded", DestinationFull, Side::Destination),
+    ("quota exceeded", DestinationFull, Side::Destination),
+    ("quotaexceeded", DestinationFull, Side::Destination),
+    ("507 insufficient storage", DestinationFull, Side::Destination),
+    ("insufficient storage", DestinationFull, Side::Destination),
+    ("disk full", DestinationFull, Side::Destination),
+    ("not enough space", DestinationFull, Side::Destination),
+    ("storage limit exceeded", DestinationFull, Side::Destination),
+    ("insufficient disk space", DestinationFull, Side::Destination),
+    ("read-only file system", Configuration, Side::Destination),
+    ("read only file system", Configuration, Side::Destination),
+    ("media is write protected", Configuration, Side::Destination),
+    ("file name too long", Configuration, Side::Destination),
+    ("name too long", Configuration, Side::Destination),
+    ("file too large", Configuration, Side::Destination),
+    ("object name is invalid", Configuration, Side::Destination),
+    ("object name invalid", Configuration, Side::Destination),
+    ("invalid or incomplete multibyte", Configuration, Side::Destination),
+    ("bad network name", Configuration, Side::Destination),
+    ("share name cannot be found", Configuration, Side::Destination),
+    ("network name cannot be found", Configuration, Side::Destination),
+    ("nosuchbucket", Configuration, Side::Destination),
+    ("can't move object", Configuration, Side::Destination),
+    ("connection refused", Network, Side::Destination),
+    ("no such host", Network, Side::Destination),
+    ("server misbehaving", Network, Side::Destination),
+    ("no route to host", Network, Side::Destination),
+    ("network is unreachable", Network, Side::Destination),
+    ("connection reset", Network, Side::Destination),
+    ("connection lost", Network, Side::Destination),
+    ("connection aborted", Network, Side::Destination),
+    ("broken pipe", Network, Side::Destination),
+    ("i/o timeout", Network, Side::Destination),
+    ("timed out", Network, Side::Destination),
+    ("timeout", Network, Side::Destination),
+    ("deadline exceeded", Network, Side::Destination),
+    ("handshake failed", Network, Side::Destination),
+    ("closed network connection", Network, Side::Destination),
+    ("unexpected eof", Network, Side::Destination),
+    (": eof", Network, Side::Destination),
+    ("input/output error", Network, Side::Destination),
+    ("stale file handle", Network, Side::Destination),
+    ("transport endpoint is not connected", Network, Side::Destination),
+    ("host is down", Network, Side::Destination),
+    ("502 bad gateway", Network, Side::Destination),
+    ("503 service unavailable", Network, Side::Destination),
+    ("504 gateway timeout", Network, Side::Destination),
+    ("429 too many requests", Network, Side::Destination),
+    ("permission denied", Authentication, Side::Destination),
+    ("operation not permitted", Authentication, Side::Destination),
+    ("access is denied", Authentication, Side::Destination),
+    ("access denied", Authentication, Side::Destination),
+];
+
+/// rclone says this of files that it could not read here; the rest of such a line is the system's.
+const OF_SOURCE: [&str; 3] = ["failed to open source object", "source file is being updated", "couldn't read source"];
+
+/// A call that ended with a failure.
+pub(super) fn rclone(said: &Said, what: &str) -> TransportError {
+    let of_source = |line: &&String| OF_SOURCE.iter().any(|words| line.contains(words));
+    if said.code.is_none() {
+        return error(Network, Side::Here, what, "rclone was ended by a signal");
+    }
+    let told = WORDS.iter().find_map(|(words, class, side)| {
+        let line = said.complaints.iter().find(|line| !of_source(line) && line.to_lowercase().contains(words))?;
+        Some((line, *class, *side))
+    });
+    if let Some((line, class, side)) = told {
+        return error(class, side, what, line);
+    }
+    if let Some(line) = said.complaints.iter().find(of_source) {
+        let updated = line.contains("being updated");
+        return error(if updated { FailureClass::LocalFileChanged } else { LocalRead }, Side::Source, what, line);
+    }
+    let words = format!("{} (exit code {})", said.telling(), said.code.unwrap_or_default());
+    match said.code {
+        Some(2) => error(Configuration, Side::Here, what, &words),
+        Some(3 | 4) => error(Network, Side::Destination, what, &words),
+        Some(5) => error(Network, Side::Destination, what, &words),
+        Some(8 | 10) => error(Configuration, Side::Here, what, &words),
+        _ => error(Unknown, Side::Destination, what, &words),
+    }
+}
+
+/// The same while nothing has been done over the connection yet: what does not answer is unreachable.
+pub(super) fn connecting(said: &Said, what: &str) -> TransportError {
+    let mut failed = rclone(said, what);
+    if failed.class == Network {
+        failed.class = DestinationUnreachable;
+    }
+    failed
+}
+
+fn error(class: FailureClass, side: Side, what: &str, words: &str) -> TransportError {
+    /// Longer words tell no more.
+    const WORDS: usize = 500;
+    let words: String = words.chars().take(WORDS).collect();
+    TransportError::new(class, side, format!("{what}: {words}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn said(code: i32, line: &str) -> Said {
+        Said { code: Some(code), complaints: vec![line.to_owned()] }
+    }
+
+    #[rstest]
+    #[case(1, "Failed to create file system for \"x:\": didn't find section in config file", Configuration, Side::Here)]
+    #[case(1, "Fatal error: unknown flag: --nonsense", Configuration, Side::Here)]
+    #[case(2, "something about usage", Configuration, Side::Here)]
+    #[case(8, "max transfer limit reached", Configuration, Side::Here)]
+    #[case(10, "max transfer duration reached", Configuration, Side::Here)]
+    #[case(1, "couldn't connect SSH: ssh: handshake failed: ssh: unable to authenticate", Authentication, Side::Destination)]
+    #[case(1, "couldn't connect SSH: ssh: handshake failed: knownhosts: key mismatch", Authentication, Side::Destination)]
+    #[case(1, "dial tcp 127.0.0.1:1: connect: connection refused", Network, Side::Destination)]
+    #[case(1, "dial tcp: lookup nas.invalid: no such host", Network, Side::Destination)]
+    #[case(1, "read tcp: i/o timeout", Network, Side::Destination)]
+    #[case(5, "something temporary", Network, Side::Destination)]
+    #[case(3, "directory not found", Network, Side::Destination)]
+    #[case(4, "object not found", Network, Side::Destination)]
+    #[case(1, "a: Failed to copy: write /x/a: no space left on device", DestinationFull, Side::Destination)]
+    #[case(1, "a: Failed to copy: 507 Insufficient Storage", DestinationFull, Side::Destination)]
+    #[case(1, "mkdir /x: read-only file system", Configuration, Side::Destination)]
+    #[case(1, "a: Failed to copy: open /x: file name too long", Configuration, Side::Destination)]
+    #[case(1, "a: Failed to copy: mkdir /x: permission denied", Authentication, Side::Destination)]
+    #[case(1, "a: Failed to copy: failed to open source object: open a: permission denied", LocalRead, Side::Source)]
+    #[case(
+        1,
+        "a: Failed to copy: can't copy - source file is being updated (size changed from 1 to 7)",
+        FailureClass::LocalFileChanged,
+        Side::Source
+    )]
+    #[case(1, "response: logon failure", Authentication, Side::Destination)]
+    #[case(6, "something less serious", Unknown, Side::Destination)]
+    #[case(7, "something fatal", Unknown, Side::Destination)]
+    #[case(9, "nothing to do", Unknown, Side::Destination)]
+    fn what_rclone_says(#[case] code: i32, #[case] line: &str, #[case] class: FailureClass, #[case] side: Side) {
+        let error = rclone(&said(code, line), "x");
+        assert_eq!((error.class, error.side), (class, side), "{error}");
+        let first = connecting(&said(code, line), "x").class;
+        assert_eq!(first, if class == Network { DestinationUnreachable } else { class });
+    }
+
+    #[test]
+    fn a_killed_rclone_is_tried_again() {
+        assert_eq!(rclone(&Said { code: None, complaints: Vec::new() }, "x").class, Network);
+    }
+}

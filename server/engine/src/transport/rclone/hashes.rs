@@ -1,0 +1,227 @@
+//! Hashing what the destination holds: by itself where it knows SHA-256, else by reading it back, within
+//! `verify.max_stream_bytes`. Some calls at once; answers in the seal's order.
+//!
+//! The run is listed first, so that what is no regular file is never asked for: rclone would follow a link that it is pointed at.
+//! A file for which no digest came is read back alone; when that fails too it could not be hashed, which is never a pass.
+
+use super::difference::read_whole;
+use super::look::{self, Kind, There};
+use super::names::is_odd;
+use super::session::Session;
+use super::{Place, classify, failed};
+use crate::seal::{SealError, SealFiles, SealReader};
+use crate::transport::portions::folders_above;
+use crate::transport::{CallContext, HashOutcome, Hashed, TransportError};
+use domain::path::{FilePath, RunPath};
+use domain::proof::Digest;
+use futures::StreamExt;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Files of one call at most, and about their bytes.
+const BATCH_FILES: usize = 2_000;
+const BATCH_BYTES: u64 = 1 << 30;
+/// Calls at once.
+const AT_ONCE: usize = 2;
+/// A destination that hashes by itself says nothing meanwhile; none is thought to be slower than this.
+const SLOWEST_BYTES_PER_SECOND: u64 = 10 << 20;
+
+/// Hashes every file of the seal.
+pub(super) async fn of_seal(
+    place: &Arc<Place>,
+    run: &RunPath,
+    seal: &SealReader,
+    found: &mut (dyn FnMut(Hashed) + Send),
+    context: &CallContext,
+) -> Result<(), TransportError> {
+    let session = Session::open_marked(place, context).await?;
+    let there = look::everything(&session, &session.in_run(run, b""), context).await?.unwrap_or_default();
+    let mut files = seal.files()?;
+    let batches = std::iter::from_fn(move || next_batch(&mut files));
+    let hash = |batch: Result<Vec<FilePath>, SealError>| {
+        let (session, there) = (&session, &there);
+        async move { hash_batch(session, run, there, batch?, context).await }
+    };
+    let mut answers = std::pin::pin!(futures::stream::iter(batches).map(hash).buffered(AT_ONCE));
+    while let Some(answer) = answers.next().await {
+        answer?.into_iter().for_each(&mut *found);
+    }
+    Ok(())
+}
+
+fn next_batch(files: &mut SealFiles) -> Option<Result<Vec<FilePath>, SealError>> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < BATCH_FILES && bytes < BATCH_BYTES {
+        match files.next() {
+            Some(Ok(file)) => {
+                bytes += file.stat.size;
+                batch.push(file.path);
+            }
+            Some(Err(error)) => return Some(Err(error)),
+            None => break,
+        }
+    }
+    (!batch.is_empty()).then_some(Ok(batch))
+}
+
+/// What is known of one file before it is hashed.
+enum Asked {
+    /// There is an answer already.
+    Known(HashOutcome),
+    /// A regular file of this size.
+    There(u64),
+}
+
+/// Hashes files of the run, in order. `there`: what the run holds.
+pub(super) async fn hash_batch(
+    session: &Session,
+    run: &RunPath,
+    there: &There,
+    files: Vec<FilePath>,
+    context: &CallContext,
+) -> Result<Vec<Hashed>, TransportError> {
+    let mut asked = Vec::with_capacity(files.len());
+    for path in files {
+        let known = ask(session, run, there, &path, context).await?;
+        asked.push((path, known));
+    }
+    let digests = digests(session, run, &asked, context).await?;
+    let mut hashed = Vec::with_capacity(asked.len());
+    for (path, known) in asked {
+        let outcome = match (known, digests.get(path.as_bytes())) {
+            (Asked::Known(outcome), _) => outcome,
+            (Asked::There(size), Some(digest)) => {
+                let level = if session.backend.has_sha256 { session.backend.level_told() } else { session.backend.level_read() };
+                HashOutcome::Digest { digest: *digest, size, level }
+            }
+            (Asked::There(_), None) => read_back(session, run, &path, context).await?,
+        };
+        context.progress.add_file();
+        hashed.push(Hashed { path, outcome });
+    }
+    Ok(hashed)
+}
+
+async fn ask(session: &Session, run: &RunPath, there: &There, path: &FilePath, context: &CallContext) -> Result<Asked, TransportError> {
+    let reason = |text: String| Ok(Asked::Known(failed(path.clone(), text).outcome));
+    if let Some(folder) = folders_above(path).find(|folder| there.plain(folder).is_some_and(|seen| seen.kind == Kind::Other)) {
+        return reason(format!("{} is a link there", domain::path::escape_bytes(folder)));
+    }
+    let folder = session.in_run(run, b"");
+    let size = match look::one(session, &folder, path.as_bytes(), there, context).await? {
+        None => return Ok(Asked::Known(HashOutcome::Missing)),
+        Some(seen) if seen.kind != Kind::File => return reason("it is no regular file".to_owned()),
+        Some(seen) => seen.size,
+    };
+    let read_back = !session.backend.has_sha256 || is_odd(path.as_bytes());
+    match session.place.max_stream_bytes {
+        Some(most) if read_back && size > most => Ok(Asked::Known(HashOutcome::Oversize { size })),
+        _ => Ok(Asked::There(size)),
+    }
+}
+
+/// The digests that one rclone gives.
+async fn digests(
+    session: &Session,
+    run: &RunPath,
+    asked: &[(FilePath, Asked)],
+    context: &CallContext,
+) -> Result<HashMap<Vec<u8>, Digest>, TransportError> {
+    let mut sizes: HashMap<&[u8], u64> = HashMap::new();
+    for (path, known) in asked {
+        if let Asked::There(size) = known
+            && !is_odd(path.as_bytes())
+        {
+            sizes.insert(path.as_bytes(), *size);
+        }
+    }
+    if sizes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let told = session.backend.has_sha256;
+    let largest = sizes.values().copied().max().unwrap_or(0);
+    let mut call = session.call("hashsum", format!("hashing {run} at {}", session.place.describe())).args(["sha256", "--no-traverse"]);
+    if !told {
+        call = call.arg("--download");
+    }
+    let what = call.what().to_owned();
+    let names: Vec<&[u8]> = asked.iter().map(|(path, _)| path.as_bytes()).filter(|name| sizes.contains_key(name)).collect();
+    let call = call.operands([session.at(&session.in_run(run, b""))]).only(names);
+    let call = call.patient(Duration::from_secs(largest / SLOWEST_BYTES_PER_SECOND));
+    let (mut found, mut line, mut counted) = (HashMap::new(), Vec::new(), 0_u64);
+    let mut take = |bytes: &[u8]| {
+        for byte in bytes {
+            if *byte != b'\n' {
+                line.push(*byte);
+                continue;
+            }
+            if let Some((digest, name)) = parse(&line)
+                && let Some(size) = sizes.get(name)
+            {
+                // Files that are read back are counted as they come, below.
+                if told {
+                    context.progress.add_bytes(*size);
+                }
+                found.insert(name.to_vec(), digest);
+            }
+            line.clear();
+        }
+    };
+    let mut count = |stats: &super::said::Stats| {
+        if !told && stats.bytes > counted {
+            context.progress.add_bytes(stats.bytes - counted);
+            counted = stats.bytes;
+        }
+    };
+    let ended = call.run(&mut take, &mut count, context).await?;
+    if !ended.success() {
+        // Without a connection nothing can be said of any file; what else it could not do is asked of each that lacks.
+        if Session::open_marked(&session.place, context).await.is_err() {
+            return Err(classify::rclone(&ended, &what));
+        }
+    }
+    Ok(found)
+}
+
+/// `<64 hex digits>  <name>`
+fn parse(line: &[u8]) -> Option<(Digest, &[u8])> {
+    let digest = Digest::parse(std::str::from_utf8(line.get(..64)?).ok()?)?;
+    Some((digest, line.get(64..)?.strip_prefix(b"  ")?))
+}
+
+/// Reads one file back here.
+async fn read_back(session: &Session, run: &RunPath, path: &FilePath, context: &CallContext) -> Result<HashOutcome, TransportError> {
+    let (mut hash, mut size) = (Sha256::new(), 0_u64);
+    let mut take = |bytes: &[u8]| {
+        hash.update(bytes);
+        size += bytes.len() as u64;
+        context.progress.add_bytes(bytes.len() as u64);
+    };
+    Ok(match read_whole(session, run, path, &mut take, context).await? {
+        None => HashOutcome::Digest { digest: Digest(hash.finalize().into()), size, level: session.backend.level_read() },
+        Some(reason) => HashOutcome::Failed { reason: format!("it could not be read back: {reason}") },
+    })
+}
+
+/// Hashes bytes of ours.
+pub(super) fn digest_of_bytes(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn v5_only_a_digest_is_one() {
+        let digest = "a1fce4363854ff888cff4b8e7875d600c2682390412a8cf79b37d0b11148b0fa";
+        let line = format!("{digest}   a \\b ");
+        let (found, name) = parse(line.as_bytes()).unwrap();
+        assert_eq!((found.to_string().as_str(), name), (digest, b" a \\b ".as_slice()));
+        for wrong in ["UNSUPPORTED  a", "ERROR  a", "", "                                                                  a", digest] {
+            assert!(parse(wrong.as_bytes()).is_none(), "{wrong}");
+        }
+    }
+}

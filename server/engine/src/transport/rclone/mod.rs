@@ -1,0 +1,156 @@
+//! A NAS that is reached by rclone: whatever backend the operator's rclone.conf names.
+//!
+//! One rclone per step, each with the exact list of what it may touch; no daemon and no mount. Every call shows the marker anew
+//! before anything else. rclone writes below a folder of our own at the root, from where files are moved to their names, which
+//! must be free. It is never asked whether two files are equal: hashes are, and the seal decides.
+//!
+//! rclone cannot make a destination durable (`syncfs`), and has no rename that refuses to replace: names are looked at first and
+//! moved to with `--ignore-existing`.
+
+use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
+use crate::seal::SealReader;
+use crate::source::RunFolder;
+use async_trait::async_trait;
+use domain::path::{FilePath, RunPath};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::OnceCell;
+
+mod arrange;
+mod backend;
+mod chain;
+mod classify;
+mod difference;
+mod hashes;
+mod identity;
+mod look;
+mod names;
+mod private;
+mod push;
+mod record;
+mod said;
+mod send;
+mod session;
+mod tool;
+
+use backend::Backend;
+use tool::Rclone;
+
+/// Where an equipment's runs go, and with which rclone.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// The program: a name or an absolute path.
+    pub program: String,
+    /// `--config`, when it is not rclone's own.
+    pub config: Option<PathBuf>,
+    /// The remote's name in rclone.conf; never a connection string.
+    pub name: String,
+    /// The equipment's root at the remote.
+    pub path: String,
+}
+
+/// The `rclone` transport of one equipment. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RcloneTransport {
+    place: Arc<Place>,
+}
+
+/// The destination as configured, and what was learnt of it.
+#[derive(Debug)]
+struct Place {
+    rclone: Rclone,
+    name: String,
+    path: String,
+    /// The staging root, as configured.
+    staging: PathBuf,
+    /// Bound of reading back per file.
+    max_stream_bytes: Option<u64>,
+    /// Asked once, when the destination first answers.
+    backend: OnceCell<Backend>,
+    /// How hashes are made; known once the backend is.
+    method: OnceLock<&'static str>,
+}
+
+impl Place {
+    fn describe(&self) -> String {
+        format!("{}:{}", self.name, self.path)
+    }
+}
+
+impl RcloneTransport {
+    /// `staging`: the staging root, which the destination must not overlap. `max_stream_bytes`: of reading back, per file.
+    pub fn new(remote: Remote, staging: PathBuf, max_stream_bytes: Option<u64>) -> RcloneTransport {
+        let Remote { program, config, name, path } = remote;
+        let place = Place {
+            rclone: Rclone::new(program, config),
+            name,
+            path,
+            staging,
+            max_stream_bytes,
+            backend: OnceCell::new(),
+            method: OnceLock::new(),
+        };
+        RcloneTransport { place: Arc::new(place) }
+    }
+}
+
+#[async_trait]
+impl Transport for RcloneTransport {
+    fn describe(&self) -> String {
+        self.place.describe()
+    }
+
+    fn method(&self) -> String {
+        self.place.method.get().copied().unwrap_or("hashed by rclone").to_owned()
+    }
+
+    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
+        identity::read(&self.place, context).await
+    }
+
+    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
+        identity::write(&self.place, marker, replace, context).await
+    }
+
+    fn hashes_while_pushing(&self) -> bool {
+        false
+    }
+
+    async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
+        push::push(&self.place, push, context).await
+    }
+
+    async fn hashes(
+        &self,
+        run: &RunPath,
+        seal: &SealReader,
+        _source: Option<&RunFolder>,
+        found: &mut (dyn FnMut(Hashed) + Send),
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
+        hashes::of_seal(&self.place, run, seal, found, context).await
+    }
+
+    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+        arrange::move_files_aside(&self.place, run, files, context).await
+    }
+
+    async fn put_record(
+        &self,
+        run: &RunPath,
+        life: u64,
+        files: &[RecordFile],
+        context: &CallContext,
+    ) -> Result<Vec<Hashed>, TransportError> {
+        record::put(&self.place, run, life, files, context).await
+    }
+
+    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
+        difference::find(&self.place, run, file, source, context).await
+    }
+}
+
+/// A failure of one destination file as an outcome.
+fn failed(path: FilePath, reason: impl ToString) -> Hashed {
+    Hashed { path, outcome: HashOutcome::Failed { reason: reason.to_string() } }
+}

@@ -1,0 +1,228 @@
+//! Sending the sealed files, some thousands at a time: let rclone carry what is not there yet, look at what arrived, give it its
+//! names.
+//!
+//! What the run's folder holds is listed once, before anything is sent. A portion that stands under its names is not sent again,
+//! and neither is what an interrupted attempt left whole in our temporary folder.
+
+use super::Place;
+use super::arrange::{Aside, move_files};
+use super::look::{self, Kind, Seen, There};
+use super::private::PrivateFolder;
+use super::send::{Sending, send};
+use super::session::{OWN_FOLDER, Session};
+use crate::hash::HashError;
+use crate::transport::portions::{Portion, Portions, Problems, Wanted, changed, folders_above};
+use crate::transport::{CallContext, FILES_NAMED_AT_MOST, Push, TransportError};
+use domain::api::Phase;
+use domain::path::{FilePath, RunPath};
+use domain::proof::FileStat;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::sync::Arc;
+
+/// Sends everything.
+pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
+    let session = Session::open_marked(place, context).await?;
+    let totals = push.listing.totals();
+    match push.again {
+        None => context.progress.begin(Phase::Sending, totals.files, totals.bytes),
+        Some(files) => context.progress.begin(Phase::Sending, files.len() as u64, 0),
+    }
+    let folder = session.in_run(push.run, b"");
+    let there = look::everything(&session, &folder, context).await?;
+    let mut portions = Portions::new(push.listing, push.again)?;
+    let mut pushing = Pushing {
+        temporary: temporary_folder(push.run),
+        is_new: there.is_none(),
+        there: there.unwrap_or_default(),
+        folder,
+        session,
+        push,
+        context,
+        aside: Aside::default(),
+        problems: Problems::default(),
+    };
+    while let Some(portion) = portions.next().await? {
+        if context.cancel.is_cancelled() {
+            return Err(TransportError::interrupted());
+        }
+        pushing.portion(&portion).await?;
+    }
+    pushing.finish().await
+}
+
+/// Our folder for what is on its way; the same for every attempt at a run, so that what arrived is found again.
+fn temporary_folder(run: &RunPath) -> Vec<u8> {
+    let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
+    format!("{OWN_FOLDER}/tmp/{name}").into_bytes()
+}
+
+struct Pushing<'a> {
+    session: Session,
+    /// The run's folder, below the root.
+    folder: Vec<u8>,
+    temporary: Vec<u8>,
+    push: Push<'a>,
+    context: &'a CallContext,
+    aside: Aside,
+    problems: Problems,
+    /// What the run's folder held before anything was sent.
+    there: There,
+    /// It is not known yet to be there.
+    is_new: bool,
+}
+
+impl Pushing<'_> {
+    async fn portion(&mut self, portion: &Portion) -> Result<(), TransportError> {
+        let mut to_send: Vec<&Wanted> = Vec::new();
+        let mut old: Vec<&[u8]> = Vec::new();
+        for wanted in &portion.files {
+            let (path, stat) = wanted;
+            if let Some(folder) = self.blocked_above(path) {
+                self.leave(path, stat, format!("{}/{folder} is no plain folder there", self.push.run.below_equipment()));
+                continue;
+            }
+            let seen = look::one(&self.session, &self.folder, path.as_bytes(), &self.there, self.context).await?;
+            let Some(seen) = seen else {
+                to_send.push(wanted);
+                continue;
+            };
+            let ours = (self.push.placed_by_us)(path);
+            if self.push.again.is_none() && self.counts_as_sent(&seen, stat, ours) {
+                self.context.progress.skip_file(stat.size);
+            } else if ours && seen.kind == Kind::File {
+                old.push(path.as_bytes());
+                to_send.push(wanted);
+            } else {
+                self.leave(path, stat, format!("{path} is a different file there"));
+            }
+        }
+        self.aside.take(&self.session, self.push.run, &self.there, &old, self.context).await?;
+        if !to_send.is_empty() {
+            self.send(&to_send).await?;
+        }
+        self.make_folders(&portion.empty_folders).await
+    }
+
+    /// A regular file of the same size, and of the same time where times are kept; or of the same size and not ours, which an
+    /// earlier life may have put there. What it holds is for verification to say.
+    fn counts_as_sent(&self, seen: &Seen, listed: &FileStat, ours: bool) -> bool {
+        let same_time = match (seen.mtime_ns, self.session.backend.precision_ns) {
+            (Some(there), Some(precision)) => {
+                // Cut to whole units, or rounded to the nearest.
+                let apart = (there - i128::from(listed.mtime_ns)).abs();
+                apart < i128::from(precision).max(1)
+            }
+            _ => true,
+        };
+        seen.kind == Kind::File && seen.size == listed.size && (same_time || !ours)
+    }
+
+    fn blocked_above(&self, path: &FilePath) -> Option<String> {
+        folders_above(path).find(|folder| self.is_blocked(folder)).map(domain::path::escape_bytes)
+    }
+
+    fn is_blocked(&self, folder: &[u8]) -> bool {
+        self.there.plain(folder).is_some_and(|seen| seen.kind != Kind::Folder)
+    }
+
+    fn leave(&mut self, path: &FilePath, stat: &FileStat, reason: String) {
+        self.problems.add(path, reason);
+        self.context.progress.skip_file(stat.size);
+    }
+
+    async fn send(&mut self, files: &[&Wanted]) -> Result<(), TransportError> {
+        let names: Vec<&[u8]> = files.iter().map(|(path, _)| path.as_bytes()).collect();
+        let sending = Sending {
+            session: &self.session,
+            source: self.push.source,
+            data: &self.temporary,
+            names: &names,
+            bytes: files.iter().map(|(_, stat)| stat.size).sum(),
+            again: self.push.again.is_some(),
+            context: self.context,
+        };
+        let failed = send(&sending).await?;
+        let changed = changed(self.push.source, files).await?;
+        let arrived = self.arrived(files).await?;
+        let whole: Vec<&FilePath> =
+            files.iter().map(|(path, _)| path).filter(|path| arrived.contains(path) && !changed.contains(path)).collect();
+        self.place(&whole).await?;
+        if let Some(first) = changed.first() {
+            self.session.purge(&self.temporary, self.context).await?;
+            let error = TransportError::from(HashError::Changed { path: first.clone() });
+            return Err(TransportError { files: changed.into_iter().take(FILES_NAMED_AT_MOST).collect(), ..error });
+        }
+        match failed {
+            None => Ok(()),
+            Some(error) => {
+                let lacking = files.iter().map(|(path, _)| path).filter(|path| !arrived.contains(path));
+                Err(TransportError { files: lacking.take(FILES_NAMED_AT_MOST).cloned().collect(), ..error })
+            }
+        }
+    }
+
+    /// Which files lie in our temporary folder with their sizes.
+    async fn arrived<'w>(&self, files: &[&'w Wanted]) -> Result<BTreeSet<&'w FilePath>, TransportError> {
+        let Some(found) = look::everything(&self.session, &self.temporary, self.context).await? else { return Ok(BTreeSet::new()) };
+        let mut arrived = BTreeSet::new();
+        for (path, stat) in files {
+            let seen = look::one(&self.session, &self.temporary, path.as_bytes(), &found, self.context).await?;
+            if seen.is_some_and(|seen| (seen.kind, seen.size) == (Kind::File, stat.size)) {
+                arrived.insert(path);
+            }
+        }
+        Ok(arrived)
+    }
+
+    /// Gives files their names.
+    async fn place(&mut self, files: &[&FilePath]) -> Result<(), TransportError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&[u8]> = files.iter().map(|path| path.as_bytes()).collect();
+        let what = format!("placing files in {}", self.session.place.describe());
+        let taken = move_files(&self.session, &self.temporary, &self.folder, &names, &what, self.context).await?;
+        self.is_new = false;
+        for path in files {
+            if taken.contains(path.as_bytes()) {
+                self.problems.add(path, format!("{path} appeared there just now"));
+            } else {
+                (self.push.placed)(path);
+            }
+            self.context.progress.add_file();
+        }
+        Ok(())
+    }
+
+    /// Makes empty folders, all of a portion with one call: as a tree here, which is copied.
+    async fn make_folders(&mut self, folders: &[FilePath]) -> Result<(), TransportError> {
+        if folders.is_empty() || !self.session.backend.empty_folders {
+            return Ok(());
+        }
+        let mut tree = PrivateFolder::make()?;
+        for folder in folders {
+            if folders_above(folder).chain([folder.as_bytes()]).any(|above| self.is_blocked(above)) {
+                self.problems.add(folder, format!("{folder} is no plain folder there"));
+            } else {
+                tree.folder(folder.as_bytes())?;
+            }
+        }
+        let places = [OsString::from("."), self.session.at(&self.folder)];
+        let call = self.session.call("copy", "making empty folders").arg("--create-empty-src-dirs");
+        call.operands(places).in_folder(tree.path().to_owned()).ask(self.context).await?;
+        self.is_new = false;
+        Ok(())
+    }
+
+    async fn finish(self) -> Result<(), TransportError> {
+        // Also the folder of an empty run: it is there, and proves nothing.
+        if self.is_new && self.session.backend.empty_folders {
+            let call = self.session.call("mkdir", "making the run's folder").operands([self.session.at(&self.folder)]);
+            call.ask(self.context).await?;
+        }
+        self.session.purge(&self.temporary, self.context).await?;
+        self.problems.into_result()
+    }
+}

@@ -1,0 +1,169 @@
+//! The record at the destination: replaced as it grows, hashed there. Only a file that we put there ourselves is replaced; which
+//! ones those are is kept at the root in a folder of our own, as the other transports keep it.
+//!
+//! An earlier life's record moves to `.exlab-wizard/lives/<n>/` first, by way of `<n>.moving`.
+
+use super::arrange::{Aside, move_files};
+use super::hashes::{digest_of_bytes, hash_batch};
+use super::look::{self, There};
+use super::private::PrivateFolder;
+use super::session::{OWN_FOLDER, Session};
+use super::{Place, classify};
+use crate::transport::{CallContext, HashOutcome, Hashed, RecordFile, TransportError};
+use domain::job::{FailureClass, Side};
+use domain::path::{FilePath, RECORD_FOLDER, RunPath};
+use domain::proof::Digest;
+use sha2::{Digest as _, Sha256};
+use std::ffi::OsString;
+use std::sync::Arc;
+
+/// Puts the record and hashes it there.
+pub(super) async fn put(
+    place: &Arc<Place>,
+    run: &RunPath,
+    life: u64,
+    files: &[RecordFile],
+    context: &CallContext,
+) -> Result<Vec<Hashed>, TransportError> {
+    if let Some(stray) = files.iter().find(|file| !file.path.is_record()) {
+        let message = format!("{} does not belong to the record", stray.path);
+        return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
+    }
+    let session = Session::open_marked(place, context).await?;
+    if life > 1 {
+        keep_earlier_life(&session, run, life - 1, context).await?;
+    }
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ours = Ours::read(&session, run, context).await?;
+    let there = record_there(&session, run, context).await?;
+    let (mut entries, mut strangers) = (Vec::new(), Vec::new());
+    for found in hash_record(&session, run, &there, files, context).await? {
+        match found.outcome {
+            HashOutcome::Missing => {}
+            HashOutcome::Digest { digest, .. } if ours.contains(&found.path, &digest) => entries.push((found.path, digest)),
+            HashOutcome::Digest { digest, .. } => {
+                let same = files.iter().any(|file| file.path == found.path && digest_of_bytes(&file.bytes) == digest);
+                if !same {
+                    strangers.push(found.path);
+                }
+            }
+            HashOutcome::Failed { reason } => {
+                let message = format!("{} cannot be read at the destination: {reason}", found.path);
+                return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message).naming(&found.path));
+            }
+            HashOutcome::SameFile | HashOutcome::Oversize { .. } => strangers.push(found.path),
+        }
+    }
+    let names: Vec<&[u8]> = strangers.iter().map(FilePath::as_bytes).collect();
+    Aside::default().take(&session, run, &there, &names, context).await?;
+    // Both the old and the new ones count as ours while one takes the place of the other.
+    entries.extend(files.iter().map(|file| (file.path.clone(), digest_of_bytes(&file.bytes))));
+    ours.write(&session, &entries, context).await?;
+    write(&session, run, files, context).await?;
+    let there = record_there(&session, run, context).await?;
+    hash_record(&session, run, &there, files, context).await
+}
+
+/// What the run holds, which names of the record are looked up in.
+async fn record_there(session: &Session, run: &RunPath, context: &CallContext) -> Result<There, TransportError> {
+    let folder = session.in_run(run, RECORD_FOLDER.as_bytes());
+    Ok(look::everything(session, &folder, context).await?.unwrap_or_default().below(RECORD_FOLDER))
+}
+
+async fn hash_record(
+    session: &Session,
+    run: &RunPath,
+    there: &There,
+    files: &[RecordFile],
+    context: &CallContext,
+) -> Result<Vec<Hashed>, TransportError> {
+    let quiet = CallContext { progress: crate::progress::ProgressSink::new(), ..context.clone() };
+    hash_batch(session, run, there, files.iter().map(|file| file.path.clone()).collect(), &quiet).await
+}
+
+/// Moves everything of the earlier life's record to `lives/<n>/`, once.
+async fn keep_earlier_life(session: &Session, run: &RunPath, earlier: u64, context: &CallContext) -> Result<(), TransportError> {
+    let record = session.in_run(run, RECORD_FOLDER.as_bytes());
+    let Some(there) = look::everything(session, &record, context).await? else { return Ok(()) };
+    if there.folders_in("lives").any(|name| name == earlier.to_string().as_bytes()) {
+        return Ok(());
+    }
+    let what = format!("keeping the record of an earlier life of {run}");
+    let done = session.in_run(run, format!("{RECORD_FOLDER}/lives/{earlier}").as_bytes());
+    let moving = [done.as_slice(), b".moving"].concat();
+    let kept = |name: &[u8]| name.starts_with(b"lives/") || name.starts_with(b"superseded/");
+    let files: Vec<&[u8]> = there.files().filter(|name| !kept(name)).collect();
+    if let Some(first) = move_files(session, &record, &moving, &files, &what, context).await?.first() {
+        let message = format!("{what}: {} is in the way", domain::path::escape_bytes(first));
+        return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message));
+    }
+    let begun = there.folders_in("lives").any(|name| name == format!("{earlier}.moving").as_bytes());
+    if files.is_empty() && !begun {
+        return Ok(());
+    }
+    session
+        .call("move", what)
+        .args(["--ignore-existing", "--ignore-checksum"])
+        .operands([session.at(&moving), session.at(&done)])
+        .ask(context)
+        .await?;
+    Ok(())
+}
+
+/// Brings the files to our temporary folder with one call, then to their names with another.
+async fn write(session: &Session, run: &RunPath, files: &[RecordFile], context: &CallContext) -> Result<(), TransportError> {
+    let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
+    let temporary = format!("{OWN_FOLDER}/tmp/record-{name}").into_bytes();
+    let what = format!("writing the record of {run}");
+    let mut here = PrivateFolder::make()?;
+    for file in files {
+        here.file(file.path.as_bytes(), &file.bytes)?;
+    }
+    // `--ignore-times`: another one of the same size and second is replaced all the same.
+    let options = ["--ignore-times", "--ignore-checksum", "--no-traverse"];
+    let call = session.call("copy", what.as_str()).args(options).args(session.backend.copy_options());
+    let call = call.operands([OsString::from("."), session.at(&temporary)]);
+    call.in_folder(here.path().to_owned()).ask(context).await?;
+    let call = session.call("move", what.as_str()).args(options).operands([session.at(&temporary), session.at(&session.in_run(run, b""))]);
+    let (ended, _) = call.collect(context).await?;
+    if !ended.success() {
+        return Err(classify::rclone(&ended, &what));
+    }
+    session.purge(&temporary, context).await
+}
+
+/// The record files of one run that are ours, with their digests.
+struct Ours {
+    place: Vec<u8>,
+    entries: Vec<(FilePath, Digest)>,
+}
+
+impl Ours {
+    /// Reads what is known; unreadable lines are nothing known.
+    async fn read(session: &Session, run: &RunPath, context: &CallContext) -> Result<Ours, TransportError> {
+        let place = format!("{OWN_FOLDER}/records/{}", digest_of_bytes(run.as_str().as_bytes())).into_bytes();
+        let call = session.call("cat", "reading what is ours").arg("--head=1048576").operands([session.at(&place)]);
+        let (ended, text) = call.collect(context).await?;
+        if !ended.success() && !ended.not_there() {
+            return Err(classify::rclone(&ended, "reading what is ours"));
+        }
+        let parse = |line: &str| -> Option<(FilePath, Digest)> {
+            let (digest, path) = line.split_once(' ')?;
+            Some((FilePath::new(hex::decode(path).ok()?).ok()?, Digest::parse(digest)?))
+        };
+        let text = if ended.success() { String::from_utf8_lossy(&text).into_owned() } else { String::new() };
+        Ok(Ours { place, entries: text.lines().filter_map(parse).collect() })
+    }
+
+    async fn write(&self, session: &Session, entries: &[(FilePath, Digest)], context: &CallContext) -> Result<(), TransportError> {
+        let text: String = entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect();
+        let call = session.call("rcat", "writing what is ours").operands([session.at(&self.place)]).input(text.into_bytes());
+        call.ask(context).await.map(drop)
+    }
+
+    fn contains(&self, path: &FilePath, digest: &Digest) -> bool {
+        self.entries.iter().any(|(known, put)| known == path && put == digest)
+    }
+}
