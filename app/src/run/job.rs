@@ -5,8 +5,11 @@ use crate::staging::story;
 use crate::store::{SeenRow, use_store};
 use crate::words::{self, bytes, counted};
 use domain::api::{JobView, RunRow};
+use domain::timestamp::Timestamp;
 use domain::units;
+use leptos::leptos_dom::helpers::{IntervalHandle, set_interval_with_handle};
 use leptos::prelude::*;
+use std::time::Duration;
 
 /// The run's present.
 #[component]
@@ -47,7 +50,7 @@ pub fn Job(
                     <Ago seconds=quiet at=changed />
                     " ago"
                 </dd>
-                {move || job.get().map(|job| job_facts(&job))}
+                {move || job.get().map(|job| job_facts(&job, row))}
             </dl>
         </section>
     }
@@ -61,7 +64,7 @@ fn facts(row: &RunRow) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn job_facts(job: &JobView) -> impl IntoView + use<> {
+fn job_facts(job: &JobView, row: RwSignal<SeenRow>) -> impl IntoView + use<> {
     let attempts = match (job.attempts, job.hash_retries) {
         (0, 0) => None,
         (attempts, 0) => Some(counted(u64::from(attempts), "retry", "retries")),
@@ -95,10 +98,36 @@ fn job_facts(job: &JobView) -> impl IntoView + use<> {
             <span class="muted">{format!(" · generation {} · {}", job.generation, counted(u64::from(job.verify_passes), "proof", "proofs"))}</span>
         </dd>
         {attempts.map(|attempts| view! { <dt>"Tried again"</dt><dd>{attempts}</dd> })}
-        {job.next_attempt_at.map(|at| view! { <dt>"Next try"</dt><dd><When at=at /></dd> })}
+        {job.next_attempt_at.map(|at| view! { <dt>"Next try"</dt><dd><Countdown at=at row=row /> <span class="muted">" · " <When at=at /></span></dd> })}
         {failure}
         {job.progress.as_ref().map(|now| view! { <dt>"Rate"</dt><dd>{units::rate(now.bytes_per_second)} " " <span class="muted">{progress::percent(now)}</span></dd> })}
         <dt>"Record"</dt>
         <dd>{record}</dd>
+    }
+}
+
+/// How long until the next try, second by second, from the server's clock as the row told it when it came.
+#[component]
+fn Countdown(
+    /// When it is due.
+    at: Timestamp,
+    /// The run.
+    row: RwSignal<SeenRow>,
+) -> impl IntoView {
+    let wait = row.with_untracked(|seen| seen.seconds_since(at, seen.seen_at)).map_or(0, |seconds| -seconds);
+    let passed = RwSignal::new(0_i64);
+    let ticking = StoredValue::new(None::<IntervalHandle>);
+    Effect::new(move |_: Option<()>| {
+        let tick = move || passed.update(|seconds| *seconds += 1);
+        ticking.set_value(set_interval_with_handle(tick, Duration::from_secs(1)).ok());
+    });
+    on_cleanup(move || {
+        if let Some(handle) = ticking.try_update_value(Option::take).flatten() {
+            handle.clear();
+        }
+    });
+    move || match wait - passed.get() {
+        left @ 1.. => format!("in {}", units::elapsed(left)),
+        _ => "now".to_owned(),
     }
 }
