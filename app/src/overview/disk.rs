@@ -75,12 +75,14 @@ fn known(disk: DiskOverview) -> impl IntoView {
             <dt>"Free"</dt>
             <dd>
                 {tight.then(|| view! { <span class="tone-warn failure"><Icon name="alert" /> "Almost full: "</span> })}
+                " "
                 <strong>{bytes(gauge.free_bytes)}</strong>
                 {format!(" of {}", bytes(gauge.total_bytes))}
             </dd>
             <dt>"Full in"</dt>
             <dd>
                 <strong>{until}</strong>
+                " "
                 <p class="muted">{heading}</p>
             </dd>
         </dl>
