@@ -1,6 +1,7 @@
 //! The hazards that this kind of system is known for, each with a real engine on real files. The numbers are those of the list of
 //! hazards: D deleting, V sending and verifying, S getting stuck or lying.
 
+mod alone;
 mod clear;
 mod clear_midway;
 mod documents;
