@@ -107,19 +107,19 @@ impl Core {
 
     /// Puts a run's facts and builds its row.
     pub fn put(&self, facts: Facts) {
-        let context = self.row_context(facts.run.equipment());
-        self.index.put(facts, &context);
+        self.merge(facts, |_, _| {});
     }
 
-    /// A job changed: its row follows when it is the run's newest.
+    /// Like [`Core::put`]; `keep` takes over, in the same moment, what others changed meanwhile (see [`Index::merge`]).
+    pub fn merge(&self, facts: Facts, keep: impl FnOnce(&mut Facts, Option<&Facts>)) {
+        let context = self.row_context(facts.run.equipment());
+        self.index.merge(facts, &context, keep);
+    }
+
+    /// A job changed: its row follows when it is the run's newest, and not older than what is shown.
     pub fn job_changed(&self, job: Job) {
         let run = job.run.clone();
-        self.change(&run, |facts| {
-            let newer = facts.job.as_ref().is_none_or(|known| known.generation <= job.generation);
-            if facts.life == job.life && newer {
-                facts.job = Some(job);
-            }
-        });
+        self.change(&run, |facts| facts.take_job(job));
     }
 
     /// Rows of an equipment are built anew: its destination's health changed.

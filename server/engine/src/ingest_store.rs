@@ -68,7 +68,7 @@ pub fn append(
         let state = ingest.current_state();
         let known = state.known().ok_or_else(|| RecordError::Stale(format!("its state `{}` is not known here", state.as_str())))?;
         let next = apply(Some(known), event).map_err(|illegal| RecordError::Stale(illegal.to_string()))?;
-        ingest.append(next, at, host, extra);
+        ingest.append(next, at, host, extra.clone());
         let bytes = ingest.to_bytes();
         written = Some(ingest);
         Ok(bytes)
@@ -100,11 +100,11 @@ pub enum Appended<E> {
     Refused(E),
 }
 
-/// Appends what `entry` makes of the document as it stands now, overrides without an id given one.
+/// Appends what `entry` makes of the document as it stands now, overrides without an id given one. `entry` may be asked more than once.
 pub fn append_override<E>(
     folder: &Dir,
     run: &RunPath,
-    entry: impl FnOnce(&Creation) -> Result<OverrideEntry, E>,
+    entry: impl Fn(&Creation) -> Result<OverrideEntry, E>,
 ) -> Result<Appended<E>, RecordError> {
     let Some(record) = RecordFolder::open(folder)? else { return Ok(Appended::Missing) };
     if record.read(CREATION)?.is_none() {

@@ -50,6 +50,8 @@ pub enum RecordError {
 }
 
 const DOCUMENT_LIMIT: u64 = 64 << 20;
+/// How often a document is read again when another program wrote it meanwhile.
+const REWRITE_TRIES: usize = 10;
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 fn io(what: &str) -> impl Fn(std::io::Error) -> RecordError + '_ {
@@ -139,15 +141,23 @@ impl RecordFolder {
 
     /// Rewrites a document under its lock. `change` is given what is there now and answers what shall be there; an error of
     /// its own writes nothing. Answers the stamp of what was written, taken under the lock: whoever writes after us is news.
+    ///
+    /// A pusher that knows no lock may write in between: what it wrote is read again, not overwritten, so `change` may be asked more
+    /// than once.
     pub fn rewrite(
         &self,
         name: &str,
-        change: impl FnOnce(Option<Vec<u8>>) -> Result<Vec<u8>, RecordError>,
+        mut change: impl FnMut(Option<Vec<u8>>) -> Result<Vec<u8>, RecordError>,
     ) -> Result<Option<Stamp>, RecordError> {
         let _lock = self.lock(name)?;
-        let bytes = change(self.read(name)?)?;
-        self.replace(name, &bytes)?;
-        Ok(self.stamp(name))
+        for _ in 0..REWRITE_TRIES {
+            let before = self.stamp(name);
+            let bytes = change(self.read(name)?)?;
+            if self.place(name, |file| file.write_all(&bytes), || self.stamp(name) == before)? {
+                return Ok(self.stamp(name));
+            }
+        }
+        Err(RecordError::Stale(format!("another program writes {name} again and again")))
     }
 
     /// Writes a whole file: temporary name, sync, rename, sync of the folder.
@@ -161,17 +171,30 @@ impl RecordFolder {
         name: &str,
         write: impl FnOnce(&mut std::io::BufWriter<File>) -> std::io::Result<()>,
     ) -> Result<(), RecordError> {
+        self.place(name, write, || true).map(|_| ())
+    }
+
+    /// Writes a temporary file and gives it its name if that is still wanted then; whether it has it now.
+    fn place(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut std::io::BufWriter<File>) -> std::io::Result<()>,
+        wanted: impl FnOnce() -> bool,
+    ) -> Result<bool, RecordError> {
         let temporary = format!("{name}.{}.tmp", uuid::Uuid::new_v4().simple());
-        let written = self.write_temporary(&temporary, write).and_then(|()| {
+        let placed = self.write_temporary(&temporary, write).and_then(|()| {
+            if !wanted() {
+                return Ok(false);
+            }
             rustix::fs::renameat(&self.dir, &temporary, &self.dir, name)?;
             rustix::fs::fsync(&self.dir)?;
-            Ok(())
+            Ok(true)
         });
-        if written.is_err() {
+        if !matches!(placed, Ok(true)) {
             // Best effort: what stays behind is removed at the next start.
             let _ = rustix::fs::unlinkat(&self.dir, &temporary, AtFlags::empty());
         }
-        written.map_err(io(name))
+        placed.map_err(io(name))
     }
 
     fn write_temporary(&self, name: &str, write: impl FnOnce(&mut std::io::BufWriter<File>) -> std::io::Result<()>) -> std::io::Result<()> {
@@ -300,7 +323,12 @@ fn collect(dir: &Dir, prefix: &[u8], found: &mut Vec<(FilePath, Vec<u8>)>) -> Re
         let name = entry.file_name();
         let bytes = name.as_bytes();
         let path = [prefix, b"/", bytes].concat();
-        let stat = rustix::fs::statat(dir, &name, AtFlags::SYMLINK_NOFOLLOW).map_err(os(&shown()))?;
+        let stat = match rustix::fs::statat(dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            // A temporary name that has become a document since it was listed.
+            Err(rustix::io::Errno::NOENT) => continue,
+            Err(errno) => return Err(os(&shown())(errno)),
+        };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -55,6 +55,34 @@ fn two_writers_do_not_lose_a_change() {
 }
 
 #[test]
+fn what_a_pusher_writes_without_the_lock_is_read_again_and_not_lost() {
+    let (temporary, dir) = run();
+    let record = RecordFolder::open_or_create(&dir).unwrap();
+    record.replace("creation.json", b"first").unwrap();
+    let theirs = temporary.path().join(".exlab-wizard/creation.json");
+    let mut asked = 0;
+    let in_between = |old: Option<Vec<u8>>| {
+        asked += 1;
+        if asked == 1 {
+            std::fs::write(&theirs, "pushed anew").unwrap();
+        }
+        Ok([old.unwrap(), b" and ours".to_vec()].concat())
+    };
+    record.rewrite("creation.json", in_between).unwrap();
+    assert_eq!((record.read("creation.json").unwrap().unwrap(), asked), (b"pushed anew and ours".to_vec(), 2));
+    let mut count = 0;
+    let always = |_| {
+        count += 1;
+        std::fs::write(&theirs, "x".repeat(count)).unwrap();
+        Ok(b"ours".to_vec())
+    };
+    assert!(matches!(record.rewrite("creation.json", always), Err(RecordError::Stale(_))));
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "x".repeat(REWRITE_TRIES), "theirs stands");
+    let names: Vec<_> = std::fs::read_dir(temporary.path().join(RECORD_FOLDER)).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_str().unwrap().ends_with(".tmp")), "{names:?}");
+}
+
+#[test]
 fn d9_a_record_folder_that_is_a_link_is_an_error_and_its_target_is_untouched() {
     let (temporary, dir) = run();
     let outside = tempfile::tempdir().unwrap();

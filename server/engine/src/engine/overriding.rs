@@ -83,7 +83,7 @@ impl Engine {
             expires_at: expires.map(|at| at.to_string()),
         };
         let written = entry.clone();
-        self.append(run, Some(rule), move |_| Ok(written)).await?;
+        self.append(run, Some(rule), move |_| Ok(written.clone())).await?;
         let until = entry.expires_at.as_deref().map_or_else(|| "for good".to_owned(), |at| format!("until {at}"));
         self.overridden(run, "overridden", &format!("{} let through {until} by {}: {}", entry.problem_class, entry.operator, entry.reason))
             .await;
@@ -113,7 +113,7 @@ impl Engine {
             if entry.revoked || entries.iter().any(|other| other.revokes.as_deref() == Some(&id)) {
                 return Err(Problem::new(ErrorCode::AlreadyRevoked, format!("The override {id} of {named} was revoked before.")));
             }
-            Ok(written)
+            Ok(written.clone())
         };
         self.append(run, None, make).await?;
         let line = format!("override {} revoked by {}: {}", request.revokes, tombstone.operator, tombstone.reason);
@@ -126,7 +126,7 @@ impl Engine {
         &self,
         run: &RunPath,
         rule: Option<Rule>,
-        make: impl FnOnce(&Creation) -> Result<OverrideEntry, Problem> + Send + 'static,
+        make: impl Fn(&Creation) -> Result<OverrideEntry, Problem> + Send + 'static,
     ) -> Result<(), Problem> {
         let core = &self.core;
         let held = core.locks.hold(run, "override", PATIENCE).await;

@@ -119,6 +119,14 @@ pub struct RowContext<'a> {
 }
 
 impl Facts {
+    /// Takes a job as read or changed by somebody, unless what is known is newer or of another life.
+    pub fn take_job(&mut self, job: Job) {
+        let age = |job: &Job| (job.generation, job.revision);
+        if self.life == job.life && self.job.as_ref().is_none_or(|known| age(known) <= age(&job)) {
+            self.job = Some(job);
+        }
+    }
+
     /// A run just seen, nothing known yet.
     pub fn new(run: RunPath, life: u64) -> Facts {
         Facts {

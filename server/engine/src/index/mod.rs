@@ -56,10 +56,13 @@ impl Index {
         self.read(|runs| runs.values().fold(start, |sum, entry| step(sum, &entry.facts)))
     }
 
-    /// Adds a run or changes its facts, and marks its row when it changed.
-    pub fn put(&self, facts: Facts, context: &RowContext<'_>) {
-        let row = facts.row(context);
+    /// Adds a run or replaces its facts, and marks its row when it changed. Facts that were taken out, looked at and put back are older
+    /// than what others changed meanwhile: `keep(new, known)` takes that over, in the same moment, so that no change is lost.
+    pub fn merge(&self, mut facts: Facts, context: &RowContext<'_>, keep: impl FnOnce(&mut Facts, Option<&Facts>)) {
         let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
+        let known = runs.get(&facts.run).map(|entry| &entry.facts);
+        keep(&mut facts, known);
+        let row = facts.row(context);
         match runs.get_mut(&facts.run) {
             Some(entry) => {
                 self.compare_problems(&entry.facts, &facts);

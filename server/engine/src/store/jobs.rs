@@ -51,6 +51,8 @@ pub struct Job {
     pub nas_path: Option<String>,
     /// The record reached the NAS after the data.
     pub record_sent: bool,
+    /// Counts every change of the job, so that an older answer never takes the place of a newer one.
+    pub revision: i64,
 }
 
 /// Which job: a run's life and generation.
@@ -115,6 +117,7 @@ impl FromRow<'_, SqliteRow> for Job {
             verify_passes: small(row.try_get("verify_passes")?),
             nas_path: row.try_get("nas_path")?,
             record_sent: row.try_get::<i64, _>("record_sent")? != 0,
+            revision: row.try_get("revision")?,
         })
     }
 }

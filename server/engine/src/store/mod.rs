@@ -74,6 +74,7 @@ impl Store {
         let writer =
             SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(options.clone()).await?;
         sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
+        upgrade(&writer).await?;
         // All at once: a connection that is opened while the disk is full hangs instead of answering.
         let readers = SqlitePoolOptions::new().min_connections(READERS).max_connections(READERS).idle_timeout(None).max_lifetime(None);
         let readers = readers.connect_with(options.read_only(true)).await?;
@@ -94,6 +95,16 @@ impl Store {
             _ => Err(StoreError::Database("what was written could not be forced to the disk, because a reader holds it".into())),
         }
     }
+}
+
+/// Adds what a database of an earlier version lacks.
+async fn upgrade(writer: &SqlitePool) -> Result<(), StoreError> {
+    let counted: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM pragma_table_info('jobs') WHERE name = 'revision'").fetch_one(writer).await?;
+    if counted == 0 {
+        sqlx::raw_sql("ALTER TABLE jobs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0").execute(writer).await?;
+    }
+    Ok(())
 }
 
 /// SQLite has no unsigned integers; counts beyond 2^63 do not exist on disks.

@@ -29,9 +29,13 @@ CREATE TABLE IF NOT EXISTS jobs (
     record_sent      INTEGER NOT NULL DEFAULT 0,
     record_next_ms   INTEGER NOT NULL DEFAULT 0,
     record_attempts  INTEGER NOT NULL DEFAULT 0,
+    revision         INTEGER NOT NULL DEFAULT 0,
     UNIQUE (run_path, life, generation)
 );
 CREATE INDEX IF NOT EXISTS jobs_due ON jobs (equipment_id, state, next_attempt_ms);
+-- Whoever shows a job shows its highest revision: answers that overtake each other change nothing.
+CREATE TRIGGER IF NOT EXISTS jobs_count_their_changes BEFORE UPDATE ON jobs WHEN NEW.revision <> OLD.revision + 1
+BEGIN SELECT RAISE(ABORT, 'a change of a job must count its revision'); END;
 
 CREATE TABLE IF NOT EXISTS proofs (
     id         INTEGER PRIMARY KEY,

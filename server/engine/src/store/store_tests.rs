@@ -137,6 +137,33 @@ async fn the_oldest_due_job_of_the_equipment_comes_first() {
 }
 
 #[tokio::test]
+async fn every_change_of_a_job_counts_and_an_older_answer_never_takes_the_place_of_a_newer_one() {
+    let (folder, store) = store().await;
+    let queued = store.enqueue(&admitted(&run(0)), 1, 1, 1).await.unwrap();
+    let waits = store.set_waiting("E", Some(&failure(FailureClass::DestinationUnreachable))).await.unwrap().pop().unwrap();
+    store.make_due(&queued.id).await.unwrap();
+    let claimed = store.claim("E", 9).await.unwrap().unwrap().job().clone();
+    assert_eq!((queued.revision, waits.revision, claimed.revision), (0, 1, 3));
+    let mut facts = crate::index::Facts::new(run(0), 1);
+    for (told, shown) in [(&waits, &waits), (&queued, &waits), (&claimed, &claimed), (&waits, &claimed)] {
+        facts.take_job(told.clone());
+        assert_eq!(facts.job.as_ref(), Some(shown));
+    }
+    let forgetful = sqlx::query("UPDATE jobs SET waiting = 1 WHERE id = $1").bind(&queued.id).execute(&store.writer).await;
+    assert!(forgetful.unwrap_err().to_string().contains("must count its revision"));
+    store.close().await;
+    // A database that knew no revisions is taken over.
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
+    let options = SqliteConnectOptions::new().filename(folder.path().join("queue.db"));
+    let pool = pool.connect_with(options).await.unwrap();
+    let older = "DROP TRIGGER jobs_count_their_changes; ALTER TABLE jobs DROP COLUMN revision;";
+    sqlx::raw_sql(older).execute(&pool).await.unwrap();
+    pool.close().await;
+    let store = Store::open(folder.path()).await.unwrap();
+    assert_eq!(store.recover().await.unwrap().pop().map(|job| (job.id, job.revision)), Some((queued.id, 1)));
+}
+
+#[tokio::test]
 async fn enqueueing_the_same_content_again_is_the_same_job() {
     let (_folder, store) = store().await;
     let first = store.enqueue(&admitted(&run(0)), 1, 1, 1).await.unwrap();
@@ -264,15 +291,21 @@ async fn records_are_due_until_they_are_sent_with_a_wait_that_grows() {
     let job = store.settle_verified(&claim, proof(0), 0).await.unwrap();
     let mut now = 0;
     for wait in [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000] {
-        assert_eq!(store.record_due("E", now).await.unwrap().map(|job| job.id), Some(job.id.clone()));
-        store.record_failed(&job.id, now).await.unwrap();
+        let due = store.record_due("E", now).await.unwrap().unwrap();
+        assert_eq!(due.id, job.id);
+        store.record_failed(&due, now).await.unwrap();
         assert_eq!(store.next_record_ms("E").await.unwrap(), Some(now + wait));
         assert_eq!(store.record_due("E", now + wait - 1).await.unwrap(), None);
         now += wait;
     }
     store.recover().await.unwrap();
-    assert!(store.record_due("E", 0).await.unwrap().is_some(), "a start tries at once");
-    store.record_sent(&job.id).await.unwrap();
+    let due = store.record_due("E", 0).await.unwrap().expect("a start tries at once");
+    // The proof is written into the record while the record without it is sent: what was sent is not the record.
+    store.record_due_now(&job.id).await.unwrap();
+    store.record_sent(&due).await.unwrap();
+    store.record_failed(&due, 0).await.unwrap();
+    let due = store.record_due("E", 0).await.unwrap().expect("due as it is now, at once");
+    store.record_sent(&due).await.unwrap();
     assert_eq!((store.record_due("E", i64::MAX).await.unwrap(), store.next_record_ms("E").await.unwrap()), (None, None));
     store.record_due_now(&job.id).await.unwrap();
     assert!(store.record_due("E", 0).await.unwrap().is_some());

@@ -83,9 +83,12 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
     if looked.folder.is_none() {
         return Ok(Evaluated::default());
     }
-    // Workers may have changed the job while the files were looked at.
+    settle_life(&mut facts);
+    // Workers and clears may have changed these while the files were looked at.
     let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
-    core.index.look(run, |known| {
+    core.merge(facts, |facts, known| {
+        facts.clearing = core.clearing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(run).cloned();
+        let Some(known) = known else { return };
         facts.job.clone_from(&known.job);
         facts.progress.clone_from(&known.progress);
         if sealed {
@@ -93,10 +96,12 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
             facts.watch.judged = known.watch.judged;
         }
     });
-    facts.clearing = core.clearing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(run).cloned();
-    settle_life(&mut facts);
-    core.put(facts.clone());
-    follow_interlocks(core, &facts).await?;
+    if first {
+        // A job of a run that was away may have changed before its row was there.
+        let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
+        core.reload_job(run, life).await?;
+    }
+    follow_interlocks(core, run).await?;
     let observation = observe(core, run, &looked);
     let step = next_step(&observation);
     let stepped = take(core, run, step, &looked).await?;
@@ -155,12 +160,13 @@ fn observe(core: &Core, run: &RunPath, looked: &Look) -> Observation {
 }
 
 /// Keeps `cleanup_eligible` true to its meaning: every automatic-clear interlock holds.
-async fn follow_interlocks(core: &Arc<Core>, facts: &Facts) -> Result<(), StoreError> {
+async fn follow_interlocks(core: &Arc<Core>, run: &RunPath) -> Result<(), StoreError> {
+    let Some(facts) = core.index.get(run) else { return Ok(()) };
     let Some(job) = &facts.job else { return Ok(()) };
     if !matches!(job.state, JobState::Verified | JobState::CleanupEligible) || facts.clearing.is_some() {
         return Ok(());
     }
-    let holds = super::quiet::eligible(core, facts);
+    let holds = super::quiet::eligible(core, &facts);
     let event = match (job.state, holds) {
         (JobState::Verified, true) => JobEvent::BecameEligible,
         (JobState::CleanupEligible, false) => JobEvent::LostEligibility,

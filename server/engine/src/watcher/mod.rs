@@ -1,6 +1,7 @@
 //! The staging watcher (contract section 3): level-triggered. It takes no input but what stands on disk, so a lost event cannot
 //! matter; inotify and finished jobs only make it look sooner. The periodic scan is the truth.
 
+mod elsewhere;
 mod evaluate;
 mod judge;
 mod look;
@@ -17,8 +18,6 @@ use crate::core::{ANOTHER_ROOT, Core, unless_it_panics};
 use crate::gatekeeper::blocking;
 use crate::index::Facts;
 use domain::api::{Event, RowProblem};
-use domain::finding::Finding;
-use domain::gate::unrecognised_folder;
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +60,8 @@ struct Memory {
     again: BTreeMap<RunPath, Duration>,
     /// Until when (monotonic) a run that is touched again and again waits for its next look.
     rests_until: BTreeMap<RunPath, Duration>,
+    /// Sizes of folders that are no runs.
+    elsewhere: elsewhere::Sizes,
 }
 
 impl StagingWatcher {
@@ -186,7 +187,7 @@ impl StagingWatcher {
             }
         };
         self.core.parents.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&scan.parents);
-        self.note_unrecognised(&scan).await;
+        elsewhere::note(&self.core, &scan, &mut memory.elsewhere).await;
         self.forget_gone(&known, &scan);
         self.show_unfinished(&scan).await;
         let moving = {
@@ -273,32 +274,6 @@ impl StagingWatcher {
         }
     }
 
-    async fn note_unrecognised(&self, scan: &Scan) {
-        let mut known: BTreeMap<String, Finding> = {
-            let found = self.core.unrecognised.lock().unwrap_or_else(PoisonError::into_inner);
-            found.iter().map(|finding| (finding.run_path.clone(), finding.clone())).collect()
-        };
-        let mut found = Vec::new();
-        for path in &scan.unrecognised {
-            let finding = match known.remove(path) {
-                Some(finding) => finding,
-                None => {
-                    let folder = Path::new(&self.core.staging_root).join(path);
-                    let (files, bytes) = blocking(move || size_of(&folder)).await;
-                    unrecognised_folder(path, files, bytes)
-                }
-            };
-            found.push(finding);
-        }
-        for (path, error) in &scan.unreadable {
-            tracing::warn!(path, error, "a folder of the staging tree cannot be read");
-        }
-        let before = std::mem::replace(&mut *self.core.unrecognised.lock().unwrap_or_else(PoisonError::into_inner), found.clone());
-        if before != found {
-            self.core.index.problems_changed();
-        }
-    }
-
     /// Rows of runs whose folder is gone go, unless the folder above cannot be read or a clear still works on them.
     fn forget_gone(&self, known: &[RunPath], scan: &Scan) {
         let standing: BTreeSet<&RunPath> = scan.runs.iter().collect();
@@ -336,10 +311,4 @@ impl StagingWatcher {
             self.core.change(&run, |facts| facts.unreadable = Some(problem));
         }
     }
-}
-
-fn size_of(folder: &Path) -> (u64, u64) {
-    let files =
-        walkdir::WalkDir::new(folder).follow_links(false).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
-    files.fold((0, 0), |(files, bytes), entry| (files + 1, bytes + entry.metadata().map_or(0, |metadata| metadata.len())))
 }

@@ -22,7 +22,7 @@ pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job
     if !recorded {
         // The watcher writes it first, and wakes us; until then others go before.
         core.look_at(&job.run);
-        return core.store.record_failed(&job.id, core.clock.now_ms()).await;
+        return core.store.record_failed(job, core.clock.now_ms()).await;
     }
     let progress = ProgressSink::new();
     let context = call_context(core, job.run.equipment(), &core.stop, &progress);
@@ -36,7 +36,7 @@ pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job
     };
     match sent {
         Ok(_) => {
-            core.store.record_sent(&job.id).await?;
+            core.store.record_sent(job).await?;
             core.checkpoints.reached(Checkpoint::RecordSent);
             core.reload_job(&job.run, job.life).await?;
         }
@@ -44,7 +44,7 @@ pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job
         Err(failure) => {
             destination.note_failure(&failure);
             core.log(None, &job.run, Level::Warn, &format!("the record could not be sent yet: {}", failure.message));
-            core.store.record_failed(&job.id, core.clock.now_ms()).await?;
+            core.store.record_failed(job, core.clock.now_ms()).await?;
         }
     }
     Ok(())

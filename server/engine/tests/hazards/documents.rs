@@ -153,7 +153,7 @@ async fn misplaced_and_legacy_runs_are_runs_that_the_gate_reports_and_an_overrid
     until_row(&engine, &legacy, "held back", |row| row.findings.blocking > 0).await;
     let findings = engine.run_detail(legacy.as_str()).await.unwrap().findings;
     assert!(findings.iter().any(|finding| finding.rule == Rule::ModePrefixMismatch), "{findings:?}");
-    lab.push(&legacy, &[(".exlab-wizard/creation.json", &creation_with_override("mode_prefix_mismatch"))]);
+    lab.override_as_the_existing_system(&legacy, "mode_prefix_mismatch");
     until_verified(&engine, &legacy).await;
     assert!(lab.nas(&legacy).join("raw/frame_1.tif").exists(), "mirrored where it lies");
     engine.clear(legacy.as_str()).await.unwrap();

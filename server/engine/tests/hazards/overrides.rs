@@ -34,6 +34,8 @@ async fn blocked(lab: &Lab, engine: &Engine) -> RunPath {
     lab.push(&run, &[("raw/<sample>.tif", b"data"), ("raw/{{ n }}.tif", b"data")]);
     lab.push_usual(&run);
     until_row(engine, &run, "blocked", |row| row.findings.blocking == 2).await;
+    let told = async || (sync_status(&lab.staging(run.as_str())) == "blocked_by_validation").then_some(());
+    until("its producer is told", told).await;
     run
 }
 

@@ -42,11 +42,7 @@ async fn s1_an_override_lets_a_blocked_run_through_at_once() {
     lab.push(&run, &[("raw/<sample_name>.tif", b"data")]);
     lab.push_usual(&run);
     until_row(&engine, &run, "blocked", |row| row.findings.blocking == 1).await;
-    // As the existing system writes it: under the document's lock.
-    let lock = fs::File::create(lab.staging(run.as_str()).join(".exlab-wizard/creation.json.lock")).unwrap();
-    flock(&lock, FlockOperation::LockExclusive).unwrap();
-    lab.push(&run, &[(".exlab-wizard/creation.json", &creation_with_override("unresolved_placeholder_token"))]);
-    flock(&lock, FlockOperation::Unlock).unwrap();
+    lab.override_as_the_existing_system(&run, "unresolved_placeholder_token");
     until_verified(&engine, &run).await;
     assert_eq!(row(&engine, &run).await.findings.overridden, 1);
     engine.stop().await;

@@ -89,6 +89,13 @@ impl Lab {
         }
     }
 
+    /// An override as the existing system writes it: under the document's lock.
+    pub fn override_as_the_existing_system(&self, run: &RunPath, class: &str) {
+        let lock = std::fs::File::create(self.staging(run.as_str()).join(".exlab-wizard/creation.json.lock")).unwrap();
+        lock.lock().unwrap();
+        self.push(run, &[(".exlab-wizard/creation.json", &creation_with_override(class))]);
+    }
+
     /// A usual run, complete.
     pub fn push_usual(&self, run: &RunPath) {
         let creation = include_bytes!("../../../../app/domain/tests/fixtures/creation/experimental.json");
@@ -164,16 +171,21 @@ pub async fn until_record_sent(engine: &Engine, run: &RunPath) {
     .await;
 }
 
-/// Every regular file below a folder: path and content.
+/// Every regular file below a folder: path and content. The engine may write documents at the same time, through temporary names: a file
+/// that goes between listing and reading makes it start over.
 pub fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files: Vec<_> = walkdir::WalkDir::new(folder)
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file())
-        .map(|entry| (entry.path().strip_prefix(folder).unwrap().to_owned(), std::fs::read(entry.path()).unwrap()))
-        .collect();
-    files.sort();
-    files
+    loop {
+        let listed = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+        let read: std::io::Result<Vec<_>> =
+            listed.map(|entry| Ok((entry.path().strip_prefix(folder).unwrap().to_owned(), std::fs::read(entry.path())?))).collect();
+        match read {
+            Ok(mut files) => {
+                files.sort();
+                return files;
+            }
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}"),
+        }
+    }
 }
 
 /// Does something once, when a step is reached for the first time.
