@@ -26,6 +26,12 @@ pub fn pace(progress: &Progress) -> String {
     parts.join(" · ")
 }
 
+/// `hashing 43 %, verifying 12 %`: what goes on at the same time; empty when nothing does.
+pub fn beside(progress: &Progress) -> String {
+    let parts: Vec<String> = progress.beside.iter().map(|beside| format!("{} {}", beside.phase.label(), percent(beside))).collect();
+    parts.join(", ")
+}
+
 /// Parts of a thousand; by bytes where there are any, else by files. `None` while the end is not known.
 pub fn permille(progress: &Progress) -> Option<u32> {
     let (done, total) =
@@ -52,6 +58,7 @@ mod tests {
             bytes_total: bytes.1,
             bytes_per_second: 0,
             eta_seconds: None,
+            beside: Vec::new(),
         }
     }
 
@@ -62,5 +69,9 @@ mod tests {
         assert_eq!(permille(&progress((u64::MAX / 2, u64::MAX), (0, 1))), Some(499));
         assert_eq!(permille(&progress((0, 0), (1, 4))), Some(250));
         assert_eq!(percent(&progress((434, 1_000), (0, 1))), "43 %");
+        let hashing = Progress { phase: Phase::Hashing, ..progress((434, 1_000), (0, 1)) };
+        let verifying = Progress { phase: Phase::Verifying, ..progress((1, 10), (0, 1)) };
+        let sending = Progress { beside: vec![hashing, verifying], ..progress((1, 2), (0, 1)) };
+        assert_eq!(beside(&sending), "hashing 43 %, verifying 10 %");
     }
 }

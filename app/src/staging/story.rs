@@ -40,7 +40,8 @@ pub fn tell(seen: &SeenRow, tick: i64) -> Story {
         return story(Tone::Idle, "cleared", "The local copy is gone", job.and_then(|job| job.nas_path.clone()).unwrap_or_default());
     }
     if let Some(progress) = job.and_then(|job| job.progress.as_ref()) {
-        let pace = progress::pace(progress);
+        let pace = [progress::pace(progress), progress::beside(progress)].join(" · ");
+        let pace = pace.trim_matches([' ', '·']).to_owned();
         let head = progress::done(progress);
         return Story { bar: Some(progress::permille(progress)), ..story(Tone::Busy, "working", head, pace) };
     }

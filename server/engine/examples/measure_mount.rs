@@ -54,8 +54,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("list   {:8.3} s", began.elapsed().as_secs_f64());
     let writer = SealWriter::open(&listing, &folder.join("seal"))?;
     let pushing = Instant::now();
-    let push =
-        Push { run: &run, source: &source, listing: &listing, seal: &writer, again: None, placed_by_us: &|_| false, placed: &|_| () };
+    let push = Push {
+        run: &run,
+        source: &source,
+        listing: &listing,
+        seal: &writer,
+        again: None,
+        placed_by_us: &|_| false,
+        placed: &|_| (),
+        hashed: &|_| (),
+    };
     transport.push(push, &context).await?;
     let seal = writer.finish(0)?;
     println!("push   {:8.3} s  (hash while copying, one syncfs)", pushing.elapsed().as_secs_f64());

@@ -30,6 +30,8 @@ struct Counts {
     next_sample: AtomicU64,
     last_sign: AtomicU64,
     phase: Mutex<(Phase, VecDeque<(Instant, u64)>)>,
+    /// What goes on at the same time, with counts of its own.
+    beside: Mutex<Vec<ProgressSink>>,
 }
 
 impl Default for ProgressSink {
@@ -51,8 +53,22 @@ impl ProgressSink {
                 next_sample: AtomicU64::new(0),
                 last_sign: AtomicU64::new(0),
                 phase: Mutex::new((Phase::Listing, VecDeque::new())),
+                beside: Mutex::default(),
             }),
         }
+    }
+
+    /// Work that goes on at the same time, shown with this one until it is over; a sign of life of one is one of both.
+    pub fn beside(&self, phase: Phase, files_total: u64, bytes_total: u64) -> ProgressSink {
+        let beside = ProgressSink::new();
+        beside.begin(phase, files_total, bytes_total);
+        self.counts.beside.lock().unwrap_or_else(PoisonError::into_inner).push(beside.clone());
+        beside
+    }
+
+    /// What goes on at the same time is over.
+    pub fn alone(&self) {
+        self.counts.beside.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// A new phase with its own totals begins.
@@ -108,9 +124,11 @@ impl ProgressSink {
         self.add_file();
     }
 
-    /// How long nothing was added: a hung destination shows here.
+    /// How long nothing was added, here and beside: a hung destination shows here.
     pub fn idle_for(&self) -> Duration {
-        Duration::from_millis(self.elapsed_ms().saturating_sub(self.counts.last_sign.load(Relaxed)))
+        let own = Duration::from_millis(self.elapsed_ms().saturating_sub(self.counts.last_sign.load(Relaxed)));
+        let beside = self.counts.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        beside.iter().map(ProgressSink::idle_for).fold(own, Duration::min)
     }
 
     /// How it stands.
@@ -130,6 +148,7 @@ impl ProgressSink {
             bytes_total,
             bytes_per_second,
             eta_seconds: (bytes_per_second > 0).then(|| bytes_total.saturating_sub(bytes_done).div_ceil(bytes_per_second)),
+            beside: counts.beside.lock().unwrap_or_else(PoisonError::into_inner).iter().map(ProgressSink::snapshot).collect(),
         }
     }
 }
@@ -158,6 +177,20 @@ mod tests {
         sink.begin(Phase::Verifying, 1, 1);
         let shown = sink.snapshot();
         assert_eq!((shown.phase, shown.files_done, shown.bytes_done, shown.eta_seconds), (Phase::Verifying, 0, 0, None));
+    }
+
+    #[test]
+    fn work_beside_is_shown_with_it_and_keeps_it_alive() {
+        let sink = ProgressSink::new();
+        sink.begin(Phase::Sending, 3, 30);
+        let hashing = sink.beside(Phase::Hashing, 3, 30);
+        hashing.skip_file(12);
+        let shown = sink.snapshot();
+        assert_eq!((shown.phase, shown.bytes_done, shown.beside.len()), (Phase::Sending, 0, 1));
+        assert_eq!((shown.beside[0].phase, shown.beside[0].bytes_done, shown.beside[0].files_done), (Phase::Hashing, 12, 1));
+        assert!(sink.idle_for() <= hashing.idle_for());
+        sink.alone();
+        assert_eq!(sink.snapshot().beside, []);
     }
 
     #[test]

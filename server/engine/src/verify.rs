@@ -1,6 +1,6 @@
 //! Comparing what the destination holds with the seal. The only place that makes a [`VerifiedManifest`].
 
-use crate::seal::{SealFiles, SealReader};
+use crate::seal::{Early, SealFiles, SealReader};
 use crate::source::RunFolder;
 use crate::transport::{CallContext, HashOutcome, Hashed, RecordFile, Transport, TransportError};
 use domain::api::Phase;
@@ -78,6 +78,18 @@ pub async fn verify(
     source: Option<&RunFolder>,
     context: &CallContext,
 ) -> Result<Verification, TransportError> {
+    verify_rest(transport, run, seal, None, source, context).await
+}
+
+/// The same right after the run was sent: what the destination hashed meanwhile (`early`) is compared as it was told, the rest is asked for.
+pub async fn verify_rest(
+    transport: &dyn Transport,
+    run: &RunPath,
+    seal: &SealReader,
+    early: Option<&Early>,
+    source: Option<&RunFolder>,
+    context: &CallContext,
+) -> Result<Verification, TransportError> {
     let totals = seal.totals();
     if seal.is_empty() {
         let reason = "an empty seal proves nothing".to_owned();
@@ -85,8 +97,29 @@ pub async fn verify(
     }
     context.progress.begin(Phase::Verifying, totals.files, totals.bytes);
     let mut check = Check::new(seal.files()?);
-    let mut take = |hashed| check.take(hashed);
-    transport.hashes(run, seal, source, &mut take, context).await?;
+    match early {
+        None => transport.hashes(run, seal, source, &mut |hashed| check.take(hashed), context).await?,
+        Some(early) => {
+            let mut told = early.hashes()?.peekable();
+            let mut take_told = |check: &mut Check, before: Option<&FilePath>| {
+                while let Some(next) = told.next_if(|next| next.as_ref().is_ok_and(|(path, ..)| before.is_none_or(|before| path < before)))
+                {
+                    let Ok((path, size, digest)) = next else { return };
+                    context.progress.skip_file(size);
+                    check.take(Hashed { path, outcome: HashOutcome::Digest { digest, size, level: ProofLevel::L2 } });
+                }
+            };
+            if !early.rest().is_empty() {
+                let mut take = |hashed: Hashed| {
+                    take_told(&mut check, Some(&hashed.path));
+                    check.take(hashed);
+                };
+                transport.hashes(run, early.rest(), source, &mut take, context).await?;
+            }
+            // What was told and cannot be read counts as no answer.
+            take_told(&mut check, None);
+        }
+    }
     let mut found = check.finish()?;
     if found.total == 0
         && let Some(level) = found.level

@@ -95,6 +95,62 @@ async fn ask(names: &[&str], answers: Vec<Hashed>) -> Verification {
     verify(&Oracle(answers), &RunPath::parse("E/P/Runs/Run_1").unwrap(), &seal, None, &context).await.unwrap()
 }
 
+/// Verifies after `told` was heard while the run was sent.
+async fn ask_rest(told: &[(&str, &str)], answers: Vec<Hashed>) -> Verification {
+    let dir = tempfile::tempdir().unwrap();
+    let seal = sealed(&dir, &NAMES);
+    let early = crate::seal::EarlyHashes::begin(&dir.path().join("early")).unwrap();
+    told.iter().for_each(|(name, content)| early.put(&path(name), content.len() as u64, digest_of(content)));
+    let early = early.finish(&seal).unwrap();
+    let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
+    let run = RunPath::parse("E/P/Runs/Run_1").unwrap();
+    let verified = verify_rest(&Oracle(answers), &run, &seal, early.as_ref(), None, &context).await.unwrap();
+    drop(early);
+    assert!(!dir.path().join("early").exists() && !dir.path().join("early.rest").exists(), "told once, used once");
+    verified
+}
+
+#[tokio::test]
+async fn what_was_told_early_is_not_asked_again_and_counts_like_any_answer() {
+    for told in [&[("a", "a")][..], &[("b", "b"), ("c", "c")], &[("a", "a"), ("b", "b"), ("c", "c")]] {
+        let rest =
+            NAMES.iter().filter(|name| !told.iter().any(|(told, _)| told == *name)).map(|name| right(name, ProofLevel::L3)).collect();
+        match ask_rest(told, rest).await {
+            Verification::Proven(manifest) => {
+                assert_eq!((manifest.level(), manifest.totals()), (ProofLevel::L2, Totals { files: 3, bytes: 3 }), "{told:?}");
+            }
+            other => panic!("{told:?}: {other:?}"),
+        }
+    }
+    // Wrong when told early is as wrong as ever; so is what nobody answers for, and an answer too many.
+    for (told, answers, class) in [
+        (&[("a", "x")][..], vec![right("b", ProofLevel::L3), right("c", ProofLevel::L3)], FailureClass::HashMismatch),
+        (&[("a", "a")], vec![right("b", ProofLevel::L3)], FailureClass::CouldNotHash),
+        (&[("a", "a")], all_right(), FailureClass::CouldNotHash),
+    ] {
+        assert!(
+            matches!(ask_rest(told, answers).await, Verification::Differs { class: found, total: 1, .. } if found == class),
+            "{told:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_told_early_of_files_that_are_not_sealed_is_worth_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let seal = sealed(&dir, &NAMES);
+    let told = |names: &[&str]| {
+        let early = crate::seal::EarlyHashes::begin(&dir.path().join("early")).unwrap();
+        names.iter().for_each(|name| early.put(&path(name), 1, digest_of(name)));
+        early.finish(&seal)
+    };
+    assert!(told(&["a", "d"]).unwrap().is_none());
+    assert!(told(&["a", "aa", "b"]).unwrap().is_none());
+    assert!(told(&[]).unwrap().is_none());
+    assert!(told(&["b", "a"]).is_err(), "out of order");
+    assert_eq!(told(&["a", "c"]).unwrap().unwrap().rest().totals(), Totals { files: 1, bytes: 1 });
+}
+
 fn all_right() -> Vec<Hashed> {
     NAMES.iter().map(|name| right(name, ProofLevel::L3)).collect()
 }

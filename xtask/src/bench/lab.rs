@@ -1,5 +1,6 @@
-//! The binary at work on folders of its own: one equipment, a mounted NAS, everything removed at the end.
+//! The binary at work on folders of its own: one equipment, a NAS, everything removed at the end.
 
+use super::http::Client;
 use crate::process::{Call, Running};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
@@ -10,6 +11,9 @@ use tempfile::TempDir;
 
 /// The only equipment.
 pub const EQUIPMENT: &str = "BENCH_01";
+
+/// How long a run may take to be verified.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// Its completeness signal.
 pub const SENTINEL: &str = "acquisition_complete.flag";
@@ -25,6 +29,11 @@ pub struct Lab {
 impl Lab {
     /// A staging tree filled by `fill`, then the program on it, ready.
     pub fn open(binary: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Lab> {
+        Lab::open_on(binary, |nas| format!("{{type: mount, path: '{}'}}", nas.display()), fill)
+    }
+
+    /// The same with another way to the NAS: `transport` is given the folder that stands for it, and answers the config's `transport`.
+    pub fn open_on(binary: &Path, transport: impl FnOnce(&Path) -> String, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Lab> {
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(super::lab_home()?).context("cannot make a folder")?;
         let at = |name: &str| folder.path().join(name);
         for name in ["staging", "nas", "state"] {
@@ -35,9 +44,9 @@ impl Lab {
         let config = format!(
             "orchestrator: {{label: Bench, staging_root: '{}'}}\nserver: {{listen: '127.0.0.1:{port}'}}\nlogging: {{level: warn}}\n\
              equipment:\n  - id: {EQUIPMENT}\n    label: Bench\n    completeness_signal: sentinel_file\n    sentinel_filename: {SENTINEL}\n    \
-             settle_seconds: 1\n    transport: {{type: mount, path: '{}'}}\n",
+             settle_seconds: 1\n    transport: {}\n",
             at("staging").display(),
-            at("nas").display()
+            transport(&at("nas"))
         );
         fs::write(at("config.yaml"), config)?;
         let call = |args: &[&str]| Call::new(binary).args(args).arg("--config").arg(at("config.yaml")).env("XDG_STATE_HOME", at("state"));
@@ -82,5 +91,21 @@ impl Lab {
             std::thread::park_timeout(Duration::from_millis(5));
         }
         Ok(())
+    }
+
+    /// Seconds between the first row that says `complete` (or more) and the first that says `sync_verified`.
+    pub fn seconds_to_verified(&mut self, client: &Client, run: &Path) -> Result<f64> {
+        let state = |lab: &Lab| -> Result<String> {
+            let answer = client.json(&lab.url("/staging"))?;
+            let rows = answer["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let row = rows.iter().find(|row| row["path"].as_str().map(Path::new) == Some(run));
+            Ok(row.and_then(|row| row["current_state"].as_str()).unwrap_or_default().to_owned())
+        };
+        self.until("the run is listed", LIMIT, |lab| Ok(state(lab)? == "staging"))?;
+        fs::write(run.join(SENTINEL), "")?;
+        self.until("the run is complete", LIMIT, |lab| Ok(!["", "staging"].contains(&state(lab)?.as_str())))?;
+        let begun = Instant::now();
+        self.until("the run is verified", LIMIT, |lab| Ok(state(lab)? == "sync_verified"))?;
+        Ok(begun.elapsed().as_secs_f64())
     }
 }

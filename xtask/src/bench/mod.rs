@@ -9,9 +9,11 @@ mod idle;
 mod lab;
 mod listing;
 mod memory;
+mod over_ssh;
 mod queue;
 mod scene;
 mod small_files;
+mod sshd;
 mod table;
 
 use crate::site;
@@ -49,6 +51,8 @@ enum Measure {
     Hash,
     /// 10,000 small files from complete to verified on a mount.
     SmallFiles,
+    /// Large and small files from complete to verified over ssh on the loopback.
+    OverSsh,
     /// The queue alone.
     Queue,
 }
@@ -70,6 +74,9 @@ pub fn run(choice: &Choice) -> Result<()> {
     if wanted(Measure::SmallFiles) {
         table.add(small_files::measure(&binary));
     }
+    if wanted(Measure::OverSsh) {
+        table.add(over_ssh::measure(&binary));
+    }
     if wanted(Measure::Queue) {
         table.add(queue::measure(&binary));
     }
@@ -90,6 +97,12 @@ fn five_thousand(binary: &Path, wanted: &impl Fn(Measure) -> bool, table: &mut T
         table.add(memory::measure(&mut scene));
     }
     Ok(())
+}
+
+/// Removes a folder that a measurement made.
+#[allow(clippy::disallowed_methods, reason = "below a folder of the measurement's own")]
+fn remove(folder: &Path) -> Result<()> {
+    Ok(std::fs::remove_dir_all(folder)?)
 }
 
 /// Where measurements make their folders: on the disk that holds the build, not in a /tmp that may be memory.

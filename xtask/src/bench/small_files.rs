@@ -1,19 +1,18 @@
 //! 10,000 files of 10 KiB from `complete` to `sync_verified` on a mount, beside plain copies of the same run: ours hashes both sides.
 
 use super::http::Client;
-use super::lab::{EQUIPMENT, Lab, SENTINEL};
+use super::lab::{EQUIPMENT, Lab};
 use super::table::{Row, median, value};
 use crate::process::Call;
 use crate::step::Step;
 use anyhow::Result;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const FILES: usize = 10_000;
 const BYTES_EACH: usize = 10 * 1024;
 const ROUNDS: usize = 3;
-const LIMIT: Duration = Duration::from_secs(600);
 
 /// A peer: its name, and the shell words that copy `$1` to `$2` and bring it to the disk.
 const PEERS: [(&str, &str); 3] = [
@@ -34,7 +33,7 @@ pub fn measure(binary: &Path) -> Result<Vec<Row>> {
     for round in 0..ROUNDS {
         step.line(&format!("round {} of {ROUNDS}", round + 1));
         let run = push(&lab, round)?;
-        ours.push(verified_after(&mut lab, &client, &run)?);
+        ours.push(lab.seconds_to_verified(&client, &run)?);
         for ((name, words), samples) in PEERS.iter().zip(&mut theirs) {
             let copy = lab.folder().join(format!("copy {round} {name}").replace([' ', ','], "_"));
             let begun = Instant::now();
@@ -70,20 +69,4 @@ fn push(lab: &Lab, round: usize) -> Result<PathBuf> {
         )?;
     }
     Ok(run)
-}
-
-/// Seconds between the first row that says `complete` (or more) and the first that says `sync_verified`.
-fn verified_after(lab: &mut Lab, client: &Client, run: &Path) -> Result<f64> {
-    let state = |lab: &Lab| -> Result<String> {
-        let answer = client.json(&lab.url("/staging"))?;
-        let rows = answer["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let row = rows.iter().find(|row| row["path"].as_str().map(Path::new) == Some(run));
-        Ok(row.and_then(|row| row["current_state"].as_str()).unwrap_or_default().to_owned())
-    };
-    lab.until("the run is listed", LIMIT, |lab| Ok(state(lab)? == "staging"))?;
-    fs::write(run.join(SENTINEL), "")?;
-    lab.until("the run is complete", LIMIT, |lab| Ok(!["", "staging"].contains(&state(lab)?.as_str())))?;
-    let begun = Instant::now();
-    lab.until("the run is verified", LIMIT, |lab| Ok(state(lab)? == "sync_verified"))?;
-    Ok(begun.elapsed().as_secs_f64())
 }

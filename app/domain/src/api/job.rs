@@ -98,6 +98,9 @@ pub struct Progress {
     pub bytes_per_second: u64,
     /// At that rate; `None` while unknown.
     pub eta_seconds: Option<u64>,
+    /// What goes on at the same time, e.g. hashing here and verifying there while sending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Progress>,
 }
 
 /// A proof as shown.

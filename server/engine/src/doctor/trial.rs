@@ -7,7 +7,7 @@ use crate::gatekeeper::blocking;
 use crate::hash::wall_clock_ns;
 use crate::seal::{Listing, SealReader, SealWriter};
 use crate::source::{RunFolder, StagingRoot};
-use crate::transport::{Push, TransportError, hash_first};
+use crate::transport::{Push, TransportError, hash_all};
 use crate::verify::{Verification, verify};
 use domain::job::{FailureClass, Side};
 use domain::path::RunPath;
@@ -58,7 +58,7 @@ impl Exam<'_> {
         self.step(PATIENCE, async |context| {
             if !self.transport.hashes_while_pushing() {
                 let (source, listing, writer, context) = (source.clone(), listing.clone(), writer.clone(), context.clone());
-                blocking(move || hash_first(&source, &listing, &writer, &context)).await?;
+                blocking(move || hash_all(&source, &listing, &writer, &context)).await?;
             }
             let push = Push {
                 run: &run,
@@ -68,6 +68,7 @@ impl Exam<'_> {
                 again: None,
                 placed_by_us: &|_| false,
                 placed: &|_| (),
+                hashed: &|_| (),
             };
             self.transport.push(push, context).await
         })

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub(super) enum Content {
     Listing,
     Seal,
+    Early,
 }
 
 impl Content {
@@ -22,6 +23,7 @@ impl Content {
         match self {
             Content::Listing => "exlab-orchestrator listing 1\n",
             Content::Seal => "exlab-orchestrator seal 1\n",
+            Content::Early => "exlab-orchestrator early hashes 1\n",
         }
     }
 }
@@ -99,6 +101,11 @@ impl ItemWriter {
         self.line.clear();
         item.write(&mut self.line);
         self.put_line()
+    }
+
+    /// No file was put yet.
+    pub fn is_empty(&self) -> bool {
+        self.totals.files == 0
     }
 
     /// Hands everything to the kernel, so that it outlives this process.

@@ -9,6 +9,7 @@
 
 mod checksums;
 mod compare;
+mod early;
 mod file;
 mod line;
 mod listing;
@@ -17,6 +18,7 @@ mod writer;
 
 pub use checksums::checksums_file;
 pub use compare::{Capped, Change, CompareError, LISTED_AT_MOST, LocalComparison, Rehash, compare};
+pub use early::{Early, EarlyHashes};
 pub use line::{Item, UnsupportedKind};
 pub use listing::{Listing, ListingItems};
 pub use reader::{SealFiles, SealItems, SealReader};

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 mod comparing;
 mod failure;
-mod hash_first;
+mod hash_all;
 pub mod mount;
 mod portions;
 pub mod rclone;
@@ -30,7 +30,7 @@ mod same_host;
 pub(crate) mod throttle;
 
 pub use failure::FILES_NAMED_AT_MOST;
-pub use hash_first::hash_first;
+pub use hash_all::hash_all;
 
 /// Why a transport failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -90,6 +90,9 @@ pub struct Push<'a> {
     pub placed_by_us: &'a (dyn Fn(&FilePath) -> bool + Send + Sync),
     /// Told of every file placed under its final name, after the rename.
     pub placed: &'a (dyn Fn(&FilePath) + Send + Sync),
+    /// Told of hashes that the destination made of files under their final names while others were still sent, in path order. A
+    /// transport that can do so spares [`Transport::hashes`] the question; one that cannot says nothing.
+    pub hashed: &'a (dyn Fn(Hashed) + Send + Sync),
 }
 
 /// How and how strongly a destination file was hashed.

@@ -11,9 +11,12 @@ use domain::proof::FileStat;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Files and bytes of one portion.
-const PORTION_FILES: usize = 10_000;
-const PORTION_BYTES: u64 = 16 << 30;
+/// How much one portion is at most; about, for its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    pub files: usize,
+    pub bytes: u64,
+}
 
 /// A file to be sent.
 pub(super) type Wanted = (FilePath, FileStat);
@@ -25,23 +28,24 @@ pub(super) struct Portion {
     pub empty_folders: Vec<FilePath>,
 }
 
-/// The listing, cut into portions, read on threads for blocking work.
+/// The listing, cut into portions, read on threads for blocking work. The same listing is always cut in the same way.
 pub(super) struct Portions {
     items: Option<ListingItems>,
     again: Option<Arc<BTreeSet<FilePath>>>,
+    size: Size,
 }
 
 impl Portions {
-    pub fn new(listing: &Listing, again: Option<&[FilePath]>) -> Result<Portions, TransportError> {
-        Ok(Portions { items: Some(listing.items()?), again: again.map(|files| Arc::new(files.iter().cloned().collect())) })
+    pub fn new(listing: &Listing, again: Option<&[FilePath]>, size: Size) -> Result<Portions, TransportError> {
+        Ok(Portions { items: Some(listing.items()?), again: again.map(|files| Arc::new(files.iter().cloned().collect())), size })
     }
 
     pub async fn next(&mut self) -> Result<Option<Portion>, TransportError> {
         let Some(mut items) = self.items.take() else { return Ok(None) };
-        let again = self.again.clone();
+        let (again, size) = (self.again.clone(), self.size);
         let read = tokio::task::spawn_blocking(move || {
             let (mut portion, mut bytes, mut more) = (Portion::default(), 0_u64, true);
-            while portion.files.len() + portion.empty_folders.len() < PORTION_FILES && bytes < PORTION_BYTES {
+            while portion.files.len() + portion.empty_folders.len() < size.files && bytes < size.bytes {
                 match items.next().transpose()? {
                     None => {
                         more = false;
@@ -71,8 +75,8 @@ pub(super) fn folders_above(path: &FilePath) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The files that are no longer what was listed: what the tool read of them is something else.
-pub(super) async fn changed(source: &RunFolder, files: &[&Wanted]) -> Result<Vec<FilePath>, TransportError> {
-    let (source, files): (RunFolder, Vec<Wanted>) = (source.clone(), files.iter().map(|wanted| (*wanted).clone()).collect());
+pub(super) async fn changed(source: &RunFolder, files: Vec<Wanted>) -> Result<Vec<FilePath>, TransportError> {
+    let source = source.clone();
     let looked = tokio::task::spawn_blocking(move || {
         let mut changed = Vec::new();
         for (path, stat) in files {
@@ -102,6 +106,16 @@ impl Problems {
         if self.files.len() < FILES_NAMED_AT_MOST {
             self.files.push(path.clone());
         }
+    }
+
+    /// Those of both.
+    pub fn and(mut self, other: Problems) -> Problems {
+        if self.total == 0 {
+            return other;
+        }
+        self.total += other.total;
+        self.files.extend(other.files.into_iter().take(FILES_NAMED_AT_MOST.saturating_sub(self.files.len())));
+        self
     }
 
     pub fn into_result(self) -> Result<(), TransportError> {

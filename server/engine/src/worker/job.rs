@@ -2,6 +2,7 @@
 
 use super::placed::Placed;
 use super::seal_file;
+use super::sending::{Prepared, Sending};
 use crate::checkpoint::Checkpoint;
 use crate::core::{Core, unless_it_panics};
 use crate::destination::Destination;
@@ -10,12 +11,12 @@ use crate::ingest_store::CHECKSUMS;
 use crate::progress::ProgressSink;
 use crate::prove::{Differences, Proof, call_context};
 use crate::record::RecordFolder;
-use crate::seal::{Listing, SealError, SealReader, SealWriter, checksums_file};
+use crate::seal::{Early, EarlyHashes, Listing, SealError, SealReader, SealWriter, checksums_file};
 use crate::source::{RunFolder, SourceError};
 use crate::store::{Claim, Failure, Job, NewProof, StoreError};
 use crate::tally::Moved;
-use crate::transport::{CallContext, Push, hash_first};
-use crate::verify::{VerifiedManifest, verify};
+use crate::transport::CallContext;
+use crate::verify::{VerifiedManifest, verify_rest};
 use domain::api::Phase;
 use domain::document::creation::SyncStatus;
 use domain::gate::Verdict;
@@ -70,29 +71,29 @@ async fn work(
         blocking(move || prepare(&core, &job)).await?
     };
     core.checkpoints.reached(Checkpoint::Listed);
-    let Prepared { folder, listing, seal, placed } = prepared;
-    if !destination.transport.hashes_while_pushing() {
-        let (folder, listing, seal, context) = (folder.clone(), listing.clone(), seal.clone(), context.clone());
-        blocking(move || hash_first(&folder, &listing, &seal, &context)).await.map_err(Failure::from)?;
-    }
-    push(core, destination, &job, &folder, &listing, &seal, &placed, None, &context).await?;
+    let sending = Sending { core, destination, job: &job, run: &prepared, context: &context };
+    sending.everything().await?;
     core.checkpoints.reached(Checkpoint::Pushed);
     let now_ns = core.clock.now_ms().saturating_mul(1_000_000);
     let finished = {
-        let seal = seal.clone();
+        let seal = prepared.seal.clone();
         blocking(move || seal.finish(now_ns)).await.map_err(seal_failure)?
     };
     core.checkpoints.reached(Checkpoint::Sealed);
-    write_checksums(core, &folder, &finished).await?;
+    write_checksums(&prepared.folder, &finished).await?;
     core.checkpoints.reached(Checkpoint::ChecksumsWritten);
     let place = destination.transport.place_of(&job.run);
     core.store.sent(claim, finished.digest(), core.clock.now_ms(), finished.totals(), &place).await.map_err(store_failure)?;
     core.job_changed(claim.job().clone());
     core.checkpoints.reached(Checkpoint::Sent);
 
-    let differences = match verify_once(destination, &job, &finished, &folder, &context).await? {
+    let early = prepared.early.finish(&finished).unwrap_or_else(|error| {
+        tracing::warn!(run = %job.run, %error, "hashes made meanwhile cannot be used; they are asked for again");
+        None
+    });
+    let differences = match verify_once(destination, &job, &finished, early.as_ref(), &prepared.folder, &context).await? {
         Proof::Holds(manifest) => {
-            all_placed(&placed, &finished).await;
+            sending.all_placed(&finished).await;
             return Ok(manifest);
         }
         Proof::Broken(differences) => differences,
@@ -104,12 +105,12 @@ async fn work(
         return Err(failure);
     }
     core.store.count_hash_retry(claim, &failure).await.map_err(store_failure)?;
-    core.log(Some(&folder), &job.run, Level::Error, &format!("hash mismatch, sent once more: {}", failure.message));
+    core.log(Some(&prepared.folder), &job.run, Level::Error, &format!("hash mismatch, sent once more: {}", failure.message));
     let again: Vec<FilePath> = differences.first.iter().map(|difference| difference.path.clone()).collect();
-    push(core, destination, &job, &folder, &listing, &seal, &placed, Some(&again), &context).await?;
-    match verify_once(destination, &job, &finished, &folder, &context).await? {
+    sending.again(&again).await?;
+    match verify_once(destination, &job, &finished, None, &prepared.folder, &context).await? {
         Proof::Holds(manifest) => {
-            all_placed(&placed, &finished).await;
+            sending.all_placed(&finished).await;
             Ok(manifest)
         }
         Proof::Broken(differences) => {
@@ -117,24 +118,6 @@ async fn work(
             Err(differences.failure())
         }
     }
-}
-
-/// What is proven to be ours counts as placed by us, also where a crash came between its rename and the note of it.
-async fn all_placed(placed: &Arc<Placed>, seal: &SealReader) {
-    let (placed, seal) = (placed.clone(), seal.clone());
-    blocking(move || {
-        let files = seal.files().into_iter().flatten();
-        files.filter_map(Result::ok).for_each(|file| placed.add(&file.path));
-        placed.flush();
-    })
-    .await;
-}
-
-struct Prepared {
-    folder: RunFolder,
-    listing: Listing,
-    seal: SealWriter,
-    placed: Arc<Placed>,
 }
 
 /// Opens the run, lists it under the gate's eyes, and opens its seal. Blocking.
@@ -162,7 +145,8 @@ fn prepare(core: &Core, job: &Job) -> Result<Prepared, Failure> {
     }
     let seal = SealWriter::open(&listing, &seal_file(&work_folder, job.generation)).map_err(seal_failure)?;
     let placed = Arc::new(Placed::open(&work_folder).map_err(|error| state_failure(&error))?);
-    Ok(Prepared { folder, listing, seal, placed })
+    let early = EarlyHashes::begin(&work_folder.join(format!("early-{}", job.generation))).map_err(seal_failure)?;
+    Ok(Prepared { folder, listing, seal, placed, early })
 }
 
 /// The gate has the last word on what is really sealed: the run may have changed since it was queued.
@@ -178,51 +162,13 @@ fn admitted(core: &Core, job: &Job, verdict: &Verdict) -> Result<(), Failure> {
     })
 }
 
-#[allow(clippy::too_many_arguments, reason = "everything a push needs, once")]
-async fn push(
-    core: &Arc<Core>,
-    destination: &Destination,
-    job: &Job,
-    folder: &RunFolder,
-    listing: &Listing,
-    seal: &SealWriter,
-    placed: &Arc<Placed>,
-    again: Option<&[FilePath]>,
-    context: &CallContext,
-) -> Result<(), Failure> {
-    let totals = listing.totals();
-    context.progress.begin(Phase::Sending, again.map_or(totals.files, |files| files.len() as u64), totals.bytes);
-    let by_us = {
-        let placed = placed.clone();
-        move |file: &FilePath| placed.contains(file)
-    };
-    let note = {
-        let (placed, checkpoints) = (placed.clone(), core.checkpoints.clone());
-        move |file: &FilePath| {
-            placed.add(file);
-            checkpoints.reached(Checkpoint::FilePlaced);
-        }
-    };
-    let push = Push { run: &job.run, source: folder, listing, seal, again, placed_by_us: &by_us, placed: &note };
-    let pushed = destination.transport.push(push, context).await.map_err(Failure::from);
-    placed.flush();
-    if let Err(error) = seal.flush() {
-        tracing::warn!(run = %job.run, %error, "the unfinished seal could not be written");
-    }
-    if let Err(failure) = &pushed {
-        destination.note_failure(failure);
-    }
-    pushed
-}
-
-async fn write_checksums(core: &Arc<Core>, folder: &RunFolder, seal: &SealReader) -> Result<(), Failure> {
+async fn write_checksums(folder: &RunFolder, seal: &SealReader) -> Result<(), Failure> {
     let (folder, seal) = (folder.clone(), seal.clone());
     let written = blocking(move || {
         let record = RecordFolder::open_or_create(folder.dir())?;
         record.replace_with(CHECKSUMS, |out| checksums_file(&seal, out).map(|_| ()))
     })
     .await;
-    let _ = core;
     written.map_err(|error| match error {
         crate::record::RecordError::Full { .. } => {
             Failure { class: FailureClass::LocalFull, side: Side::Source, message: error.to_string() }
@@ -237,10 +183,11 @@ async fn verify_once(
     destination: &Destination,
     job: &Job,
     seal: &SealReader,
+    early: Option<&Early>,
     folder: &RunFolder,
     context: &CallContext,
 ) -> Result<Proof, Failure> {
-    let verified = verify(&*destination.transport, &job.run, seal, Some(folder), context).await.map_err(Failure::from);
+    let verified = verify_rest(&*destination.transport, &job.run, seal, early, Some(folder), context).await.map_err(Failure::from);
     if let Err(failure) = &verified {
         destination.note_failure(failure);
     }

@@ -8,6 +8,7 @@ mod job;
 mod placed;
 mod record_push;
 mod reverify;
+mod sending;
 
 pub use record_push::push_record;
 

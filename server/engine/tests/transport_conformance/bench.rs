@@ -4,7 +4,7 @@ use domain::path::{FilePath, RunPath};
 use engine::progress::ProgressSink;
 use engine::seal::{Listing, SealReader, SealWriter};
 use engine::source::{RunFolder, StagingRoot};
-use engine::transport::{CallContext, Marker, Push, Transport, TransportError, hash_first};
+use engine::transport::{CallContext, Hashed, Marker, Push, Transport, TransportError, hash_all};
 use engine::verify::{Verification, verify};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -155,7 +155,7 @@ impl Bench {
         let writer = SealWriter::open(listing, &path).unwrap();
         if !transport.hashes_while_pushing() {
             let (source, listing, writer, context) = (run.source.clone(), listing.clone(), writer.clone(), self.context.clone());
-            tokio::task::spawn_blocking(move || hash_first(&source, &listing, &writer, &context)).await.unwrap()?;
+            tokio::task::spawn_blocking(move || hash_all(&source, &listing, &writer, &context)).await.unwrap()?;
         }
         let key = run.path.as_str().to_owned();
         let push = Push {
@@ -168,12 +168,39 @@ impl Bench {
             placed: &|file| {
                 self.placed.lock().unwrap().insert((key.clone(), file.clone()));
             },
+            hashed: &|_| (),
         };
         transport.push(push, &self.context).await?;
         if again.is_some() {
             return Ok(SealReader::open(&path).unwrap());
         }
         Ok(writer.finish(1).unwrap())
+    }
+
+    /// Sends everything; also what the destination said of files while others were still sent.
+    pub async fn push_and_listen(
+        &self,
+        transport: &dyn Transport,
+        run: &TestRun,
+        listing: &Listing,
+        seal: &str,
+    ) -> (SealReader, Vec<Hashed>) {
+        let writer = SealWriter::open(listing, &self.seal_path(run, seal)).unwrap();
+        let (source, copy, hashing, context) = (run.source.clone(), listing.clone(), writer.clone(), self.context.clone());
+        tokio::task::spawn_blocking(move || hash_all(&source, &copy, &hashing, &context)).await.unwrap().unwrap();
+        let told = Mutex::new(Vec::new());
+        let push = Push {
+            run: &run.path,
+            source: &run.source,
+            listing,
+            seal: &writer,
+            again: None,
+            placed_by_us: &|_| true,
+            placed: &|_| (),
+            hashed: &|hashed| told.lock().unwrap().push(hashed),
+        };
+        transport.push(push, &self.context).await.unwrap();
+        (writer.finish(1).unwrap(), told.into_inner().unwrap())
     }
 
     pub async fn verify(&self, run: &TestRun, seal: &SealReader) -> Verification {

@@ -7,7 +7,7 @@ use domain::path::RunPath;
 use domain::proof::ProofLevel;
 use domain::settings::HostKeyPolicy;
 use engine::transport::rsync_ssh::{RsyncSshTransport, Server};
-use engine::transport::{Transport, TransportError};
+use engine::transport::{HashOutcome, Hashed, Transport, TransportError};
 use engine::verify::Verification;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -218,7 +218,7 @@ async fn v7_a_lying_rsync_is_caught_every_time() {
         let run = bench.run("P/Runs/Run_1", &[(b"a", b"first content"), (b"b", b"other content"), (b"sub/c", b"3")]);
         let liar = bench.dir.path().join("rsync");
         let tmp = bench.destination.root().join(".exlab-orchestrator/tmp");
-        write_program(&liar, &format!("#!/bin/sh\nrsync \"$@\"\nfor d in '{}'/*/data; do {lie}; done\nexit 0\n", tmp.display()));
+        write_program(&liar, &format!("#!/bin/sh\nrsync \"$@\"\nfor d in '{}'/*/data/*; do {lie}; done\nexit 0\n", tmp.display()));
         let behind = behind(bench.destination.root(), &bench.staging(), |server| server.rsync = liar.display().to_string());
         let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
         match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap() {
@@ -227,6 +227,32 @@ async fn v7_a_lying_rsync_is_caught_every_time() {
         }
         assert!(!run.there.join("more").exists(), "{name}: only what is sealed is placed");
     }
+}
+
+#[tokio::test]
+async fn what_the_server_hashes_while_others_are_sent_is_told_in_order_and_only_of_what_was_sent() {
+    let bench = Bench::new(RSYNC_SSH).await;
+    // More than one portion: the first is hashed while the second is sent.
+    let content: Vec<(String, String)> = (0..5_200).map(|n| (format!("raw/{:02}/f{n:05}", n / 100), format!("content {n}"))).collect();
+    let files: Vec<(&[u8], &[u8])> = content.iter().map(|(name, bytes)| (name.as_bytes(), bytes.as_bytes())).collect();
+    let run = bench.run("P/Runs/Run_1", &files);
+    let listing = bench.list(&run);
+    let (seal, told) = bench.push_and_listen(bench.transport(), &run, &listing, "seal").await;
+    let expected: Vec<_> = seal.files().unwrap().map(Result::unwrap).map(|file| (file.path, file.digest)).collect();
+    let digests = |told: Vec<Hashed>| -> Vec<_> {
+        let digest = |hashed: Hashed| match hashed.outcome {
+            HashOutcome::Digest { digest, level: ProofLevel::L2, .. } => (hashed.path, digest),
+            other => panic!("{other:?}"),
+        };
+        told.into_iter().map(digest).collect()
+    };
+    assert_eq!(digests(told), expected);
+    bench.assert_proven(&run, &seal).await;
+    bench.assert_no_leftovers();
+    // The next attempt sends one file, and hears of that one.
+    std::fs::remove_file(run.there.join("raw/51/f05150")).unwrap();
+    let (_, told) = bench.push_and_listen(bench.transport(), &run, &listing, "seal 2").await;
+    assert_eq!(digests(told).iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>(), ["raw/51/f05150"]);
 }
 
 #[tokio::test]

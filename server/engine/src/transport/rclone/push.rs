@@ -11,7 +11,7 @@ use super::private::PrivateFolder;
 use super::send::{Sending, send};
 use super::session::{OWN_FOLDER, Session};
 use crate::hash::HashError;
-use crate::transport::portions::{Portion, Portions, Problems, Wanted, changed, folders_above};
+use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted, changed, folders_above};
 use crate::transport::{CallContext, FILES_NAMED_AT_MOST, Push, TransportError};
 use domain::api::Phase;
 use domain::path::{FilePath, RunPath};
@@ -20,6 +20,9 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::Arc;
+
+/// What one rclone is given at most.
+const PORTION: Size = Size { files: 10_000, bytes: 16 << 30 };
 
 /// Sends everything.
 pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
@@ -31,7 +34,7 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
     }
     let folder = session.in_run(push.run, b"");
     let there = look::everything(&session, &folder, context).await?;
-    let mut portions = Portions::new(push.listing, push.again)?;
+    let mut portions = Portions::new(push.listing, push.again, PORTION)?;
     let mut pushing = Pushing {
         temporary: temporary_folder(push.run),
         is_new: there.is_none(),
@@ -144,7 +147,7 @@ impl Pushing<'_> {
             context: self.context,
         };
         let failed = send(&sending).await?;
-        let changed = changed(self.push.source, files).await?;
+        let changed = changed(self.push.source, files.iter().map(|wanted| (*wanted).clone()).collect()).await?;
         let arrived = self.arrived(files).await?;
         let whole: Vec<&FilePath> =
             files.iter().map(|(path, _)| path).filter(|path| arrived.contains(path) && !changed.contains(path)).collect();

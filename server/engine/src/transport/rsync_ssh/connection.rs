@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 /// How long one attempt to connect may take, seconds.
 const CONNECT_SECONDS: u32 = 15;
@@ -22,6 +23,9 @@ const CONNECT_SECONDS: u32 = 15;
 const ALIVE_SECONDS: u32 = 15;
 /// The connection ends after this long without use.
 const IDLE: Duration = Duration::from_secs(60);
+/// Tried first where this computer's processor has instructions for it: half the work of what ssh tries first by itself. A server that does
+/// not know them is talked to as ever.
+const QUICK_CIPHERS: &str = "-oCiphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com";
 /// How often it is looked whether the connection stands.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What remains for the socket's own name, and for the suffix that ssh gives it while it makes it.
@@ -140,6 +144,9 @@ impl Connection {
         let socket = folder.socket();
         let mut options = self.options(&socket);
         options.retain(|option| option != "-oControlMaster=no");
+        if self.knows_quick_ciphers().await {
+            options.push(QUICK_CIPHERS.to_owned());
+        }
         let tool = Tool::new(&self.server.ssh).args(options).args(["-M", "-N", "-T", "--", &self.server.target]);
         let mut running = Running::start(&tool).map_err(classify::child)?;
         loop {
@@ -153,6 +160,17 @@ impl Connection {
             // ssh itself gives up after `ConnectTimeout`.
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// ssh before 8.1 takes the option for an error.
+    async fn knows_quick_ciphers(&self) -> bool {
+        if !has_aes() {
+            return false;
+        }
+        let tool = Tool::new(&self.server.ssh).args([QUICK_CIPHERS, "-G", "--", &self.server.target]);
+        let (never, mut nobody) = (CancellationToken::new(), |_: &[u8]| ());
+        let asked = tokio::time::timeout(Duration::from_secs(5), run(&tool, &[], &mut nobody, &never)).await;
+        matches!(asked, Ok(Ok(ended)) if ended.success())
     }
 
     /// Ends the connection once it was not used for a while.
@@ -207,6 +225,15 @@ impl Connection {
             "-oLogLevel=ERROR".to_owned(),
         ]
     }
+}
+
+fn has_aes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("pclmulqdq");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
 }
 
 /// A folder that only this account can enter; removed with the connection.

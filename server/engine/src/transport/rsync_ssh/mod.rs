@@ -26,6 +26,7 @@ mod quote;
 mod record;
 mod send;
 mod session;
+mod settle;
 
 use connection::Connection;
 pub use connection::Server;

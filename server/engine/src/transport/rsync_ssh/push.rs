@@ -1,99 +1,147 @@
-//! Sending the sealed files, some thousands at a time: look what is there, let rsync carry the rest, give it its names.
+//! Sending the sealed files, portion by portion: look what is there, let rsync carry the rest; what has arrived gets its names and is
+//! hashed by the server ([`super::settle`]) while the next portion is on its way.
 //!
-//! Only one such portion is held in memory, whatever the run's size. A portion that stands under its names is not sent again.
+//! Only two portions are held in memory, whatever the run's size. A portion that stands under its names is not sent again.
 
 use super::Place;
-use super::arrange::{self, Aside};
+use super::arrange::Aside;
 use super::look::{self, Kind, Seen, folders_above};
 use super::send::{Sending, send};
 use super::session::{OWN_FOLDER, Session};
-use crate::hash::HashError;
-use crate::transport::failure::FILES_NAMED_AT_MOST;
-use crate::transport::portions::{Portion, Portions, Problems, Wanted, changed};
+use super::settle::{Outgoing, Sent, Settling};
+use crate::progress::ProgressSink;
+use crate::transport::portions::{Portion, Portions, Problems, Size};
 use crate::transport::{CallContext, Push, TransportError};
 use domain::api::Phase;
 use domain::path::{FilePath, RunPath};
 use domain::proof::FileStat;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// What one rsync is given at most: enough that its start costs little, and little enough that hashing is soon at work beside it.
+const PORTION: Size = Size { files: 5_000, bytes: 512 << 20 };
 
 /// Sends everything.
 pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
     let session = Session::open_marked(place, context).await?;
+    place.note_tool(session.hash_tool);
     let totals = push.listing.totals();
-    match push.again {
-        None => context.progress.begin(Phase::Sending, totals.files, totals.bytes),
-        Some(files) => context.progress.begin(Phase::Sending, files.len() as u64, 0),
-    }
-    let temporary = Temporary::of(&session, push.run);
-    let mut portions = Portions::new(push.listing, push.again)?;
-    let mut pushing =
-        Pushing { session, temporary, push, context, aside: Aside::default(), problems: Problems::default(), known: HashMap::new() };
+    // Of what is sent again nothing is hashed early.
+    let hashing = match push.again {
+        None => {
+            context.progress.begin(Phase::Sending, totals.files, totals.bytes);
+            context.progress.beside(Phase::Verifying, totals.files, totals.bytes)
+        }
+        Some(files) => {
+            context.progress.begin(Phase::Sending, files.len() as u64, 0);
+            ProgressSink::new()
+        }
+    };
+    let temporary = temporary_folder(&session, push.run);
+    let mut portions = Portions::new(push.listing, push.again, PORTION)?;
+    let mut pushing = Pushing {
+        session: session.clone(),
+        partial: [temporary.as_slice(), b"/partial"].concat(),
+        push: &push,
+        context,
+        aside: Aside::default(),
+        problems: Problems::default(),
+        known: HashMap::new(),
+    };
+    let mut settling = Settling {
+        session: session.clone(),
+        push: &push,
+        context,
+        hashing: CallContext { progress: hashing, ..context.clone() },
+        problems: Problems::default(),
+    };
+    let (mut behind, mut number) = (None, 0_u64);
     while let Some(portion) = portions.next().await? {
         if context.cancel.is_cancelled() {
             return Err(TransportError::interrupted());
         }
-        pushing.portion(&portion).await?;
+        // The same for every attempt, so that what arrived, and a part of a file, is found again.
+        let data = [temporary.as_slice(), format!("/data/{number}").as_bytes()].concat();
+        let (settled, sent) = tokio::join!(settling.settle(behind.take()), pushing.portion(portion, data));
+        settled?;
+        behind = Some(sent?);
+        number += 1;
     }
-    pushing.finish().await
+    settling.settle(behind).await?;
+    finish(&session, &push, &temporary, context).await?;
+    pushing.problems.and(settling.problems).into_result()
 }
 
-/// Our folder at the server for what is on its way; the same for every attempt at a run, so that a part is found again.
-struct Temporary {
-    folder: Vec<u8>,
-    data: Vec<u8>,
-    partial: Vec<u8>,
+/// Our folder at the server for what is on its way; the same for every attempt at a run.
+fn temporary_folder(session: &Session, run: &RunPath) -> Vec<u8> {
+    let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
+    session.path(format!("{OWN_FOLDER}/tmp/{name}").as_bytes())
 }
 
-impl Temporary {
-    fn of(session: &Session, run: &RunPath) -> Temporary {
-        let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
-        let folder = session.path(format!("{OWN_FOLDER}/tmp/{name}").as_bytes());
-        Temporary { data: [folder.as_slice(), b"/data"].concat(), partial: [folder.as_slice(), b"/partial"].concat(), folder }
-    }
+/// Makes what was sent durable, and takes our temporary folder away.
+async fn finish(session: &Session, push: &Push<'_>, temporary: &[u8], context: &CallContext) -> Result<(), TransportError> {
+    // Also the folder of an empty run: it is there, and proves nothing.
+    let target = session.word(push.run.below_equipment().as_bytes());
+    let folder = super::quote::shell_word(temporary);
+    let mut script = [b"mkdir -p ".to_vec(), target, b" || exit 1\nrm -rf ".to_vec(), folder, b"\n".to_vec()].concat();
+    script.extend(session.syncing());
+    session.ask(&script, "making what was sent durable", context).await.map(drop)
 }
 
 struct Pushing<'a> {
     session: Session,
-    temporary: Temporary,
-    push: Push<'a>,
+    /// Where the part of a file lies that is being sent.
+    partial: Vec<u8>,
+    push: &'a Push<'a>,
     context: &'a CallContext,
     aside: Aside,
     problems: Problems,
-    /// What stands where a folder must be: `None` is nothing.
+    /// What stands where a folder must be: `None` is nothing. A folder that a portion on its way brings counts as standing.
     known: HashMap<Vec<u8>, Option<Kind>>,
 }
 
 impl Pushing<'_> {
-    async fn portion(&mut self, portion: &Portion) -> Result<(), TransportError> {
+    /// Sends what is not there yet of a portion, into our own folder `data`.
+    async fn portion(&mut self, portion: Portion, data: Vec<u8>) -> Result<Sent, TransportError> {
         let run = self.push.run;
-        let there = self.look(portion).await?;
-        let mut to_send: Vec<&Wanted> = Vec::new();
-        let mut old: Vec<&[u8]> = Vec::new();
-        for wanted in &portion.files {
-            let (path, stat) = wanted;
-            if let Some(folder) = self.blocked_above(path) {
-                self.leave(path, stat, format!("{}/{folder} is no plain folder there", run.below_equipment()));
+        let there = self.look(&portion).await?;
+        let mut files: Vec<Outgoing> = Vec::new();
+        let mut old: Vec<Vec<u8>> = Vec::new();
+        for (path, stat) in portion.files {
+            if let Some(folder) = self.blocked_above(&path) {
+                self.leave(&path, &stat, format!("{}/{folder} is no plain folder there", run.below_equipment()));
                 continue;
             }
             match there.get(path.as_bytes()) {
-                None => to_send.push(wanted),
-                Some(seen) if self.push.again.is_none() && counts_as_sent(seen, stat) => self.context.progress.skip_file(stat.size),
-                Some(_) if (self.push.placed_by_us)(path) => {
-                    old.push(path.as_bytes());
-                    to_send.push(wanted);
+                None => {}
+                Some(seen) if self.push.again.is_none() && counts_as_sent(seen, &stat) => {
+                    self.context.progress.skip_file(stat.size);
+                    continue;
                 }
-                Some(_) => self.leave(path, stat, format!("{path} is a different file there")),
+                Some(_) if (self.push.placed_by_us)(&path) => old.push(path.as_bytes().to_vec()),
+                Some(_) => {
+                    self.leave(&path, &stat, format!("{path} is a different file there"));
+                    continue;
+                }
             }
+            let new_folder = self.new_folder_above(&path).map(<[u8]>::to_vec);
+            files.push(Outgoing { path, stat, new_folder });
+        }
+        let (blocked, free): (Vec<FilePath>, Vec<FilePath>) =
+            portion.empty_folders.into_iter().partition(|folder| self.is_in_the_way(folder));
+        for folder in blocked {
+            self.problems.add(&folder, format!("{folder} is no plain folder there"));
+        }
+        for folder in files.iter().flat_map(|file| folders_above(&file.path)) {
+            self.known.insert(folder.to_vec(), Some(Kind::Folder));
         }
         if !old.is_empty() {
+            let old: Vec<&[u8]> = old.iter().map(Vec::as_slice).collect();
             self.aside.take(&self.session, run, &old, self.context).await?;
         }
-        if !to_send.is_empty() {
-            self.send(&to_send).await?;
-        }
-        self.make_folders(&portion.empty_folders).await
+        let failed = if files.is_empty() { None } else { self.send(&files, &data).await? };
+        Ok(Sent { data, files, empty_folders: free, failed })
     }
 
     /// What stands under the names of a portion, and above them.
@@ -127,118 +175,29 @@ impl Pushing<'_> {
         self.context.progress.skip_file(stat.size);
     }
 
-    async fn send(&mut self, files: &[&Wanted]) -> Result<(), TransportError> {
-        let Temporary { data, partial, .. } = &self.temporary;
+    /// Everything that must be a folder for this empty folder to be made.
+    fn is_in_the_way(&self, folder: &FilePath) -> bool {
+        folders_above(folder).chain([folder.as_bytes()]).any(|above| self.is_blocked(above))
+    }
+
+    /// Lets rsync carry the files. The failure of single files is given back: the others have arrived.
+    async fn send(&mut self, files: &[Outgoing], data: &[u8]) -> Result<Option<TransportError>, TransportError> {
         let word = super::quote::shell_word;
-        let script = [b"mkdir -p ".to_vec(), word(data), b" ".to_vec(), word(partial), b" || exit 1".to_vec()].concat();
+        let script = [b"mkdir -p ".to_vec(), word(data), b" ".to_vec(), word(&self.partial), b" || exit 1".to_vec()].concat();
         self.session.ask(&script, "making a folder for what is sent", self.context).await?;
         // rsync takes a line that begins with `#` or `;` for a comment, NUL-separated or not.
-        let names: Vec<u8> = files.iter().flat_map(|(path, _)| [b"./", path.as_bytes(), b"\0"].concat()).collect();
+        let names: Vec<u8> = files.iter().flat_map(|file| [b"./", file.path.as_bytes(), b"\0"].concat()).collect();
         let sending = Sending {
             session: &self.session,
             source: self.push.source,
             data,
-            partial,
+            partial: &self.partial,
             names: &names,
-            bytes: files.iter().map(|(_, stat)| stat.size).sum(),
+            bytes: files.iter().map(|file| file.stat.size).sum(),
             again: self.push.again.is_some(),
             context: self.context,
         };
-        let failed = send(&sending).await?;
-        let changed = changed(self.push.source, files).await?;
-        let arrived = self.arrived(files).await?;
-        let whole: Vec<&Wanted> =
-            files.iter().copied().filter(|(path, _)| arrived.contains(path.as_bytes()) && !changed.contains(path)).collect();
-        self.place(&whole, whole.len() == files.len()).await?;
-        if let Some(first) = changed.first() {
-            let error = TransportError::from(HashError::Changed { path: first.clone() });
-            return Err(TransportError { files: changed.into_iter().take(FILES_NAMED_AT_MOST).collect(), ..error });
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// Which files lie in our temporary folder with their sizes. What else lies there is left from another attempt, and removed.
-    async fn arrived(&self, files: &[&Wanted]) -> Result<HashSet<Vec<u8>>, TransportError> {
-        let enter = [b"cd -- ".to_vec(), super::quote::shell_word(&self.temporary.data), b" || exit 1\n".to_vec()].concat();
-        let script = [&enter, look::functions(&self.session).as_bytes(), b"all\nprintf '.'"].concat();
-        let said = self.session.ask(&script, "looking at what was sent", self.context).await?;
-        let mut found = look::read(&said, b".").ok_or_else(|| look::garbled("looking at what was sent"))?;
-        let mut arrived = HashSet::with_capacity(files.len());
-        for (path, stat) in files {
-            // One of another size is taken away below: it is not what was listed.
-            let whole = found.get(path.as_bytes()).is_some_and(|seen| (seen.kind, seen.size) == (Kind::File, stat.size));
-            if whole {
-                found.remove(path.as_bytes());
-                arrived.insert(path.as_bytes().to_vec());
-            }
-        }
-        if !found.is_empty() {
-            let mut script = enter;
-            look::call(&mut script, "rm -f", found.keys().map(Vec::as_slice));
-            self.session.ask(&script, "tidying what was sent", self.context).await?;
-        }
-        Ok(arrived)
-    }
-
-    /// Gives files their names. `all`: nothing else lies in our temporary folder, so that folders may move as they are.
-    async fn place(&mut self, files: &[&Wanted], all: bool) -> Result<(), TransportError> {
-        if files.is_empty() {
-            return Ok(());
-        }
-        let mut single: Vec<&[u8]> = Vec::new();
-        let mut moved: Vec<(&[u8], &[u8])> = Vec::new();
-        for (path, _) in files {
-            match self.new_folder_above(path).filter(|_| all) {
-                Some(folder) => moved.push((folder, path.as_bytes())),
-                None => single.push(path.as_bytes()),
-            }
-        }
-        let folders: BTreeSet<&[u8]> = moved.iter().map(|(folder, _)| *folder).collect();
-        let from = &self.temporary.data;
-        let mut unmoved = arrange::place(&self.session, self.push.run, from, &folders, &single, self.context).await?;
-        if !unmoved.folders.is_empty() {
-            moved.retain(|(folder, _)| unmoved.folders.contains(*folder));
-            let rest: Vec<&[u8]> = moved.iter().map(|(_, file)| *file).collect();
-            let more = arrange::place(&self.session, self.push.run, from, &BTreeSet::new(), &rest, self.context).await?;
-            unmoved.taken.extend(more.taken);
-        }
-        for (path, _) in files {
-            if unmoved.taken.contains(path.as_bytes()) {
-                self.problems.add(path, format!("{path} appeared there just now"));
-            } else {
-                (self.push.placed)(path);
-            }
-            for folder in folders_above(path) {
-                self.known.insert(folder.to_vec(), Some(Kind::Folder));
-            }
-            self.context.progress.add_file();
-        }
-        Ok(())
-    }
-
-    async fn make_folders(&mut self, folders: &[FilePath]) -> Result<(), TransportError> {
-        let blocked = |folder: &&FilePath| folders_above(folder).chain([folder.as_bytes()]).any(|above| self.is_blocked(above));
-        let (blocked, free): (Vec<&FilePath>, Vec<&FilePath>) = folders.iter().partition(blocked);
-        for folder in blocked {
-            self.problems.add(folder, format!("{folder} is no plain folder there"));
-        }
-        if free.is_empty() {
-            return Ok(());
-        }
-        let target = self.session.word(self.push.run.below_equipment().as_bytes());
-        let mut script = [b"mkdir -p ".to_vec(), target, b" || exit 1\n".to_vec(), self.session.enter_run(self.push.run)].concat();
-        look::call(&mut script, "mkdir -p", free.iter().map(|folder| folder.as_bytes()));
-        self.session.ask(&script, "making empty folders", self.context).await.map(drop)
-    }
-
-    async fn finish(self) -> Result<(), TransportError> {
-        // Also the folder of an empty run: it is there, and proves nothing.
-        let target = self.session.word(self.push.run.below_equipment().as_bytes());
-        let folder = super::quote::shell_word(&self.temporary.folder);
-        let mut script = [b"mkdir -p ".to_vec(), target, b" || exit 1\nrm -rf ".to_vec(), folder, b"\n".to_vec()].concat();
-        script.extend(self.session.syncing());
-        self.session.ask(&script, "making what was sent durable", self.context).await?;
-        self.problems.into_result()
+        send(&sending).await
     }
 }
 
