@@ -12,6 +12,7 @@
 //! | `certificate` | `run` | `Certificate`, as `GET /api/v1/runs/{run}/certificate` |
 //! | `cleared_runs` | `before` | `ClearedRuns`, as `GET /api/v1/runs?state=cleared` |
 //! | `clear_plan` | `run` | `ClearPlan` |
+//! | `act_plan` | `request` | `ActPlan`, as `POST /api/v1/acts/plan`: what an act over many runs would do; changes nothing |
 //! | `start_act` | `kind`, `runs`, `request` | `ActView` at once; it goes on by itself |
 //! | `act` | `id` | `ActView` |
 //! | `problems` | `query` | `ProblemList`, as `GET /api/v1/problems` |
@@ -24,8 +25,9 @@
 use crate::error::PanelError;
 use crate::staging::select::Summary;
 use domain::api::{
-    ActKind, ActView, Certificate, ClearPlan, ClearedRuns, FilesQuery, ForceSyncRequest, KnownRequest, LogQuery, OverrideRequest, Overview,
-    PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RevokeRequest, RunDetail, RunFiles, RunLog, RunRow, StagingList,
+    ActKind, ActPlan, ActView, Certificate, ClearPlan, ClearedRuns, FilesQuery, ForceSyncRequest, KnownRequest, LogQuery, OverrideRequest,
+    Overview, PanelStatus, PlanRequest, ProblemFinding, ProblemList, ProblemQuery, RevokeRequest, RunDetail, RunFiles, RunLog, RunRow,
+    StagingList,
 };
 use domain::overrides::OverrideEntry;
 use leptos::prelude::*;
@@ -46,10 +48,6 @@ pub struct StagingView {
 /// Runs per page of history.
 #[cfg(feature = "ssr")]
 const CLEARED_PER_PAGE: u32 = 100;
-
-/// Runs an act may name; more than any staging tree holds.
-#[cfg(feature = "ssr")]
-const RUNS_PER_ACT: usize = 100_000;
 
 #[cfg(feature = "ssr")]
 fn backend() -> Result<std::sync::Arc<dyn crate::backend::PanelBackend>, PanelError> {
@@ -149,6 +147,15 @@ pub async fn clear_plan(
     backend()?.clear_plan(&run).await.map_err(crate::error::answered)
 }
 
+/// What an act over many runs would do.
+#[server(name = AskActPlan, prefix = "/api/v1/fn", endpoint = "act_plan", input = Json, output = Json)]
+pub async fn act_plan(
+    /// Which act, on which runs.
+    request: PlanRequest,
+) -> Result<ActPlan, PanelError> {
+    crate::staging::plan::plan(&*backend()?, request).await.map_err(crate::error::answered)
+}
+
 /// Starts an act over one run or many.
 #[server(name = AskStartAct, prefix = "/api/v1/fn", endpoint = "start_act", input = Json, output = Json)]
 pub async fn start_act(
@@ -159,11 +166,6 @@ pub async fn start_act(
     /// Only for `force-sync`; `{}` otherwise.
     request: ForceSyncRequest,
 ) -> Result<ActView, PanelError> {
-    use domain::problem::{ErrorCode, Problem};
-    if runs.is_empty() || runs.len() > RUNS_PER_ACT {
-        let message = format!("An act names 1 to {RUNS_PER_ACT} runs; this one names {}.", runs.len());
-        return Err(crate::error::answered(Problem::new(ErrorCode::Unprocessable, message)));
-    }
     backend()?.start_act(kind, runs, request).await.map_err(crate::error::answered)
 }
 

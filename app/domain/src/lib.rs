@@ -30,6 +30,7 @@ pub mod overrides;
 pub mod path;
 pub mod problem;
 pub mod proof;
+pub mod reread;
 pub mod retry;
 pub mod settings;
 pub mod step;

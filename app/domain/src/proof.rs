@@ -151,6 +151,30 @@ pub struct Difference {
     pub kind: DifferenceKind,
 }
 
+/// Where a destination file begins to differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FirstDifference {
+    /// Offset of the first differing byte.
+    pub at: u64,
+    /// So many zero bytes stand there in a row, as far as was looked: a hole where a write was lost, rather than damage to a byte.
+    pub zeros: u64,
+}
+
+impl FirstDifference {
+    /// Fewer zeros may be chance.
+    const HOLE: u64 = 512;
+
+    /// At this offset; `there`: what the destination holds from there on, as far as it was read.
+    pub fn new(at: u64, there: &[u8]) -> FirstDifference {
+        FirstDifference { at, zeros: there.iter().take_while(|byte| **byte == 0).count() as u64 }
+    }
+
+    /// A write seems to be lost.
+    pub fn is_hole(self) -> bool {
+        self.zeros >= Self::HOLE
+    }
+}
+
 /// In what way a destination file differs from its seal.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -170,8 +194,8 @@ pub enum DifferenceKind {
         sealed: Digest,
         /// Digest found.
         found: Digest,
-        /// First differing byte, when both could be read.
-        first_difference: Option<u64>,
+        /// Where they begin to differ, when both could be read.
+        first_difference: Option<FirstDifference>,
     },
     /// It is the very file in staging (same device and inode): no copy at all (D12).
     SameFile,

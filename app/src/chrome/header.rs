@@ -46,10 +46,10 @@ pub fn Header() -> impl IntoView {
                 <span class="brand-label" title=host>{name}</span>
             </div>
             <nav class="pages-nav" aria-label="Pages">
-                <Go href="/overview".to_owned() class="tab" current=current("/overview")>"Overview"</Go>
-                <Go href="/staging".to_owned() class="tab" current=current("/staging")>"Staging"</Go>
-                <Go href="/problems".to_owned() class="tab" current=current("/problems")>"Problems" {blocking}</Go>
-                <Go href="/cleared".to_owned() class="tab" current=current("/cleared")>"Cleared"</Go>
+                <Go href="/overview".to_owned() class="tab" current=current("/overview") attr:accesskey="o">"Overview"</Go>
+                <Go href="/staging".to_owned() class="tab" current=current("/staging") attr:accesskey="s">"Staging"</Go>
+                <Go href="/problems".to_owned() class="tab" current=current("/problems") attr:accesskey="p">"Problems" {blocking}</Go>
+                <Go href="/cleared".to_owned() class="tab" current=current("/cleared") attr:accesskey="c">"Cleared"</Go>
             </nav>
             <div class="top-end">
                 <Connection />

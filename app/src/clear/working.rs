@@ -1,9 +1,9 @@
-//! How a clear goes and ends: what was freed, and what stayed, with the names of the files that held it back.
+//! How an act goes and ends, a clear above all: what was freed, and what stayed, with the names of the files that held it back.
 
 use crate::parts::Icon;
 use crate::store::use_store;
 use crate::words::{bytes, clearing_step, counted, leaf};
-use domain::api::ActResult;
+use domain::api::{ActKind, ActResult};
 use domain::problem::Problem;
 use leptos::prelude::*;
 
@@ -46,13 +46,14 @@ pub fn Working(
             })
         })
     };
+    let kind = move || act.with(|act| act.as_ref().map_or(ActKind::Clear, |act| act.kind));
     let bar = move || {
         act.with(|act| {
             let act = act.as_ref().filter(|act| !act.is_over())?;
             let total = act.runs.len() as u64;
             let ended = act.view.as_ref().map_or(0, |view| view.results.len() as u64);
             let permille = (total > 1).then(|| ended * 1_000 / total);
-            Some(view! { <progress class="bar" max="1000" value=permille aria-label="Runs cleared"></progress> })
+            Some(view! { <progress class="bar" max="1000" value=permille aria-label="Runs done"></progress> })
         })
     };
     // What the runs in work are at, from their own rows.
@@ -80,12 +81,12 @@ pub fn Working(
             let view = act.as_ref()?.view.as_ref()?;
             // What was refused first: it is what someone has to look at.
             let (refused, done): (Vec<_>, Vec<_>) = view.results.iter().cloned().partition(|result| result.problem.is_some());
-            Some(view! { <ul class="results">{refused.into_iter().chain(done).take(500).map(result).collect_view()}</ul> })
+            Some(view! { <ul class="results">{refused.into_iter().chain(done).take(500).map(|each| result(kind(), each)).collect_view()}</ul> })
         })
     };
     let freed = move || {
         act.with(|act| {
-            let act = act.as_ref().filter(|act| act.runs.len() > 1)?;
+            let act = act.as_ref().filter(|act| act.runs.len() > 1 && act.kind == ActKind::Clear)?;
             let (files, freed) = act.freed();
             Some(view! { <p class="muted">{format!("Freed so far: {} in {}", bytes(freed), counted(files, "file", "files"))}</p> })
         })
@@ -100,9 +101,14 @@ pub fn Working(
     }
 }
 
-fn result(result: ActResult) -> impl IntoView {
+fn result(kind: ActKind, result: ActResult) -> impl IntoView {
     let files = result.problem.as_ref().map(files_of).unwrap_or_default();
-    let (icon, tone, said) = if result.problem.is_some() { ("cross", "tone-bad", "Kept: ") } else { ("check", "tone-good", "Cleared: ") };
+    let (icon, tone, said) = match (result.problem.is_some(), kind) {
+        (true, ActKind::Clear) => ("cross", "tone-bad", "Kept: "),
+        (true, _) => ("cross", "tone-bad", "Refused: "),
+        (false, ActKind::Clear) => ("check", "tone-good", "Cleared: "),
+        (false, _) => ("check", "tone-good", "Done: "),
+    };
     let named = (!files.is_empty())
         .then(|| view! { <ul class="files">{files.into_iter().map(|file| view! { <li><code>{file}</code></li> }).collect_view()}</ul> });
     view! {

@@ -2,7 +2,7 @@
 
 use crate::chrome::strip::health;
 use crate::href;
-use crate::parts::when::stamped;
+use crate::parts::when::{When, stamped};
 use crate::parts::{Go, Icon, WordTag};
 use crate::staging::query::ViewQuery;
 use crate::words::{self, bytes, counted, leaf};
@@ -152,6 +152,9 @@ fn destination(known: EquipmentOverview) -> AnyView {
     view! {
         <WordTag word=Signal::stored(word) />
         <span class="muted small path block-line">{more}</span>
+        {destination
+            .read_again_by
+            .map(|by| view! { <span class="muted small block-line">"All of it read again by " <When at=by /></span> })}
     }
     .into_any()
 }

@@ -1,6 +1,7 @@
 //! Small pieces that every page uses.
 
 pub mod act_button;
+pub mod focus;
 pub mod icon;
 pub mod link;
 pub mod modal;
@@ -8,6 +9,7 @@ pub mod progress;
 pub mod when;
 
 pub use act_button::ActButton;
+pub use focus::FocusKeeper;
 pub use icon::{Icon, WordTag};
 pub use link::Go;
 pub use modal::Modal;

@@ -29,6 +29,7 @@ pub fn Modal(
                 let _ = dialog.show_modal();
             } else if !open && dialog.open() {
                 dialog.close();
+                super::focus::focus_something();
             }
         }
     });

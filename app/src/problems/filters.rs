@@ -61,6 +61,7 @@ fn Search() -> impl IntoView {
                 <Icon name="search" />
                 <input
                     type="search"
+                    accesskey="q"
                     name="q"
                     placeholder="Search run, path, token"
                     autocomplete="off"

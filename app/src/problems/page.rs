@@ -8,7 +8,7 @@ use super::query::{PER_PAGE, View};
 use super::revoke::RevokeDialog;
 use super::table::Table;
 use crate::api;
-use crate::parts::{Go, Icon};
+use crate::parts::{FocusKeeper, Go, Icon};
 use crate::store::{Store, use_store};
 use crate::words::counted;
 use domain::api::ProblemList;
@@ -131,9 +131,18 @@ fn Body() -> impl IntoView {
         })
     };
     let nothing = Memo::new(move |_| state.list.with(|list| list.findings.is_empty()));
+    let region = NodeRef::new();
+    let focus = FocusKeeper::new(region, move || state.list.track());
     view! {
         {refused}
-        <section class="panel" aria-label="Problems">
+        <section
+            class="panel"
+            aria-label="Problems"
+            tabindex="-1"
+            node_ref=region
+            on:focusin=move |_| focus.came()
+            on:focusout=move |_| focus.went()
+        >
             <Filters />
             <Show when=move || !nothing.get() fallback=|| view! { <Nothing /> }>
                 <Table />

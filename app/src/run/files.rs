@@ -103,6 +103,7 @@ fn Search(
                 <Icon name="search" />
                 <input
                     type="search"
+                    accesskey="q"
                     name="file"
                     placeholder="Search path"
                     autocomplete="off"

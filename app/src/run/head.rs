@@ -1,13 +1,13 @@
 //! The head of a run's page: its name, where it stands, what may be done.
 
+use crate::clear::dialog::Asked;
 use crate::href;
 use crate::parts::act_button::why_not;
 use crate::parts::{ActButton, Go, Icon, WordTag};
 use crate::staging::row::{button_icon, button_label};
-use crate::staging::view::action;
 use crate::store::{SeenRow, use_store};
 use crate::words::{self, leaf};
-use domain::api::{ActKind, ForceSyncRequest};
+use domain::api::{ActKind, Action, ForceSyncRequest};
 use leptos::prelude::*;
 
 /// Name, state, acts.
@@ -16,7 +16,7 @@ pub fn Head(
     /// The run.
     row: RwSignal<SeenRow>,
     /// Opens the clear dialog.
-    clearing: RwSignal<Option<Vec<String>>>,
+    clearing: RwSignal<Option<Asked>>,
     /// Opens the force-sync dialog.
     forcing: RwSignal<Option<String>>,
 ) -> impl IntoView {
@@ -33,12 +33,12 @@ pub fn Head(
         move |kind: ActKind| {
             let reason = Signal::derive(move || {
                 let broken = store.link.get().is_broken();
-                row.with(|seen| why_not(action(&seen.row, kind), broken))
+                row.with(|seen| why_not(Action::of(&seen.row, kind), broken))
             });
             let run = run.clone();
             let about = leaf(&run).to_owned();
             let press = move || match kind {
-                ActKind::Clear => clearing.set(Some(vec![run.clone()])),
+                ActKind::Clear => clearing.set(Some(Asked::clear(run.clone()))),
                 kind => {
                     store.start(kind, vec![run.clone()], ForceSyncRequest::default(), false);
                 }

@@ -12,7 +12,7 @@ use super::timeline::Timeline;
 use super::view::RunView;
 use crate::api;
 use crate::clear::conditions::Conditions;
-use crate::clear::dialog::ClearDialog;
+use crate::clear::dialog::{ActDialog, Asked};
 use crate::error::PanelError;
 use crate::href;
 use crate::parts::{Go, Icon};
@@ -61,7 +61,7 @@ pub fn RunPage() -> impl IntoView {
     // Of the lists below, which are fetched by themselves.
     let changes = RwSignal::new(0_u32);
     let detail = Resource::new_blocking(move || run.get(), |run| async move { api::run_detail(run).await });
-    let clearing = RwSignal::new(None::<Vec<String>>);
+    let clearing = RwSignal::new(None::<Asked>);
     let forcing = RwSignal::new(None::<String>);
     let title = move || run.with(|run| leaf(run).to_owned());
 
@@ -117,7 +117,7 @@ pub fn RunPage() -> impl IntoView {
             <Files run=run view=view changes=changes />
             <Log run=run view=view changes=changes />
         </div>
-        <ClearDialog runs=clearing />
+        <ActDialog asked=clearing />
         <ForceDialog run=forcing />
     }
     .into_any()
@@ -128,7 +128,7 @@ fn Body(
     /// Everything.
     detail: RunDetail,
     /// Opens the clear dialog.
-    clearing: RwSignal<Option<Vec<String>>>,
+    clearing: RwSignal<Option<Asked>>,
     /// Opens the force-sync dialog.
     forcing: RwSignal<Option<String>>,
 ) -> impl IntoView {

@@ -25,12 +25,8 @@ pub fn Bulk() -> impl IntoView {
             if disabled().is_some() {
                 return;
             }
-            // A clear lists what is left out and why, so it is asked about all that are picked.
-            let runs = rows.with_untracked(|rows| match kind {
-                ActKind::Clear => rows.iter().map(|row| row.run_path.clone()).collect(),
-                _ => StagingState::allowed(rows, kind).0,
-            });
-            state.ask(kind, runs);
+            // The dialog lists what is left out and why, so it is asked about all that are picked.
+            state.ask(kind, rows.with_untracked(|rows| rows.iter().map(|row| row.run_path.clone()).collect()));
         };
         view! {
             <button type="button" class="button" class:primary=kind == ActKind::Clear aria-disabled=disabled on:click=press>

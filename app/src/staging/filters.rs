@@ -79,6 +79,7 @@ pub fn Filters() -> impl IntoView {
                     <Icon name="search" />
                     <input
                         type="search"
+                        accesskey="q"
                         name="q"
                         id="search"
                         placeholder="Search run, project, equipment"

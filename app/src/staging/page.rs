@@ -8,9 +8,9 @@ use super::table::Table;
 use super::view::StagingState;
 use crate::api;
 use crate::chrome::strip::Strip;
-use crate::clear::dialog::ClearDialog;
+use crate::clear::dialog::ActDialog;
 use crate::live;
-use crate::parts::Icon;
+use crate::parts::{FocusKeeper, Icon};
 use crate::run::force::ForceDialog;
 use crate::store::{Key, Loaded, use_store};
 use domain::problem::{ErrorCode, Problem};
@@ -46,7 +46,7 @@ pub fn StagingPage() -> impl IntoView {
         selection,
         picked: RwSignal::new(HashSet::new()),
         anchor: StoredValue::new(None),
-        clearing: RwSignal::new(None),
+        asked: RwSignal::new(None),
         forcing: RwSignal::new(None),
         menu: RwSignal::new(None),
         menu_button: StoredValue::new(None),
@@ -82,7 +82,7 @@ pub fn StagingPage() -> impl IntoView {
             })}
         </Suspense>
         <RowMenu />
-        <ClearDialog runs=state.clearing />
+        <ActDialog asked=state.asked />
         <ForceDialog run=state.forcing />
     }
     .into_any()
@@ -111,13 +111,30 @@ fn Body() -> impl IntoView {
         .into_any(),
         Standing::Rows => view! {
             <Strip />
-            <section class="panel runs-panel" aria-label="Runs">
-                <Filters />
-                <Table />
-            </section>
+            <Runs />
             <Bulk />
         }
         .into_any(),
+    }
+}
+
+#[component]
+fn Runs() -> impl IntoView {
+    let state = expect_context::<StagingState>();
+    let region = NodeRef::new();
+    let focus = FocusKeeper::new(region, move || state.selection.track());
+    view! {
+        <section
+            class="panel runs-panel"
+            aria-label="Runs"
+            tabindex="-1"
+            node_ref=region
+            on:focusin=move |_| focus.came()
+            on:focusout=move |_| focus.went()
+        >
+            <Filters />
+            <Table />
+        </section>
     }
 }
 

@@ -7,7 +7,7 @@ use crate::parts::act_button::why_not;
 use crate::parts::{ActButton, Ago, Go, Icon, WordTag};
 use crate::store::{Key, SeenRow};
 use crate::words::{self, bytes, leaf};
-use domain::api::{ActKind, RunRow};
+use domain::api::{ActKind, Action, RunRow};
 use domain::job::JobState;
 use domain::units;
 use leptos::prelude::*;
@@ -152,7 +152,7 @@ fn action_button(state: StagingState, row: RwSignal<SeenRow>, key: &Key, clear: 
     let icon = Signal::derive(move || button_icon(kind.get()));
     let reason = Signal::derive(move || {
         let broken = state.store.link.get().is_broken();
-        row.with(|seen| why_not(super::view::action(&seen.row, kind.get()), broken))
+        row.with(|seen| why_not(Action::of(&seen.row, kind.get()), broken))
     });
     let id = format!("why-{}-{}", if clear { "clear" } else { "sync" }, href::encode_value(key));
     let run = key.to_string();

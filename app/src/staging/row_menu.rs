@@ -2,13 +2,13 @@
 
 use super::row::{button_icon, button_label};
 use super::story;
-use super::view::{StagingState, action};
+use super::view::StagingState;
 use crate::href;
 use crate::parts::act_button::why_not;
 use crate::parts::{Go, Icon};
 use crate::store::SeenRow;
 use crate::words::leaf;
-use domain::api::ActKind;
+use domain::api::{ActKind, Action};
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -78,7 +78,7 @@ fn Items(
         move |kind: ActKind| {
             let reason = Memo::new(move |_| {
                 let broken = state.store.link.get().is_broken();
-                row.with(|seen| why_not(action(&seen.row, kind), broken))
+                row.with(|seen| why_not(Action::of(&seen.row, kind), broken))
             });
             let id = format!("menu-why-{}", kind.as_str());
             let described = id.clone();

@@ -2,6 +2,7 @@
 
 use super::query::ViewQuery;
 use super::select::{Amount, Selection};
+use crate::clear::dialog::Asked;
 use crate::store::{Key, Store};
 use domain::api::{ActKind, Action, ForceSyncRequest, RunRow};
 use leptos::prelude::*;
@@ -20,24 +21,14 @@ pub struct StagingState {
     pub picked: RwSignal<HashSet<Key>>,
     /// The row picked last, for ranges.
     pub anchor: StoredValue<Option<Key>>,
-    /// Runs of the open clear dialog.
-    pub clearing: RwSignal<Option<Vec<String>>>,
+    /// What the open dialog asks about.
+    pub asked: RwSignal<Option<Asked>>,
     /// Run of the open force-sync dialog.
     pub forcing: RwSignal<Option<String>>,
     /// Row of the open menu.
     pub menu: RwSignal<Option<Key>>,
     /// Where its button stands on the screen: right, top, bottom.
     pub menu_button: StoredValue<Option<(f64, f64, f64)>>,
-}
-
-/// The action of a kind.
-pub fn action(row: &RunRow, kind: ActKind) -> &Action {
-    match kind {
-        ActKind::ForceSync => &row.actions.force_sync,
-        ActKind::Clear => &row.actions.clear,
-        ActKind::Verify => &row.actions.verify,
-        ActKind::Retry => &row.actions.retry,
-    }
 }
 
 impl StagingState {
@@ -84,7 +75,7 @@ impl StagingState {
     pub fn allowed(rows: &[RunRow], kind: ActKind) -> (Vec<String>, Amount) {
         let mut amount = Amount::default();
         let mut runs = Vec::new();
-        for row in rows.iter().filter(|row| action(row, kind).allowed) {
+        for row in rows.iter().filter(|row| Action::of(row, kind).allowed) {
             amount.runs += 1;
             amount.bytes += row.summary.byte_total;
             runs.push(row.run_path.clone());
@@ -92,13 +83,13 @@ impl StagingState {
         (runs, amount)
     }
 
-    /// Starts an act; a clear first shows what it would do.
+    /// Starts an act. A clear, and anything over many runs, first shows what it would do.
     pub fn ask(&self, kind: ActKind, runs: Vec<String>) {
         if runs.is_empty() {
             return;
         }
-        if kind == ActKind::Clear {
-            self.clearing.set(Some(runs));
+        if kind == ActKind::Clear || runs.len() > 1 {
+            self.asked.set(Some(Asked { kind, runs }));
         } else {
             self.store.start(kind, runs, ForceSyncRequest::default(), false);
         }

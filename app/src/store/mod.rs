@@ -2,7 +2,7 @@
 //!
 //! Filled by the first window on the server, by the whole list and by events in the browser ([`crate::live`]). Holds no connection.
 
-mod acts;
+pub mod acts;
 mod seen;
 
 pub use acts::OwnAct;

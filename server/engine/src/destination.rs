@@ -148,6 +148,7 @@ impl Destination {
             health: word.to_owned(),
             detail,
             asked_at: health.asked_at,
+            read_again_by: None,
         }
     }
 }

@@ -161,7 +161,10 @@ pub fn sentence(kind: &DifferenceKind) -> String {
     match kind {
         DifferenceKind::Missing => "is missing at the destination".to_owned(),
         DifferenceKind::Size { sealed, found } => format!("has {found} bytes at the destination, {sealed} were sealed"),
-        DifferenceKind::Hash { first_difference: Some(at), .. } => format!("differs from byte {at} on"),
+        DifferenceKind::Hash { first_difference: Some(first), .. } if first.is_hole() => {
+            format!("differs from byte {} on, where the destination holds nothing but zeros: a write to it was lost", first.at)
+        }
+        DifferenceKind::Hash { first_difference: Some(first), .. } => format!("differs from byte {} on", first.at),
         DifferenceKind::Hash { .. } => "has the right size and other bytes".to_owned(),
         DifferenceKind::SameFile => "is the very file in staging, no copy of it".to_owned(),
         DifferenceKind::NotHashed { reason } => format!("could not be hashed: {reason}"),

@@ -5,7 +5,7 @@ use crate::progress::ProgressSink;
 use crate::seal::{Listing, SealWriter};
 use crate::source::StagingRoot;
 use crate::transport::{Marker, Push};
-use domain::proof::FileStat;
+use domain::proof::{FileStat, FirstDifference};
 use rstest::rstest;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +50,7 @@ impl Transport for Oracle {
     async fn put_record(&self, _: &RunPath, _: u64, _: &[RecordFile], _: &CallContext) -> Result<Vec<Hashed>, TransportError> {
         Err(TransportError::interrupted())
     }
-    async fn first_difference(&self, _: &RunPath, _: &FilePath, _: &RunFolder, _: &CallContext) -> Option<u64> {
+    async fn first_difference(&self, _: &RunPath, _: &FilePath, _: &RunFolder, _: &CallContext) -> Option<FirstDifference> {
         None
     }
 }

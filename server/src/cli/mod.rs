@@ -9,6 +9,7 @@
 //! | 3 | no server answers |
 
 mod acting;
+mod bench;
 mod client;
 mod doctor;
 mod follow;
@@ -122,6 +123,9 @@ enum Command {
     },
     /// Push made-up runs into a staging tree, for demos and tests
     Simulate(simulate::Options),
+    /// Measure the engine's own parts
+    #[command(subcommand, hide = true)]
+    Bench(bench::BenchCommand),
 }
 
 /// How to serve.
@@ -219,6 +223,7 @@ fn dispatch(arguments: Arguments, environment: &Environment) -> Result<(), Comma
         Command::Doctor { equipment, json } => doctor::doctor(&settings()?, &state()?, equipment.as_deref(), *json),
         Command::Nas(NasCommand::Init { equipment, adopt }) => server::nas_init(&settings()?, &state()?, environment, equipment, *adopt),
         Command::ImportQueue { file } => server::import_queue(&settings()?, &state()?, file),
+        Command::Bench(command) => bench::bench(command, &state()?),
         Command::Simulate(options) => simulate::run(options).map_err(|error| CommandError::Failed(error.to_string())),
     }
 }
@@ -255,6 +260,8 @@ mod tests {
     #[case(&["--config", "c.yaml", "list", "--json"], true)]
     #[case(&["clear", "E/p/Runs/Run_1", "--dry-run", "--config", "c.yaml"], true)]
     #[case(&["nas", "init", "CONFOCAL_01", "--adopt", "--config", "c.yaml"], true)]
+    #[case(&["bench", "queue"], true)]
+    #[case(&["bench", "hash", "file"], true)]
     #[case(&["doctor", "--config", "c.yaml"], true)]
     #[case(&["doctor", "CONFOCAL_01", "--json", "--config", "c.yaml"], true)]
     #[case(&["doctor", "CONFOCAL_01", "FLOW_01"], false)]

@@ -6,7 +6,7 @@ use super::{Http, run_path};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use domain::api::{ActKind, ForceSyncRequest};
+use domain::api::{ActKind, ForceSyncRequest, PlanRequest};
 use domain::problem::{ErrorCode, Problem};
 use serde::Deserialize;
 
@@ -29,6 +29,13 @@ pub async fn start_many(State(http): State<Http>, headers: HeaderMap, body: Byte
     }
     runs.iter().try_for_each(|run| run_path::require_plain(run))?;
     start(&http, kind, runs, request, body::prefers_async(&headers)).await
+}
+
+/// `POST /api/v1/acts/plan`: what an act would do; changes nothing.
+pub async fn plan(State(http): State<Http>, headers: HeaderMap, body: Bytes) -> Answer {
+    http.require_on()?;
+    let request: PlanRequest = body::required(&headers, &body)?;
+    Ok(ok(&app::staging::plan::plan(&*http.backend, request).await?))
 }
 
 /// Starts an act and answers where to follow it.

@@ -93,6 +93,7 @@ pub fn router(backend: Arc<dyn PanelBackend>, options: Options) -> Router {
         .route("/problems", get(problems::list))
         .route("/problems/{*rest}", post(problems::act))
         .route("/acts", post(acts::start_many))
+        .route("/acts/plan", post(acts::plan))
         .route("/acts/{id}", get(acts::one))
         .route("/status", get(runs::status))
         .route("/overview", get(runs::overview))

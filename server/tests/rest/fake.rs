@@ -414,5 +414,6 @@ fn destination(n: u32) -> DestinationView {
         health: "reachable".into(),
         detail: None,
         asked_at: None,
+        read_again_by: None,
     }
 }

@@ -1,6 +1,6 @@
 //! One implementation, two faces: a server function and its route answer the same JSON and the same problems. And the pages.
 
-use crate::fake::{Fake, RUN};
+use crate::fake::{BLOCKED, Fake, RUN};
 use crate::wire::{Answered, get, post_json, send};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -202,4 +202,38 @@ async fn pages_asked_for_all_at_once_are_all_answered() {
             assert_eq!(answered.unwrap().status, 200);
         }
     }
+}
+
+#[rstest]
+#[case(json!({"kind": "clear", "runs": [RUN, BLOCKED, "E/p/Runs/Run_never", RUN]}))]
+#[case(json!({"kind": "force-sync", "matching": "state=complete"}))]
+#[case(json!({"kind": "verify", "matching": ""}))]
+#[tokio::test]
+async fn a_plan_is_the_same_from_both_and_starts_nothing(#[case] request: Value) {
+    let fake = Arc::new(Fake::default());
+    let (function, route) =
+        (function(&fake, "act_plan", json!({"request": request})).await, post_json(&fake, "/api/v1/acts/plan", &request.to_string()).await);
+    assert_eq!((function.status.as_u16(), route.status.as_u16()), (200, 200), "{}", function.text);
+    assert_eq!(function.json(), route.json());
+    assert!(fake.started.lock().unwrap().is_none());
+    let plan = route.json();
+    let (goes, left) = (plan["runs"].as_array().unwrap(), plan["left_out"].as_array().unwrap());
+    let bytes: u64 = goes.iter().map(|run| run["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(plan["bytes"], bytes);
+    assert!(left.iter().all(|left| !left["sentence"].as_str().unwrap().is_empty()), "{left:?}");
+    if let Some(named) = request["runs"].as_array() {
+        assert_eq!(goes.len() + left.len(), named.len() - 1, "every run is told of, and once: {plan}");
+        assert!(left.iter().any(|left| left["reason"] == "not_found"));
+    }
+}
+
+#[rstest]
+#[case(json!({"kind": "clear"}))]
+#[case(json!({"kind": "clear", "runs": []}))]
+#[case(json!({"kind": "clear", "runs": [RUN], "matching": "state=complete"}))]
+#[tokio::test]
+async fn a_plan_of_nothing_or_of_two_things_is_refused(#[case] request: Value) {
+    let fake = Arc::new(Fake::default());
+    assert_eq!(post_json(&fake, "/api/v1/acts/plan", &request.to_string()).await.problem().0, 422);
+    assert_eq!(function(&fake, "act_plan", json!({"request": request})).await.status.as_u16(), 422);
 }

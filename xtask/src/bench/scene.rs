@@ -42,10 +42,11 @@ impl Scene {
     }
 }
 
+/// Runs that are verified and whose record has followed: then nothing is left to be done.
 fn verified(client: &Client, lab: &Lab) -> Result<usize> {
-    let answer = client.json(&lab.url("/staging"))?;
+    let answer = client.json(&lab.url("/api/v1/staging"))?;
     let runs = answer["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(runs.iter().filter(|row| row["current_state"] == "sync_verified").count())
+    Ok(runs.iter().filter(|row| row["current_state"] == "sync_verified" && row["job"]["record_sent"] == true).count())
 }
 
 fn fill(staging: &Path, runs: usize) -> Result<()> {

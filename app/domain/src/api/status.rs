@@ -77,4 +77,7 @@ pub struct DestinationView {
     pub detail: Option<String>,
     /// When that was last asked.
     pub asked_at: Option<Timestamp>,
+    /// By when every proven byte of the runs in staging will have been read again there; `None` while nothing is proven.
+    #[serde(default)]
+    pub read_again_by: Option<Timestamp>,
 }

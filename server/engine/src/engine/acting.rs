@@ -20,8 +20,8 @@ use domain::units;
 use serde::Serialize;
 use std::future::Future;
 
-/// Most runs one act may name.
-const MOST_RUNS: usize = 5_000;
+/// Most runs one act may name; more than any staging tree holds.
+const MOST_RUNS: usize = 100_000;
 
 /// Runs an act to its end whatever becomes of the caller.
 async fn detached<T: Send + 'static>(act: impl Future<Output = Result<T, Problem>> + Send + 'static) -> Result<T, Problem> {
@@ -144,7 +144,10 @@ impl Engine {
     /// Starts an act over one or many runs, and answers at once. Runs are taken one after the other.
     pub fn start_act(&self, kind: ActKind, runs: Vec<String>, request: ForceSyncRequest) -> Result<ActView, Problem> {
         if runs.is_empty() || runs.len() > MOST_RUNS {
-            return Err(Problem::new(ErrorCode::Unprocessable, format!("an act names 1 to {MOST_RUNS} runs, not {}", runs.len())));
+            return Err(Problem::new(
+                ErrorCode::Unprocessable,
+                format!("An act names 1 to {MOST_RUNS} runs; this one names {}.", runs.len()),
+            ));
         }
         for run in &runs {
             self.parse(run)?;

@@ -1,21 +1,25 @@
 //! Answers: header, list, detail, history of what is gone, and why a run can or cannot be cleared.
 
 use super::Engine;
+use crate::destination::Destination;
 use crate::gatekeeper::blocking;
 use crate::index::{Facts, job_view};
 use crate::prove::seal_of;
 use crate::store::{Job, StoreError};
 use domain::api::{
-    Action, Actions, ClearPlan, ClearedRuns, DiskGauge, FileDifference, FindingCounts, HistoryView, PanelStatus, ProofRecord, RunDetail,
-    RunRow, SealSummary, StagedRunSummary, StagingList,
+    Action, Actions, ClearPlan, ClearedRuns, DestinationView, DiskGauge, FileDifference, FindingCounts, HistoryView, PanelStatus,
+    ProofRecord, RunDetail, RunRow, SealSummary, StagedRunSummary, StagingList,
 };
 use domain::cleanup::{automatic_clear_due, conditions, manual_clear_allowed};
 use domain::document::ingest::Ingest;
+use domain::job::JobState;
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
+use domain::reread::{Proven, read_again_by};
 use domain::settings::StagingCleanup;
 use domain::timestamp::Timestamp;
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How long `staging` waits for the first scan.
@@ -33,6 +37,28 @@ fn at(ms: i64) -> Timestamp {
 }
 
 impl Engine {
+    /// Every destination, and by when what it holds of the runs in staging will have been read again; to the hour, so that it rests.
+    fn destinations(&self) -> Vec<DestinationView> {
+        let core = &self.core;
+        let proven = core.index.fold(BTreeMap::<String, Vec<Proven>>::new(), |mut proven, facts| {
+            if let Some(job) = facts.job.as_ref().filter(|job| matches!(job.state, JobState::Verified | JobState::CleanupEligible)) {
+                let run = Proven { at: at(job.last_proof_ms.unwrap_or(0)), bytes: job.totals.bytes };
+                proven.entry(facts.run.equipment().to_owned()).or_default().push(run);
+            }
+            proven
+        });
+        let (now, verify) = (core.clock.now(), &core.settings.verify);
+        let by = |mut proven: Vec<Proven>| {
+            let by = read_again_by(now, &mut proven, verify.reverify_seconds, verify.bytes_per_second)?;
+            Some(Timestamp::from_unix_seconds(by.unix_seconds().div_euclid(3_600).saturating_add(1).saturating_mul(3_600)))
+        };
+        let view = |(equipment, destination): (&String, &Arc<Destination>)| DestinationView {
+            read_again_by: proven.get(equipment).cloned().and_then(by),
+            ..destination.view()
+        };
+        core.destinations.iter().map(view).collect()
+    }
+
     /// The header; answers from memory.
     pub fn status(&self) -> PanelStatus {
         let core = &self.core;
@@ -54,7 +80,7 @@ impl Engine {
             staging_error: core.staging_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             queue_paused: !core.settings.sync.enabled,
             ready: self.is_ready(),
-            destinations: core.destinations.values().map(|destination| destination.view()).collect(),
+            destinations: self.destinations(),
             unrecognised: core
                 .unrecognised
                 .lock()

@@ -4,6 +4,7 @@ use super::CallContext;
 use crate::hash::read_some;
 use crate::source::RunFolder;
 use domain::path::FilePath;
+use domain::proof::FirstDifference;
 use std::fs::File;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ pub(super) struct Comparing<'a> {
     here: File,
     size: u64,
     at: u64,
-    first: Option<u64>,
+    first: Option<FirstDifference>,
     space: Vec<u8>,
     stop: CancellationToken,
 }
@@ -46,18 +47,18 @@ impl<'a> Comparing<'a> {
         }
         let same = there.iter().zip(&self.space[..filled]).take_while(|(a, b)| a == b).count();
         if same < there.len() {
-            self.first = Some(self.at + same as u64);
+            self.first = Some(FirstDifference::new(self.at + same as u64, &there[same..]));
             self.stop.cancel();
         }
         self.at += there.len() as u64;
     }
 
     /// `whole`: everything there was read.
-    pub fn finish(self, whole: bool) -> Option<u64> {
+    pub fn finish(self, whole: bool) -> Option<FirstDifference> {
         match self.first {
             Some(first) => Some(first),
             // One of them is shorter, or they are equal by now.
-            None if whole && self.at != self.size => Some(self.at),
+            None if whole && self.at != self.size => Some(FirstDifference::new(self.at, &[])),
             None => None,
         }
     }

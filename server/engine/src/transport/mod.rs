@@ -15,7 +15,7 @@ use crate::source::RunFolder;
 use async_trait::async_trait;
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
-use domain::proof::{Digest, ProofLevel};
+use domain::proof::{Digest, FirstDifference, ProofLevel};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -196,7 +196,7 @@ pub trait Transport: Send + Sync + 'static {
     ) -> Result<Vec<Hashed>, TransportError>;
 
     /// First differing byte of a destination file and the run's, when both can be read; for messages only.
-    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64>;
+    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference>;
 
     /// Bytes free at the destination for this account, where that can be told.
     async fn free_bytes(&self, _context: &CallContext) -> Option<u64> {

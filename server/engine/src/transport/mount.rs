@@ -8,6 +8,7 @@ use crate::seal::SealReader;
 use crate::source::RunFolder;
 use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
+use domain::proof::FirstDifference;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -121,7 +122,7 @@ impl Transport for MountTransport {
         thread::run(context, move |cancel| own.write_record(&run, life, &files, cancel)).await
     }
 
-    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
+    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
         let (own, run, file, source) = (self.clone(), run.clone(), file.clone(), source.clone());
         thread::run(context, move |cancel| Ok(own.find_first_difference(&run, &file, &source, cancel))).await.ok().flatten()
     }

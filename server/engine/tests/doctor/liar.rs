@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
-use domain::proof::ProofLevel;
+use domain::proof::{FirstDifference, ProofLevel};
 use engine::seal::{Item, SealReader};
 use engine::source::RunFolder;
 use engine::transport::mount::MountTransport;
@@ -101,7 +101,7 @@ impl Transport for Liar {
         self.honest.put_record(run, life, files, context).await
     }
 
-    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
+    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
         self.honest.first_difference(run, file, source, context).await
     }
 }

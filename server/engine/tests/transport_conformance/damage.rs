@@ -8,7 +8,7 @@ use std::path::Path;
 
 type Damage = (&'static str, fn(&Path), FailureClass, u64);
 
-const DAMAGES: [Damage; 9] = [
+const DAMAGES: [Damage; 10] = [
     ("flipped", |run| rewrite_keeping_mtime(&run.join("a"), b"contenT a"), FailureClass::HashMismatch, 1),
     ("truncated", |run| rewrite_keeping_mtime(&run.join("a"), b"content"), FailureClass::HashMismatch, 1),
     ("emptied", |run| rewrite_keeping_mtime(&run.join("b"), b""), FailureClass::HashMismatch, 1),
@@ -18,6 +18,7 @@ const DAMAGES: [Damage; 9] = [
     ("run missing", |run| std::fs::remove_dir_all(run).unwrap(), FailureClass::HashMismatch, 4),
     ("swapped", swap, FailureClass::HashMismatch, 2),
     ("last bit of a big file", flip_last_bit, FailureClass::HashMismatch, 1),
+    ("a write that was lost", lose_a_write, FailureClass::HashMismatch, 1),
 ];
 
 fn swap(run: &Path) {
@@ -32,6 +33,15 @@ fn flip_last_bit(run: &Path) {
     rewrite_keeping_mtime(&run.join("big"), &bytes);
 }
 
+fn lose_a_write(run: &Path) {
+    let mut bytes = std::fs::read(run.join("big")).unwrap();
+    bytes[LOST_AT..LOST_AT + 8_192].fill(0);
+    rewrite_keeping_mtime(&run.join("big"), &bytes);
+}
+
+/// Where the lost write would have begun.
+const LOST_AT: usize = 2 << 20;
+
 pub async fn every_damage_is_found(make: Make) {
     for (name, damage, class, total) in DAMAGES {
         let bench = Bench::new(make).await;
@@ -40,11 +50,16 @@ pub async fn every_damage_is_found(make: Make) {
         let seal = bench.push_and_prove(&run).await;
         damage(&run.there);
         match bench.verify(&run, &seal).await {
-            Verification::Differs { class: found, total: count, differences, .. } => {
+            Verification::Differs { class: found, total: count, differences, reason } => {
                 assert_eq!((found, count), (class, total), "{name}: {differences:?}");
+                if name == "a write that was lost" {
+                    assert!(reason.contains(&format!("from byte {LOST_AT} on")) && reason.contains("nothing but zeros"), "{reason}");
+                }
                 if name == "last bit of a big file" {
                     let at = (5 << 20) - 1;
-                    assert!(matches!(differences[0].kind, DifferenceKind::Hash { first_difference: Some(found), .. } if found == at));
+                    assert!(
+                        matches!(differences[0].kind, DifferenceKind::Hash { first_difference: Some(found), .. } if found.at == at && !found.is_hole())
+                    );
                 }
             }
             Verification::Proven(_) => panic!("{name} was not found"),

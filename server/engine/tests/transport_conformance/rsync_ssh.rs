@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A folder behind an sshd of its own.
 pub struct Behind {
@@ -253,6 +254,24 @@ async fn what_the_server_hashes_while_others_are_sent_is_told_in_order_and_only_
     std::fs::remove_file(run.there.join("raw/51/f05150")).unwrap();
     let (_, told) = bench.push_and_listen(bench.transport(), &run, &listing, "seal 2").await;
     assert_eq!(digests(told).iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>(), ["raw/51/f05150"]);
+}
+
+#[tokio::test]
+async fn s8_a_server_whose_disk_hangs_while_it_hashes_is_not_waited_for_for_ever() {
+    let bench = Bench::new(RSYNC_SSH).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1")]);
+    let seal = bench.push_and_prove(&run).await;
+    let tools = bench.dir.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let hangs = format!("#!/bin/sh\nif [ $# -gt 3 ]; then exec sleep 600; fi\nexec {} \"$@\"\n", which("openssl").display());
+    write_program(&tools.join("openssl"), &hangs);
+    let sshd = Sshd::start_with(&format!("SetEnv PATH={}:/usr/bin:/bin", tools.display()));
+    let server = sshd.server();
+    let hanging = RsyncSshTransport::new(server, bench.destination.root().display().to_string(), bench.staging(), None);
+    let hanging = hanging.impatient(Duration::from_millis(300));
+    let error = engine::verify::verify(&hanging, &run.path, &seal, None, &bench.context).await.unwrap_err();
+    assert_eq!((error.class, error.side), (FailureClass::Network, Side::Destination), "{error}");
+    assert!(error.message.contains("may hang"), "{error}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::ordered::{WORKERS, ordered};
 use crate::seal::SealReader;
 use crate::source::{RunFolder, SourceError};
 use domain::path::{FilePath, RunPath};
-use domain::proof::SealedFile;
+use domain::proof::{FirstDifference, SealedFile};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::fs::File;
@@ -125,7 +125,7 @@ impl MountTransport {
         file: &FilePath,
         source: &RunFolder,
         cancel: &CancellationToken,
-    ) -> Option<u64> {
+    ) -> Option<FirstDifference> {
         let (root, _) = Root::open_marked(self).ok()?;
         let folder = root.run(run).ok()??;
         let (fd, _) = beneath::open_regular(&folder, file.as_bytes()).ok()??;
@@ -136,10 +136,10 @@ impl MountTransport {
             let n = read_full(&mut there, &mut left)?;
             let m = read_full(&mut here, &mut right)?;
             if let Some(first) = (0..n.min(m)).find(|i| left[*i] != right[*i]) {
-                return Some(at + first as u64);
+                return Some(FirstDifference::new(at + first as u64, &left[first..n]));
             }
             if n != m {
-                return Some(at + n.min(m) as u64);
+                return Some(FirstDifference::new(at + n.min(m) as u64, &left[n.min(m)..n]));
             }
             if n == 0 {
                 return None;

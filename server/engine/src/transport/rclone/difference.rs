@@ -6,10 +6,17 @@ use crate::source::RunFolder;
 use crate::transport::comparing::Comparing;
 use crate::transport::{CallContext, TransportError};
 use domain::path::{FilePath, RunPath};
+use domain::proof::FirstDifference;
 use std::sync::Arc;
 
 /// For messages: where the destination's bytes begin to differ.
-pub(super) async fn find(place: &Arc<Place>, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
+pub(super) async fn find(
+    place: &Arc<Place>,
+    run: &RunPath,
+    file: &FilePath,
+    source: &RunFolder,
+    context: &CallContext,
+) -> Option<FirstDifference> {
     let session = Session::open_marked(place, context).await.ok()?;
     let mut comparing = Comparing::new(source, file, context)?;
     let own = comparing.context();

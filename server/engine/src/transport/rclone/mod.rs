@@ -12,6 +12,7 @@ use crate::seal::SealReader;
 use crate::source::RunFolder;
 use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
+use domain::proof::FirstDifference;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
@@ -145,7 +146,7 @@ impl Transport for RcloneTransport {
         record::put(&self.place, run, life, files, context).await
     }
 
-    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
+    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
         difference::find(&self.place, run, file, source, context).await
     }
 }

@@ -8,18 +8,24 @@ use super::session::{HashTool, Session};
 use super::{Place, classify, failed, session};
 use crate::seal::{SealError, SealFiles, SealReader};
 use crate::transport::{CallContext, HashOutcome, Hashed, TransportError};
+use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::proof::{Digest, ProofLevel};
 use futures::StreamExt;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Files of one command at most, and about their bytes.
 const BATCH_FILES: usize = 1_000;
 const BATCH_BYTES: u64 = 256 << 20;
 /// Commands at once: what hides the time that starting them takes, and keeps two or three cores there busy.
 const AT_ONCE: usize = 3;
+/// A server that hashes says nothing for as long as a file takes it; none is thought to be slower than this. So much longer it may take
+/// at most: a disk that hangs there while the connection lives must not hold the job for ever.
+const SLOWEST_BYTES_PER_SECOND: u64 = 5 << 20;
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 /// Between what `look` says and the digests.
 const DIGESTS_FOLLOW: &[u8] = b"\0\0";
 
@@ -35,9 +41,12 @@ pub(super) async fn of_seal(
     place.note_tool(session.hash_tool);
     let mut files = seal.files()?;
     let batches = std::iter::from_fn(move || next_batch(&mut files));
-    let hash = |batch: Result<Vec<FilePath>, SealError>| {
+    let hash = |batch: Result<(Vec<FilePath>, u64), SealError>| {
         let session = &session;
-        async move { hash_batch(session, run, batch?, context).await }
+        async move {
+            let (files, bytes) = batch?;
+            hash_batch(session, run, files, bytes, context).await
+        }
     };
     let mut answers = std::pin::pin!(futures::stream::iter(batches).map(hash).buffered(AT_ONCE));
     while let Some(answer) = answers.next().await {
@@ -46,7 +55,8 @@ pub(super) async fn of_seal(
     Ok(())
 }
 
-fn next_batch(files: &mut SealFiles) -> Option<Result<Vec<FilePath>, SealError>> {
+/// Files and their bytes.
+fn next_batch(files: &mut SealFiles) -> Option<Result<(Vec<FilePath>, u64), SealError>> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     while batch.len() < BATCH_FILES && bytes < BATCH_BYTES {
         match files.next() {
@@ -58,14 +68,15 @@ fn next_batch(files: &mut SealFiles) -> Option<Result<Vec<FilePath>, SealError>>
             None => break,
         }
     }
-    (!batch.is_empty()).then_some(Ok(batch))
+    (!batch.is_empty()).then_some(Ok((batch, bytes)))
 }
 
-/// Hashes files of the run, in order.
+/// Hashes files of the run, of so many bytes, in order.
 pub(super) async fn hash_batch(
     session: &Session,
     run: &RunPath,
     files: Vec<FilePath>,
+    bytes: u64,
     context: &CallContext,
 ) -> Result<Vec<Hashed>, TransportError> {
     let folders: BTreeSet<&[u8]> = files.iter().flat_map(folders_above).collect();
@@ -76,7 +87,12 @@ pub(super) async fn hash_batch(
     script.extend_from_slice(b"printf '\\0\\0'\n");
     digests(&mut script, session.hash_tool, &files);
     script.extend_from_slice(b"echo .\n");
-    let (ended, said) = session::collect(&session.place.connection, &script, context).await?;
+    let patience = session.place.patience + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
+    let said = tokio::time::timeout(patience, session::collect(&session.place.connection, &script, context)).await;
+    let (ended, said) = said.map_err(|_| {
+        let message = format!("{} gave no hashes within {} s: its disk may hang", session.place.describe(), patience.as_secs());
+        TransportError::new(FailureClass::Network, Side::Destination, message)
+    })??;
     let missing = |path: FilePath| Hashed { path, outcome: HashOutcome::Missing };
     match ended.code {
         Some(0) if said == b"missing" => {

@@ -9,9 +9,11 @@ use crate::seal::SealReader;
 use crate::source::RunFolder;
 use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
+use domain::proof::FirstDifference;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 mod about;
 mod arrange;
@@ -50,6 +52,8 @@ struct Place {
     max_stream_bytes: Option<u64>,
     /// How the last hashes were made.
     tool: AtomicU8,
+    /// How long the server may hash beyond what its slowest disk would take.
+    patience: Duration,
 }
 
 impl Place {
@@ -72,7 +76,16 @@ impl RsyncSshTransport {
     /// `path`: the equipment's root at the server. `staging`: the staging root, which it must not overlap.
     pub fn new(server: Server, path: String, staging: PathBuf, max_stream_bytes: Option<u64>) -> RsyncSshTransport {
         let tool = AtomicU8::new(HashTool::Openssl as u8);
-        RsyncSshTransport { place: Arc::new(Place { connection: Connection::new(server), path, staging, max_stream_bytes, tool }) }
+        let (connection, patience) = (Connection::new(server), hashes::PATIENCE);
+        RsyncSshTransport { place: Arc::new(Place { connection, path, staging, max_stream_bytes, tool, patience }) }
+    }
+
+    /// Bears less with a server that hangs while it hashes.
+    pub fn impatient(self, patience: Duration) -> RsyncSshTransport {
+        let Place { path, staging, max_stream_bytes, connection, .. } = &*self.place;
+        let (connection, tool) = (Connection::new(connection.server().clone()), AtomicU8::new(HashTool::Openssl as u8));
+        let place = Place { connection, path: path.clone(), staging: staging.clone(), max_stream_bytes: *max_stream_bytes, tool, patience };
+        RsyncSshTransport { place: Arc::new(place) }
     }
 }
 
@@ -133,7 +146,7 @@ impl Transport for RsyncSshTransport {
         record::put(&self.place, run, life, files, context).await
     }
 
-    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<u64> {
+    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
         difference::find(&self.place, run, file, source, context).await
     }
 

@@ -90,7 +90,8 @@ async fn hash_record(session: &Session, run: &RunPath, files: &[RecordFile], con
         return Ok(Vec::new());
     }
     let quiet = CallContext { progress: crate::progress::ProgressSink::new(), ..context.clone() };
-    hash_batch(session, run, files.iter().map(|file| file.path.clone()).collect(), &quiet).await
+    let bytes = files.iter().map(|file| file.bytes.len() as u64).sum();
+    hash_batch(session, run, files.iter().map(|file| file.path.clone()).collect(), bytes, &quiet).await
 }
 
 /// Brings the files to our temporary folder, then renames all of them, the list of what is ours first.

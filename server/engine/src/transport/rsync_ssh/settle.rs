@@ -59,7 +59,8 @@ impl Settling<'_> {
             if let Some(failed) = failed {
                 return Err(failed);
             }
-            self.hash(placed).await?;
+            let bytes = files.iter().map(|file| file.stat.size).sum();
+            self.hash(placed, bytes).await?;
         }
         self.make_folders(&empty_folders).await
     }
@@ -123,11 +124,11 @@ impl Settling<'_> {
     }
 
     /// Has the server hash what has its names, while the next portion is sent. Where it cannot, everything is read back at the end.
-    async fn hash(&mut self, files: Vec<FilePath>) -> Result<(), TransportError> {
+    async fn hash(&mut self, files: Vec<FilePath>, bytes: u64) -> Result<(), TransportError> {
         if self.session.hash_tool == HashTool::None || self.push.again.is_some() {
             return Ok(());
         }
-        for hashed in hash_batch(&self.session, self.push.run, files, &self.hashing).await? {
+        for hashed in hash_batch(&self.session, self.push.run, files, bytes, &self.hashing).await? {
             (self.push.hashed)(hashed);
         }
         Ok(())
