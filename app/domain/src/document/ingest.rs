@@ -9,11 +9,26 @@ use serde_json::{Map, Value, json};
 const NAME: &str = "ingest.json";
 const MINOR: u64 = 1;
 
-/// A readable `ingest.json` with everything that was in it.
+/// A readable `ingest.json` with everything that was in it. Thousands of them stay in memory, and rows are built of them all the time: so it
+/// is kept as the text it is written as, beside the few things that rows ask for.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Ingest {
-    object: Map<String, Value>,
+    text: Box<str>,
     minor: u64,
+    state: StateText,
+    last_activity: Option<Timestamp>,
+    verified: Option<LastVerified>,
+}
+
+/// What the latest `sync_verified` entry says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LastVerified {
+    /// When; `None` when missing or malformed.
+    pub at: Option<Timestamp>,
+    /// Generation, in an entry of ours.
+    pub generation: Option<u64>,
+    /// The seal's digest, in an entry of ours.
+    pub seal: Option<Box<str>>,
 }
 
 /// One entry of `history`.
@@ -103,7 +118,29 @@ impl Ingest {
             Some(Value::Array(entries)) if entries.iter().all(Value::is_object) => {}
             Some(_) => return Err(unreadable("`history` is no list of objects")),
         }
-        Ok(Ingest { object, minor })
+        Ok(Ingest::of(object, minor))
+    }
+
+    fn of(object: Map<String, Value>, minor: u64) -> Ingest {
+        let history = entries(&object);
+        let verified = history.iter().rev().find(|entry| entry.state == StateText::Known(RunState::SyncVerified));
+        Ingest {
+            minor,
+            state: StateText::read(text(&object, "current_state")),
+            last_activity: history.iter().filter_map(|entry| entry.at).max(),
+            verified: verified.map(|entry| LastVerified {
+                at: entry.at,
+                generation: entry.generation(),
+                seal: entry.seal().map(Box::from),
+            }),
+            text: Value::Object(object).to_string().into_boxed_str(),
+        }
+    }
+
+    /// Everything that is in it.
+    fn object(&self) -> Map<String, Value> {
+        // It was written by this type.
+        serde_json::from_str(&self.text).unwrap_or_default()
     }
 
     /// The first document of a life, state `staging`.
@@ -122,7 +159,7 @@ impl Ingest {
             Value::Object(object) => object,
             _ => Map::new(),
         };
-        Ingest { object, minor: MINOR }
+        Ingest::of(object, MINOR)
     }
 
     /// Appends a transition; `extra` holds the entry's further fields. Legality is [`crate::lifecycle::apply`]'s matter.
@@ -132,30 +169,31 @@ impl Ingest {
         entry.insert("at".into(), json!(at));
         entry.insert("host".into(), json!(host));
         entry.extend(extra);
-        raise_minor(&mut self.object, self.minor, MINOR);
-        self.minor = self.minor.max(MINOR);
-        self.object.insert("current_state".into(), json!(state));
-        match self.object.get_mut("history") {
+        let mut object = self.object();
+        raise_minor(&mut object, self.minor, MINOR);
+        object.insert("current_state".into(), json!(state));
+        match object.get_mut("history") {
             Some(Value::Array(history)) => history.push(Value::Object(entry)),
             _ => {
-                self.object.insert("history".into(), json!([entry]));
+                object.insert("history".into(), json!([entry]));
             }
         }
+        *self = Ingest::of(object, self.minor.max(MINOR));
     }
 
     /// Compact JSON, as the existing system writes it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        Value::Object(self.object.clone()).to_string().into_bytes()
+        self.text.as_bytes().to_vec()
     }
 
     /// Where the run is.
-    pub fn current_state(&self) -> StateText {
-        StateText::read(text(&self.object, "current_state"))
+    pub fn current_state(&self) -> &StateText {
+        &self.state
     }
 
     /// The run's kind as recorded.
     pub fn run_kind(&self) -> Option<RunKind> {
-        match text(&self.object, "run_kind")? {
+        match text(&self.object(), "run_kind")? {
             "experimental" => Some(RunKind::Experimental),
             "test" => Some(RunKind::Test),
             _ => None,
@@ -163,23 +201,13 @@ impl Ingest {
     }
 
     /// The project's human name as recorded.
-    pub fn project_name(&self) -> Option<&str> {
-        text(&self.object, "project_name")
+    pub fn project_name(&self) -> Option<String> {
+        text(&self.object(), "project_name").map(str::to_owned)
     }
 
     /// All entries, oldest first.
     pub fn history(&self) -> Vec<HistoryEntry> {
-        let entries = self.object.get("history").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        entries
-            .iter()
-            .filter_map(Value::as_object)
-            .map(|fields| HistoryEntry {
-                state: StateText::read(text(fields, "state")),
-                at: text(fields, "at").and_then(|at| Timestamp::parse(at).ok()),
-                host: text(fields, "host").map(str::to_owned),
-                fields: fields.clone(),
-            })
-            .collect()
+        entries(&self.object())
     }
 
     /// The latest entry of this state.
@@ -187,15 +215,26 @@ impl Ingest {
         self.history().into_iter().rev().find(|entry| entry.state == StateText::Known(state))
     }
 
-    /// When this life was verified first for the generation that counts: the latest `sync_verified` entry.
-    pub fn verified_at(&self) -> Option<Timestamp> {
-        self.last(RunState::SyncVerified)?.at
+    /// The latest `sync_verified` entry: from when on this life counts as verified.
+    pub fn verified(&self) -> Option<&LastVerified> {
+        self.verified.as_ref()
     }
 
     /// The youngest readable time in the history.
     pub fn last_activity(&self) -> Option<Timestamp> {
-        self.history().into_iter().filter_map(|entry| entry.at).max()
+        self.last_activity
     }
+}
+
+fn entries(object: &Map<String, Value>) -> Vec<HistoryEntry> {
+    let entries = object.get("history").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let entry = |fields: &Map<String, Value>| HistoryEntry {
+        state: StateText::read(text(fields, "state")),
+        at: text(fields, "at").and_then(|at| Timestamp::parse(at).ok()),
+        host: text(fields, "host").map(str::to_owned),
+        fields: fields.clone(),
+    };
+    entries.iter().filter_map(Value::as_object).map(entry).collect()
 }
 
 #[cfg(test)]

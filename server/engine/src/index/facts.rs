@@ -13,7 +13,7 @@ use domain::job::JobState;
 use domain::lifecycle::RunState;
 use domain::overrides::OverrideEntry;
 use domain::path::{RunKind, RunPath};
-use domain::proof::Totals;
+use domain::proof::{Digest, Totals};
 use domain::settings::Settings;
 use domain::timestamp::Timestamp;
 use std::sync::Arc;
@@ -183,9 +183,9 @@ impl Facts {
     pub fn proof_recorded(&self) -> bool {
         let Some(job) = self.job.as_ref().filter(|job| job.state.is_proven()) else { return false };
         let Ok(Some(ingest)) = &self.ingest else { return false };
-        let Some(entry) = ingest.last(RunState::SyncVerified) else { return false };
-        let seal = job.seal.map(|seal| seal.to_string());
-        entry.generation() == Some(job.generation) && entry.seal() == seal.as_deref() && seal.is_some()
+        let Some(entry) = ingest.verified() else { return false };
+        let seal = entry.seal.as_deref().and_then(Digest::parse);
+        entry.generation == Some(job.generation) && seal.is_some() && seal == job.seal
     }
 
     /// Facts for the question "can it be cleared, and why not".
@@ -195,7 +195,7 @@ impl Facts {
             Err(problem) => Err(problem.message.clone()),
             Ok(None) => Err("it has no ingest.json yet".to_owned()),
             Ok(Some(ingest)) => match ingest.current_state() {
-                StateText::Known(state) => Ok(state),
+                StateText::Known(state) => Ok(*state),
                 StateText::Unknown(text) => Err(format!("its state `{text}` is not known to this version")),
             },
         };

@@ -10,9 +10,9 @@ use domain::api::{RunRow, StagingList};
 use domain::path::RunPath;
 use domain::proof::Totals;
 use domain::timestamp::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 const BETWEEN_EVENTS: Duration = Duration::from_millis(250);
@@ -20,9 +20,18 @@ const BETWEEN_EVENTS: Duration = Duration::from_millis(250);
 /// The runs of the staging tree. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Index {
-    runs: Arc<RwLock<BTreeMap<RunPath, Entry>>>,
+    known: Arc<RwLock<Known>>,
     /// Findings, overrides or states changed since it was last asked.
     problems_changed: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct Known {
+    runs: BTreeMap<RunPath, Box<Entry>>,
+    /// Runs whose rows changed since they were last published: asked for many times a second, while hardly anything changes.
+    marked: BTreeSet<RunPath>,
+    /// Runs that something works on.
+    in_work: BTreeSet<RunPath>,
 }
 
 struct Entry {
@@ -30,9 +39,25 @@ struct Entry {
     row: Arc<RunRow>,
     /// Of the row, so that a list needs to read no text.
     last_activity: Timestamp,
-    /// Changed since it was last published.
-    marked: bool,
     published_at: Option<Duration>,
+}
+
+impl Known {
+    /// A run's facts are as they are to be: its row and what is noted of it follow.
+    fn settle(&mut self, run: &RunPath, context: &RowContext<'_>) {
+        let Some(entry) = self.runs.get_mut(run) else { return };
+        let row = entry.facts.row(context);
+        if !same_but_for_elapsed(&entry.row, &row) {
+            self.marked.insert(run.clone());
+        }
+        if entry.facts.progress.is_none() {
+            self.in_work.remove(run);
+        } else if !self.in_work.contains(run) {
+            self.in_work.insert(run.clone());
+        }
+        entry.last_activity = entry.facts.last_activity();
+        entry.row = Arc::new(row);
+    }
 }
 
 impl Index {
@@ -59,47 +84,41 @@ impl Index {
     /// Adds a run or replaces its facts, and marks its row when it changed. Facts that were taken out, looked at and put back are older
     /// than what others changed meanwhile: `keep(new, known)` takes that over, in the same moment, so that no change is lost.
     pub fn merge(&self, mut facts: Facts, context: &RowContext<'_>, keep: impl FnOnce(&mut Facts, Option<&Facts>)) {
-        let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-        let known = runs.get(&facts.run).map(|entry| &entry.facts);
-        keep(&mut facts, known);
-        let row = facts.row(context);
-        match runs.get_mut(&facts.run) {
+        let mut known = self.write();
+        let run = facts.run.clone();
+        keep(&mut facts, known.runs.get(&run).map(|entry| &entry.facts));
+        match known.runs.get_mut(&run) {
             Some(entry) => {
                 self.compare_problems(&entry.facts, &facts);
-                entry.marked |= !same_but_for_elapsed(&entry.row, &row);
-                entry.row = Arc::new(row);
-                entry.last_activity = facts.last_activity();
                 entry.facts = facts;
             }
             None => {
                 self.problems_changed();
-                let last_activity = facts.last_activity();
-                runs.insert(facts.run.clone(), Entry { facts, row: Arc::new(row), last_activity, marked: true, published_at: None });
+                known.marked.insert(run.clone());
+                let (row, last_activity) = (Arc::new(facts.row(context)), facts.last_activity());
+                known.runs.insert(run.clone(), Box::new(Entry { facts, row, last_activity, published_at: None }));
             }
         }
+        known.settle(&run, context);
     }
 
     /// Changes a run's facts in place; nothing happens when it is not there.
     pub fn change(&self, run: &RunPath, context: &RowContext<'_>, change: impl FnOnce(&mut Facts)) {
-        let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = runs.get_mut(run) {
+        let mut known = self.write();
+        if let Some(entry) = known.runs.get_mut(run) {
             let (findings, state, overrides) = (entry.facts.findings.clone(), entry.facts.state_text(), entry.facts.overrides.len());
             change(&mut entry.facts);
             let same_findings = Arc::ptr_eq(&findings, &entry.facts.findings) || findings == entry.facts.findings;
             if !same_findings || state != entry.facts.state_text() || overrides != entry.facts.overrides.len() {
                 self.problems_changed();
             }
-            let row = entry.facts.row(context);
-            entry.marked |= !same_but_for_elapsed(&entry.row, &row);
-            entry.row = Arc::new(row);
-            entry.last_activity = entry.facts.last_activity();
+            known.settle(run, context);
         }
     }
 
     /// The next look at a sealed run compares its files with its seal, whenever that was done last.
     pub fn sweep_soon(&self, run: &RunPath) {
-        let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = runs.get_mut(run) {
+        if let Some(entry) = self.write().runs.get_mut(run) {
             entry.facts.watch.swept_at = None;
         }
     }
@@ -124,7 +143,10 @@ impl Index {
     /// Forgets a run that is gone; its last row, if it was there.
     pub fn remove(&self, run: &RunPath) -> Option<Arc<RunRow>> {
         self.problems_changed();
-        self.runs.write().unwrap_or_else(PoisonError::into_inner).remove(run).map(|entry| entry.row)
+        let mut known = self.write();
+        known.marked.remove(run);
+        known.in_work.remove(run);
+        known.runs.remove(run).map(|entry| entry.row)
     }
 
     /// The row of a run, as last built.
@@ -134,21 +156,27 @@ impl Index {
 
     /// Takes the rows that changed and may be published at `now` (monotonic).
     pub fn take_marked(&self, now: Duration) -> Vec<Arc<RunRow>> {
-        let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-        let due = |entry: &&mut Entry| entry.marked && entry.published_at.is_none_or(|at| now.saturating_sub(at) >= BETWEEN_EVENTS);
-        runs.values_mut()
-            .filter(due)
-            .map(|entry| {
-                entry.marked = false;
+        if self.known.read().unwrap_or_else(PoisonError::into_inner).marked.is_empty() {
+            return Vec::new();
+        }
+        let mut known = self.write();
+        let Known { runs, marked, .. } = &mut *known;
+        let mut taken = Vec::new();
+        marked.retain(|run| {
+            let Some(entry) = runs.get_mut(run) else { return false };
+            let due = entry.published_at.is_none_or(|at| now.saturating_sub(at) >= BETWEEN_EVENTS);
+            if due {
                 entry.published_at = Some(now);
-                entry.row.clone()
-            })
-            .collect()
+                taken.push(entry.row.clone());
+            }
+            !due
+        });
+        taken
     }
 
     /// Runs that something works on: their progress changes by itself.
     pub fn in_work(&self) -> Vec<RunPath> {
-        self.read(|runs| runs.values().filter(|entry| entry.facts.progress.is_some()).map(|entry| entry.facts.run.clone()).collect())
+        self.known.read().unwrap_or_else(PoisonError::into_inner).in_work.iter().cloned().collect()
     }
 
     /// How many runs an operator may clear now, and their bytes.
@@ -174,8 +202,12 @@ impl Index {
         StagingList { runs: rows.iter().map(|(activity, row)| elapsed_at(row, *activity, now)).collect() }
     }
 
-    fn read<T>(&self, what: impl FnOnce(&BTreeMap<RunPath, Entry>) -> T) -> T {
-        what(&self.runs.read().unwrap_or_else(PoisonError::into_inner))
+    fn read<T>(&self, what: impl FnOnce(&BTreeMap<RunPath, Box<Entry>>) -> T) -> T {
+        what(&self.known.read().unwrap_or_else(PoisonError::into_inner).runs)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
