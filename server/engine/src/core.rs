@@ -129,15 +129,6 @@ impl Core {
         }
     }
 
-    /// Rows that still say that their destination cannot be reached are built anew.
-    pub fn refresh_equipment_if_unreachable(&self, equipment: &str) {
-        let stale =
-            |run: &RunPath| self.index.row(run).is_some_and(|row| row.actions.clear.reason.as_deref() == Some("destination_unreachable"));
-        for run in self.index.runs().iter().filter(|run| run.equipment() == equipment && stale(run)) {
-            self.change(run, |_| {});
-        }
-    }
-
     /// Wakes the watcher for this run.
     pub fn look_at(&self, run: &RunPath) {
         self.look_at.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());

@@ -33,6 +33,8 @@ struct Health {
     asked_at: Option<Timestamp>,
     failed_probes: u32,
     next_probe: Duration,
+    /// It could not be reached, and rows were built that say so.
+    rows_say_so: bool,
 }
 
 impl Destination {
@@ -99,7 +101,14 @@ impl Destination {
         health.failed_probes = if outcome.is_ok() { 0 } else { health.failed_probes.saturating_add(1) };
         let wait = probe_wait_seconds(health.failed_probes.saturating_sub(1));
         health.next_probe = self.clock.monotonic() + Duration::from_secs(wait);
+        health.rows_say_so |= outcome.is_err();
         health.known = Some(outcome);
+    }
+
+    /// Whether rows still say that it cannot be reached, although it can; asked once after it came back.
+    pub fn take_recovered(&self) -> bool {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(health.known, Some(Ok(()))) && std::mem::take(&mut health.rows_say_so)
     }
 
     /// A call failed in a way that says the destination is gone: it is probed again before anything else is tried.

@@ -33,6 +33,12 @@ CREATE TABLE IF NOT EXISTS jobs (
     UNIQUE (run_path, life, generation)
 );
 CREATE INDEX IF NOT EXISTS jobs_due ON jobs (equipment_id, state, next_attempt_ms);
+-- The oldest queued job is found without sorting all of them.
+CREATE INDEX IF NOT EXISTS jobs_oldest ON jobs (equipment_id, enqueued_ms, id) WHERE state = 'queued';
+-- What a worker asks for after every job: the records still to be sent, and the oldest proof.
+CREATE INDEX IF NOT EXISTS jobs_record ON jobs (equipment_id, record_next_ms, enqueued_ms)
+    WHERE state IN ('verified', 'cleanup_eligible') AND record_sent = 0;
+CREATE INDEX IF NOT EXISTS jobs_proof ON jobs (equipment_id, last_proof_ms) WHERE state IN ('verified', 'cleanup_eligible');
 -- Whoever shows a job shows its highest revision: answers that overtake each other change nothing.
 CREATE TRIGGER IF NOT EXISTS jobs_count_their_changes BEFORE UPDATE ON jobs WHEN NEW.revision <> OLD.revision + 1
 BEGIN SELECT RAISE(ABORT, 'a change of a job must count its revision'); END;

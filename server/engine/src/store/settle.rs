@@ -25,9 +25,10 @@ impl Store {
     /// Takes the equipment's oldest due job; nobody else can settle it. `None` when nothing is due.
     pub async fn claim(&self, equipment_id: &str, now_ms: i64) -> Result<Option<Claim>, StoreError> {
         let token = uuid::Uuid::new_v4().to_string();
+        // `+` keeps SQLite from the index by due time, which would have it sort all that is due.
         let job = sqlx::query_as::<_, Job>(
             "UPDATE jobs SET revision = revision + 1, state = 'running', claim = $1, waiting = 0 WHERE id = (SELECT id FROM jobs WHERE equipment_id = $2 \
-             AND state = 'queued' AND next_attempt_ms <= $3 ORDER BY enqueued_ms, id LIMIT 1) AND state = 'queued' RETURNING *",
+             AND state = 'queued' AND +next_attempt_ms <= $3 ORDER BY enqueued_ms, id LIMIT 1) AND state = 'queued' RETURNING *",
         )
         .bind(&token)
         .bind(equipment_id)

@@ -193,7 +193,9 @@ async fn recovered(core: &Arc<Core>, destination: &Destination) -> Result<(), St
     for job in changed {
         core.job_changed(job);
     }
-    core.refresh_equipment_if_unreachable(&destination.equipment.id);
+    if destination.take_recovered() {
+        core.refresh_equipment(&destination.equipment.id);
+    }
     Ok(())
 }
 
