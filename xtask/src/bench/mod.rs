@@ -99,12 +99,6 @@ fn five_thousand(binary: &Path, wanted: &impl Fn(Measure) -> bool, table: &mut T
     Ok(())
 }
 
-/// Removes a folder that a measurement made.
-#[allow(clippy::disallowed_methods, reason = "below a folder of the measurement's own")]
-fn remove(folder: &Path) -> Result<()> {
-    Ok(std::fs::remove_dir_all(folder)?)
-}
-
 /// Where measurements make their folders: on the disk that holds the build, not in a /tmp that may be memory.
 fn lab_home() -> Result<std::path::PathBuf> {
     let folder = crate::machine::target_folder()?.join("xtask/bench");

@@ -30,10 +30,13 @@ impl Sshd {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\nStrictModes no\nUsePAM no\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxSessions 20\nLogLevel ERROR\n",
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxSessions 20\nLogLevel ERROR\n\
+             SetEnv HOME={}\n",
             at("host_key").display(),
             at("authorized_keys").display(),
-            at("pid").display()
+            at("pid").display(),
+            // What this machine's account does at every login is not what is measured.
+            folder.path().display()
         );
         fs::write(at("config"), config)?;
         // Where it is not there, sshd refuses to start; it belongs to the system and stays empty.

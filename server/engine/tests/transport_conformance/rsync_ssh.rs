@@ -234,7 +234,7 @@ async fn v7_a_lying_rsync_is_caught_every_time() {
 async fn what_the_server_hashes_while_others_are_sent_is_told_in_order_and_only_of_what_was_sent() {
     let bench = Bench::new(RSYNC_SSH).await;
     // More than one portion: the first is hashed while the second is sent.
-    let content: Vec<(String, String)> = (0..5_200).map(|n| (format!("raw/{:02}/f{n:05}", n / 100), format!("content {n}"))).collect();
+    let content: Vec<(String, String)> = (0..10_200).map(|n| (format!("raw/{:02}/f{n:05}", n / 100), format!("content {n}"))).collect();
     let files: Vec<(&[u8], &[u8])> = content.iter().map(|(name, bytes)| (name.as_bytes(), bytes.as_bytes())).collect();
     let run = bench.run("P/Runs/Run_1", &files);
     let listing = bench.list(&run);
@@ -251,9 +251,9 @@ async fn what_the_server_hashes_while_others_are_sent_is_told_in_order_and_only_
     bench.assert_proven(&run, &seal).await;
     bench.assert_no_leftovers();
     // The next attempt sends one file, and hears of that one.
-    std::fs::remove_file(run.there.join("raw/51/f05150")).unwrap();
+    std::fs::remove_file(run.there.join("raw/101/f10150")).unwrap();
     let (_, told) = bench.push_and_listen(bench.transport(), &run, &listing, "seal 2").await;
-    assert_eq!(digests(told).iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>(), ["raw/51/f05150"]);
+    assert_eq!(digests(told).iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>(), ["raw/101/f10150"]);
 }
 
 #[tokio::test]
