@@ -13,7 +13,7 @@ test("what a filter shows is cleared with one confirmation, and what stays is na
   runs[2]?.tamperNas("raw/a.tif");
 
   await panel.open("/staging?sort=bytes");
-  await page.getByRole("checkbox", { name: /select all/i }).check();
+  await page.getByRole("checkbox", { name: "Select everything shown" }).check();
   const selection = page.getByRole("region", { name: "Selection" });
   await expect(selection).toContainText("4 runs selected");
   await selection.getByRole("button", { name: /^Clear/ }).click();
@@ -40,7 +40,7 @@ test("an act over many that is no clear asks first, too", async ({ lab, panel, p
   for (const run of runs) await untilState(run, "sync_verified");
   await panel.open();
   await expect(panel.row(pushing)).toBeVisible();
-  await page.getByRole("checkbox", { name: /select all/i }).check();
+  await page.getByRole("checkbox", { name: "Select everything shown" }).check();
   await page.getByRole("region", { name: "Selection" }).getByRole("button", { name: /^Verify/ }).click();
   await expect(panel.dialog).toContainText("Nothing is changed");
   await expect(panel.dialog).toContainText("1 run is left out");
