@@ -10,6 +10,7 @@ mod lab;
 mod listing;
 mod memory;
 mod over_ssh;
+mod panel;
 mod queue;
 mod scene;
 mod small_files;
@@ -47,6 +48,8 @@ enum Measure {
     Idle,
     /// Memory of the same.
     Memory,
+    /// The panel with the same in headless Chromium: patches, scrolling, layout shifts, size.
+    Panel,
     /// Hashing one big file.
     Hash,
     /// 10,000 small files from complete to verified on a mount.
@@ -65,7 +68,7 @@ pub fn run(choice: &Choice) -> Result<()> {
     if wanted(Measure::Listing1000) {
         table.add(listing::measure(&mut Scene::open(&binary, 1_000)?, &listing::THOUSAND));
     }
-    if [Measure::Listing5000, Measure::Idle, Measure::Memory].into_iter().any(wanted) {
+    if [Measure::Listing5000, Measure::Idle, Measure::Memory, Measure::Panel].into_iter().any(wanted) {
         five_thousand(&binary, &wanted, &mut table)?;
     }
     if wanted(Measure::Hash) {
@@ -95,6 +98,9 @@ fn five_thousand(binary: &Path, wanted: &impl Fn(Measure) -> bool, table: &mut T
     }
     if wanted(Measure::Memory) {
         table.add(memory::measure(&mut scene));
+    }
+    if wanted(Measure::Panel) {
+        table.add(panel::measure(&mut scene));
     }
     Ok(())
 }

@@ -70,7 +70,9 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             // A power cut may lose the last moments, never consistency: what is lost is proven again.
             .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(Duration::from_secs(10));
+            .busy_timeout(Duration::from_secs(10))
+            // Each connection has a cache of its own; what is read often lies in the system's.
+            .pragma("cache_size", "-512");
         let writer =
             SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(options.clone()).await?;
         sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
