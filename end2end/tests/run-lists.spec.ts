@@ -103,6 +103,10 @@ test.describe("without scripts", () => {
     await log.getByRole("button", { name: "Apply" }).click();
     await expect(page).toHaveURL(/[?&]level=error/);
     await expect(log).toContainText(/no line matches/i);
+    await files.getByRole("searchbox").fill("frame_0119");
+    await files.getByRole("button", { name: "Apply" }).click();
+    await expect(page, "the form of one list keeps the view of the other").toHaveURL(/file=frame_0119.*level=error|level=error.*file=frame_0119/);
+    await expect(files.getByText("raw/frame_0119.tif")).toBeVisible();
     await page.getByRole("link", { name: "Certificate of custody" }).click();
     await expect(page.getByRole("main")).toContainText("Every sealed byte was proven on the NAS.");
   });

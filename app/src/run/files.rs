@@ -1,7 +1,7 @@
 //! The files of a run: a window of them, found by text and state. Fetched by itself, so that neither the search nor the page is lost when
 //! the rest of the page is fetched anew.
 
-use super::view::RunView;
+use super::view::{List, RunView, hidden_fields};
 use crate::api;
 use crate::parts::{Go, Icon, WordTag};
 use crate::words::{Tone, Word, bytes};
@@ -98,6 +98,7 @@ fn Search(
     let chosen = Memo::new(move |_| view.with(|view| view.files.state));
     view! {
         <form class="search" method="get" role="search" aria-label="Files" on:submit=|event| event.prevent_default()>
+            {hidden_fields(&view.get_untracked(), List::Files)}
             <label class="field">
                 <span class="sr-only">"Search files"</span>
                 <Icon name="search" />

@@ -1,6 +1,6 @@
 //! The run's own log: its last lines, by weight and text, followed while something works on the run, and as a file.
 
-use super::view::RunView;
+use super::view::{List, RunView, hidden_fields};
 use crate::api;
 use crate::href;
 use crate::parts::{Icon, When};
@@ -122,6 +122,7 @@ fn Search(
     };
     view! {
         <form class="search no-print" method="get" role="search" aria-label="Log" on:submit=|event| event.prevent_default()>
+            {hidden_fields(&view.get_untracked(), List::Log)}
             <label class="field">
                 <span class="sr-only">"Search the log"</span>
                 <Icon name="search" />

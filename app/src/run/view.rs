@@ -3,6 +3,7 @@
 use crate::href;
 use domain::api::{FileState, FilesQuery, LogQuery};
 use domain::log_line::Level;
+use leptos::prelude::*;
 
 /// The query of a run's page.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -32,25 +33,33 @@ impl RunView {
 
     /// The address of this view of a run; defaults are left out.
     pub fn href(&self, run: &str) -> String {
-        let mut pairs = Vec::new();
-        let mut push = |key: &str, value: &str| pairs.push(format!("{key}={}", href::encode_value(value)));
-        if !self.files.text.is_empty() {
-            push("file", &self.files.text);
-        }
-        if let Some(state) = self.files.state {
-            push("files", state.as_str());
-        }
-        if self.files.offset > 0 {
-            push("from", &self.files.offset.to_string());
-        }
-        if !self.log.text.is_empty() {
-            push("log", &self.log.text);
-        }
-        if let Some(level) = self.log.level {
-            push("level", level.as_str());
-        }
+        let pairs: Vec<String> = self
+            .of_files()
+            .into_iter()
+            .chain((self.files.offset > 0).then(|| ("from", self.files.offset.to_string())))
+            .chain(self.of_log())
+            .map(|(key, value)| format!("{key}={}", href::encode_value(&value)))
+            .collect();
         let page = href::run_page(run);
         if pairs.is_empty() { page } else { format!("{page}?{}", pairs.join("&")) }
+    }
+
+    fn of_files(&self) -> Vec<(&'static str, String)> {
+        let text = (!self.files.text.is_empty()).then(|| ("file", self.files.text.clone()));
+        text.into_iter().chain(self.files.state.map(|state| ("files", state.as_str().to_owned()))).collect()
+    }
+
+    fn of_log(&self) -> Vec<(&'static str, String)> {
+        let text = (!self.log.text.is_empty()).then(|| ("log", self.log.text.clone()));
+        text.into_iter().chain(self.log.level.map(|level| ("level", level.as_str().to_owned()))).collect()
+    }
+
+    /// What the form of one list must send along, so that a page without scripts keeps its view of the other.
+    fn of_other(&self, list: List) -> Vec<(&'static str, String)> {
+        match list {
+            List::Files => self.of_log(),
+            List::Log => self.of_files(),
+        }
     }
 
     /// Another window of the files.
@@ -66,10 +75,33 @@ impl RunView {
     }
 }
 
+/// A list of the page, with a form of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum List {
+    /// Its files.
+    Files,
+    /// Its log.
+    Log,
+}
+
+/// Hidden fields for the form of one list: what the address says of the other.
+pub fn hidden_fields(view: &RunView, list: List) -> impl IntoView + use<> {
+    let input = |(name, value): (&'static str, String)| view! { <input type="hidden" name=name value=value /> };
+    view.of_other(list).into_iter().map(input).collect_view()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn a_form_sends_along_what_it_does_not_ask() {
+        let view = RunView::parse("file=a&files=late&from=100&log=NAS&level=warn");
+        let along = |list| view.of_other(list).into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&");
+        assert_eq!((along(List::Files).as_str(), along(List::Log).as_str()), ("log=NAS&level=warn", "file=a&files=late"));
+        assert!(RunView::default().of_other(List::Log).is_empty());
+    }
 
     #[rstest]
     #[case("", "/runs/E/p/Run_1")]
