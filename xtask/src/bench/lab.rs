@@ -18,6 +18,16 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// Its completeness signal.
 pub const SENTINEL: &str = "acquisition_complete.flag";
 
+/// An equipment of the config.
+pub struct Equipment {
+    /// Its id.
+    pub id: String,
+    /// The config's `transport`.
+    pub transport: String,
+    /// Its NAS does not answer, so it is not prepared either.
+    pub is_dead: bool,
+}
+
 /// Folders, config, and the running program.
 pub struct Lab {
     // Dropped in this order: the program ends before its folder goes.
@@ -34,6 +44,15 @@ impl Lab {
 
     /// The same with another way to the NAS: `transport` is given the folder that stands for it, and answers the config's `transport`.
     pub fn open_on(binary: &Path, transport: impl FnOnce(&Path) -> String, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Lab> {
+        Lab::open_many(binary, |nas| vec![Equipment { id: EQUIPMENT.into(), transport: transport(nas), is_dead: false }], fill)
+    }
+
+    /// The same with several equipments.
+    pub fn open_many(
+        binary: &Path,
+        equipment: impl FnOnce(&Path) -> Vec<Equipment>,
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Lab> {
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(super::lab_home()?).context("cannot make a folder")?;
         let at = |name: &str| folder.path().join(name);
         for name in ["staging", "nas", "state"] {
@@ -41,16 +60,23 @@ impl Lab {
         }
         fill(&at("staging"))?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let config = format!(
+        let equipment = equipment(&at("nas"));
+        let mut config = format!(
             "orchestrator: {{label: Bench, staging_root: '{}'}}\nserver: {{listen: '127.0.0.1:{port}'}}\nlogging: {{level: warn}}\n\
-             equipment:\n  - id: {EQUIPMENT}\n    label: Bench\n    completeness_signal: sentinel_file\n    sentinel_filename: {SENTINEL}\n    \
-             settle_seconds: 1\n    transport: {}\n",
-            at("staging").display(),
-            transport(&at("nas"))
+             sync: {{workers: 8}}\nequipment:\n",
+            at("staging").display()
         );
+        for Equipment { id, transport, .. } in &equipment {
+            config.push_str(&format!(
+                "  - id: {id}\n    label: Bench\n    completeness_signal: sentinel_file\n    sentinel_filename: {SENTINEL}\n    \
+                 settle_seconds: 1\n    transport: {transport}\n"
+            ));
+        }
         fs::write(at("config.yaml"), config)?;
         let call = |args: &[&str]| Call::new(binary).args(args).arg("--config").arg(at("config.yaml")).env("XDG_STATE_HOME", at("state"));
-        call(&["nas", "init", EQUIPMENT]).read()?;
+        for Equipment { id, .. } in equipment.iter().filter(|equipment| !equipment.is_dead) {
+            call(&["nas", "init", id]).read()?;
+        }
         let server = call(&["serve"]).start(File::create(at("serve.log"))?)?;
         let mut lab = Lab { server, folder, port };
         lab.until("the program is ready", Duration::from_secs(120), |lab| Ok(super::http::status(&lab.url("/readyz")) == Some(200)))?;

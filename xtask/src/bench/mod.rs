@@ -3,6 +3,7 @@
 //! Peers marked `reference` are the figures of the Python system this program replaces, measured once on a two-core machine; all other
 //! peers are run here, in turn with ours, and medians are shown. Only measurements: nothing here passes or fails.
 
+mod dead_nas;
 mod hash;
 mod http;
 mod idle;
@@ -12,6 +13,7 @@ mod memory;
 mod over_ssh;
 mod panel;
 mod queue;
+mod reading;
 mod scene;
 mod small_files;
 mod sshd;
@@ -56,6 +58,10 @@ enum Measure {
     SmallFiles,
     /// Large and small files from complete to verified over ssh on the loopback.
     OverSsh,
+    /// Seven equipments at work while the NAS of an eighth is dead.
+    DeadNas,
+    /// How often a run's bytes are read from the disks.
+    Reading,
     /// The queue alone.
     Queue,
 }
@@ -79,6 +85,12 @@ pub fn run(choice: &Choice) -> Result<()> {
     }
     if wanted(Measure::OverSsh) {
         table.add(over_ssh::measure(&binary));
+    }
+    if wanted(Measure::DeadNas) {
+        table.add(dead_nas::measure(&binary));
+    }
+    if wanted(Measure::Reading) {
+        table.add(reading::measure(&binary));
     }
     if wanted(Measure::Queue) {
         table.add(queue::measure(&binary));

@@ -66,7 +66,8 @@ impl Exam<'_> {
             Ok(trial) => {
                 let totals = trial.seal.totals();
                 let value = format!("{} in {:.1} s", units::bytes_u64(totals.bytes), began.elapsed().as_secs_f64());
-                let message = format!("{} sent, made durable, and under their names", units::counted(totals.files, "file"));
+                let durable = if self.transport.makes_durable() { "sent, made durable," } else { "sent" };
+                let message = format!("{} {durable} and under their names", units::counted(totals.files, "file"));
                 self.checks.push(Check::new(WRITE, Outcome::Ok, message).measured(value));
                 Some(trial)
             }

@@ -165,6 +165,11 @@ pub trait Transport: Send + Sync + 'static {
     /// True when [`Transport::push`] gives every file's digest to the seal as it reads it; false when the seal must be complete before.
     fn hashes_while_pushing(&self) -> bool;
 
+    /// False where nothing can tell the destination to bring what it has to its disks: when that happens is its own matter.
+    fn makes_durable(&self) -> bool {
+        true
+    }
+
     /// Sends exactly the listed files, then makes them durable (one `syncfs`). A file already there with the same size and
     /// mtime counts as sent, and so does one of the same size that is not ours (an earlier life may have put it there):
     /// verification decides. A different file under a used name: moved aside when `placed_by_us`, else

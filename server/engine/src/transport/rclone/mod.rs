@@ -117,6 +117,10 @@ impl Transport for RcloneTransport {
         false
     }
 
+    fn makes_durable(&self) -> bool {
+        false
+    }
+
     async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
         push::push(&self.place, push, context).await
     }

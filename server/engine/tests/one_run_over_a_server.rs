@@ -1,4 +1,5 @@
-//! The main job over a real sshd, configured as an operator would: a run lands, is proven on the NAS, and is cleared.
+//! The main job over a real sshd, configured as an operator would, by rsync and by rclone: a run lands, is proven on the NAS, and is
+//! cleared.
 
 #![allow(clippy::disallowed_methods, reason = "the server of the test is a process of its own")]
 
@@ -15,11 +16,9 @@ use support::{Lab, files_below, run, until_record_sent, until_state};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_proven_over_ssh_and_cleared() {
-    let mut lab = Lab::new();
-    let sshd = Sshd::start();
+    let (lab, sshd) = (Lab::new(), Sshd::start());
     let server = sshd.server();
-    let transport = lab.settings.equipment[0].transport.as_mut().unwrap();
-    transport.target = Target::RsyncSsh {
+    let target = Target::RsyncSsh {
         ssh_target: server.target,
         path: lab.folder.path().join("nas/SCOPE_01").display().to_string(),
         port: server.port,
@@ -27,17 +26,43 @@ async fn a_run_is_proven_over_ssh_and_cleared() {
         known_hosts: None,
         host_keys: server.host_keys,
     };
+    let lab = proven_and_cleared(lab, target, "openssl at the server").await;
+    assert!(lab.path("state/known_hosts").exists(), "the server's key is kept in a file of our own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_proven_over_rclone_and_cleared() {
+    let (lab, sshd) = (Lab::new(), Sshd::start());
+    let server = sshd.server();
+    let (user, host) = server.target.split_once('@').unwrap();
+    let config = format!(
+        "[nas]\ntype = sftp\nhost = {host}\nuser = {user}\nport = {}\nkey_file = {}\nshell_type = unix\nmd5sum_command = md5sum\n\
+         sha1sum_command = sha1sum\nsha256sum_command = sha256sum\nhashes = md5,sha1,sha256\n",
+        server.port,
+        server.key.display()
+    );
+    std::fs::write(lab.path("rclone.conf"), config).unwrap();
+    let target = Target::Rclone {
+        remote: "nas".into(),
+        path: lab.folder.path().join("nas/SCOPE_01").display().to_string(),
+        config: Some(lab.path("rclone.conf").display().to_string()),
+    };
+    proven_and_cleared(lab, target, "rclone").await;
+}
+
+/// `method`: part of how the proof says it was made.
+async fn proven_and_cleared(mut lab: Lab, target: Target, method: &str) -> Lab {
+    lab.settings.equipment[0].transport.as_mut().unwrap().target = target;
     let engine = lab.start().await;
     let run = run("Run_2026-04-17T14-32");
     lab.push_usual(&run);
     let data: Vec<_> = files_below(&lab.staging(run.as_str())).into_iter().filter(|(path, _)| !path.starts_with(".exlab-wizard")).collect();
     until_state(&engine, &run, RunState::SyncVerified).await;
     until_record_sent(&engine, &run).await;
-    assert!(lab.path("state/known_hosts").exists(), "the server's key is kept in a file of our own");
 
     let detail = engine.run_detail(run.as_str()).await.unwrap();
     let proof = detail.row.proof.as_ref().unwrap();
-    assert_eq!((proof.level, proof.method.as_str()), (ProofLevel::L2, "openssl at the server"));
+    assert!(proof.level >= ProofLevel::L2 && proof.method.contains(method), "{proof:?}");
     for (path, bytes) in &data {
         assert_eq!(&std::fs::read(lab.nas(&run).join(path)).unwrap(), bytes, "{}", path.display());
     }
@@ -47,4 +72,5 @@ async fn a_run_is_proven_over_ssh_and_cleared() {
     assert!(on_nas.contains(r#""current_state":"cleared""#), "d10: the NAS has the whole history: {on_nas}");
     assert!(engine.verify(run.as_str()).await.unwrap().proven, "it can be proven long after it is gone");
     engine.stop().await;
+    lab
 }
