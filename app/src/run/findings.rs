@@ -2,10 +2,11 @@
 
 use crate::parts::{Go, Icon, When};
 use crate::words::{capitalised, counted};
-use domain::api::FileDifference;
+use domain::api::{FileDifference, FindingCounts};
 use domain::finding::{Finding, OffendingKind, Tier};
 use domain::overrides::OverrideEntry;
 use domain::timestamp::Timestamp;
+use domain::units;
 use leptos::prelude::*;
 
 /// A text cut at every occurrence of `token`: plain, matched, plain, ... Nothing is ever parsed as HTML.
@@ -32,13 +33,20 @@ pub fn marked(text: &str, token: &str) -> impl IntoView + use<> {
     view! { <code class="path">{parts.collect_view()}</code> }
 }
 
+/// Findings written out on the page of their run.
+const LISTED: usize = 50;
+
 /// Findings, hard before soft.
 #[component]
 pub fn Findings(
-    /// As the gate sorted them.
+    /// As the gate sorted them; of many, the first.
     findings: Vec<Finding>,
+    /// All of them.
+    counts: FindingCounts,
 ) -> impl IntoView {
-    let blocking = findings.iter().filter(|finding| finding.blocks()).count() as u64;
+    let blocking = u64::from(counts.blocking);
+    let all = blocking + u64::from(counts.overridden) + u64::from(counts.soft);
+    let more = all.saturating_sub(LISTED.min(findings.len()) as u64);
     let summary = if blocking == 0 { "None holds it back".to_owned() } else { counted(blocking, "holds it back", "hold it back") };
     let deal = findings.first().map(|finding| {
         let href = crate::problems::query::of_run(&finding.run_path);
@@ -53,7 +61,8 @@ pub fn Findings(
             <section class="panel block" aria-labelledby="findings-title">
                 <h2 id="findings-title">"Findings of the Pre-Sync Gate" <span class="muted">{format!(" · {summary}")}</span></h2>
                 {deal}
-                <ul class="findings">{findings.into_iter().map(finding).collect_view()}</ul>
+                <ul class="findings">{findings.into_iter().take(LISTED).map(finding).collect_view()}</ul>
+                {(more > 0).then(|| view! { <p class="muted">{format!("and {} more, in the list of problems", units::count(more))}</p> })}
             </section>
         }
     })

@@ -141,7 +141,7 @@ fn Body(
         <div class="detail">
             <div class="detail-main">
                 <Job row=row />
-                <Findings findings=detail.findings />
+                <Findings findings=detail.findings counts=detail.row.findings />
                 <LateFiles files=detail.late_files total=detail.row.late_files />
                 <Timeline history=detail.history state=state />
                 <Ledger entries=detail.ledger />

@@ -22,7 +22,7 @@ pub struct RunDetail {
     pub proofs: Vec<ProofRecord>,
     /// Conditions of clearing.
     pub clear_plan: ClearPlan,
-    /// Findings of the gate, hard before soft.
+    /// Findings of the gate, hard before soft; at most 500. `row.findings` counts all, and `GET /api/v1/problems?q={run}` pages through them.
     pub findings: Vec<Finding>,
     /// Overrides and tombstones, oldest first.
     pub overrides: Vec<OverrideEntry>,

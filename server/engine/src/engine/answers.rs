@@ -25,6 +25,9 @@ use std::time::Duration;
 /// How long `staging` waits for the first scan.
 pub(super) const FIRST_SCAN_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Findings of one run, in its detail.
+const FINDINGS_SHOWN: usize = 500;
+
 /// Folders that are no runs, named in the header.
 const UNRECOGNISED_SHOWN: usize = 100;
 
@@ -138,7 +141,7 @@ impl Engine {
             clear_plan: self.plan_of(&facts),
             late_files: facts.late.names.iter().map(late).collect(),
             ledger: core.store.ledger(&facts.run).await.map_err(store_problem)?,
-            findings: facts.findings.to_vec(),
+            findings: facts.findings.iter().take(FINDINGS_SHOWN).cloned().collect(),
             overrides: facts.overrides,
         })
     }

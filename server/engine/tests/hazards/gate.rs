@@ -87,6 +87,19 @@ async fn s1_a_creation_json_that_changes_is_judged_again_on_proven_runs_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_very_many_findings_the_run_tells_the_first_and_the_list_all() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = lab.start().await;
+    let names: Vec<String> = (0..600).map(|n| format!("raw/<sample>_{n:03}.tif")).collect();
+    lab.push(&run, &names.iter().map(|name| (name.as_str(), &b"x"[..])).collect::<Vec<_>>());
+    lab.push_usual(&run);
+    until_row(&engine, &run, "blocked", |row| row.findings.blocking == 600).await;
+    assert_eq!(engine.run_detail(run.as_str()).await.unwrap().findings.len(), 500);
+    until("all of them listed", async || (problems(&engine, Scope::All).await.total == 600).then_some(())).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mark_outlives_a_restart_lets_nothing_through_and_goes_with_its_finding() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let engine = lab.start().await;
