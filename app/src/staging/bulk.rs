@@ -19,7 +19,7 @@ pub fn Bulk() -> impl IntoView {
         })
     };
     let button = move |kind: ActKind| {
-        let allowed = Memo::new(move |_| rows.with(|rows| StagingState::allowed(rows, kind).1));
+        let allowed = Memo::new(move |_| rows.with(|rows| StagingState::allowed(rows, kind)));
         let disabled = move || (allowed.get().runs == 0 || state.store.link.get().is_broken()).then_some("true");
         let press = move |_| {
             if disabled().is_some() {

@@ -72,15 +72,13 @@ impl StagingState {
     }
 
     /// Of these, the ones an act is allowed on.
-    pub fn allowed(rows: &[RunRow], kind: ActKind) -> (Vec<String>, Amount) {
+    pub fn allowed(rows: &[RunRow], kind: ActKind) -> Amount {
         let mut amount = Amount::default();
-        let mut runs = Vec::new();
         for row in rows.iter().filter(|row| Action::of(row, kind).allowed) {
             amount.runs += 1;
             amount.bytes += row.summary.byte_total;
-            runs.push(row.run_path.clone());
         }
-        (runs, amount)
+        amount
     }
 
     /// Starts an act. A clear, and anything over many runs, first shows what it would do.

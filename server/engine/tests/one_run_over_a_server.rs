@@ -12,10 +12,10 @@ use domain::lifecycle::RunState;
 use domain::proof::ProofLevel;
 use domain::settings::Target;
 use sshd::Sshd;
-use support::{Lab, files_below, run, until_record_sent, until_state};
+use support::{Lab, data_below, files_below, run, until_record_sent, until_state};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_proven_over_ssh_and_cleared() {
+async fn v2_a_run_is_proven_over_ssh_and_cleared() {
     let (lab, sshd) = (Lab::new(), Sshd::start());
     let server = sshd.server();
     let target = Target::RsyncSsh {
@@ -31,7 +31,7 @@ async fn a_run_is_proven_over_ssh_and_cleared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_proven_over_rclone_and_cleared() {
+async fn v2_a_run_is_proven_over_rclone_and_cleared() {
     let (lab, sshd) = (Lab::new(), Sshd::start());
     let server = sshd.server();
     let (user, host) = server.target.split_once('@').unwrap();
@@ -56,16 +56,14 @@ async fn proven_and_cleared(mut lab: Lab, target: Target, method: &str) -> Lab {
     let engine = lab.start().await;
     let run = run("Run_2026-04-17T14-32");
     lab.push_usual(&run);
-    let data: Vec<_> = files_below(&lab.staging(run.as_str())).into_iter().filter(|(path, _)| !path.starts_with(".exlab-wizard")).collect();
+    let data = data_below(&lab.staging(run.as_str()));
     until_state(&engine, &run, RunState::SyncVerified).await;
     until_record_sent(&engine, &run).await;
 
     let detail = engine.run_detail(run.as_str()).await.unwrap();
     let proof = detail.row.proof.as_ref().unwrap();
     assert!(proof.level >= ProofLevel::L2 && proof.method.contains(method), "{proof:?}");
-    for (path, bytes) in &data {
-        assert_eq!(&std::fs::read(lab.nas(&run).join(path)).unwrap(), bytes, "{}", path.display());
-    }
+    assert_eq!(data_below(&lab.nas(&run)), data, "the run's folder itself, and none inside it");
     engine.clear(run.as_str()).await.unwrap();
     assert_eq!(files_below(&lab.path("staging")), [], "nothing stays behind");
     let on_nas = std::fs::read_to_string(lab.nas(&run).join(".exlab-wizard/ingest.json")).unwrap();

@@ -55,6 +55,8 @@ pub async fn mirrored_with_times_and_empty_folders(make: Make) {
     set_mtime(&run.source.path().join("raw/deep/small"), 7, 0);
     bench.push_and_prove(&run).await;
     assert!(std::fs::read(run.there.join("raw/big")).unwrap() == big);
+    let names = ["empty", "page", "raw/big", "raw/deep/small"].map(PathBuf::from);
+    assert_eq!(files_below(&run.there), names, "the run's folder itself, and none inside it");
     assert!(run.there.join("void/inner").is_dir());
     for name in ["empty", "raw/big", "raw/deep/small"] {
         let seconds =

@@ -59,7 +59,7 @@ macro_rules! all_laws {
             $transport,
             $make,
             crate::faithful::odd_names as v9_odd_names,
-            crate::faithful::mirrored_with_times_and_empty_folders as mirrored_with_times_and_empty_folders,
+            crate::faithful::mirrored_with_times_and_empty_folders as v2_mirrored_with_times_and_empty_folders,
             crate::faithful::two_projects_with_one_leaf as v1_two_projects_with_one_leaf,
             crate::faithful::only_sealed_files as only_sealed_files,
             crate::faithful::record as d10_record_and_lives,

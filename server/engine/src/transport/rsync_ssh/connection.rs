@@ -23,9 +23,8 @@ const CONNECT_SECONDS: u32 = 15;
 const ALIVE_SECONDS: u32 = 15;
 /// The connection ends after this long without use.
 const IDLE: Duration = Duration::from_secs(60);
-/// Tried first where this computer's processor has instructions for it: half the work of what ssh tries first by itself. A server that does
-/// not know them is talked to as ever.
-const QUICK_CIPHERS: &str = "-oCiphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com";
+/// Tried first where this computer's processor has instructions for it: half the work of what ssh tries first by itself.
+const QUICK_CIPHERS: [&str; 2] = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"];
 /// How often it is looked whether the connection stands.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What remains for the socket's own name, and for the suffix that ssh gives it while it makes it.
@@ -144,9 +143,7 @@ impl Connection {
         let socket = folder.socket();
         let mut options = self.options(&socket);
         options.retain(|option| option != "-oControlMaster=no");
-        if self.knows_quick_ciphers().await {
-            options.push(QUICK_CIPHERS.to_owned());
-        }
+        options.extend(self.ciphers().await.map(|ciphers| format!("-oCiphers={ciphers}")));
         let tool = Tool::new(&self.server.ssh).args(options).args(["-M", "-N", "-T", "--", &self.server.target]);
         let mut running = Running::start(&tool).map_err(classify::child)?;
         loop {
@@ -162,15 +159,17 @@ impl Connection {
         }
     }
 
-    /// ssh before 8.1 takes the option for an error.
-    async fn knows_quick_ciphers(&self) -> bool {
+    /// The ciphers that ssh would use by itself and by the account's own file, the quick ones first; none is added. `None`: as ssh likes.
+    async fn ciphers(&self) -> Option<String> {
         if !has_aes() {
-            return false;
+            return None;
         }
-        let tool = Tool::new(&self.server.ssh).args([QUICK_CIPHERS, "-G", "--", &self.server.target]);
-        let (never, mut nobody) = (CancellationToken::new(), |_: &[u8]| ());
-        let asked = tokio::time::timeout(Duration::from_secs(5), run(&tool, &[], &mut nobody, &never)).await;
-        matches!(asked, Ok(Ok(ended)) if ended.success())
+        let tool = Tool::new(&self.server.ssh).args(["-G", "--", &self.server.target]);
+        let (never, mut said) = (CancellationToken::new(), Vec::new());
+        let mut hear = |bytes: &[u8]| said.extend_from_slice(bytes);
+        let asked = tokio::time::timeout(Duration::from_secs(5), run(&tool, &[], &mut hear, &never)).await;
+        matches!(asked, Ok(Ok(ended)) if ended.success()).then_some(())?;
+        quick_first(&String::from_utf8_lossy(&said))
     }
 
     /// Ends the connection once it was not used for a while.
@@ -227,6 +226,13 @@ impl Connection {
     }
 }
 
+/// Of what `ssh -G` says.
+fn quick_first(said: &str) -> Option<String> {
+    let known: Vec<&str> = said.lines().find_map(|line| line.strip_prefix("ciphers "))?.trim().split(',').collect();
+    let (quick, others): (Vec<&str>, Vec<&str>) = known.into_iter().partition(|cipher| QUICK_CIPHERS.contains(cipher));
+    (!quick.is_empty()).then(|| [quick, others].concat().join(","))
+}
+
 fn has_aes() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("pclmulqdq");
@@ -265,5 +271,19 @@ impl Drop for PrivateFolder {
         // Ended by a signal, ssh may leave its socket behind.
         let _ = std::fs::remove_file(self.socket());
         let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quick_first;
+
+    #[test]
+    fn quick_ciphers_come_first_and_none_is_added_that_the_account_does_not_allow() {
+        let said = "user kim\nciphers chacha20-poly1305@openssh.com,aes128-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com\nport 22\n";
+        let expected = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr";
+        assert_eq!(quick_first(said).as_deref(), Some(expected));
+        assert_eq!(quick_first("ciphers aes256-ctr\n"), None, "an account that allows none of them is left alone");
+        assert_eq!(quick_first("port 22\n"), None);
     }
 }
