@@ -29,7 +29,6 @@ pub fn Modal(
                 let _ = dialog.show_modal();
             } else if !open && dialog.open() {
                 dialog.close();
-                super::focus::focus_something();
             }
         }
     });
@@ -37,7 +36,17 @@ pub fn Modal(
     let labelled = heading.clone();
     let press_close = on_close.clone();
     view! {
-        <dialog node_ref=dialog id=id class="modal" aria-labelledby=labelled on:close=move |_| on_close()>
+        <dialog
+            node_ref=dialog
+            id=id
+            class="modal"
+            aria-labelledby=labelled
+            on:close=move |_| {
+                on_close();
+                // However it was closed: the browser gives the focus back, unless the button that opened it has gone.
+                super::focus::focus_something();
+            }
+        >
             <div class="modal-head">
                 <h2 id=heading>{move || title.get()}</h2>
                 <button type="button" class="button ghost square" aria-label="Close" on:click=move |_| press_close()>
