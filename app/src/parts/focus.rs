@@ -3,6 +3,7 @@
 
 use leptos::html;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 /// Watches over the focus in a region; the region needs `tabindex="-1"`.
 #[derive(Clone, Copy)]
@@ -28,15 +29,27 @@ impl FocusKeeper {
         self.held.set_value(true);
     }
 
-    /// The focus went elsewhere by itself: somebody moved it. Of what is taken out of the page the browser says nothing.
-    pub fn went(&self) {
-        self.held.set_value(false);
+    /// The focus went: by itself, or because what held it is being taken out of the page, of which some browsers say the same. Which of
+    /// the two is seen a frame later.
+    pub fn went(&self, event: &web_sys::FocusEvent) {
+        if event.related_target().is_some() {
+            self.held.set_value(false);
+            return;
+        }
+        let keeper = *self;
+        let left = event.target().and_then(|target| target.dyn_into::<web_sys::Node>().ok());
+        request_animation_frame(move || {
+            if left.is_none_or(|node| node.is_connected()) && nobody_has_it() {
+                keeper.held.try_set_value(false);
+            } else {
+                keeper.take_over();
+            }
+        });
     }
 
     fn take_over(&self) {
-        let nobody = document().active_element().is_none_or(|element| element.tag_name().eq_ignore_ascii_case("body"));
         if self.held.try_get_value() == Some(true)
-            && nobody
+            && nobody_has_it()
             && let Some(region) = self.region.get_untracked()
         {
             // Fails only for what cannot take it.
@@ -45,12 +58,14 @@ impl FocusKeeper {
     }
 }
 
+fn nobody_has_it() -> bool {
+    document().active_element().is_none_or(|element| element.tag_name().eq_ignore_ascii_case("body"))
+}
+
 /// Gives the focus to the page's content when nothing has it, e.g. because the button that opened a dialog is gone.
 pub fn focus_something() {
     request_animation_frame(|| {
-        let nobody = document().active_element().is_none_or(|element| element.tag_name().eq_ignore_ascii_case("body"));
-        if nobody && let Some(main) = document().get_element_by_id("main") {
-            use wasm_bindgen::JsCast;
+        if nobody_has_it() && let Some(main) = document().get_element_by_id("main") {
             if let Ok(main) = main.dyn_into::<web_sys::HtmlElement>() {
                 let _ = main.focus();
             }

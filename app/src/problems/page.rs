@@ -141,7 +141,7 @@ fn Body() -> impl IntoView {
             tabindex="-1"
             node_ref=region
             on:focusin=move |_| focus.came()
-            on:focusout=move |_| focus.went()
+            on:focusout=move |event| focus.went(&event)
         >
             <Filters />
             <Show when=move || !nothing.get() fallback=|| view! { <Nothing /> }>

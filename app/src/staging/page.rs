@@ -130,7 +130,7 @@ fn Runs() -> impl IntoView {
             tabindex="-1"
             node_ref=region
             on:focusin=move |_| focus.came()
-            on:focusout=move |_| focus.went()
+            on:focusout=move |event| focus.went(&event)
         >
             <Filters />
             <Table />
