@@ -37,7 +37,7 @@ pub fn Charts(
     let since = Memo::new(move |_| overview.with(|overview| overview.as_ref().map(|known| known.counted_since)));
     let young = move || {
         let (since, first) = (since.get()?, hours.get().first().map(|hour| hour.from)?);
-        (since > first).then(|| view! { <p class="muted small">"Counted since the program started, " <When at=since /> "."</p> })
+        (since > first).then(|| view! { <p class="muted small">"Counted since the first start, " <When at=since /> "."</p> })
     };
     view! {
         <section class="panel block" aria-labelledby="traffic-title">

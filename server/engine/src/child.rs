@@ -22,17 +22,18 @@ const STDERR_KEPT: usize = 64 << 10;
 const PIECE: usize = 64 << 10;
 
 /// What to run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Tool {
     program: OsString,
     arguments: Vec<OsString>,
     folder: Option<PathBuf>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Tool {
     /// A name to be found on the path, or an absolute path.
     pub fn new(program: impl AsRef<OsStr>) -> Tool {
-        Tool { program: program.as_ref().to_owned(), arguments: Vec::new(), folder: None }
+        Tool { program: program.as_ref().to_owned(), arguments: Vec::new(), folder: None, variables: Vec::new() }
     }
 
     /// Adds an argument.
@@ -53,9 +54,22 @@ impl Tool {
         self
     }
 
+    /// Sets a variable of its environment, which only this account can read: the one way to give it a secret.
+    pub fn variable(mut self, name: &'static str, value: String) -> Tool {
+        self.variables.push((name, value));
+        self
+    }
+
     /// As the operator knows it.
     pub fn name(&self) -> String {
         self.program.to_string_lossy().into_owned()
+    }
+}
+
+impl std::fmt::Debug for Tool {
+    // Variables may be secret.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{:?} {:?} in {:?}", self.program, self.arguments, self.folder)
     }
 }
 
@@ -125,6 +139,7 @@ impl Running {
     pub fn start(tool: &Tool) -> Result<Running, ChildError> {
         let mut command = CommandWrap::with_new(&tool.program, |command| {
             command.args(&tool.arguments).env("LC_ALL", "C").env_remove("LANGUAGE");
+            command.envs(tool.variables.iter().map(|(name, value)| (name, value)));
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             if let Some(folder) = &tool.folder {
                 command.current_dir(folder);

@@ -1,8 +1,10 @@
-//! What moved and how full the disk was, over the last day, in memory: for the overview. Lost with the program, and says since when it counts.
+//! What moved and how full the disk was, over the last day: for the overview. What moved is kept in the state folder, too; how full the disk
+//! was is in memory only.
 
+use crate::store::{Hour, Store, StoreError};
 use domain::api::{DiskTrend, HourTraffic};
 use domain::timestamp::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +41,8 @@ pub struct Tally {
 struct Inner {
     /// By hours since 1970.
     hours: BTreeMap<i64, [u64; 3]>,
+    /// Hours that changed since they were kept.
+    unkept: BTreeSet<i64>,
     /// Monotonic time and free bytes, oldest first.
     free: VecDeque<(Duration, u64)>,
 }
@@ -48,9 +52,28 @@ fn hour_of(at: Timestamp) -> i64 {
 }
 
 impl Tally {
-    /// Counts from now on.
-    pub fn new(now: Timestamp) -> Tally {
-        Tally { since: now, inner: Mutex::default() }
+    /// Goes on from what was kept.
+    pub async fn open(store: &Store, now: Timestamp) -> Result<Tally, StoreError> {
+        let now_ms = now.unix_seconds().saturating_mul(1_000);
+        let (since_ms, hours) = store.traffic(hour_of(now) - HOURS, now_ms).await?;
+        let inner = Inner { hours: hours.into_iter().collect(), ..Inner::default() };
+        Ok(Tally { since: Timestamp::from_unix_seconds(since_ms.div_euclid(1_000)), inner: Mutex::new(inner) })
+    }
+
+    /// Keeps what changed. What could not be kept is tried again the next time.
+    pub async fn keep(&self, store: &Store) -> Result<(), StoreError> {
+        let hours: Vec<Hour> = {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let unkept = std::mem::take(&mut inner.unkept);
+            unkept.into_iter().filter_map(|hour| Some((hour, *inner.hours.get(&hour)?))).collect()
+        };
+        let Some((last, _)) = hours.last() else { return Ok(()) };
+        let written = store.write_traffic(&hours, last - HOURS).await;
+        if written.is_err() {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.unkept.extend(hours.iter().map(|(hour, _)| hour));
+        }
+        written
     }
 
     /// When counting began.
@@ -69,6 +92,7 @@ impl Tally {
             Moved::Cleared => &mut counts[2],
         };
         *count = count.saturating_add(bytes);
+        inner.unkept.insert(hour);
         // Also what lies ahead, when the clock was set back.
         inner.hours.retain(|known, _| (hour - HOURS..=hour).contains(known));
     }
@@ -125,9 +149,39 @@ mod tests {
         Timestamp::from_unix_seconds(hour * 3_600 + 1_799)
     }
 
+    fn tally(since: Timestamp) -> Tally {
+        Tally { since, inner: Mutex::default() }
+    }
+
+    #[tokio::test]
+    async fn what_moved_outlives_the_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        let first = Tally::open(&store, at(1_000)).await.unwrap();
+        first.add(Moved::Received, 5, at(1_000));
+        first.keep(&store).await.unwrap();
+        first.add(Moved::Cleared, 7, at(1_001));
+        first.add(Moved::Received, 1, at(1_001));
+        first.keep(&store).await.unwrap();
+        first.keep(&store).await.unwrap();
+        let second = Tally::open(&store, at(1_002)).await.unwrap();
+        second.add(Moved::Received, 2, at(1_001));
+        assert_eq!(second.since(), at(1_000));
+        let hours = second.hours(at(1_002));
+        assert_eq!((hours[21].received_bytes, hours[22].received_bytes, hours[22].cleared_bytes), (5, 3, 7));
+        second.add(Moved::Received, 9, at(1_100));
+        second.keep(&store).await.unwrap();
+        let third = Tally::open(&store, at(1_100)).await.unwrap();
+        assert_eq!((third.since(), third.inner.lock().unwrap().hours.len()), (at(1_000), 1), "a day is kept");
+        store.close().await;
+        third.add(Moved::Proven, 4, at(1_100));
+        third.keep(&store).await.unwrap_err();
+        assert_eq!(third.inner.lock().unwrap().unkept.len(), 1, "tried again");
+    }
+
     #[test]
     fn a_day_of_hours_is_kept_and_no_more() {
-        let tally = Tally::new(at(1_000));
+        let tally = tally(at(1_000));
         tally.add(Moved::Received, 5, at(1_000));
         tally.add(Moved::Received, 7, at(1_000));
         tally.add(Moved::Proven, 12, at(1_001));
@@ -145,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_few_minutes_are_no_history() {
-        let tally = Tally::new(at(1));
+        let tally = tally(at(1));
         assert_eq!(tally.trend(10, MINUTE), None);
         tally.disk(1_000_000, MINUTE);
         assert_eq!(tally.trend(10, MINUTE * 5), None);
@@ -153,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_disk_fills_and_empties() {
-        let tally = Tally::new(at(1));
+        let tally = tally(at(1));
         tally.disk(1_000_000, Duration::ZERO);
         tally.disk(5, Duration::from_secs(59));
         let trend = tally.trend(400_000, MINUTE * 60).unwrap();
@@ -165,7 +219,7 @@ mod tests {
 
     #[test]
     fn only_the_last_hours_tell_how_it_goes() {
-        let tally = Tally::new(at(1));
+        let tally = tally(at(1));
         for minute in 0..3_000_u32 {
             tally.disk(1_000_000 - u64::from(minute), MINUTE * minute);
         }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use domain::api::{AttentionKind, FileState, FilesQuery, LogQuery};
+use domain::api::{AttentionKind, FileState, FilesQuery, ForceSyncRequest, LogQuery};
 use domain::log_line::Level;
 use domain::problem::ErrorCode;
 use std::io::Read;
@@ -77,6 +77,34 @@ async fn files_are_listed_in_windows_before_sealing_after_it_and_when_they_are_g
     let (changed, missing) = (of(FileState::Changed).await, of(FileState::Missing).await);
     assert_eq!((changed.files[0].path.as_str(), missing.files[0].path.as_str()), ("raw/a.tif", "raw/b.tif"));
     assert_eq!(changed.matching + missing.matching + of(FileState::Proven).await.matching, proven.total);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_late_file_is_sent_the_others_stand_as_they_were_proven() {
+    let lab = Lab::new();
+    let engine = lab.start().await;
+    let run = run("Run_2026-04-17T14-32");
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    support::until_record_sent(&engine, &run).await;
+    let before = engine.run_files(run.as_str(), FilesQuery::default()).await.unwrap();
+    // It cannot be sent: the NAS's disk is not there.
+    let (there, away) = (lab.path("nas"), lab.path("nas away"));
+    std::fs::rename(&there, &away).unwrap();
+    lab.push(&run, &[("late.tif", b"late")]);
+    engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
+    let waiting = engine.run_files(run.as_str(), FilesQuery::default()).await.unwrap();
+    let (late, others): (Vec<_>, Vec<_>) = waiting.files.into_iter().partition(|file| file.state == FileState::Late);
+    assert_eq!((late.len(), late[0].path.as_str(), others), (1, "late.tif", before.files));
+    std::fs::rename(&away, &there).unwrap();
+    engine.retry(run.as_str()).await.unwrap();
+    let sent = until("the late file", async || {
+        let files = engine.run_files(run.as_str(), FilesQuery::default()).await.unwrap();
+        files.files.iter().all(|file| file.state == FileState::Proven).then_some(files)
+    })
+    .await;
+    assert_eq!(sent.total, before.total + 1);
     engine.stop().await;
 }
 

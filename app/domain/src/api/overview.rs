@@ -20,7 +20,7 @@ pub struct Overview {
     pub disk: Option<DiskOverview>,
     /// The last 24 hours by UTC hour, oldest first; the last one is still running.
     pub hours: Vec<HourTraffic>,
-    /// Nothing before this is counted in `hours`: the program started then.
+    /// Nothing before this is counted in `hours`: the first start of this installation.
     pub counted_since: Timestamp,
 }
 

@@ -1,15 +1,18 @@
 //! The files of a run, a window at a time: streamed from the seal, which may name a million, and never held.
 //!
 //! What the watcher found late, changed or missing (at most 1,000 names) is laid over it; the files of the window are looked at anew.
+//! While a run is sent once more, its files stand as they were sent before, and what is new is late.
 
 use super::Engine;
 use super::answers::{FIRST_SCAN_PATIENCE, store_problem};
 use crate::core::Core;
 use crate::gatekeeper::blocking;
 use crate::index::{ARRIVED_LATE, Late, NO_LONGER_THERE};
-use crate::seal::{Item, SealItems};
+use crate::prove::seal_of;
+use crate::seal::{Item, Rehash, SealItems, compare};
 use crate::source::{RunFolder, SourceError};
 use crate::store::Job;
+use crate::watcher::late_of;
 use crate::worker::seal_file;
 use domain::api::{FileState, FilesQuery, RunFile, RunFiles};
 use domain::path::{FilePath, RunPath};
@@ -35,7 +38,14 @@ impl Engine {
             Some((job, late)) => (job, late, true),
             None => (self.job_of_gone(&run).await?, Late::default(), false),
         };
-        blocking(move || list(&core, &run, job.as_ref(), &late, stands, &query)).await
+        let before = match &job {
+            Some(job) if job.seal.is_none() && job.generation > 1 => self.core.store.sent_before(job).await.map_err(store_problem)?,
+            _ => None,
+        };
+        match before {
+            Some(before) => blocking(move || list_as_before(&core, &before, &query)).await,
+            None => blocking(move || list(&core, &run, job.as_ref(), &late, stands, &query)).await,
+        }
     }
 
     async fn job_of_gone(&self, run: &RunPath) -> Result<Option<Job>, Problem> {
@@ -43,6 +53,20 @@ impl Engine {
         let life = self.core.store.last_ended_life(run).await.map_err(store_problem)?.ok_or_else(never)?;
         self.core.store.latest_job(run, life.life).await.map_err(store_problem)
     }
+}
+
+/// The folder beside the seal that was sent before.
+fn list_as_before(core: &Arc<Core>, before: &Job, query: &FilesQuery) -> Result<RunFiles, Problem> {
+    let run = &before.run;
+    let seal = seal_of(core, before).map_err(|failure| Problem::new(ErrorCode::StateUnavailable, failure.message))?;
+    let late = match core.run_folder(run) {
+        Ok(folder) => match compare(&folder, &seal, Rehash::Never, &core.stop) {
+            Ok(compared) => late_of(&compared),
+            Err(error) => return Err(Problem::new(ErrorCode::StagingUnavailable, error.to_string())),
+        },
+        Err(_) => Late::default(),
+    };
+    list(core, run, Some(before), &late, true, query)
 }
 
 fn list(core: &Arc<Core>, run: &RunPath, job: Option<&Job>, late: &Late, stands: bool, query: &FilesQuery) -> Result<RunFiles, Problem> {

@@ -48,8 +48,16 @@ impl Engine {
         if ended.is_err() {
             tracing::warn!("something did not end in time, most likely a hung mount; it is taken up again at the next start");
         }
+        self.keep_tally().await;
         self.core.store.close().await;
         self.state_folder.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Keeps what moved for the next start.
+    async fn keep_tally(&self) {
+        if let Err(error) = self.core.tally.keep(&self.core.store).await {
+            tracing::warn!(%error, "the bytes that moved could not be kept for the overview; tried again in a minute");
+        }
     }
 
     /// The watcher, to drive it by hand.

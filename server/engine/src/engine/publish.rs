@@ -13,6 +13,8 @@ const PROGRESS_EVERY: u32 = 5;
 const PROBLEMS_EVERY: u32 = 4;
 /// Every so many ticks the header is built.
 const STATUS_EVERY: u32 = 40;
+/// Every so many ticks what moved is kept, if anything did: a minute.
+const KEEP_EVERY: u32 = 1_200;
 
 /// Publishes until the engine stops.
 pub async fn publish_loop(engine: Engine) {
@@ -41,6 +43,9 @@ pub async fn publish_loop(engine: Engine) {
         if count.is_multiple_of(STATUS_EVERY) {
             engine.refresh_disk().await;
             publish_status(&engine);
+        }
+        if count.is_multiple_of(KEEP_EVERY) {
+            engine.keep_tally().await;
         }
     }
 }

@@ -102,7 +102,7 @@ impl Engine {
             host: options.host,
             installation: state_folder.installation().to_owned(),
             state_folder: options.state_folder,
-            tally: Tally::new(options.clock.now()),
+            tally: Tally::open(&store, options.clock.now()).await?,
             acts: Acts::new(events.clone(), options.clock.clone()),
             clock: options.clock,
             store,

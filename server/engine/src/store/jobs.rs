@@ -175,6 +175,14 @@ impl Store {
         Ok(job.fetch_optional(&self.writer).await?)
     }
 
+    /// The newest job before this one, of the same life, that was sent.
+    pub async fn sent_before(&self, job: &Job) -> Result<Option<Job>, StoreError> {
+        let query = "SELECT * FROM jobs WHERE run_path = $1 AND life = $2 AND generation < $3 AND seal_digest IS NOT NULL \
+                     ORDER BY generation DESC LIMIT 1";
+        let job = sqlx::query_as(query).bind(job.run.as_str()).bind(signed(job.life)).bind(signed(job.generation));
+        Ok(job.fetch_optional(&self.readers).await?)
+    }
+
     /// The job of a run's life with the highest generation.
     pub async fn latest_job(&self, run: &RunPath, life: u64) -> Result<Option<Job>, StoreError> {
         let query = "SELECT * FROM jobs WHERE run_path = $1 AND life = $2 ORDER BY generation DESC LIMIT 1";

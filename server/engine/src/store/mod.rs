@@ -13,6 +13,7 @@ mod legacy;
 mod notes;
 mod proofs;
 mod settle;
+mod traffic;
 
 pub use intents::{ClearStep, Intent};
 pub use jobs::{Failure, Job, JobKey};
@@ -21,6 +22,7 @@ pub use legacy::ImportReport;
 pub use notes::Note;
 pub use proofs::NewProof;
 pub use settle::Claim;
+pub use traffic::Hour;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;

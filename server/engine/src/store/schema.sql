@@ -110,3 +110,12 @@ CREATE TABLE IF NOT EXISTS findings (
     known_by       TEXT,
     PRIMARY KEY (run_path, rule, offending_path)
 ) WITHOUT ROWID;
+
+-- Bytes that moved, by hours since 1970, for the overview's charts; and since when they are counted. Lost, they hide nothing.
+CREATE TABLE IF NOT EXISTS traffic (
+    hour     INTEGER PRIMARY KEY,
+    received INTEGER NOT NULL,
+    proven   INTEGER NOT NULL,
+    cleared  INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS traffic_since (one INTEGER PRIMARY KEY CHECK (one = 1), since_ms INTEGER NOT NULL);

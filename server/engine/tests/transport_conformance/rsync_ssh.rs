@@ -7,7 +7,7 @@ use domain::path::RunPath;
 use domain::proof::ProofLevel;
 use domain::settings::HostKeyPolicy;
 use engine::transport::rsync_ssh::{RsyncSshTransport, Server};
-use engine::transport::{HashOutcome, Hashed, Transport, TransportError};
+use engine::transport::{HashOutcome, Hashed, RecordFile, Transport, TransportError};
 use engine::verify::Verification;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -89,6 +89,44 @@ async fn a_server_without_openssl_hashes_with_sha256sum() {
     let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"new\nline", b"2"), (b"sub/b c", b"3")]);
     bench.push_and_prove(&run).await;
     assert_eq!(bench.transport().method(), "sha256sum at the server");
+}
+
+/// An account that may run only what lies in one folder, where nothing hashes.
+#[tokio::test]
+async fn behind_a_restricted_shell_what_is_there_is_read_back() {
+    let bench = Bench::new(RSYNC_SSH).await;
+    let tools = bench.dir.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    for name in ["sh", "cat", "find", "grep", "head", "ln", "ls", "mkdir", "mv", "rm", "rsync", "stat", "sync", "tail", "tr", "xargs"] {
+        std::os::unix::fs::symlink(which(name), tools.join(name)).unwrap();
+    }
+    let lines = format!("ForceCommand exec {} -r -c \"$SSH_ORIGINAL_COMMAND\"\nSetEnv PATH={}", which("bash").display(), tools.display());
+    let behind = behind_own(Sshd::start_with(&lines), bench.destination.root(), &bench.staging(), |_| ());
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"new\nline", b"2"), (b"sub/b c", b"3")]);
+    let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
+    match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap() {
+        Verification::Proven(manifest) => assert_eq!((manifest.level(), manifest.method()), (ProofLevel::L3, "read back over ssh")),
+        other => panic!("{other:?}"),
+    }
+    write(&run.there.join("sub/b c"), b"4");
+    let verified = engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
+    assert!(matches!(verified, Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }), "{verified:?}");
+    let record = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: Arc::from(&b"{}"[..]) }];
+    let hashed = behind.transport().put_record(&run.path, 1, &record, &bench.context).await.unwrap();
+    assert!(matches!(hashed[0].outcome, HashOutcome::Digest { level: ProofLevel::L3, .. }), "{hashed:?}");
+}
+
+/// One that may run nothing but rsync, or nothing at all, is told what it lacks.
+#[tokio::test]
+async fn an_account_without_a_shell_is_refused_with_the_way_out() {
+    for forced in ["false", "echo this account may not log in", "rsync --server --daemon ."] {
+        let bench = Bench::new(RSYNC_SSH).await;
+        let sshd = Sshd::start_with(&format!("ForceCommand {forced}"));
+        let behind = behind_own(sshd, bench.destination.root(), &bench.staging(), |_| ());
+        let error = behind.transport().identify(&bench.context).await.unwrap_err();
+        assert_eq!((error.class, error.side), (FailureClass::Configuration, Side::Destination), "{forced}: {error}");
+        assert!(error.message.contains("type sftp"), "{error}");
+    }
 }
 
 /// What `identify` says of a server that was changed.

@@ -15,12 +15,15 @@ use domain::path::{FilePath, RunPath};
 use domain::proof::FirstDifference;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::OnceCell;
 
+mod about;
 mod arrange;
 mod backend;
 mod chain;
 mod classify;
+mod control;
 mod difference;
 mod hashes;
 mod identity;
@@ -83,11 +86,26 @@ impl RcloneTransport {
     pub fn new(remote: Remote, staging: PathBuf, max_stream_bytes: Option<u64>) -> RcloneTransport {
         let Remote { program, config, name, path } = remote;
         let place = Place {
-            rclone: Rclone::new(program, config),
+            rclone: Rclone::new(program, config, tool::PATIENCE),
             name,
             path,
             staging,
             max_stream_bytes,
+            backend: OnceCell::new(),
+            method: OnceLock::new(),
+        };
+        RcloneTransport { place: Arc::new(place) }
+    }
+
+    /// Bears less with an rclone that makes no progress.
+    pub fn impatient(self, patience: Duration) -> RcloneTransport {
+        let Place { rclone, name, path, staging, max_stream_bytes, .. } = &*self.place;
+        let place = Place {
+            rclone: rclone.impatient(patience),
+            name: name.clone(),
+            path: path.clone(),
+            staging: staging.clone(),
+            max_stream_bytes: *max_stream_bytes,
             backend: OnceCell::new(),
             method: OnceLock::new(),
         };
@@ -152,6 +170,10 @@ impl Transport for RcloneTransport {
 
     async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
         difference::find(&self.place, run, file, source, context).await
+    }
+
+    async fn free_bytes(&self, context: &CallContext) -> Option<u64> {
+        about::free_bytes(&self.place, context).await
     }
 }
 

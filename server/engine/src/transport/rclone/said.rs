@@ -36,12 +36,14 @@ pub(super) struct Lines {
 const LINE_AT_MOST: usize = 64 << 10;
 
 impl Lines {
-    /// Some more of standard error.
-    pub fn take(&mut self, bytes: &[u8], stats: &mut dyn FnMut(&Stats)) {
+    /// Some more of standard error: its counting, and everything else it says.
+    pub fn take(&mut self, bytes: &[u8], stats: &mut dyn FnMut(&Stats), message: &dyn Fn(&str)) {
         for byte in bytes {
             if *byte == b'\n' {
-                if let Ok(Line { stats: Some(found), .. }) = serde_json::from_slice(&self.line) {
-                    stats(&found);
+                match serde_json::from_slice(&self.line) {
+                    Ok(Line { stats: Some(found), .. }) => stats(&found),
+                    Ok(Line { msg, .. }) => message(&msg),
+                    Err(_) => {}
                 }
                 self.line.clear();
             } else if self.line.len() < LINE_AT_MOST {
@@ -142,7 +144,7 @@ mod tests {
     fn counting_is_read_however_it_is_cut() {
         let (mut lines, mut bytes) = (Lines::default(), Vec::new());
         for piece in b"{\"msg\":\"x\",\"stats\":{\"bytes\":70,\"eta\":null,\"speed\":1.5}}\nplain\n".chunks(9) {
-            lines.take(piece, &mut |found| bytes.push(found.bytes));
+            lines.take(piece, &mut |found| bytes.push(found.bytes), &|_| ());
         }
         assert_eq!(bytes, [70]);
     }

@@ -1,9 +1,10 @@
 //! One rclone: the named files of the run into our temporary folder at the destination.
 //!
-//! rclone's limit is fixed when it starts: when ours changes, it is ended and started anew. What it had finished stays; the files
-//! in flight, four at most, are sent again.
+//! When our limit changes, rclone is told ([`Control`]) and goes on. One that does not listen is ended and started anew: what it had
+//! finished stays; the files in flight, four at most, are sent again.
 
 use super::classify;
+use super::control::Control;
 use super::names::is_odd;
 use super::said::{Said, Stats};
 use super::session::{Session, join};
@@ -16,6 +17,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the limit is asked for while a transfer runs.
@@ -100,17 +102,21 @@ async fn attempt(
             session.call("copyto", "sending files").operands([here, session.at(&join(data, name))])
         }
     };
-    let call = options(call, session, *again, limit).in_folder(folder);
+    let control = Arc::new(Control::new());
+    let call = options(call, session, *again, limit).in_folder(folder).controlled(&control);
     counted.begin_attempt();
     let stop = context.cancel.child_token();
     let own = CallContext { cancel: stop.clone(), ..(*context).clone() };
     let mut count = |stats: &Stats| counted.take(stats);
     let other_limit = async {
+        let mut known = limit;
         loop {
             tokio::time::sleep(ASK_EVERY).await;
-            if (context.limit)() != limit {
+            let limit = (context.limit)();
+            if limit != known && !control.set_limit(&session.place.rclone, limit, &own).await {
                 return;
             }
+            known = limit;
         }
     };
     let mut nothing = |_: &[u8]| ();

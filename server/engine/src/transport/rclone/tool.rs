@@ -4,14 +4,14 @@
 //! on is said in every call, where neither can change it. Nothing secret is ever an argument.
 
 use super::classify;
+use super::control::Control;
 use super::said::{Said, Stats};
 use crate::child::{ChildError, Tool, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A call that shows no progress for so long is ended.
@@ -35,25 +35,33 @@ const ALWAYS: &[&str] = &[
 ];
 
 /// The program as configured.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rclone {
     pub program: String,
     config: Option<PathBuf>,
+    /// How long a call may show no progress.
+    patience: Duration,
 }
 
 /// One call in the making.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Call {
     tool: Tool,
     operands: Vec<OsString>,
     input: Vec<u8>,
     patience: Duration,
     what: String,
+    control: Option<Arc<Control>>,
 }
 
 impl Rclone {
-    pub fn new(program: String, config: Option<PathBuf>) -> Rclone {
-        Rclone { program, config }
+    pub fn new(program: String, config: Option<PathBuf>, patience: Duration) -> Rclone {
+        Rclone { program, config, patience }
+    }
+
+    /// The same with less patience.
+    pub fn impatient(&self, patience: Duration) -> Rclone {
+        Rclone { patience, ..self.clone() }
     }
 
     /// `what`: what it is for, in messages.
@@ -62,7 +70,7 @@ impl Rclone {
         if let Some(config) = &self.config {
             tool = tool.arg("--config").arg(config);
         }
-        Call { tool, operands: Vec::new(), input: Vec::new(), patience: PATIENCE, what: what.into() }
+        Call { tool, operands: Vec::new(), input: Vec::new(), patience: self.patience, what: what.into(), control: None }
     }
 }
 
@@ -106,8 +114,19 @@ impl Call {
 
     /// Waits longer for a sign of progress.
     pub fn patient(mut self, more: Duration) -> Call {
-        self.patience = PATIENCE + more;
+        self.patience += more;
         self
+    }
+
+    /// Sets a variable, which may be secret.
+    pub fn variable(mut self, name: &'static str, value: String) -> Call {
+        self.tool = self.tool.variable(name, value);
+        self
+    }
+
+    /// Can be told another limit while it runs.
+    pub fn controlled(self, control: &Arc<Control>) -> Call {
+        Call { control: Some(control.clone()), ..control.over(self) }
     }
 
     /// What it is for.
@@ -134,12 +153,17 @@ impl Call {
             output(bytes);
         };
         let mut listen = |bytes: &[u8]| {
-            lines.take(bytes, &mut |found: &Stats| {
+            let mut count = |found: &Stats| {
                 if *found != last {
                     sign();
                     last = found.clone();
                 }
                 stats(found);
+            };
+            lines.take(bytes, &mut count, &|message| {
+                if let Some(control) = &self.control {
+                    control.hear(message);
+                }
             });
         };
         let stop = context.cancel.child_token();
@@ -169,8 +193,7 @@ impl Call {
             Some(Ok(ended)) => Ok(Said::new(ended)),
             Some(Err(error)) => Err(child(error)),
             None => {
-                let minutes = self.patience.as_secs() / 60;
-                let message = format!("{}: rclone made no progress for {minutes} minutes and was ended", self.what);
+                let message = format!("{}: rclone made no progress for {} s and was ended", self.what, self.patience.as_secs());
                 Err(TransportError::new(FailureClass::Network, Side::Destination, message))
             }
         }

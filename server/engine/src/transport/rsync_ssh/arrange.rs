@@ -19,8 +19,8 @@ const FILES: usize = 250;
 const NAME_BYTES: usize = 60_000;
 
 /// `place FOLDER FILE...` moves files into an existing folder; those it cannot move are said, `T` for a taken name, `F` for a
-/// failure whose reason stands on standard error. `whole FOLDER...` moves folders that are not there yet, `D` where it cannot: the
-/// system never puts a folder in the place of a file or of a folder that holds anything.
+/// failure whose reason stands on standard error. `whole FOLDER FOLDER...` moves folders that are not there yet into an existing one, `D`
+/// where it cannot: the system never puts a folder in the place of a file or of a folder that holds anything.
 const PLACE: &str = r#"
 place() { d=$1; shift
 if ln "$@" "$d/" 2>/dev/null </dev/null; then rm -f "$@"; return; fi
@@ -30,9 +30,9 @@ elif [ -e "$b" ] || [ -L "$b" ]; then printf 'T%s\0' "$f"
 elif ln "$f" "$b" 2>/dev/null </dev/null; then rm -f "$f"
 else mv -n "$f" "$b" </dev/null; if [ -e "$f" ]; then printf 'F%s\0' "$f"; fi; fi
 done; }
-whole() { for f; do p=${f#./}; case $p in */*) p=$to/${p%/*};; *) p=$to;; esac
-mv "$f" "$p/" 2>/dev/null </dev/null || printf 'D%s\0' "$f"
-done; }
+whole() { d=$1; shift
+mv "$@" "$d/" 2>/dev/null </dev/null && return
+for f; do if [ -e "$f" ] || [ -L "$f" ]; then printf 'D%s\0' "$f"; fi; done; }
 "#;
 
 /// What `place` could not move.
@@ -49,39 +49,49 @@ pub(super) struct Unmoved {
 /// Moves files from below one folder to below another, making the folders they need. Names are relative to both.
 /// The script's current folder must be `from`, an absolute path as a word.
 fn moving(from: &[u8], to: &[u8], folders: &BTreeSet<&[u8]>, files: &[&[u8]]) -> Vec<u8> {
-    let mut by_folder: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
-    for file in files {
-        by_folder.entry(folder_of(file)).or_default().push(file);
-    }
+    let (folders, files) = (by_folder(folders.iter().copied()), by_folder(files.iter().copied()));
     let mut script = b"cd -- ".to_vec();
     script.extend_from_slice(from);
     script.extend_from_slice(b" || exit 1\nto=");
     script.extend_from_slice(to);
     script.extend_from_slice(PLACE.as_bytes());
     script.extend_from_slice(b"cd -- \"$to\" || exit 1\n");
-    let needed = by_folder.keys().copied().filter(|folder| !folder.is_empty());
+    let needed = files.keys().copied().filter(|folder| !folder.is_empty());
     look::call(&mut script, "mkdir -p", needed);
     script.extend_from_slice(b"cd -- ");
     script.extend_from_slice(from);
     script.extend_from_slice(b" || exit 1\n");
-    look::call(&mut script, "whole", folders.iter().copied());
-    for (folder, files) in by_folder {
-        let folder = if folder.is_empty() { Vec::new() } else { super::quote::shell_word(&[b"/", folder].concat()) };
+    call_into(&mut script, "whole", &folders);
+    call_into(&mut script, "place", &files);
+    script.extend_from_slice(b"printf '.'");
+    script
+}
+
+/// Calls `function` for the names of each folder, some hundred at a time, after the folder below `$to`.
+fn call_into(script: &mut Vec<u8>, function: &str, by_folder: &BTreeMap<&[u8], Vec<&[u8]>>) {
+    for (folder, names) in by_folder {
+        let folder = if folder.is_empty() { Vec::new() } else { super::quote::shell_word(&[b"/", *folder].concat()) };
         let mut bytes = 0;
-        for (n, file) in files.iter().enumerate() {
+        for (n, name) in names.iter().enumerate() {
             if n % FILES == 0 || bytes >= NAME_BYTES {
-                script.extend_from_slice(b"\nplace \"$to\"");
-                script.extend_from_slice(&folder);
+                script.extend([b"\n", function.as_bytes(), b" \"$to\"", &folder].concat());
                 bytes = 0;
             }
             script.push(b' ');
-            script.extend(word_here(file));
-            bytes += file.len();
+            script.extend(word_here(name));
+            bytes += name.len();
         }
         script.push(b'\n');
     }
-    script.extend_from_slice(b"printf '.'");
-    script
+}
+
+/// Names by the folder they are in.
+fn by_folder<'a>(names: impl Iterator<Item = &'a [u8]>) -> BTreeMap<&'a [u8], Vec<&'a [u8]>> {
+    let mut by_folder: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
+    for name in names {
+        by_folder.entry(folder_of(name)).or_default().push(name);
+    }
+    by_folder
 }
 
 fn folder_of(file: &[u8]) -> &[u8] {

@@ -82,7 +82,8 @@ impl Connection {
     ) -> Result<Ended, TransportError> {
         // In braces, so that a script whose end was cut off by a broken connection does nothing at all.
         let wrapped = [b"{ LC_ALL=C; export LC_ALL; umask 022\n".as_slice(), script, b"\nexit 0; }\n"].concat();
-        self.command("exec sh -s", &wrapped, output, context).await
+        // Without `exec` and without a path: a restricted shell refuses both.
+        self.command("sh -s", &wrapped, output, context).await
     }
 
     /// Runs a command at the server; nothing of it may come from a name that was not quoted.

@@ -83,7 +83,7 @@ pub(super) async fn hash_batch(
     let names = folders.iter().copied().chain(files.iter().map(FilePath::as_bytes));
     let mut script = session.enter_run(run);
     script.extend_from_slice(look::functions(session).as_bytes());
-    look::call(&mut script, "look", names);
+    look::call_look(&mut script, session, names);
     script.extend_from_slice(b"printf '\\0\\0'\n");
     digests(&mut script, session, &files);
     script.extend_from_slice(b"echo .\n");
@@ -203,7 +203,9 @@ fn digests(script: &mut Vec<u8>, session: &Session, files: &[FilePath]) {
     };
     // Where it is GNU's, `find` tells files apart thousands at a time; a shell takes as long for it as hashing small ones does.
     let hash = match session.find_prints {
-        true => format!(r#"hash() {{ find "$@" -maxdepth 0 -type f -print0 </dev/null | xargs -0 -r {command}; }}"#),
+        true => format!(
+            r#"hash_lines() {{ tr '\n' '\000' | xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -print0' sh | xargs -0 -r {command}; }}"#
+        ),
         false => format!(
             r#"hash() {{ for f; do shift; if [ -f "$f" ] && [ ! -L "$f" ]; then set -- "$@" "$f"; fi; done
 if [ $# -gt 0 ]; then {command} "$@" </dev/null; fi; }}"#
@@ -217,6 +219,7 @@ odd() {{ if [ -f "$1" ] && [ ! -L "$1" ]; then {command} <"$1" || echo '!'; fi; 
     script.extend_from_slice(functions.as_bytes());
     for group in files.chunk_by(|a, b| is_odd(a) == is_odd(b)) {
         match is_odd(&group[0]) {
+            false if session.find_prints => look::call_lines(script, "hash_lines", group.iter().map(FilePath::as_bytes)),
             false => look::call(script, "hash", group.iter().map(FilePath::as_bytes)),
             true => {
                 for file in group {

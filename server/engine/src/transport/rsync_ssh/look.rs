@@ -34,11 +34,17 @@ pub(super) struct Seen {
 /// What is there of what was looked for, by relative path.
 pub(super) type Looked = HashMap<Vec<u8>, Seen>;
 
-/// The shell function `look`, for names, and `all`, for everything below the current folder that is no folder.
+/// Ends the names that a script holds line by line; no name is this, since each begins with `./`.
+const END_OF_NAMES: &[u8] = b"exlab-end-of-names";
+
+/// The shell functions `look`, for names, `look_lines`, for names line by line (GNU only), and `all`, for everything below the current
+/// folder that is no folder.
 pub(super) fn functions(session: &Session) -> &'static str {
     if session.find_prints {
-        // That something is not there is no trouble; everything else that find says is.
+        // That something is not there is no trouble; everything else that find says is. xargs says 123 when find missed something.
         r#"look() { { find "$@" -maxdepth 0 -printf '%y %s %T@ %p\0' 2>&1 1>&3 </dev/null | grep -v 'No such file or directory' >&2; } 3>&1; }
+look_lines() { { { tr '\n' '\000' | xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -printf "%y %s %T@ %p\0"' sh ||
+[ $? = 123 ] || echo 'find: was stopped' >&2; } 2>&1 1>&3 | grep -v 'No such file or directory' >&2; } 3>&1; }
 all() { find . ! -type d -printf '%y %s %T@ %p\0' </dev/null; }
 "#
     } else {
@@ -70,6 +76,31 @@ pub(super) fn call<'a>(script: &mut Vec<u8>, function: &str, names: impl IntoIte
     }
 }
 
+/// Adds a look at these names to a script. GNU's tools take them line by line, thousands at a time: a shell and its children are slow to
+/// start for every few hundred.
+pub(super) fn call_look<'a>(script: &mut Vec<u8>, session: &Session, names: impl IntoIterator<Item = &'a [u8]>) {
+    if !session.find_prints {
+        return call(script, "look", names);
+    }
+    let (odd, plain): (Vec<&[u8]>, Vec<&[u8]>) = names.into_iter().partition(|name| name.contains(&b'\n'));
+    call_lines(script, "look_lines", plain);
+    call(script, "look", odd);
+}
+
+/// Calls `function` of a script with these names on its standard input, one a line; none holds a line's end.
+pub(super) fn call_lines<'a>(script: &mut Vec<u8>, function: &str, names: impl IntoIterator<Item = &'a [u8]>) {
+    let mut names = names.into_iter().peekable();
+    if names.peek().is_none() {
+        return;
+    }
+    // The end is quoted, so that the shell takes every byte of a name for itself.
+    script.extend([function.as_bytes(), b" <<'", END_OF_NAMES, b"'\n"].concat());
+    for name in names {
+        script.extend([b"./", name, b"\n"].concat());
+    }
+    script.extend([END_OF_NAMES, b"\n"].concat());
+}
+
 /// A relative name as a word that is never taken for an option.
 pub(super) fn word_here(name: &[u8]) -> Vec<u8> {
     super::quote::shell_word(&[b"./", name].concat())
@@ -84,7 +115,7 @@ pub(super) async fn in_run<'a>(
 ) -> Result<Option<Looked>, TransportError> {
     let mut script = session.enter_run(run);
     script.extend_from_slice(functions(session).as_bytes());
-    call(&mut script, "look", names);
+    call_look(&mut script, session, names);
     script.extend_from_slice(b"printf '.'");
     let (ended, said) = session::collect(&session.place.connection, &script, context).await?;
     match ended.code {

@@ -47,7 +47,9 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
         context,
         aside: Aside::default(),
         problems: Problems::default(),
+        run_was_there: None,
         known: HashMap::new(),
+        has_own_folders: false,
     };
     let mut settling = Settling {
         session: session.clone(),
@@ -97,8 +99,21 @@ struct Pushing<'a> {
     context: &'a CallContext,
     aside: Aside,
     problems: Problems,
-    /// What stands where a folder must be: `None` is nothing. A folder that a portion on its way brings counts as standing.
-    known: HashMap<Vec<u8>, Option<Kind>>,
+    /// The run's folder was there before this push; `None` before anything was looked at.
+    run_was_there: Option<bool>,
+    /// What stands where a folder must be.
+    known: HashMap<Vec<u8>, Stands>,
+    /// Our own folders at the server were made.
+    has_own_folders: bool,
+}
+
+/// What stands where a folder must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stands {
+    Nothing,
+    /// A folder that this push brings or has brought: nothing is in it but what the push puts there.
+    Brought,
+    There(Kind),
 }
 
 impl Pushing<'_> {
@@ -134,7 +149,9 @@ impl Pushing<'_> {
             self.problems.add(&folder, format!("{folder} is no plain folder there"));
         }
         for folder in files.iter().flat_map(|file| folders_above(&file.path)) {
-            self.known.insert(folder.to_vec(), Some(Kind::Folder));
+            if let Some(stands) = self.known.get_mut(folder).filter(|stands| **stands == Stands::Nothing) {
+                *stands = Stands::Brought;
+            }
         }
         if !old.is_empty() {
             let old: Vec<&[u8]> = old.iter().map(Vec::as_slice).collect();
@@ -144,26 +161,45 @@ impl Pushing<'_> {
         Ok(Sent { data, files, empty_folders: free, failed })
     }
 
-    /// What stands under the names of a portion, and above them.
+    /// What stands under the names of a portion; and above them, which is `known` from then on. Files are asked for only where there was
+    /// something before this push.
     async fn look(&mut self, portion: &Portion) -> Result<look::Looked, TransportError> {
+        let (session, run) = (&self.session, self.push.run);
         let folders = portion.files.iter().map(|(path, _)| path).chain(&portion.empty_folders).flat_map(folders_above);
         let own = portion.empty_folders.iter().map(FilePath::as_bytes);
         let folders: BTreeSet<&[u8]> = folders.chain(own).filter(|folder| !self.known.contains_key(*folder)).collect();
-        let names = folders.iter().copied().chain(portion.files.iter().map(|(path, _)| path.as_bytes()));
-        let there = look::in_run(&self.session, self.push.run, names, self.context).await?.unwrap_or_default();
-        for folder in folders {
-            self.known.insert(folder.to_vec(), there.get(folder).map(|seen| seen.kind));
+        if !folders.is_empty() || self.run_was_there.is_none() {
+            let there = look::in_run(session, run, folders.iter().copied(), self.context).await?;
+            self.run_was_there.get_or_insert(there.is_some());
+            let there = there.unwrap_or_default();
+            for folder in folders {
+                let stands = there.get(folder).map_or(Stands::Nothing, |seen| Stands::There(seen.kind));
+                self.known.insert(folder.to_vec(), stands);
+            }
         }
-        Ok(there)
+        let files: Vec<&[u8]> =
+            portion.files.iter().map(|(path, _)| path).filter(|path| self.may_be_there(path)).map(FilePath::as_bytes).collect();
+        if files.is_empty() {
+            return Ok(look::Looked::new());
+        }
+        Ok(look::in_run(session, run, files, self.context).await?.unwrap_or_default())
+    }
+
+    /// What this file is in was there before this push.
+    fn may_be_there(&self, path: &FilePath) -> bool {
+        match folders_above(path).last() {
+            None => self.run_was_there == Some(true),
+            Some(folder) => matches!(self.known.get(folder), Some(Stands::There(_))),
+        }
     }
 
     fn is_blocked(&self, folder: &[u8]) -> bool {
-        matches!(self.known.get(folder), Some(Some(kind)) if *kind != Kind::Folder)
+        matches!(self.known.get(folder), Some(Stands::There(kind)) if *kind != Kind::Folder)
     }
 
     /// The first folder above a file that is not there yet.
     fn new_folder_above<'p>(&self, path: &'p FilePath) -> Option<&'p [u8]> {
-        folders_above(path).find(|folder| matches!(self.known.get(*folder), Some(None)))
+        folders_above(path).find(|folder| self.known.get(*folder) == Some(&Stands::Nothing))
     }
 
     fn blocked_above(&self, path: &FilePath) -> Option<String> {
@@ -182,9 +218,14 @@ impl Pushing<'_> {
 
     /// Lets rsync carry the files. The failure of single files is given back: the others have arrived.
     async fn send(&mut self, files: &[Outgoing], data: &[u8]) -> Result<Option<TransportError>, TransportError> {
-        let word = super::quote::shell_word;
-        let script = [b"mkdir -p ".to_vec(), word(data), b" ".to_vec(), word(&self.partial), b" || exit 1".to_vec()].concat();
-        self.session.ask(&script, "making a folder for what is sent", self.context).await?;
+        if !self.has_own_folders {
+            // The last part of its target's path is rsync's to make.
+            let word = super::quote::shell_word;
+            let above = data.rsplitn(2, |byte| *byte == b'/').last().unwrap_or(data);
+            let script = [b"mkdir -p ".to_vec(), word(above), b" ".to_vec(), word(&self.partial), b" || exit 1".to_vec()].concat();
+            self.session.ask(&script, "making a folder for what is sent", self.context).await?;
+            self.has_own_folders = true;
+        }
         // rsync takes a line that begins with `#` or `;` for a comment, NUL-separated or not.
         let names: Vec<u8> = files.iter().flat_map(|file| [b"./", file.path.as_bytes(), b"\0"].concat()).collect();
         let sending = Sending {

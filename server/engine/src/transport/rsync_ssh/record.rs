@@ -132,7 +132,7 @@ async fn write(
 /// Writes one file into our temporary folder; `temporary` is a word.
 async fn upload(session: &Session, temporary: &[u8], name: &str, bytes: &[u8], context: &CallContext) -> Result<(), TransportError> {
     let inner = [b"cat >".to_vec(), temporary.to_vec(), format!("/{name}").into_bytes()].concat();
-    let command = [b"exec sh -c ".to_vec(), shell_word(&inner)].concat();
+    let command = [b"sh -c ".to_vec(), shell_word(&inner)].concat();
     let command = String::from_utf8(command).map_err(|_| {
         let message = format!("the path {} is no text", session.place.describe());
         TransportError::new(FailureClass::Configuration, Side::Destination, message)

@@ -43,7 +43,7 @@ pub(super) struct Session {
     /// The marker's bytes; empty when there is none.
     pub marker: Vec<u8>,
     pub hash_tool: HashTool,
-    /// `find` knows `-printf`; else `stat -c` is used, once per file.
+    /// `find` knows `-printf`, and `xargs` takes its names; else `stat -c` is used, once per file.
     pub find_prints: bool,
 }
 
@@ -164,7 +164,8 @@ if printf '' | openssl dgst -sha256 -r >/dev/null 2>&1; then printf openssl
 elif printf '' | sha256sum >/dev/null 2>&1; then printf sha256sum
 else printf none; fi
 printf '\0'
-if find / -maxdepth 0 -printf '' >/dev/null 2>&1; then printf find; else printf stat; fi
+if find / -maxdepth 0 -printf '' >/dev/null 2>&1 && echo a | tr '\n' '\000' | xargs -0 -r true >/dev/null 2>&1; then printf find
+else printf stat; fi
 "#;
 
 /// Enters `$run`.
@@ -181,7 +182,11 @@ fn after_hello(said: &[u8]) -> Option<&[u8]> {
 
 fn no_shell(place: &Place, ended: &Ended) -> TransportError {
     let words: String = ended.stderr.trim().chars().take(300).collect();
-    let message = format!("{}: the account cannot run `sh` at the server, which rsync_ssh needs: {words}", place.describe());
+    let message = format!(
+        "{}: the account cannot run `sh` at the server, which rsync_ssh needs; allow it, or reach the NAS over `rclone` with a remote of type \
+         sftp: {words}",
+        place.describe()
+    );
     TransportError::new(FailureClass::Configuration, Side::Destination, message)
 }
 

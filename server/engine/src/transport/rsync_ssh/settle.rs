@@ -67,7 +67,9 @@ impl Settling<'_> {
 
     /// Which files lie in our own folder with their sizes. What else lies there is left from another attempt, and removed.
     async fn arrived(&self, data: &[u8], files: &[Outgoing]) -> Result<HashSet<Vec<u8>>, TransportError> {
-        let enter = [b"cd -- ".to_vec(), super::quote::shell_word(data), b" || exit 1\n".to_vec()].concat();
+        let word = super::quote::shell_word(data);
+        // rsync makes it, unless it had nothing to put there.
+        let enter = [b"mkdir -p ".to_vec(), word.clone(), b" && cd -- ".to_vec(), word, b" || exit 1\n".to_vec()].concat();
         let script = [&enter, look::functions(&self.session).as_bytes(), b"all\nprintf '.'"].concat();
         let said = self.session.ask(&script, "looking at what was sent", self.context).await?;
         let mut found = look::read(&said, b".").ok_or_else(|| look::garbled("looking at what was sent"))?;
