@@ -108,6 +108,7 @@ impl PanelBackend for Fake {
             destinations: (1..=8).map(destination).collect(),
             unrecognised: vec![],
             blocking_findings: 1,
+            cleared_damaged: 0,
             seq: 7,
         }
     }

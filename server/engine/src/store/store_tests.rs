@@ -375,5 +375,7 @@ async fn an_intent_advances_from_the_step_it_was_decided_on_and_keeps_what_it_kn
     assert_eq!(store.open_intents().await.unwrap(), []);
 }
 
+#[path = "store_cleared_tests.rs"]
+mod cleared;
 #[path = "store_model_tests.rs"]
 mod model;
