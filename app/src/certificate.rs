@@ -46,14 +46,19 @@ fn Sheet(
     /// What it says.
     certificate: Certificate,
 ) -> impl IntoView {
-    let proven = certificate.is_proven();
+    let (tone, icon, verdict) = match certificate.damage() {
+        _ if certificate.is_proven() => ("tone-good", "shield", "Every sealed byte was proven on the NAS.".to_owned()),
+        Some(damage) => {
+            let verdict = format!("Not proven any more: the local copy is gone, and this was found on the NAS since. {}", damage.message);
+            ("tone-bad", "alert", verdict)
+        }
+        None => {
+            let verdict = "Not proven: this page shows how far the run has come, and vouches for nothing.";
+            ("tone-warn", "alert", verdict.to_owned())
+        }
+    };
     let Certificate { issued_at, installation, label, host, version, equipment_label, cleared, run } = certificate;
     let summary = run.row.summary;
-    let (tone, icon, verdict) = if proven {
-        ("tone-good", "shield", "Every sealed byte was proven on the NAS.")
-    } else {
-        ("tone-warn", "alert", "Not proven: this page shows how far the run has come, and vouches for nothing.")
-    };
     let nas = cleared.as_ref().map(|cleared| cleared.nas_path.clone()).filter(|path| !path.is_empty());
     let nas =
         nas.or_else(|| run.row.job.as_ref().and_then(|job| job.nas_path.clone())).unwrap_or_else(|| "Nowhere but here yet".to_owned());

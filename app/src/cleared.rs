@@ -2,9 +2,11 @@
 
 use crate::api;
 use crate::href;
-use crate::parts::{Go, Icon, When};
-use crate::words::{bytes, counted, leaf};
-use domain::api::{ClearedRun, ClearedRuns};
+use crate::parts::{Go, Icon, When, WordTag};
+use crate::words::{self, bytes, counted, leaf};
+use domain::api::{ClearedRun, ClearedRuns, JobError};
+use domain::proof::ProofLevel;
+use domain::timestamp::Timestamp;
 use domain::units;
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -29,13 +31,22 @@ pub fn ClearedPage() -> impl IntoView {
         <Title text="Cleared" />
         <div class="page-head">
             <h1>"Cleared runs"</h1>
-            <p class="muted">"Their local copies are gone; every byte was proven on the NAS before."</p>
+            <p class="muted">
+                "Their local copies are gone; every byte was proven on the NAS before, and what it holds, the only copy, is proven again since."
+            </p>
         </div>
         <Transition fallback=|| view! { <p class="empty" role="status">"Loading…"</p> }>
             {move || Suspend::new(async move {
                 match runs.await {
                     Ok(page) if page.runs.is_empty() => view! { <Nothing /> }.into_any(),
-                    Ok(page) => view! { <Page page=page first=from.get_untracked().is_none() /> }.into_any(),
+                    Ok(page) => {
+                        let damaged = page.damaged.clone();
+                        view! {
+                            <Damaged runs=damaged />
+                            <Page page=page first=from.get_untracked().is_none() />
+                        }
+                            .into_any()
+                    }
                     Err(error) => {
                         view! {
                             <div class="panel empty" role="alert">
@@ -64,6 +75,50 @@ fn Nothing() -> impl IntoView {
     }
 }
 
+/// What nobody has any more: above all others, on the first page.
+#[component]
+fn Damaged(
+    /// The runs.
+    runs: Vec<ClearedRun>,
+) -> impl IntoView {
+    (!runs.is_empty()).then(|| {
+        view! {
+            <section class="panel damaged" aria-labelledby="damaged-title">
+                <div class="block-head">
+                    <h2 id="damaged-title">"Damaged on the NAS, or not provable any more"</h2>
+                </div>
+                <Listing runs=runs />
+            </section>
+        }
+    })
+}
+
+#[component]
+fn Listing(
+    /// The runs.
+    runs: Vec<ClearedRun>,
+) -> impl IntoView {
+    view! {
+        <div class="listing">
+            <table class="plain cleared">
+                <thead>
+                    <tr>
+                        <th scope="col">"Cleared"</th>
+                        <th scope="col">"Run"</th>
+                        <th scope="col">"The data is at"</th>
+                        <th scope="col">"Last proven"</th>
+                        <th scope="col" class="number">"Files"</th>
+                        <th scope="col" class="number">"Freed"</th>
+                        <th scope="col">"Seal"</th>
+                        <th scope="col">"Certificate"</th>
+                    </tr>
+                </thead>
+                <tbody>{runs.into_iter().map(line).collect_view()}</tbody>
+            </table>
+        </div>
+    }
+}
+
 #[component]
 fn Page(
     /// The runs.
@@ -76,22 +131,7 @@ fn Page(
     let older = page.next_before.map(|before| format!("/cleared?before={before}"));
     view! {
         <section class="panel" aria-label="Cleared runs">
-            <div class="listing">
-                <table class="plain cleared">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Cleared"</th>
-                            <th scope="col">"Run"</th>
-                            <th scope="col">"The data is at"</th>
-                            <th scope="col" class="number">"Files"</th>
-                            <th scope="col" class="number">"Freed"</th>
-                            <th scope="col">"Seal"</th>
-                            <th scope="col">"Certificate"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{page.runs.into_iter().map(line).collect_view()}</tbody>
-                </table>
-            </div>
+            <Listing runs=page.runs />
             <div class="pager">
                 <span class="muted">{shown}</span>
                 {(!first).then(|| view! { <Go href="/cleared".to_owned() class="button">"Newest"</Go> })}
@@ -118,6 +158,7 @@ fn line(run: ClearedRun) -> impl IntoView {
             <td class="path" data-label="The data is at">
                 <code>{run.nas_path}</code>
             </td>
+            <td data-label="Last proven">{proof(run.proven_at, run.proof_level, run.damage)}</td>
             <td class="number" data-label="Files">{units::count(run.files_freed)}</td>
             <td class="number" data-label="Freed">{bytes(run.bytes_freed)}</td>
             <td data-label="Seal">
@@ -131,6 +172,25 @@ fn line(run: ClearedRun) -> impl IntoView {
             </td>
         </tr>
     }
+}
+
+/// When its copy was last proven and how, and what was found since.
+fn proof(at: Option<Timestamp>, level: Option<ProofLevel>, damage: Option<JobError>) -> impl IntoView {
+    let found = damage.map(|error| {
+        view! {
+            <WordTag word=Signal::stored(words::damage(&error)) />
+            <span class="path block-line">{error.message}</span>
+            <span class="muted small block-line">{error.remedy}</span>
+        }
+    });
+    let proven = match at {
+        Some(at) => {
+            let level = level.map(|level| view! { <span class="badge" title=level.meaning()>{level.as_str()}</span> });
+            view! { <span class="nowrap"><When at=at /> {level}</span> }.into_any()
+        }
+        None => view! { <span class="muted">"Not recorded"</span> }.into_any(),
+    };
+    (found, proven)
 }
 
 #[cfg(test)]

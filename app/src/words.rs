@@ -2,8 +2,8 @@
 //!
 //! Never by colour alone: every tone comes with an icon and a text.
 
-use domain::api::{AttentionKind, RunRow};
-use domain::job::JobState;
+use domain::api::{AttentionKind, JobError, RunRow};
+use domain::job::{FailureClass, JobState};
 
 /// Which way a word leans; chooses colour, never replaces the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,6 +91,9 @@ pub fn beside(row: &RunRow) -> Option<Word> {
         let text = if row.late_files == 1 { "1 late file".to_owned() } else { format!("{} late files", row.late_files) };
         return Some(word(Tone::Warn, "late", text));
     }
+    if let Some(error) = job.filter(|job| job.state == JobState::Cleaned).and_then(|job| job.error.as_ref()) {
+        return Some(damage(error));
+    }
     let job = job.filter(|_| row.summary.current_state != "cleared")?;
     match (&job.progress, job.state) {
         (Some(progress), _) => Some(word(Tone::Busy, "working", capitalised(progress.phase.label()))),
@@ -103,6 +106,14 @@ pub fn beside(row: &RunRow) -> Option<Word> {
     }
 }
 
+/// What speaks against the copy of a cleared run, in a word.
+pub fn damage(error: &JobError) -> Word {
+    match error.code {
+        FailureClass::HashMismatch => word(Tone::Bad, "alert", "Damaged on the NAS"),
+        _ => word(Tone::Bad, "alert", "Not provable"),
+    }
+}
+
 /// True when nothing goes on without an operator, or data is not where it should be.
 pub fn needs_attention(row: &RunRow) -> bool {
     AttentionKind::any(row)
@@ -112,6 +123,7 @@ pub fn needs_attention(row: &RunRow) -> bool {
 pub fn reason(kind: AttentionKind) -> &'static str {
     match kind {
         AttentionKind::Staging => "Staging tree",
+        AttentionKind::ClearedDamaged => "Cleared runs with a damaged copy",
         AttentionKind::Failed => "Failed jobs",
         AttentionKind::Blocked => "Blocked runs",
         AttentionKind::Unreadable => "Unreadable runs",

@@ -40,6 +40,7 @@ pub fn first_status(settings: &Settings, hostname: &str) -> PanelStatus {
         destinations: Vec::new(),
         unrecognised: Vec::new(),
         blocking_findings: 0,
+        cleared_damaged: 0,
         seq: 0,
     }
 }

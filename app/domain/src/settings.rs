@@ -100,6 +100,8 @@ pub struct Verify {
     pub clear_needs: ProofLevel,
     /// After how long a repeated proof counts as L4, default 24 h.
     pub reverify_seconds: u64,
+    /// How old the proof of a cleared run may become before its copy on the NAS is read again, default 30 days; `None`: never.
+    pub reverify_cleared_seconds: Option<u64>,
     /// Budget of background re-verification, default 50 MiB/s.
     pub bytes_per_second: u64,
 }
@@ -237,6 +239,7 @@ impl Default for Verify {
             max_proof_age_seconds: 0,
             clear_needs: ProofLevel::L2,
             reverify_seconds: 24 * 3_600,
+            reverify_cleared_seconds: Some(30 * 24 * 3_600),
             bytes_per_second: 50 << 20,
         }
     }

@@ -130,7 +130,8 @@ fn destinations(status: &PanelStatus) -> impl IntoView + use<> {
 fn destination(destination: DestinationView) -> impl IntoView {
     let word = health(&destination);
     let asked = destination.asked_at.map(|at| format!(" · asked {}", utc(at))).unwrap_or_default();
-    let again = destination.read_again_by.map(|at| format!(" · all of it read again by {}", utc(at))).unwrap_or_default();
+    let again =
+        destination.read_again_by.map(|at| format!(" · all of it, cleared runs too, read again by {}", utc(at))).unwrap_or_default();
     let title = format!("{} · {} · {}{asked}{again}", destination.label, destination.transport, destination.target);
     let class = format!("destination {}", word.tone.class());
     view! {

@@ -6,12 +6,13 @@ use crate::words::{self, Tone};
 use domain::api::{AttentionItem, AttentionKind, Overview};
 use leptos::prelude::*;
 
-/// The view of the staging table that shows what an item is about; `None` when no run is concerned.
+/// Where the runs are shown that an item is about, mostly a view of the staging table; `None` when no run is concerned.
 pub fn href(item: &AttentionItem) -> Option<String> {
     let query = ViewQuery { equipment: item.equipment_id.clone(), ..ViewQuery::default() };
     match item.kind {
         _ if item.runs == 0 => None,
         AttentionKind::Staging | AttentionKind::Paused => None,
+        AttentionKind::ClearedDamaged => Some("/cleared".to_owned()),
         AttentionKind::Disk => Some(ViewQuery { states: vec!["sync_verified".to_owned()], ..query }.href()),
         kind => Some(ViewQuery { why: Some(kind), ..query }.href()),
     }
@@ -19,7 +20,7 @@ pub fn href(item: &AttentionItem) -> Option<String> {
 
 fn look(kind: AttentionKind) -> (Tone, &'static str) {
     match kind {
-        AttentionKind::Staging => (Tone::Bad, "alert"),
+        AttentionKind::Staging | AttentionKind::ClearedDamaged => (Tone::Bad, "alert"),
         AttentionKind::Failed => (Tone::Bad, "failed"),
         AttentionKind::Blocked => (Tone::Bad, "blocked"),
         AttentionKind::Unreadable => (Tone::Bad, "unreadable"),
@@ -95,6 +96,7 @@ mod tests {
     #[case(AttentionKind::Destination, 0, Some("A"), None)]
     #[case(AttentionKind::Disk, 3, None, Some("/staging?state=sync_verified"))]
     #[case(AttentionKind::Paused, 0, None, None)]
+    #[case(AttentionKind::ClearedDamaged, 1, None, Some("/cleared"))]
     fn every_item_leads_to_its_runs(
         #[case] kind: AttentionKind,
         #[case] runs: u64,

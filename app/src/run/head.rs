@@ -80,7 +80,15 @@ pub fn Head(
                 <Go href=certificate class="button ghost">"Certificate of custody"</Go>
             </div>
             <div class="run-acts needs-script no-print">
-                {move || (!gone()).then(|| (unfinished.clone(), button(ActKind::ForceSync), button(ActKind::Retry), button(ActKind::Verify), button(ActKind::Clear)))}
+                {move || {
+                    let here = !gone();
+                    // A run that is gone can be verified too: what the NAS holds of it is the only copy.
+                    (
+                        here.then(|| (unfinished.clone(), button(ActKind::ForceSync), button(ActKind::Retry))),
+                        button(ActKind::Verify),
+                        here.then(|| button(ActKind::Clear)),
+                    )
+                }}
                 <button
                     type="button"
                     class="button ghost square"

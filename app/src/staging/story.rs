@@ -37,6 +37,9 @@ pub fn tell(seen: &SeenRow, tick: i64) -> Story {
         };
     }
     if row.summary.current_state == "cleared" {
+        if let Some(error) = job.and_then(|job| job.error.as_ref()) {
+            return story(Tone::Bad, "alert", error.message.clone(), error.remedy.clone());
+        }
         return story(Tone::Idle, "cleared", "The local copy is gone", job.and_then(|job| job.nas_path.clone()).unwrap_or_default());
     }
     if let Some(progress) = job.and_then(|job| job.progress.as_ref()) {
@@ -128,6 +131,19 @@ mod tests {
         });
         assert_eq!((story.head.tone, story.head.text.as_str()), (Tone::Bad, "reset by peer"));
         assert_eq!(story.detail, FailureClass::Network.remedy());
+    }
+
+    #[test]
+    fn a_cleared_run_whose_copy_is_damaged_says_so() {
+        let cleared = |damage: Option<JobError>| {
+            told(|row| {
+                row.summary.current_state = "cleared".into();
+                let job = row.job.as_mut().unwrap();
+                (job.state, job.error) = (JobState::Cleaned, damage);
+            })
+        };
+        assert_eq!(cleared(None).head.text, "The local copy is gone");
+        assert_eq!((cleared(Some(error())).head.tone, cleared(Some(error())).head.text), (Tone::Bad, "reset by peer".to_owned()));
     }
 
     #[test]

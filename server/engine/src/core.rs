@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::destination::Destination;
 use crate::events::Events;
 use crate::index::{Facts, Index, RowContext};
+use crate::only_copy::OnlyCopies;
 use crate::record::RecordFolder;
 use crate::run_locks::RunLocks;
 use crate::source::{RunFolder, SourceError, StagingRoot};
@@ -86,6 +87,8 @@ pub struct Core {
     pub audited_at: Mutex<Option<domain::timestamp::Timestamp>>,
     /// Runs that a clear works on, or waits for.
     pub clearing: Mutex<BTreeMap<RunPath, domain::api::ClearingView>>,
+    /// Cleared runs, whose copy on the NAS is the only one.
+    pub only_copies: OnlyCopies,
     /// True once the first scan has ended.
     pub ready: watch::Sender<bool>,
 }

@@ -21,6 +21,7 @@ pub mod index;
 pub mod ingest_store;
 mod local_time;
 pub mod measure;
+pub mod only_copy;
 mod ordered;
 pub mod problems;
 pub mod progress;

@@ -3,13 +3,14 @@
 
 use crate::core::Core;
 use crate::gatekeeper::blocking;
+use crate::only_copy;
 use crate::progress::ProgressSink;
 use crate::seal::{Rehash, SealReader, compare};
 use crate::source::RunFolder;
 use crate::store::{Failure, Job, NewProof, StoreError};
 use crate::transport::CallContext;
 use crate::verify::{Verification, VerifiedManifest, verify};
-use domain::job::{FailureClass, JobEvent, Side};
+use domain::job::{FailureClass, JobEvent, JobState, Side};
 use domain::log_line::Level;
 use domain::proof::{Difference, ProofLevel, Totals};
 use std::sync::Arc;
@@ -108,13 +109,14 @@ pub async fn prove(core: &Arc<Core>, job: &Job, source: Option<&RunFolder>, cont
 
 /// Counts a proof that held on a job that was proven before.
 pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> Result<Option<Job>, StoreError> {
+    if job.state == JobState::Cleaned {
+        return only_copy::count_pass(core, job, manifest).await;
+    }
     if domain::job::apply(job.state, JobEvent::Proven).is_none() {
         return Ok(None);
     }
     let now_ms = core.clock.now_ms();
-    let since_first = job.first_proof_ms.map_or(0, |first| now_ms.saturating_sub(first) / 1000);
-    let reverify = i64::try_from(core.settings.verify.reverify_seconds).unwrap_or(i64::MAX);
-    let level = manifest.level().repeated(job.proof_level, since_first, reverify);
+    let level = level_of(core, job, manifest, now_ms);
     let updated = core.store.count_pass(job, manifest, level, now_ms).await?;
     if let Some(updated) = &updated {
         core.job_changed(updated.clone());
@@ -123,19 +125,33 @@ pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> 
     Ok(updated)
 }
 
-/// The destination no longer holds what it was proven to hold: the job fails, the row, the ledger and the log say so.
-pub async fn record_broken(core: &Core, job: &Job, differences: &Differences) -> Result<(), StoreError> {
-    let failure = differences.failure();
-    let detail = failure.message.clone();
-    let proof = NewProof {
+/// The level of a proof that is made now, after those the job has.
+pub fn level_of(core: &Core, job: &Job, manifest: &VerifiedManifest, now_ms: i64) -> ProofLevel {
+    let since_first = job.first_proof_ms.map_or(0, |first| now_ms.saturating_sub(first) / 1000);
+    let reverify = i64::try_from(core.settings.verify.reverify_seconds).unwrap_or(i64::MAX);
+    manifest.level().repeated(job.proof_level, since_first, reverify)
+}
+
+/// A failed proof, to be kept.
+pub fn disproof(core: &Core, job: &Job, detail: &str) -> NewProof {
+    NewProof {
         at_ms: core.clock.now_ms(),
         proven: false,
         level: ProofLevel::L1,
         method: core.destinations.get(job.run.equipment()).map(|d| d.transport.method()).unwrap_or_default(),
         totals: Totals { files: job.totals.files, bytes: job.totals.bytes },
-        detail: detail.clone(),
-    };
-    core.store.record_disproof(job, &proof).await?;
+        detail: detail.to_owned(),
+    }
+}
+
+/// The destination no longer holds what it was proven to hold: the job fails, the row, the ledger and the log say so.
+pub async fn record_broken(core: &Core, job: &Job, differences: &Differences) -> Result<(), StoreError> {
+    if job.state == JobState::Cleaned {
+        return only_copy::record_broken(core, job, differences).await;
+    }
+    let failure = differences.failure();
+    let detail = failure.message.clone();
+    core.store.record_disproof(job, &disproof(core, job, &detail)).await?;
     core.ledger(&job.run, job.life, "disproven", detail.clone()).await;
     core.log(None, &job.run, Level::Error, &detail);
     // A file that could not be read proves nothing, in either direction: only rot and loss take the job's proof away.

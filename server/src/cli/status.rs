@@ -38,6 +38,10 @@ fn as_text(status: &PanelStatus) -> String {
     if status.queue_paused {
         lines.push("queue         paused (sync.enabled: false)".to_owned());
     }
+    if status.cleared_damaged > 0 {
+        let runs = units::counted(status.cleared_damaged, "cleared run");
+        lines.push(format!("on the NAS    {runs} damaged or not provable any more: see the panel's page Cleared"));
+    }
     lines.extend(status.disk.as_ref().map(disk));
     let rows: Vec<Vec<String>> = status.destinations.iter().map(destination).collect();
     if !rows.is_empty() {

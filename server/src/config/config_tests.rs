@@ -31,6 +31,7 @@ fn an_empty_file_is_off_with_every_default(#[case] text: &str) {
     assert_eq!((settings.nas_cleanup.min_verify_passes, settings.nas_cleanup.min_age_hours), (2, 24));
     assert_eq!((settings.sync.enabled, settings.sync.workers, settings.sync.retry_attempts), (true, 4, None));
     assert_eq!((settings.verify.clear_needs, settings.verify.reverify_seconds), (ProofLevel::L2, 86_400));
+    assert_eq!(settings.verify.reverify_cleared_seconds, Some(30 * 86_400));
     assert_eq!((settings.verify.max_stream_bytes, settings.verify.max_proof_age_seconds), (None, 0));
     assert_eq!(settings.verify.bytes_per_second, 50 << 20);
     assert_eq!((settings.validator.content_scan_max_mib, settings.validator.content_scan_extensions.len()), (5, 14));
@@ -95,8 +96,14 @@ fn everything_of_ours_is_read() {
     assert_eq!((settings.sync.binaries.rclone.as_str(), settings.sync.binaries.ssh.as_str()), ("/opt/rclone/rclone", "ssh"));
     assert_eq!((settings.verify.max_stream_bytes, settings.verify.max_proof_age_seconds), (Some(100 << 30), 900));
     assert_eq!((settings.verify.clear_needs, settings.verify.reverify_seconds), (ProofLevel::L3, 7 * 86_400));
+    assert_eq!(settings.verify.reverify_cleared_seconds, Some(90 * 86_400));
     assert_eq!(settings.verify.bytes_per_second, 20_000_000);
     assert_eq!((settings.listen.as_str(), settings.logging.level.as_str()), ("[::1]:9000", "warn"));
+}
+
+#[test]
+fn cleared_runs_that_are_read_again_after_0_are_never_read_again() {
+    assert_eq!(settings("verify: {reverify_cleared: 0}\n").verify.reverify_cleared_seconds, None);
 }
 
 /// The orchestrator on, then one equipment whose transport is `{transport}`.
@@ -128,6 +135,7 @@ fn with_transport(transport: &str) -> String {
 #[case("sync:\n  binaries:\n    ssh: -oProxyCommand=x\n", 3, 10, "begins with `-`")]
 #[case("verify: {max_stream_bytes: 5M}\n", 1, 28, "expected a size")]
 #[case("verify: {reverify: tomorrow}\n", 1, 20, "expected a duration")]
+#[case("verify: {reverify_cleared: never}\n", 1, 28, "expected a duration")]
 #[case("verify: {clear_needs: L1}\n", 1, 23, "nothing may be deleted on it")]
 #[case("verify: {clear_needs: L9}\n", 1, 23, "L2, L3, L4")]
 #[case("server: {listen: \"0.0.0.0:8080\"}\n", 1, 18, "no authentication yet")]

@@ -108,6 +108,9 @@ pub fn verify(mut section: Section<'_>) -> Verify {
     if let Some(after) = section.quantity("reverify", DURATION_FORM, quantity::seconds) {
         read.reverify_seconds = after.value;
     }
+    if let Some(after) = section.quantity("reverify_cleared", DURATION_FORM, quantity::seconds) {
+        read.reverify_cleared_seconds = Some(after.value).filter(|seconds| *seconds > 0);
+    }
     if let Some(rate) = section.quantity("bytes_per_second", BYTES_FORM, quantity::bytes) {
         if rate.value == 0 {
             section.mistake(rate.at, "bytes_per_second", "must be above 0");

@@ -98,6 +98,9 @@ async fn a_body_beyond_all_measure_is_refused() {
 #[tokio::test]
 async fn pages_of_history_are_asked_for_by_query() {
     let fake = Arc::new(Fake::default());
-    assert_eq!(get(&fake, "/api/v1/runs?state=cleared&before=9&limit=5").await.json(), json!({"runs": [], "next_before": null}));
+    assert_eq!(
+        get(&fake, "/api/v1/runs?state=cleared&before=9&limit=5").await.json(),
+        json!({"runs": [], "next_before": null, "damaged": []})
+    );
     assert_eq!(fake.asked(), ["cleared Some(9) 5"]);
 }

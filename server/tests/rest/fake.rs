@@ -24,6 +24,7 @@ pub const BLOCKED: &str = "CONFOCAL_01/p/Runs/Run_<date>";
 
 pub struct Fake {
     pub rows: Vec<RunRow>,
+    pub cleared: ClearedRuns,
     pub off: bool,
     pub ready: bool,
     pub asked: Mutex<Vec<String>>,
@@ -39,6 +40,7 @@ impl Default for Fake {
     fn default() -> Fake {
         Fake {
             rows: vec![row(RUN, "sync_verified"), row("FLOW_01/p/TestRuns/TestRun_1", "staging")],
+            cleared: ClearedRuns::default(),
             off: false,
             ready: true,
             asked: Mutex::default(),
@@ -108,6 +110,7 @@ impl PanelBackend for Fake {
             destinations: (1..=8).map(destination).collect(),
             unrecognised: vec![],
             blocking_findings: 1,
+            cleared_damaged: 0,
             seq: 7,
         }
     }
@@ -189,7 +192,7 @@ impl PanelBackend for Fake {
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {
         self.record("cleared", &format!("{before:?} {limit}"));
-        Ok(ClearedRuns::default())
+        Ok(self.cleared.clone())
     }
 
     async fn clear_plan(&self, run: &str) -> Result<ClearPlan, Problem> {

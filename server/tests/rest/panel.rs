@@ -2,6 +2,10 @@
 
 use crate::fake::{BLOCKED, Fake, RUN};
 use crate::wire::{Answered, get, post_json, send};
+use domain::api::{ClearedRun, ClearedRuns, JobError};
+use domain::job::{FailureClass, Side};
+use domain::proof::ProofLevel;
+use domain::timestamp::Timestamp;
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -121,6 +125,35 @@ async fn the_overview_is_a_page_with_the_way_out_and_text_stays_text() {
     }
     assert!(!answered.text.contains("<script>alert(1)"));
     assert!(!answered.text.contains("style=\""), "the content policy forbids inline styles");
+}
+
+#[tokio::test]
+async fn a_cleared_run_says_when_its_copy_was_proven_and_a_damaged_one_stands_first() {
+    let run = |seal: &str| ClearedRun {
+        run_path: RUN.into(),
+        life: 1,
+        cleared_at: Timestamp::from_unix_seconds(1_776_436_320),
+        files_freed: 2,
+        bytes_freed: 4_096,
+        nas_path: "/nas".into(),
+        seal: seal.into(),
+        proven_at: Some(Timestamp::from_unix_seconds(1_779_028_320)),
+        proof_level: Some(ProofLevel::L4),
+        damage: None,
+    };
+    let code = FailureClass::HashMismatch;
+    let message = "1 of 2 files differ; <script>.tif: is missing at the destination".to_owned();
+    let error = JobError { code, side: Side::Destination, message, remedy: code.remedy_when_cleared().into() };
+    let damaged = ClearedRun { damage: Some(error), ..run("d4a9") };
+    let cleared = ClearedRuns { runs: vec![run("5e41"), damaged.clone()], next_before: None, damaged: vec![damaged] };
+    let text = send(&Arc::new(Fake { cleared, ..Fake::default() }), "GET", "/cleared", &BROWSER, "").await.text;
+    for part in ["2026-05-17", ">L4<", "Damaged on the NAS", "&lt;script&gt;.tif: is missing", "snapshot or backup"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.find("d4a9") < text.find("5e41"), "{text}");
+    let whole = ClearedRuns { runs: vec![run("5e41")], ..ClearedRuns::default() };
+    let text = send(&Arc::new(Fake { cleared: whole, ..Fake::default() }), "GET", "/cleared", &BROWSER, "").await.text;
+    assert!(text.contains(">L4<") && !text.contains("Damaged on the NAS"), "{text}");
 }
 
 #[tokio::test]

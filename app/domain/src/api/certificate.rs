@@ -1,6 +1,6 @@
 //! The certificate of custody: everything that shows what became of a run's data, on one page.
 
-use super::{ClearedRun, RunDetail};
+use super::{ClearedRun, JobError, RunDetail};
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +26,17 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// What speaks against the copy of a cleared run on the NAS.
+    pub fn damage(&self) -> Option<&JobError> {
+        self.cleared.as_ref()?.damage.as_ref()
+    }
+
     /// True when every sealed byte was proven and nothing has spoken against it since.
     pub fn is_proven(&self) -> bool {
         let (Some(seal), Some(proof)) = (&self.run.seal, &self.run.row.proof) else { return false };
+        if self.damage().is_some() {
+            return false;
+        }
         self.run.row.late_files == 0 && (seal.files, seal.bytes) == (proof.files, proof.bytes)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ClearPlan;
 use super::FileDifference;
+use super::JobError;
 use super::RunRow;
 use crate::finding::Finding;
 use crate::overrides::OverrideEntry;
@@ -105,6 +106,9 @@ pub struct ClearedRuns {
     pub runs: Vec<ClearedRun>,
     /// Give as `?before=` for the next page.
     pub next_before: Option<u64>,
+    /// With the first page: those whose copy on the NAS is damaged or cannot be proven any more, newest first; at most 100.
+    #[serde(default)]
+    pub damaged: Vec<ClearedRun>,
 }
 
 /// A run that is gone.
@@ -124,4 +128,13 @@ pub struct ClearedRun {
     pub nas_path: String,
     /// Digest of its seal.
     pub seal: String,
+    /// When its copy on the NAS was last proven.
+    #[serde(default)]
+    pub proven_at: Option<Timestamp>,
+    /// How strong that proof was.
+    #[serde(default)]
+    pub proof_level: Option<ProofLevel>,
+    /// Why its copy on the NAS, the only one left, is no longer proven: it is damaged, or our seal is gone.
+    #[serde(default)]
+    pub damage: Option<JobError>,
 }

@@ -30,6 +30,8 @@ pub struct Overview {
 pub enum AttentionKind {
     /// The staging tree cannot be read.
     Staging,
+    /// The copy of a cleared run on the NAS, the only one left, is damaged or cannot be proven any more.
+    ClearedDamaged,
     /// A job has failed.
     Failed,
     /// The gate holds a run back.
@@ -49,7 +51,7 @@ pub enum AttentionKind {
 }
 
 impl AttentionKind {
-    /// Those that are about single runs.
+    /// Those that are about single runs of the staging tree.
     pub const OF_RUNS: [AttentionKind; 6] = [
         AttentionKind::Failed,
         AttentionKind::Blocked,
@@ -63,6 +65,7 @@ impl AttentionKind {
     pub fn as_str(self) -> &'static str {
         match self {
             AttentionKind::Staging => "staging",
+            AttentionKind::ClearedDamaged => "cleared_damaged",
             AttentionKind::Failed => "failed",
             AttentionKind::Blocked => "blocked",
             AttentionKind::Unreadable => "unreadable",
@@ -89,7 +92,7 @@ impl AttentionKind {
             AttentionKind::Destination => job.is_some_and(|job| job.waiting_for_destination),
             AttentionKind::Late => row.late_files > 0,
             AttentionKind::ClearWaits => row.clearing.as_ref().is_some_and(|clearing| clearing.waiting.is_some()),
-            AttentionKind::Staging | AttentionKind::Disk | AttentionKind::Paused => false,
+            AttentionKind::Staging | AttentionKind::ClearedDamaged | AttentionKind::Disk | AttentionKind::Paused => false,
         }
     }
 

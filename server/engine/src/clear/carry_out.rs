@@ -3,11 +3,12 @@
 use super::aside::{self, CLEARING_FOLDER, Renamed};
 use super::delete::{Absent, delete_data, delete_record, record_totals, remove_folders};
 use super::permit::ClearPermit;
-use super::{ClearStop, note_clearing, retire};
+use super::{ClearStop, note_clearing};
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::gatekeeper::{blocking, tell_producer};
 use crate::ingest_store::{self, read_ingest};
+use crate::only_copy::retire;
 use crate::progress::ProgressSink;
 use crate::prove::call_context;
 use crate::record::{RecordError, RecordFolder};

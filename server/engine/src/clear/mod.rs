@@ -19,7 +19,6 @@ use crate::progress::ProgressSink;
 use crate::source::SourceError;
 use crate::watcher::evaluate_run;
 use domain::api::{ClearAnswer, ClearingView};
-use domain::job::JobEvent;
 use domain::lifecycle::RunState;
 use domain::log_line::Level;
 use domain::path::RunPath;
@@ -182,14 +181,4 @@ async fn known(core: &Core, run: &RunPath) -> Result<bool, Problem> {
         return Ok(true);
     }
     Ok(core.index.look(run, |_| ()).is_some() || core.store.latest_job(run, 1).await.map_err(store)?.is_some())
-}
-
-/// Retires the job of a life that ended.
-async fn retire(core: &Core, job: &crate::store::Job) -> Result<(), crate::store::StoreError> {
-    if let Some(current) = core.store.job(&job.id).await?
-        && domain::job::apply(current.state, JobEvent::Cleaned).is_some()
-    {
-        core.store.advance(&current, JobEvent::Cleaned, None).await?;
-    }
-    Ok(())
 }

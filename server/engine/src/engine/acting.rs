@@ -4,6 +4,7 @@ use super::Engine;
 use super::answers::store_problem;
 use crate::clear;
 use crate::gatekeeper::blocking;
+use crate::only_copy;
 use crate::progress::ProgressSink;
 use crate::prove::{Proof, call_context, count_pass, prove, record_broken};
 use crate::verify::sentence;
@@ -11,7 +12,7 @@ use domain::api::{
     ActKind, ActResult, ActView, ClearAnswer, FileDifference, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest,
     ProblemFinding, ProofView, RetryAnswer, RevokeRequest, VerifyAnswer,
 };
-use domain::job::FailureClass;
+use domain::job::{FailureClass, JobState};
 use domain::overrides::OverrideEntry;
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
@@ -95,23 +96,28 @@ impl Engine {
         }
         let progress = ProgressSink::new();
         let context = call_context(core, run.equipment(), &core.stop, &progress);
-        core.change(run, |facts| facts.progress = Some(progress.clone()));
+        // What stands at the path of a cleared run now is not what was sealed.
+        let cleared = job.state == JobState::Cleaned;
+        let show = |progress| {
+            core.change(run, |facts| {
+                if facts.life == life {
+                    facts.progress = progress
+                }
+            })
+        };
+        show(Some(progress.clone()));
         let folder = {
             let (core, run) = (core.clone(), run.clone());
-            blocking(move || core.run_folder(&run).ok()).await
+            blocking(move || core.run_folder(&run).ok().filter(|_| !cleared)).await
         };
         let proof = prove(core, &job, folder.as_ref(), &context).await;
-        core.change(run, |facts| facts.progress = None);
+        show(None);
         core.look_at(run);
         let run_path = run.as_str().to_owned();
         match proof {
             Ok(Proof::Holds(manifest)) => {
                 let now = core.clock.now();
-                let counted = if job.state.is_proven() && domain::job::apply(job.state, domain::job::JobEvent::Proven).is_some() {
-                    count_pass(core, &job, &manifest).await.map_err(store_problem)?
-                } else {
-                    None
-                };
+                let counted = count_pass(core, &job, &manifest).await.map_err(store_problem)?;
                 let at = |ms: i64| Timestamp::from_unix_seconds(ms.div_euclid(1000));
                 let basis = counted.as_ref().unwrap_or(&job);
                 let view = ProofView {
@@ -134,6 +140,9 @@ impl Engine {
             }
             Err(failure) if failure.class == FailureClass::Interrupted => Err(Problem::new(ErrorCode::Stopping, "the program is stopping")),
             Err(failure) => {
+                if cleared {
+                    only_copy::no_answer(core, &job, &failure).await.map_err(store_problem)?;
+                }
                 let problem =
                     Problem::new(ErrorCode::DestinationNotProven, format!("{run} cannot be proven on the NAS now: {}", failure.message));
                 Err(problem.with("files", Vec::<String>::new()).with("class", failure.class))

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::destination::Destination;
 use crate::gatekeeper::blocking;
-use crate::index::{Facts, job_view};
+use crate::index::{Facts, job_view, proof_view};
 use crate::prove::seal_of;
 use crate::store::{Job, StoreError};
 use domain::api::{
@@ -31,6 +31,9 @@ const FINDINGS_SHOWN: usize = 500;
 /// Folders that are no runs, named in the header.
 const UNRECOGNISED_SHOWN: usize = 100;
 
+/// Cleared runs whose copy is damaged, listed apart.
+const DAMAGED_SHOWN: u32 = 100;
+
 pub(super) fn store_problem(error: StoreError) -> Problem {
     Problem::new(ErrorCode::StateUnavailable, error.to_string())
 }
@@ -40,25 +43,29 @@ fn at(ms: i64) -> Timestamp {
 }
 
 impl Engine {
-    /// Every destination, and by when what it holds of the runs in staging will have been read again; to the hour, so that it rests.
+    /// Every destination, and by when what it holds of runs in staging and of cleared ones will have been read again; to the hour, so that
+    /// it rests.
     fn destinations(&self) -> Vec<DestinationView> {
         let core = &self.core;
+        let verify = &core.settings.verify;
         let proven = core.index.fold(BTreeMap::<String, Vec<Proven>>::new(), |mut proven, facts| {
             if let Some(job) = facts.job.as_ref().filter(|job| matches!(job.state, JobState::Verified | JobState::CleanupEligible)) {
-                let run = Proven { at: at(job.last_proof_ms.unwrap_or(0)), bytes: job.totals.bytes };
+                let run = Proven::due_after(at(job.last_proof_ms.unwrap_or(0)), verify.reverify_seconds, job.totals.bytes);
                 proven.entry(facts.run.equipment().to_owned()).or_default().push(run);
             }
             proven
         });
-        let (now, verify) = (core.clock.now(), &core.settings.verify);
-        let by = |mut proven: Vec<Proven>| {
-            let by = read_again_by(now, &mut proven, verify.reverify_seconds, verify.bytes_per_second)?;
+        let now = core.clock.now();
+        let by = |equipment: &str| {
+            let mut proven = proven.get(equipment).cloned().unwrap_or_default();
+            if let Some(age) = verify.reverify_cleared_seconds {
+                proven.extend(core.only_copies.proven(equipment).into_iter().map(|(at, bytes)| Proven::due_after(at, age, bytes)));
+            }
+            let by = read_again_by(now, &mut proven, verify.bytes_per_second)?;
             Some(Timestamp::from_unix_seconds(by.unix_seconds().div_euclid(3_600).saturating_add(1).saturating_mul(3_600)))
         };
-        let view = |(equipment, destination): (&String, &Arc<Destination>)| DestinationView {
-            read_again_by: proven.get(equipment).cloned().and_then(by),
-            ..destination.view()
-        };
+        let view =
+            |(equipment, destination): (&String, &Arc<Destination>)| DestinationView { read_again_by: by(equipment), ..destination.view() };
         core.destinations.iter().map(view).collect()
     }
 
@@ -93,6 +100,7 @@ impl Engine {
                 .cloned()
                 .collect(),
             blocking_findings: core.blocking_findings(),
+            cleared_damaged: core.settings.verify.reverify_cleared_seconds.map_or(0, |_| core.only_copies.damaged_count()),
             seq: core.events.seq(),
         }
     }
@@ -162,6 +170,8 @@ impl Engine {
             retry: Action::no("cleared"),
         };
         row.job = job.as_ref().map(|job| job_view(job, None));
+        // It may have been proven again since the last row was kept.
+        row.proof = job.as_ref().and_then(proof_view).or(row.proof);
         Ok(RunDetail {
             history: ingest.as_ref().map(history_view).unwrap_or_default(),
             seal: seal_summary(job.as_ref()),
@@ -198,13 +208,17 @@ impl Engine {
         Ok(proofs.into_iter().map(record).collect())
     }
 
-    /// Runs that are gone, newest first.
+    /// Runs that are gone, newest first; the first page also has those whose copy on the NAS is damaged.
     pub async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {
         let limit = limit.clamp(1, 1_000);
         let found = self.core.store.cleared_runs(before, limit).await.map_err(store_problem)?;
         let full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
         let next_before = found.last().map(|(seq, _)| *seq).filter(|_| full);
-        Ok(ClearedRuns { runs: found.into_iter().map(|(_, run)| run).collect(), next_before })
+        let damaged = match before {
+            None => self.core.store.damaged_runs(DAMAGED_SHOWN).await.map_err(store_problem)?,
+            Some(_) => Vec::new(),
+        };
+        Ok(ClearedRuns { runs: found.into_iter().map(|(_, run)| run).collect(), next_before, damaged })
     }
 
     /// Every condition of clearing with its value. Local files are compared now; the NAS is asked when it is carried out.

@@ -21,6 +21,9 @@ impl Engine {
             bytes_freed: ended.freed.bytes,
             nas_path: ended.nas_path,
             seal: ended.seal.map(|seal| seal.to_string()).unwrap_or_default(),
+            proven_at: detail.row.proof.as_ref().map(|proof| proof.at),
+            proof_level: detail.row.proof.as_ref().map(|proof| proof.level),
+            damage: detail.row.job.as_ref().and_then(|job| job.error.clone()),
         });
         Ok(Certificate {
             issued_at: core.clock.now(),

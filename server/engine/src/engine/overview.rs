@@ -2,10 +2,13 @@
 
 use super::Engine;
 use super::answers::FIRST_SCAN_PATIENCE;
+use crate::store::Failure;
 use domain::api::{
     AttentionItem, AttentionKind, DestinationView, DiskGauge, DiskOverview, EquipmentOverview, LastError, LastRun, Overview, PanelStatus,
     RunRow,
 };
+use domain::job::FailureClass;
+use domain::path::RunPath;
 use domain::problem::Problem;
 use domain::settings::Settings;
 use domain::units;
@@ -21,12 +24,17 @@ impl Engine {
         let trend = |gauge: DiskGauge| core.tally.trend(gauge.free_bytes, core.clock.monotonic());
         Ok(Overview {
             at: now,
-            attention: attention(&status, &rows),
+            attention: attention(&status, &rows, &self.damaged()),
             equipment: equipment(&core.settings, &status, &rows),
             disk: status.disk.map(|gauge| DiskOverview { gauge, trend: trend(gauge) }),
             hours: core.tally.hours(now),
             counted_since: core.tally.since(),
         })
+    }
+
+    /// Cleared runs whose copy is damaged; none while they are never looked at again.
+    fn damaged(&self) -> Vec<(RunPath, Failure)> {
+        self.core.settings.verify.reverify_cleared_seconds.map_or_else(Vec::new, |_| self.core.only_copies.damaged())
     }
 }
 
@@ -35,12 +43,13 @@ fn item(kind: AttentionKind, runs: u64, message: String, remedy: &str) -> Attent
 }
 
 /// Gravest first.
-fn attention(status: &PanelStatus, rows: &[RunRow]) -> Vec<AttentionItem> {
+fn attention(status: &PanelStatus, rows: &[RunRow], cleared: &[(RunPath, Failure)]) -> Vec<AttentionItem> {
     let mut items = Vec::new();
     if let Some(error) = &status.staging_error {
         let remedy = "Mount or repair the staging disk; nothing is forgotten meanwhile.";
         items.push(item(AttentionKind::Staging, 0, format!("The staging tree cannot be read: {error}"), remedy));
     }
+    items.extend(of_cleared(cleared));
     for kind in AttentionKind::OF_RUNS {
         let concerned = rows.iter().filter(|row| kind.concerns(row)).count() as u64;
         if kind == AttentionKind::Destination {
@@ -63,6 +72,19 @@ fn attention(status: &PanelStatus, rows: &[RunRow]) -> Vec<AttentionItem> {
     }
     items.sort_by_key(|item| item.kind);
     items
+}
+
+/// Nobody else has these bytes: copies that are damaged, then those that cannot be proven any more.
+fn of_cleared(cleared: &[(RunPath, Failure)]) -> Vec<AttentionItem> {
+    let (damaged, other): (Vec<_>, Vec<_>) = cleared.iter().partition(|(_, failure)| failure.class == FailureClass::HashMismatch);
+    let about = |found: Vec<&(RunPath, Failure)>, what: &str| {
+        let (run, failure) = found.first()?;
+        let runs = found.len() as u64;
+        let first = if runs == 1 { run.to_string() } else { format!("{} runs, first {run}", units::count(runs)) };
+        let message = format!("What the NAS holds of cleared runs {what}: {first}: {}.", failure.message);
+        Some(item(AttentionKind::ClearedDamaged, runs, message, failure.class.remedy_when_cleared()))
+    };
+    [about(damaged, "is damaged"), about(other, "is not proven any more")].into_iter().flatten().collect()
 }
 
 fn is_bad(destination: &DestinationView) -> bool {

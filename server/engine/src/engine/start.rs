@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::destination::Destination;
 use crate::events::Events;
 use crate::index::Index;
+use crate::only_copy::OnlyCopies;
 use crate::problems::Notes;
 use crate::progress::ProgressSink;
 use crate::run_locks::RunLocks;
@@ -84,6 +85,7 @@ impl Engine {
             tracing::info!(run = %job.run, "goes on where it was interrupted");
         }
         let notes = Notes::of(store.notes().await?);
+        let only_copies = OnlyCopies::load(&store).await?;
         let stop = CancellationToken::new();
         let events = Events::new(options.clock.now_ms().unsigned_abs(), stop.clone());
         let mut destinations = BTreeMap::new();
@@ -125,6 +127,7 @@ impl Engine {
             notes: Mutex::new(notes),
             audited_at: Mutex::default(),
             clearing: Mutex::default(),
+            only_copies,
             ready: watch::Sender::new(false),
             settings,
         });

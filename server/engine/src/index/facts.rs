@@ -2,7 +2,7 @@
 
 use crate::progress::ProgressSink;
 use crate::record::Stamp;
-use crate::store::Job;
+use crate::store::{Job, damage_of};
 use domain::api::{
     Action, Actions, ClearingView, FindingCounts, JobError, JobView, Progress, ProofView, RowProblem, RunRow, StagedRunSummary,
 };
@@ -314,11 +314,14 @@ pub fn job_view(job: &Job, progress: Option<Progress>) -> JobView {
         attempts: job.attempts,
         hash_retries: job.hash_retries,
         verify_passes: job.verify_passes,
-        error: job.error.as_ref().map(|failure| JobError {
-            code: failure.class,
-            side: failure.side,
-            message: failure.message.clone(),
-            remedy: failure.class.remedy().to_owned(),
+        error: job.error.as_ref().map(|failure| match job.state {
+            JobState::Cleaned => damage_of(failure),
+            _ => JobError {
+                code: failure.class,
+                side: failure.side,
+                message: failure.message.clone(),
+                remedy: failure.class.remedy().to_owned(),
+            },
         }),
         next_attempt_at: (job.state == JobState::Queued && job.next_attempt_ms > 0).then(|| at(job.next_attempt_ms)),
         waiting_for_destination: job.waiting,

@@ -82,9 +82,9 @@ impl FromRow<'_, SqliteRow> for Job {
         let corrupt = |what: String| sqlx::Error::Decode(what.into());
         let run: String = row.try_get("run_path")?;
         let state: String = row.try_get("state")?;
-        let class: Option<String> = row.try_get("error_class")?;
+        let class = row.try_get("error_class")?;
         let side: Option<String> = row.try_get("error_side")?;
-        let message: Option<String> = row.try_get("error_message")?;
+        let message = row.try_get("error_message")?;
         let seal: Option<String> = row.try_get("seal_digest")?;
         let level: Option<String> = row.try_get("proof_level")?;
         let small = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
@@ -96,15 +96,7 @@ impl FromRow<'_, SqliteRow> for Job {
             state: JobState::from_text(&state).ok_or_else(|| corrupt(format!("job state {state}")))?,
             attempts: small(row.try_get("attempts")?),
             hash_retries: small(row.try_get("hash_retries")?),
-            error: class.map(|class| Failure {
-                class: FailureClass::from_text(&class),
-                side: match side.as_deref() {
-                    Some("source") => Side::Source,
-                    Some("destination") => Side::Destination,
-                    _ => Side::Here,
-                },
-                message: message.unwrap_or_default(),
-            }),
+            error: failure_of(class, side.as_deref(), message),
             next_attempt_ms: row.try_get("next_attempt_ms")?,
             waiting: row.try_get::<i64, _>("waiting")? != 0,
             seal: seal.as_deref().and_then(Digest::parse),
@@ -120,6 +112,16 @@ impl FromRow<'_, SqliteRow> for Job {
             revision: row.try_get("revision")?,
         })
     }
+}
+
+/// A failure as its columns hold it.
+pub(super) fn failure_of(class: Option<String>, side: Option<&str>, message: Option<String>) -> Option<Failure> {
+    let side = match side {
+        Some("source") => Side::Source,
+        Some("destination") => Side::Destination,
+        _ => Side::Here,
+    };
+    class.map(|class| Failure { class: FailureClass::from_text(&class), side, message: message.unwrap_or_default() })
 }
 
 pub(super) fn side_text(side: Side) -> &'static str {

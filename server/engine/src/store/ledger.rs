@@ -1,7 +1,7 @@
 //! What must outlive a run's folder: the ledger, append-only, and the lives that were cleared.
 
 use super::{Store, StoreError, signed, unsigned};
-use domain::api::{ClearedRun, LedgerEntry};
+use domain::api::LedgerEntry;
 use domain::path::RunPath;
 use domain::proof::{Digest, Totals};
 use domain::timestamp::Timestamp;
@@ -46,7 +46,7 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_unix_seconds(ms.div_euclid(1000))
 }
 
-type LifeRow = (i64, String, i64, i64, i64, i64, String, String, String, String);
+type LifeRow = (String, i64, i64, i64, i64, String, String, String, String);
 
 impl Store {
     /// Appends a fact.
@@ -124,36 +124,15 @@ impl Store {
 
     /// The latest ended life of a path.
     pub async fn last_ended_life(&self, run: &RunPath) -> Result<Option<ClearedLife>, StoreError> {
-        let query = "SELECT seq, run_path, life, cleared_ms, freed_files, freed_bytes, nas_path, seal_digest, last_row, history \
+        let query = "SELECT run_path, life, cleared_ms, freed_files, freed_bytes, nas_path, seal_digest, last_row, history \
                      FROM lives WHERE run_path = $1 ORDER BY life DESC LIMIT 1";
         let row: Option<LifeRow> = sqlx::query_as(query).bind(run.as_str()).fetch_optional(&self.readers).await?;
-        Ok(row.and_then(|row| Some(cleared_life(row)?.1)))
-    }
-
-    /// Ended lives, newest first, before a sequence number; each with its own.
-    pub async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<Vec<(u64, ClearedRun)>, StoreError> {
-        let query = "SELECT seq, run_path, life, cleared_ms, freed_files, freed_bytes, nas_path, seal_digest, '', '' \
-                     FROM lives WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
-        let before = before.map_or(i64::MAX, signed);
-        let rows: Vec<LifeRow> = sqlx::query_as(query).bind(before).bind(i64::from(limit)).fetch_all(&self.readers).await?;
-        let run = |(seq, life): (u64, ClearedLife)| {
-            let cleared = ClearedRun {
-                run_path: life.run.as_str().to_owned(),
-                life: life.life,
-                cleared_at: at(life.cleared_ms),
-                files_freed: life.freed.files,
-                bytes_freed: life.freed.bytes,
-                nas_path: life.nas_path,
-                seal: life.seal.map(|seal| seal.to_string()).unwrap_or_default(),
-            };
-            (seq, cleared)
-        };
-        Ok(rows.into_iter().filter_map(cleared_life).map(run).collect())
+        Ok(row.and_then(cleared_life))
     }
 }
 
-fn cleared_life((seq, run, life, cleared_ms, files, bytes, nas_path, seal, last_row, history): LifeRow) -> Option<(u64, ClearedLife)> {
-    let life = ClearedLife {
+fn cleared_life((run, life, cleared_ms, files, bytes, nas_path, seal, last_row, history): LifeRow) -> Option<ClearedLife> {
+    Some(ClearedLife {
         run: RunPath::parse(&run).ok()?,
         life: unsigned(life),
         cleared_ms,
@@ -162,6 +141,5 @@ fn cleared_life((seq, run, life, cleared_ms, files, bytes, nas_path, seal, last_
         seal: Digest::parse(&seal),
         last_row,
         history,
-    };
-    Some((unsigned(seq), life))
+    })
 }

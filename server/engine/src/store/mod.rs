@@ -6,6 +6,7 @@
 //! A statement that changes rows and returns them is read to its end (`fetch_all`), always: SQLite commits after the last row, and
 //! who stops at the first never hears that the disk was full.
 
+mod cleared;
 mod intents;
 mod jobs;
 mod ledger;
@@ -15,6 +16,7 @@ mod proofs;
 mod settle;
 mod traffic;
 
+pub use cleared::{ClearedHour, damage_of, hour_after};
 pub use intents::{ClearStep, Intent};
 pub use jobs::{Failure, Job, JobKey};
 pub use ledger::{ClearedLife, NewLedgerEntry};

@@ -57,10 +57,12 @@ impl Store {
         Ok(())
     }
 
-    /// The proven job of this equipment whose newest proof is oldest, if that was before `before_ms`.
+    /// The proven job of this equipment whose newest proof is oldest, if that was before `before_ms`. Of a run's generations only the
+    /// newest: what an older one sealed may have made room at the destination since.
     pub async fn reverify_due(&self, equipment_id: &str, before_ms: i64) -> Result<Option<Job>, StoreError> {
-        let query = "SELECT * FROM jobs WHERE equipment_id = $1 AND state IN ('verified', 'cleanup_eligible') AND last_proof_ms <= $2 \
-                     ORDER BY last_proof_ms LIMIT 1";
+        let query = "SELECT j.* FROM jobs j WHERE j.equipment_id = $1 AND j.state IN ('verified', 'cleanup_eligible') AND j.last_proof_ms <= $2 \
+                     AND NOT EXISTS (SELECT 1 FROM jobs k WHERE k.run_path = j.run_path AND k.life = j.life AND k.generation > j.generation) \
+                     ORDER BY j.last_proof_ms LIMIT 1";
         Ok(sqlx::query_as(query).bind(equipment_id).bind(before_ms).fetch_optional(&self.readers).await?)
     }
 

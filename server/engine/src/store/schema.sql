@@ -39,6 +39,9 @@ CREATE INDEX IF NOT EXISTS jobs_oldest ON jobs (equipment_id, enqueued_ms, id) W
 CREATE INDEX IF NOT EXISTS jobs_record ON jobs (equipment_id, record_next_ms, enqueued_ms)
     WHERE state IN ('verified', 'cleanup_eligible') AND record_sent = 0;
 CREATE INDEX IF NOT EXISTS jobs_proof ON jobs (equipment_id, last_proof_ms) WHERE state IN ('verified', 'cleanup_eligible');
+-- The copies of cleared runs: by their newest proof, or by their next look where something was amiss.
+CREATE INDEX IF NOT EXISTS jobs_cleared ON jobs (equipment_id, next_attempt_ms, last_proof_ms) WHERE state = 'cleaned';
+CREATE INDEX IF NOT EXISTS jobs_damaged ON jobs (run_path, life) WHERE state = 'cleaned' AND error_class IS NOT NULL;
 -- Whoever shows a job shows its highest revision: answers that overtake each other change nothing.
 CREATE TRIGGER IF NOT EXISTS jobs_count_their_changes BEFORE UPDATE ON jobs WHEN NEW.revision <> OLD.revision + 1
 BEGIN SELECT RAISE(ABORT, 'a change of a job must count its revision'); END;

@@ -167,7 +167,7 @@ impl Store {
              error_side = CASE WHEN $2 = 1 THEN NULL ELSE COALESCE($4, error_side) END, \
              error_message = CASE WHEN $2 = 1 THEN NULL ELSE COALESCE($5, error_message) END, \
              attempts = CASE WHEN $2 = 1 THEN 0 ELSE attempts END, hash_retries = CASE WHEN $2 = 1 THEN 0 ELSE hash_retries END, \
-             next_attempt_ms = CASE WHEN $2 = 1 THEN 0 ELSE next_attempt_ms END, waiting = CASE WHEN $2 = 1 THEN 0 ELSE waiting END \
+             next_attempt_ms = CASE WHEN $2 = 1 OR $1 = 'cleaned' THEN 0 ELSE next_attempt_ms END, waiting = CASE WHEN $2 = 1 THEN 0 ELSE waiting END \
              WHERE id = $6 AND state = $7 RETURNING *",
         )
         .bind(next.as_str())

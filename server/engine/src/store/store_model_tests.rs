@@ -168,6 +168,9 @@ impl Bench {
                 if event == JobEvent::Rearmed {
                     (job.attempts, job.hash_retries, job.due, job.waiting) = (0, 0, 0, false);
                 }
+                if event == JobEvent::Cleaned {
+                    job.due = 0;
+                }
             }
         }
     }

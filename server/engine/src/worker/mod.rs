@@ -45,8 +45,8 @@ pub fn start(core: &Arc<Core>) -> Vec<JoinHandle<()>> {
 /// What a worker keeps between rounds.
 #[derive(Default)]
 struct Rounds {
-    /// Monotonic; background proofs keep their budget by pausing.
-    reverify_not_before: Duration,
+    /// Background proofs keep to it by pausing.
+    budget: reverify::Budget,
 }
 
 async fn serve(core: Arc<Core>, destination: Arc<Destination>, places: Arc<Semaphore>) {
@@ -125,7 +125,7 @@ async fn round(
     let next_job = core.store.next_due_ms(equipment).await?;
     let job_due = next_job.is_some_and(|due| due <= now_ms);
     let record = core.store.record_due(equipment, now_ms).await?;
-    let reverify = reverify::due(core, equipment, rounds.reverify_not_before).await?;
+    let reverify = reverify::due(core, equipment, &rounds.budget).await?;
     if !job_due && record.is_none() && reverify.is_none() {
         let next = [next_job, core.store.next_record_ms(equipment).await?].into_iter().flatten().min();
         let wait = next.map_or(LOOK_EVERY, |due| Duration::from_millis(u64::try_from(due - now_ms).unwrap_or(0)));
@@ -168,7 +168,7 @@ async fn round(
     }
     if let Some(job) = reverify {
         let place = Place::take(places, &core.stop, &progress).await;
-        rounds.reverify_not_before = reverify::run(core, &job, &context).await?;
+        reverify::run(core, &job, &context, &mut rounds.budget).await?;
         drop(place);
         return Ok(None);
     }

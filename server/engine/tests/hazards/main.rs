@@ -9,6 +9,7 @@ mod full_disk;
 mod gate;
 mod golden;
 mod new_life;
+mod only_copy;
 mod overrides;
 mod scheduled;
 mod stuck;

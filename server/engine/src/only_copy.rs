@@ -1,0 +1,175 @@
+//! Runs whose local copy is gone: what the NAS holds of them is the only copy. Here is what stands in memory of them, and what is recorded
+//! when one was looked at again. Proving itself is [`crate::prove`]'s matter, and when it is due the worker's.
+//!
+//! Whatever is found, the job stays `cleaned`: nothing local can be sent again, and a path that is used anew has a job of its own.
+
+use crate::core::Core;
+use crate::gatekeeper::blocking;
+use crate::prove::{Differences, disproof, level_of, seal_of};
+use crate::store::{Failure, Job, Store, StoreError, hour_after};
+use crate::verify::VerifiedManifest;
+use domain::job::{FailureClass, JobEvent, JobState, Side};
+use domain::log_line::Level;
+use domain::path::RunPath;
+use domain::timestamp::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// After something was amiss it is looked at again so often, so that a restored copy ends the alarm.
+const AGAIN_AFTER_DAMAGE_MS: i64 = 24 * 3_600_000;
+/// After a look without an answer, such as a connection that broke.
+const AGAIN_WITHOUT_ANSWER_MS: i64 = 3_600_000;
+
+/// What is known of all cleared runs. Small: proofs are kept by the hour, and single runs only where something is amiss.
+#[derive(Default)]
+pub struct OnlyCopies {
+    /// Held while something is recorded in the database and here, so that both say the same.
+    recording: tokio::sync::Mutex<()>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Per equipment: bytes by the full hour after their newest proof.
+    proven: BTreeMap<String, BTreeMap<i64, u64>>,
+    /// Lives of runs whose copy is damaged or cannot be proven any more, and why.
+    damaged: BTreeMap<(RunPath, u64), Failure>,
+}
+
+impl Known {
+    /// The job's newest proof takes the place of the one from `before_ms`.
+    fn prove(&mut self, before_ms: Option<i64>, job: &Job) {
+        let hours = self.proven.entry(job.run.equipment().to_owned()).or_default();
+        if let Some(before) = before_ms.map(hour_after)
+            && let Some(bytes) = hours.get_mut(&before)
+        {
+            *bytes = bytes.saturating_sub(job.totals.bytes);
+            if *bytes == 0 {
+                hours.remove(&before);
+            }
+        }
+        if let Some(at) = job.last_proof_ms {
+            let bytes = hours.entry(hour_after(at)).or_default();
+            *bytes = bytes.saturating_add(job.totals.bytes);
+        }
+    }
+}
+
+impl OnlyCopies {
+    /// As the database has them.
+    pub async fn load(store: &Store) -> Result<OnlyCopies, StoreError> {
+        let mut known = Known::default();
+        for of in store.cleared_hours().await? {
+            known.proven.entry(of.equipment_id).or_default().insert(of.hour, of.bytes);
+        }
+        for job in store.cleared_damaged_jobs().await? {
+            known.damaged.extend(job.error.map(|failure| ((job.run, job.life), failure)));
+        }
+        Ok(OnlyCopies { known: Mutex::new(known), ..OnlyCopies::default() })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the copies of an equipment's cleared runs were last proven, to the hour, and how many bytes each time.
+    pub fn proven(&self, equipment: &str) -> Vec<(Timestamp, u64)> {
+        let at = |hour: i64| Timestamp::from_unix_seconds(hour.saturating_mul(3_600));
+        let known = self.known();
+        known.proven.get(equipment).into_iter().flatten().map(|(hour, bytes)| (at(*hour), *bytes)).collect()
+    }
+
+    /// Runs whose copy is damaged or cannot be proven any more, and why; by path.
+    pub fn damaged(&self) -> Vec<(RunPath, Failure)> {
+        self.known().damaged.iter().map(|((run, _), failure)| (run.clone(), failure.clone())).collect()
+    }
+
+    /// How many they are.
+    pub fn damaged_count(&self) -> u64 {
+        self.known().damaged.len() as u64
+    }
+}
+
+/// Retires the job of a life that ended: from now on its copy on the NAS is the only one.
+pub async fn retire(core: &Core, job: &Job) -> Result<(), StoreError> {
+    let _recording = core.only_copies.recording.lock().await;
+    if let Some(current) = core.store.job(&job.id).await?
+        && domain::job::apply(current.state, JobEvent::Cleaned).is_some()
+        && let Some(cleaned) = core.store.advance(&current, JobEvent::Cleaned, None).await?
+    {
+        core.only_copies.known().prove(None, &cleaned);
+    }
+    Ok(())
+}
+
+/// The copy holds every sealed byte: the pass counts, and what was amiss is no longer.
+pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> Result<Option<Job>, StoreError> {
+    let _recording = core.only_copies.recording.lock().await;
+    let Some(before) = core.store.job(&job.id).await?.filter(|job| job.state == JobState::Cleaned) else { return Ok(None) };
+    let now_ms = core.clock.now_ms();
+    let level = level_of(core, &before, manifest, now_ms);
+    let Some(updated) = core.store.count_cleared_pass(&before, manifest, level, now_ms).await? else { return Ok(None) };
+    core.ledger(&job.run, job.life, "proven", format!("pass {} at level {level}, {}", updated.verify_passes, manifest.method())).await;
+    let was_damaged = {
+        let mut known = core.only_copies.known();
+        known.prove(before.last_proof_ms, &updated);
+        known.damaged.remove(&(job.run.clone(), job.life)).is_some()
+    };
+    core.job_changed(updated.clone());
+    if was_damaged {
+        core.log(None, &job.run, Level::Info, "what the NAS holds of this cleared run is proven again");
+    }
+    Ok(Some(updated))
+}
+
+/// The copy is not what was sealed, or could not be hashed. Only the first is an alarm: a file that could not be read proves nothing, in
+/// either direction.
+pub async fn record_broken(core: &Core, job: &Job, differences: &Differences) -> Result<(), StoreError> {
+    let failure = differences.failure();
+    let proof = disproof(core, job, &failure.message);
+    let damage = Some(&failure).filter(|failure| failure.class == FailureClass::HashMismatch);
+    let _recording = core.only_copies.recording.lock().await;
+    let Some(noted) = core.store.note_cleared_look(job, damage, Some(&proof), again_after_damage(core)).await? else { return Ok(()) };
+    core.ledger(&job.run, job.life, "disproven", failure.message.clone()).await;
+    let what = if damage.is_some() { "is damaged" } else { "could not be proven" };
+    core.log(None, &job.run, Level::Error, &format!("what the NAS holds of this cleared run, the only copy, {what}: {}", failure.message));
+    show(core, noted);
+    Ok(())
+}
+
+/// Proving gave no answer. When that is because our seal is gone, no later look will give one, and it is an alarm; else there will be one.
+pub async fn no_answer(core: &Arc<Core>, job: &Job, failure: &Failure) -> Result<(), StoreError> {
+    if failure.class == FailureClass::Interrupted {
+        return Ok(());
+    }
+    let seal = {
+        let (core, job) = (core.clone(), job.clone());
+        blocking(move || seal_of(&core, &job).err()).await
+    };
+    let _recording = core.only_copies.recording.lock().await;
+    let Some(gone) = seal else {
+        tracing::warn!(run = %job.run, message = failure.message, "the copy of a cleared run could not be proven again; tried again later");
+        let again = core.clock.now_ms().saturating_add(AGAIN_WITHOUT_ANSWER_MS);
+        return core.store.note_cleared_look(job, None, None, again).await.map(|_| ());
+    };
+    let message = format!("it cannot be proven any more, because our seal is gone or is another one: {}", gone.message);
+    let failure = Failure { class: FailureClass::Unknown, side: Side::Here, message };
+    let Some(noted) = core.store.note_cleared_look(job, Some(&failure), None, again_after_damage(core)).await? else { return Ok(()) };
+    core.ledger(&job.run, job.life, "unprovable", failure.message.clone()).await;
+    core.log(None, &job.run, Level::Error, &failure.message);
+    show(core, noted);
+    Ok(())
+}
+
+fn again_after_damage(core: &Core) -> i64 {
+    let seconds = core.settings.verify.reverify_cleared_seconds.and_then(|seconds| i64::try_from(seconds).ok());
+    let age_ms = seconds.map_or(i64::MAX, |seconds| seconds.saturating_mul(1000));
+    core.clock.now_ms().saturating_add(age_ms.min(AGAIN_AFTER_DAMAGE_MS))
+}
+
+fn show(core: &Core, noted: Job) {
+    if let Some(failure) = &noted.error {
+        core.only_copies.known().damaged.insert((noted.run.clone(), noted.life), failure.clone());
+    }
+    core.job_changed(noted);
+}
