@@ -20,6 +20,7 @@ pub mod certificate;
 pub mod chrome;
 pub mod clear;
 pub mod cleared;
+mod codec;
 pub mod error;
 pub mod href;
 pub mod live;
