@@ -65,10 +65,11 @@ fn nobody_has_it() -> bool {
 /// Gives the focus to the page's content when nothing has it, e.g. because the button that opened a dialog is gone.
 pub fn focus_something() {
     request_animation_frame(|| {
-        if nobody_has_it() && let Some(main) = document().get_element_by_id("main") {
-            if let Ok(main) = main.dyn_into::<web_sys::HtmlElement>() {
-                let _ = main.focus();
-            }
+        if nobody_has_it()
+            && let Some(main) = document().get_element_by_id("main")
+            && let Ok(main) = main.dyn_into::<web_sys::HtmlElement>()
+        {
+            let _ = main.focus();
         }
     });
 }
