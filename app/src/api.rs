@@ -22,6 +22,7 @@
 //!
 //! An error is a problem with its status, as REST answers it. All are POST, so nothing changes over GET.
 
+use crate::codec::Json;
 use crate::error::PanelError;
 use crate::staging::select::Summary;
 use domain::api::{
@@ -32,7 +33,6 @@ use domain::api::{
 use domain::overrides::OverrideEntry;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
-use server_fn::codec::Json;
 
 /// One window of the staging table, filtered and sorted as an address says.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

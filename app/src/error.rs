@@ -1,8 +1,8 @@
 //! The error of every server function: a [`Problem`], as REST answers it.
 
+use crate::codec::JsonText;
 use domain::problem::{ErrorCode, Problem};
 use serde::{Deserialize, Serialize};
-use server_fn::codec::JsonEncoding;
 use server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use std::fmt;
 
@@ -30,7 +30,7 @@ impl PanelError {
 }
 
 impl FromServerFnError for PanelError {
-    type Encoder = JsonEncoding;
+    type Encoder = JsonText;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         let problem = match error {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`shell`] | the HTML document, server side only |
 //! | [`api`], [`error`], [`backend`] | server functions, their error, and the world behind them |
+//! | [`pages`] | the pages that are fetched when they are first shown |
 //! | [`store`], [`live`] | what the browser knows, and how it stays up to date |
 //! | [`overview`], [`staging`], [`run`], [`cleared`], [`problems`], [`certificate`] | the pages |
 //! | [`mod@clear`] | the dialog that lets local copies go |
@@ -20,10 +21,12 @@ pub mod certificate;
 pub mod chrome;
 pub mod clear;
 pub mod cleared;
+mod codec;
 pub mod error;
 pub mod href;
 pub mod live;
 pub mod overview;
+pub mod pages;
 pub mod parts;
 pub mod problems;
 pub mod run;
@@ -43,8 +46,8 @@ use crate::parts::Go;
 use crate::store::Store;
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
-use leptos_router::components::{Route, Router, Routes};
-use leptos_router::{SsrMode, path};
+use leptos_router::components::{FlatRoutes, Route, Router};
+use leptos_router::{Lazy, SsrMode, path};
 
 /// The whole panel.
 #[component]
@@ -74,15 +77,15 @@ pub fn App() -> impl IntoView {
                 })}
             </Suspense>
             <main id="main" tabindex="-1">
-                <Routes fallback=|| view! { <Missing /> }>
+                <FlatRoutes fallback=|| view! { <Missing /> }>
                     <Route path=path!("/") view=staging::page::StagingPage ssr=SsrMode::Async />
                     <Route path=path!("/staging") view=staging::page::StagingPage ssr=SsrMode::Async />
-                    <Route path=path!("/overview") view=overview::page::OverviewPage ssr=SsrMode::Async />
-                    <Route path=path!("/cleared") view=cleared::ClearedPage ssr=SsrMode::Async />
-                    <Route path=path!("/problems") view=problems::page::ProblemsPage ssr=SsrMode::Async />
-                    <Route path=path!("/certificate/*run_path") view=certificate::CertificatePage ssr=SsrMode::Async />
-                    <Route path=path!("/runs/*run_path") view=run::page::RunPage ssr=SsrMode::Async />
-                </Routes>
+                    <Route path=path!("/overview") view={Lazy::<pages::Overview>::new()} ssr=SsrMode::Async />
+                    <Route path=path!("/cleared") view={Lazy::<pages::Cleared>::new()} ssr=SsrMode::Async />
+                    <Route path=path!("/problems") view={Lazy::<pages::Problems>::new()} ssr=SsrMode::Async />
+                    <Route path=path!("/certificate/*run_path") view={Lazy::<pages::Certificate>::new()} ssr=SsrMode::Async />
+                    <Route path=path!("/runs/*run_path") view={Lazy::<pages::Run>::new()} ssr=SsrMode::Async />
+                </FlatRoutes>
             </main>
             <Outcomes />
         </Router>

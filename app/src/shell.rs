@@ -31,6 +31,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     }
     let (package, name) = (&options.site_pkg_dir, &options.output_name);
     let (script, wasm) = (format!("/{package}/{name}.js"), format!("/{package}/{name}.wasm"));
+    // Imported by the script: it fetches the parts that other pages need.
+    let loader = format!("/{package}/parts.js");
     // Written here and not by the framework, whose file name depends on an environment variable at build time.
     let start = format!("import init,{{hydrate}} from \"{script}\";init({{module_or_path:\"{wasm}\"}}).then(()=>hydrate());");
     let theme = format!(
@@ -47,6 +49,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <link rel="stylesheet" href=format!("/{package}/panel.css") />
                 <link rel="icon" href=FAVICON />
                 <link rel="modulepreload" href=script />
+                <link rel="modulepreload" href=loader />
                 <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin="anonymous" />
                 <script type="module" nonce=nonce>{start}</script>
                 <MetaTags />

@@ -67,10 +67,9 @@ pub fn focus_something() {
     request_animation_frame(|| {
         if nobody_has_it()
             && let Some(main) = document().get_element_by_id("main")
+            && let Ok(main) = main.dyn_into::<web_sys::HtmlElement>()
         {
-            if let Ok(main) = main.dyn_into::<web_sys::HtmlElement>() {
-                let _ = main.focus();
-            }
+            let _ = main.focus();
         }
     });
 }

@@ -5,7 +5,7 @@ use super::table::{Row, value};
 use crate::process::Call;
 use anyhow::{Context, Result};
 
-/// Patches, scrolling, layout shifts, and the compressed size of the panel.
+/// Patches, scrolling, layout shifts, and the compressed size of what the first page loads; parts of other pages come later.
 pub fn measure(scene: &mut Scene) -> Result<Vec<Row>> {
     let folder = crate::machine::root().join("end2end");
     crate::packages::node_modules()?;

@@ -3,14 +3,17 @@
 //! The panel is compiled in a cargo call of its own: together with the server, cargo would unify `ssr` and `hydrate`.
 //!
 //! ```text
-//! frontend --cargo--> wasm --wasm-bindgen--> js + wasm --wasm-opt--> wasm ┐
-//! style/*.css ----------------------------------------------> panel.css ──┼─> target/site ──embedded by──> server
-//!                                                       .br and .gz of all┘
+//! frontend --cargo--> wasm --split--> main --wasm-bindgen--> js + wasm --wasm-opt--> wasm ┐
+//!                                └--> parts ------------------------------wasm-opt--> wasm ┤
+//! style/*.css ---------------------------------------------------------------> panel.css ──┼─> target/site ──embedded by──> server
+//!                                                                       .br and .gz of all ┘
 //! ```
 
 mod compress;
+mod split;
 mod stamp;
 mod styles;
+mod unused;
 mod wasm;
 
 use crate::machine;
