@@ -17,6 +17,7 @@ use std::time::Duration;
 
 mod about;
 mod arrange;
+mod carried;
 mod classify;
 mod connection;
 mod difference;

@@ -5,12 +5,13 @@
 
 use super::Place;
 use super::arrange::Aside;
+use super::carried::Carried;
 use super::look::{self, Kind, Seen, folders_above};
 use super::send::{Sending, send};
 use super::session::{OWN_FOLDER, Session};
 use super::settle::{Outgoing, Sent, Settling};
 use crate::progress::ProgressSink;
-use crate::transport::portions::{Portion, Portions, Problems, Size};
+use crate::transport::portions::{Portion, Portions, Problems, Size, fault};
 use crate::transport::{CallContext, Push, TransportError};
 use domain::api::Phase;
 use domain::path::{FilePath, RunPath};
@@ -226,14 +227,20 @@ impl Pushing<'_> {
             self.session.ask(&script, "making a folder for what is sent", self.context).await?;
             self.has_own_folders = true;
         }
-        // rsync takes a line that begins with `#` or `;` for a comment, NUL-separated or not.
-        let names: Vec<u8> = files.iter().flat_map(|file| [b"./", file.path.as_bytes(), b"\0"].concat()).collect();
+        let paths: Vec<FilePath> = files.iter().map(|file| file.path.clone()).collect();
+        let carried = match self.push.again {
+            Some(_) => Carried::one_by_one(&paths),
+            None => {
+                let source = self.push.source.clone();
+                tokio::task::spawn_blocking(move || Carried::by_folders(&source, &paths)).await.map_err(fault)?
+            }
+        };
         let sending = Sending {
             session: &self.session,
             source: self.push.source,
             data,
             partial: &self.partial,
-            names: &names,
+            carried: &carried,
             bytes: files.iter().map(|file| file.stat.size).sum(),
             again: self.push.again.is_some(),
             context: self.context,

@@ -3,6 +3,7 @@
 //! rsync's limit is fixed when it starts: when ours changes, it is ended and started anew. What it had finished stays, and so
 //! does the part of the file it was at, so that hardly a byte is sent twice.
 
+use super::carried::Carried;
 use super::classify;
 use super::session::Session;
 use crate::child::{Ended, Tool, run};
@@ -29,8 +30,8 @@ pub(super) struct Sending<'a> {
     pub data: &'a [u8],
     /// Where the part of a file lies that was being sent; absolute, at the server.
     pub partial: &'a [u8],
-    /// Paths inside the run, each ended by NUL.
-    pub names: &'a [u8],
+    /// Files and folders of the run.
+    pub carried: &'a Carried,
     /// Their bytes in all.
     pub bytes: u64,
     /// What lies there already does not count.
@@ -57,7 +58,7 @@ pub(super) async fn send(sending: &Sending<'_>) -> Result<Option<TransportError>
 
 /// Runs rsync once; `None` when it was ended because the limit is another now.
 async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counted) -> Result<Option<Ended>, TransportError> {
-    let Sending { session, source, data, partial, names, again, context, .. } = sending;
+    let Sending { session, source, data, partial, carried, again, context, .. } = sending;
     let connection = &session.place.connection;
     let shell = connection.rsync_shell(context).await?;
     // The handle follows the folder when it is renamed, and no link leads elsewhere.
@@ -69,6 +70,9 @@ async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counte
         .arg(OsStr::from_bytes(&[b"--partial-dir=", *partial].concat()))
         .args([format!("--rsh={shell}")])
         .in_folder(folder);
+    if carried.recursive {
+        tool = tool.arg("--recursive");
+    }
     if *again {
         tool = tool.arg("--ignore-times");
     }
@@ -88,7 +92,7 @@ async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counte
             }
         }
     };
-    let running = run(&tool, names, &mut take, &stop);
+    let running = run(&tool, &carried.names, &mut take, &stop);
     tokio::pin!(running);
     tokio::select! {
         biased;
