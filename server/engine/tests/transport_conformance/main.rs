@@ -9,6 +9,7 @@ mod mount_only;
 mod rclone;
 mod resume;
 mod rsync_ssh;
+mod rsync_ssh_carried;
 #[path = "../real_servers/servers.rs"]
 mod servers;
 #[path = "../real_servers/sshd.rs"]

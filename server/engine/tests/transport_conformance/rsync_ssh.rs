@@ -7,7 +7,7 @@ use domain::path::RunPath;
 use domain::proof::ProofLevel;
 use domain::settings::HostKeyPolicy;
 use engine::transport::rsync_ssh::{RsyncSshTransport, Server};
-use engine::transport::{HashOutcome, Hashed, RecordFile, Transport, TransportError};
+use engine::transport::{HashOutcome, Hashed, Transport, TransportError};
 use engine::verify::Verification;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl Destination for Behind {
 }
 
 /// A transport of its own to the server that all tests share.
-fn behind(root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> Behind {
+pub fn behind(root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> Behind {
     let mut server = Sshd::shared().server();
     server.known_hosts = staging.parent().unwrap().join("known_hosts");
     change(&mut server);
@@ -50,7 +50,7 @@ fn behind(root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> Behi
 }
 
 /// Behind a server of its own.
-fn behind_own(sshd: Sshd, root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> Behind {
+pub fn behind_own(sshd: Sshd, root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> Behind {
     let mut server = sshd.server();
     change(&mut server);
     let transport = RsyncSshTransport::new(server, root.display().to_string(), staging.to_owned(), None);
@@ -74,11 +74,11 @@ pub const PLAIN_SERVER: Make = |root, staging| {
     Box::new(behind_own(Sshd::start_with(&format!("SetEnv PATH={}", tools.display())), root, staging, |_| ()))
 };
 
-fn which(name: &str) -> PathBuf {
+pub fn which(name: &str) -> PathBuf {
     ["/usr/bin", "/bin"].iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists()).unwrap()
 }
 
-fn write_program(path: &Path, text: &str) {
+pub fn write_program(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
 }
@@ -89,44 +89,6 @@ async fn a_server_without_openssl_hashes_with_sha256sum() {
     let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"new\nline", b"2"), (b"sub/b c", b"3")]);
     bench.push_and_prove(&run).await;
     assert_eq!(bench.transport().method(), "sha256sum at the server");
-}
-
-/// An account that may run only what lies in one folder, where nothing hashes.
-#[tokio::test]
-async fn behind_a_restricted_shell_what_is_there_is_read_back() {
-    let bench = Bench::new(RSYNC_SSH).await;
-    let tools = bench.dir.path().join("tools");
-    std::fs::create_dir(&tools).unwrap();
-    for name in ["sh", "cat", "find", "grep", "head", "ln", "ls", "mkdir", "mv", "rm", "rsync", "stat", "sync", "tail", "tr", "xargs"] {
-        std::os::unix::fs::symlink(which(name), tools.join(name)).unwrap();
-    }
-    let lines = format!("ForceCommand exec {} -r -c \"$SSH_ORIGINAL_COMMAND\"\nSetEnv PATH={}", which("bash").display(), tools.display());
-    let behind = behind_own(Sshd::start_with(&lines), bench.destination.root(), &bench.staging(), |_| ());
-    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"new\nline", b"2"), (b"sub/b c", b"3")]);
-    let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
-    match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap() {
-        Verification::Proven(manifest) => assert_eq!((manifest.level(), manifest.method()), (ProofLevel::L3, "read back over ssh")),
-        other => panic!("{other:?}"),
-    }
-    write(&run.there.join("sub/b c"), b"4");
-    let verified = engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
-    assert!(matches!(verified, Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }), "{verified:?}");
-    let record = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: Arc::from(&b"{}"[..]) }];
-    let hashed = behind.transport().put_record(&run.path, 1, &record, &bench.context).await.unwrap();
-    assert!(matches!(hashed[0].outcome, HashOutcome::Digest { level: ProofLevel::L3, .. }), "{hashed:?}");
-}
-
-/// One that may run nothing but rsync, or nothing at all, is told what it lacks.
-#[tokio::test]
-async fn an_account_without_a_shell_is_refused_with_the_way_out() {
-    for forced in ["false", "echo this account may not log in", "rsync --server --daemon ."] {
-        let bench = Bench::new(RSYNC_SSH).await;
-        let sshd = Sshd::start_with(&format!("ForceCommand {forced}"));
-        let behind = behind_own(sshd, bench.destination.root(), &bench.staging(), |_| ());
-        let error = behind.transport().identify(&bench.context).await.unwrap_err();
-        assert_eq!((error.class, error.side), (FailureClass::Configuration, Side::Destination), "{forced}: {error}");
-        assert!(error.message.contains("type sftp"), "{error}");
-    }
 }
 
 /// What `identify` says of a server that was changed.
@@ -190,7 +152,7 @@ async fn a_missing_rsync_on_either_side_is_a_matter_of_configuration() {
 }
 
 /// Pushes over another transport to the same place.
-async fn push_with(
+pub async fn push_with(
     behind: &Behind,
     bench: &Bench,
     run: &crate::bench::TestRun,
