@@ -71,6 +71,8 @@ pub struct Core {
     pub scan_soon: std::sync::atomic::AtomicBool,
     /// Wakes an equipment's worker.
     pub work_now: BTreeMap<String, Notify>,
+    /// The same for what proves its cleared runs again.
+    pub reread_now: BTreeMap<String, Notify>,
     /// Device and inode of the staging root as it was scanned.
     pub root_identity: Mutex<Option<(u64, u64)>>,
     /// Set while the staging root cannot be read.
@@ -153,7 +155,7 @@ impl Core {
 
     /// Wakes the worker of an equipment.
     pub fn work_now(&self, equipment: &str) {
-        if let Some(notify) = self.work_now.get(equipment) {
+        for notify in [&self.work_now, &self.reread_now].into_iter().filter_map(|all| all.get(equipment)) {
             notify.notify_one();
         }
     }

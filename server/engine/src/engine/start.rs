@@ -89,13 +89,14 @@ impl Engine {
         let stop = CancellationToken::new();
         let events = Events::new(options.clock.now_ms().unsigned_abs(), stop.clone());
         let mut destinations = BTreeMap::new();
-        let mut work_now = BTreeMap::new();
+        let (mut work_now, mut reread_now) = (BTreeMap::new(), BTreeMap::new());
         for equipment in settings.equipment.iter().filter(|equipment| equipment.synced_here) {
             if let Some(transport) = transport_of(&settings, equipment, &orchestrator.staging_root, &options.state_folder) {
                 let installation = state_folder.installation().to_owned();
                 let destination = Destination::new(equipment.clone(), transport, installation, options.clock.clone());
                 destinations.insert(equipment.id.clone(), Arc::new(destination));
                 work_now.insert(equipment.id.clone(), Notify::new());
+                reread_now.insert(equipment.id.clone(), Notify::new());
             }
         }
         let core = Arc::new(Core {
@@ -120,6 +121,7 @@ impl Engine {
             parents: Mutex::default(),
             scan_soon: Default::default(),
             work_now,
+            reread_now,
             root_identity: Mutex::default(),
             staging_error: Mutex::default(),
             disk: Mutex::default(),

@@ -1,12 +1,13 @@
 //! Workers: one per equipment, so that a dead or hung destination delays nobody else (contract section 5).
 //!
 //! A worker asks its destination's identity, then takes the equipment's oldest due job; then records that still have to reach
-//! the NAS; then proofs that are due again. `sync.workers` bounds how many work at once; one that makes no progress for a
+//! the NAS; then proofs that are due again. Cleared runs are proven again beside it ([`reread`]). `sync.workers` bounds how many work at once; one that makes no progress for a
 //! while lends its place to the others and goes on without it.
 
 mod job;
 mod placed;
 mod record_push;
+mod reread;
 mod reverify;
 mod sending;
 
@@ -18,6 +19,7 @@ use crate::progress::ProgressSink;
 use crate::prove::call_context;
 use crate::store::{Failure, StoreError};
 use domain::job::{FailureClass, JobState};
+use reverify::Budget;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,27 +38,26 @@ pub fn seal_file(work_folder: &Path, generation: u64) -> PathBuf {
     work_folder.join(format!("seal-{generation}"))
 }
 
-/// Starts one worker per destination.
+/// Starts one worker per destination, and what proves cleared runs again.
 pub fn start(core: &Arc<Core>) -> Vec<JoinHandle<()>> {
     let places = Arc::new(Semaphore::new(core.settings.sync.workers.max(1)));
-    core.destinations.values().map(|destination| tokio::spawn(serve(core.clone(), destination.clone(), places.clone()))).collect()
+    let turns = Arc::new(Semaphore::new(1));
+    let of_each = |destination: &Arc<Destination>| {
+        let budget = Arc::new(Budget::default());
+        let worker = serve(core.clone(), destination.clone(), places.clone(), budget.clone());
+        let rereading = reread::serve(core.clone(), destination.clone(), turns.clone(), budget);
+        [tokio::spawn(worker), tokio::spawn(rereading)]
+    };
+    core.destinations.values().flat_map(of_each).collect()
 }
 
-/// What a worker keeps between rounds.
-#[derive(Default)]
-struct Rounds {
-    /// Background proofs keep to it by pausing.
-    budget: reverify::Budget,
-}
-
-async fn serve(core: Arc<Core>, destination: Arc<Destination>, places: Arc<Semaphore>) {
+async fn serve(core: Arc<Core>, destination: Arc<Destination>, places: Arc<Semaphore>, budget: Arc<Budget>) {
     let equipment = destination.equipment.id.clone();
     let Some(wake) = core.work_now.get(&equipment) else { return };
-    let mut rounds = Rounds::default();
     // A run that the watcher has not seen yet looks like one that is not complete.
     core.first_scan().await;
     while !core.stop.is_cancelled() {
-        let wait = match unless_it_panics(round(&core, &destination, &places, &mut rounds)).await {
+        let wait = match unless_it_panics(round(&core, &destination, &places, &budget)).await {
             Ok(Ok(Some(wait))) => wait,
             Ok(Ok(None)) => continue,
             Ok(Err(error)) => {
@@ -115,7 +116,7 @@ async fn round(
     core: &Arc<Core>,
     destination: &Arc<Destination>,
     places: &Arc<Semaphore>,
-    rounds: &mut Rounds,
+    budget: &Budget,
 ) -> Result<Option<Duration>, StoreError> {
     let equipment = &destination.equipment.id;
     if !core.settings.sync.enabled {
@@ -125,7 +126,7 @@ async fn round(
     let next_job = core.store.next_due_ms(equipment).await?;
     let job_due = next_job.is_some_and(|due| due <= now_ms);
     let record = core.store.record_due(equipment, now_ms).await?;
-    let reverify = reverify::due(core, equipment, &rounds.budget).await?;
+    let reverify = reverify::due(core, equipment, budget).await?;
     if !job_due && record.is_none() && reverify.is_none() {
         let next = [next_job, core.store.next_record_ms(equipment).await?].into_iter().flatten().min();
         let wait = next.map_or(LOOK_EVERY, |due| Duration::from_millis(u64::try_from(due - now_ms).unwrap_or(0)));
@@ -168,7 +169,7 @@ async fn round(
     }
     if let Some(job) = reverify {
         let place = Place::take(places, &core.stop, &progress).await;
-        reverify::run(core, &job, &context, &mut rounds.budget).await?;
+        reverify::run(core, &job, &context, budget).await?;
         drop(place);
         return Ok(None);
     }
