@@ -204,7 +204,7 @@ fn digests(script: &mut Vec<u8>, session: &Session, files: &[FilePath]) {
     // Where it is GNU's, `find` tells files apart thousands at a time; a shell takes as long for it as hashing small ones does.
     let hash = match session.find_prints {
         true => format!(
-            r#"hash_lines() {{ tr '\n' '\000' | xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -print0' sh | xargs -0 -r {command}; }}"#
+            r#"hash_lines() {{ tr '\n' '\000' | xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -print0' sh | xargs -0 -r {command}; true; }}"#
         ),
         false => format!(
             r#"hash() {{ for f; do shift; if [ -f "$f" ] && [ ! -L "$f" ]; then set -- "$@" "$f"; fi; done

@@ -44,7 +44,7 @@ pub(super) fn functions(session: &Session) -> &'static str {
         // That something is not there is no trouble; everything else that find says is. xargs says 123 when find missed something.
         r#"look() { { find "$@" -maxdepth 0 -printf '%y %s %T@ %p\0' 2>&1 1>&3 </dev/null | grep -v 'No such file or directory' >&2; } 3>&1; }
 look_lines() { { { tr '\n' '\000' | xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -printf "%y %s %T@ %p\0"' sh ||
-[ $? = 123 ] || echo 'find: was stopped' >&2; } 2>&1 1>&3 | grep -v 'No such file or directory' >&2; } 3>&1; }
+[ $? = 123 ] || echo 'find: was stopped' >&2; } 2>&1 1>&3 | grep -v 'No such file or directory' >&2; } 3>&1; true; }
 all() { find . ! -type d -printf '%y %s %T@ %p\0' </dev/null; }
 "#
     } else {
@@ -87,14 +87,16 @@ pub(super) fn call_look<'a>(script: &mut Vec<u8>, session: &Session, names: impl
     call(script, "look", odd);
 }
 
-/// Calls `function` of a script with these names on its standard input, one a line; none holds a line's end.
+/// Calls `function` of a script with these names on its standard input, one a line; none holds a line's end. It must end well, whatever it
+/// found.
 pub(super) fn call_lines<'a>(script: &mut Vec<u8>, function: &str, names: impl IntoIterator<Item = &'a [u8]>) {
     let mut names = names.into_iter().peekable();
     if names.peek().is_none() {
         return;
     }
-    // The end is quoted, so that the shell takes every byte of a name for itself.
-    script.extend([function.as_bytes(), b" <<'", END_OF_NAMES, b"'\n"].concat());
+    // The end is quoted, so that the shell takes every byte of a name for itself. Some shells keep the names in a file meanwhile: where that
+    // cannot be written, nothing was looked at.
+    script.extend([function.as_bytes(), b" <<'", END_OF_NAMES, b"' || exit 1\n"].concat());
     for name in names {
         script.extend([b"./", name, b"\n"].concat());
     }
@@ -192,6 +194,26 @@ mod tests {
         assert_eq!(found[b"\xff".as_slice()], seen(Kind::File, 5, 9, false));
         assert_eq!(read(b"f 12 1.0 ./a\0", b"."), None, "cut off");
         assert_eq!(read(b"garbage\0.", b"."), None);
+    }
+
+    #[test]
+    fn a_shell_that_cannot_hold_the_names_has_looked_at_nothing() {
+        let mut script = b"count() { wc -l; true; }\n".to_vec();
+        let names: Vec<Vec<u8>> = (0..9_000).map(|n| format!("folder/frame_{n}.tif").into_bytes()).collect();
+        call_lines(&mut script, "count", names.iter().map(Vec::as_slice));
+        script.extend_from_slice(b"echo done\n");
+        // bash keeps them in a file; dash does not.
+        let run = |shell: &str| {
+            use std::io::Write;
+            use std::process::{Command, Stdio};
+            let mut child = Command::new("bash").args(["-c", shell]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(&script).unwrap();
+            let output = child.wait_with_output().unwrap();
+            (output.status.code(), String::from_utf8(output.stdout).unwrap())
+        };
+        assert_eq!(run("exec bash -s"), (Some(0), "9000\ndone\n".to_owned()));
+        assert_eq!(run("exec sh -s"), (Some(0), "9000\ndone\n".to_owned()));
+        assert_eq!(run("ulimit -f 1; exec bash -s"), (Some(1), String::new()));
     }
 
     #[test]
