@@ -481,6 +481,17 @@ async fn the_free_space_is_told_where_the_remote_tells_it() {
 }
 
 #[tokio::test]
+async fn the_clock_is_told_where_folders_bear_it() {
+    for make in [LOCAL, LOCAL_CURRENT, SFTP, SFTP_CURRENT] {
+        let bench = Bench::new(make).await;
+        let offset = bench.destination.transport().clock_offset_seconds(&bench.context).await.unwrap();
+        assert!(offset.abs() <= 1, "{offset}");
+        let left = std::fs::read_dir(bench.destination.root().join(".exlab-orchestrator/tmp")).unwrap().count();
+        assert_eq!(left, 0, "what was made for it is taken away");
+    }
+}
+
+#[tokio::test]
 async fn v12_a_link_at_the_destination_is_neither_written_nor_read() {
     for make in [LOCAL, LOCAL_CURRENT] {
         let bench = Bench::new(make).await;

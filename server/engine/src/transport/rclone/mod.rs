@@ -175,6 +175,10 @@ impl Transport for RcloneTransport {
     async fn free_bytes(&self, context: &CallContext) -> Option<u64> {
         about::free_bytes(&self.place, context).await
     }
+
+    async fn clock_offset_seconds(&self, context: &CallContext) -> Option<i64> {
+        about::clock_offset_seconds(&self.place, context).await
+    }
 }
 
 /// A failure of one destination file as an outcome.
