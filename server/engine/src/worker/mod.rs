@@ -1,8 +1,8 @@
 //! Workers: one per equipment, so that a dead or hung destination delays nobody else (contract section 5).
 //!
 //! A worker asks its destination's identity, then takes the equipment's oldest due job; then records that still have to reach
-//! the NAS; then proofs that are due again. Cleared runs are proven again beside it ([`reread`]). `sync.workers` bounds how many work at once; one that makes no progress for a
-//! while lends its place to the others and goes on without it.
+//! the NAS; then proofs that are due again. Cleared runs are proven again beside it, in `reread`. `sync.workers` bounds how many
+//! work at once; one that makes no progress for a while lends its place to the others and goes on without it.
 
 mod job;
 mod placed;
