@@ -181,7 +181,9 @@ pub(super) fn garbled(what: &str) -> TransportError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::child::{Tool, run};
     use domain::path::FilePath;
+    use tokio_util::sync::CancellationToken;
 
     #[test]
     fn v9_both_ways_of_listing_are_read_whatever_the_names_are() {
@@ -196,24 +198,23 @@ mod tests {
         assert_eq!(read(b"garbage\0.", b"."), None);
     }
 
-    #[test]
-    fn a_shell_that_cannot_hold_the_names_has_looked_at_nothing() {
+    #[tokio::test]
+    async fn a_shell_that_cannot_hold_the_names_has_looked_at_nothing() {
         let mut script = b"count() { wc -l; true; }\n".to_vec();
         let names: Vec<Vec<u8>> = (0..9_000).map(|n| format!("folder/frame_{n}.tif").into_bytes()).collect();
         call_lines(&mut script, "count", names.iter().map(Vec::as_slice));
         script.extend_from_slice(b"echo done\n");
         // bash keeps them in a file; dash does not.
-        let run = |shell: &str| {
-            use std::io::Write;
-            use std::process::{Command, Stdio};
-            let mut child = Command::new("bash").args(["-c", shell]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-            child.stdin.take().unwrap().write_all(&script).unwrap();
-            let output = child.wait_with_output().unwrap();
-            (output.status.code(), String::from_utf8(output.stdout).unwrap())
-        };
-        assert_eq!(run("exec bash -s"), (Some(0), "9000\ndone\n".to_owned()));
-        assert_eq!(run("exec sh -s"), (Some(0), "9000\ndone\n".to_owned()));
-        assert_eq!(run("ulimit -f 1; exec bash -s"), (Some(1), String::new()));
+        for (shell, expected) in [
+            ("exec bash -s", (Some(0), "9000\ndone\n")),
+            ("exec sh -s", (Some(0), "9000\ndone\n")),
+            ("ulimit -f 1; exec bash -s", (Some(1), "")),
+        ] {
+            let mut said = Vec::new();
+            let mut take = |bytes: &[u8]| said.extend_from_slice(bytes);
+            let ended = run(&Tool::new("bash").args(["-c", shell]), &script, &mut take, &CancellationToken::new()).await.unwrap();
+            assert_eq!((ended.code, std::str::from_utf8(&said).unwrap()), expected, "{shell}");
+        }
     }
 
     #[test]
