@@ -86,7 +86,7 @@ fn call_into(script: &mut Vec<u8>, function: &str, by_folder: &BTreeMap<&[u8], V
 }
 
 /// Names by the folder they are in.
-fn by_folder<'a>(names: impl Iterator<Item = &'a [u8]>) -> BTreeMap<&'a [u8], Vec<&'a [u8]>> {
+pub(super) fn by_folder<'a>(names: impl Iterator<Item = &'a [u8]>) -> BTreeMap<&'a [u8], Vec<&'a [u8]>> {
     let mut by_folder: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
     for name in names {
         by_folder.entry(folder_of(name)).or_default().push(name);

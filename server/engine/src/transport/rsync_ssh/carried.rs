@@ -4,9 +4,10 @@
 //! twice as long as the same in folders. What appears in such a folder at the last moment comes along, and is taken away again before
 //! anything gets its name ([`super::settle`]).
 
+use super::arrange::by_folder;
 use crate::source::RunFolder;
 use domain::path::FilePath;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 /// Fewer files of a folder are named one by one: that takes no time.
 const FEWEST: usize = 32;
@@ -30,19 +31,14 @@ impl Carried {
 
     /// By folders where that is the same. Blocking.
     pub fn by_folders(source: &RunFolder, files: &[FilePath]) -> Carried {
-        let mut by_folder: BTreeMap<&[u8], Vec<&FilePath>> = BTreeMap::new();
-        for file in files {
-            let folder = file.as_bytes().iter().rposition(|byte| *byte == b'/').map_or(b"".as_slice(), |at| &file.as_bytes()[..at]);
-            by_folder.entry(folder).or_default().push(file);
-        }
         let mut carried = Carried { recursive: true, ..Carried::default() };
-        for (folder, files) in by_folder {
+        for (folder, files) in by_folder(files.iter().map(FilePath::as_bytes)) {
             match (files.len() >= FEWEST).then(|| holds_just(source, folder, &files)).flatten() {
                 Some(holds_folders) => {
                     carried.add(&if folder.is_empty() { Vec::new() } else { [folder, b"/"].concat() });
                     carried.recursive &= !holds_folders;
                 }
-                None => files.iter().for_each(|file| carried.add(file.as_bytes())),
+                None => files.iter().for_each(|file| carried.add(file)),
             }
         }
         carried
@@ -55,9 +51,9 @@ impl Carried {
 }
 
 /// Whether a folder holds these files and no other, and then whether it holds folders beside them.
-fn holds_just(source: &RunFolder, folder: &[u8], files: &[&FilePath]) -> Option<bool> {
+fn holds_just(source: &RunFolder, folder: &[u8], files: &[&[u8]]) -> Option<bool> {
     let below = if folder.is_empty() { 0 } else { folder.len() + 1 };
-    let mut expected: HashSet<&[u8]> = files.iter().map(|file| &file.as_bytes()[below..]).collect();
+    let mut expected: HashSet<&[u8]> = files.iter().map(|file| &file[below..]).collect();
     let (mut others, mut folders) = (false, false);
     let visit = &mut |name: &[u8], is_folder: bool| {
         folders |= is_folder;
