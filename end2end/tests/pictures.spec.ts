@@ -4,7 +4,7 @@ import path from "node:path";
 import { expect, test } from "../support/test.ts";
 import type { Lab } from "../support/lab.ts";
 import { Run } from "../support/run.ts";
-import { until, untilState } from "../support/rest.ts";
+import { act, until, untilState } from "../support/rest.ts";
 
 const ARTIFACTS = path.resolve(import.meta.dirname, "../artifacts");
 
@@ -62,6 +62,11 @@ for (const { name, colorScheme, viewport } of VIEWS) {
       await expect(page.getByRole("heading", { level: 1 })).toContainText(run.leaf);
       expect(await sideways()).toBeLessThanOrEqual(0);
       await take("certificate");
+      expect((await act(run, "clear")).status).toBe(200);
+      await panel.open("/cleared");
+      await expect(page.getByRole("main")).toContainText(run.leaf);
+      expect(await sideways()).toBeLessThanOrEqual(0);
+      await take("cleared");
     });
   });
 }
