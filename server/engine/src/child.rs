@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::ChildStdin;
+use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 /// How long a child may take to end itself.
@@ -71,6 +73,14 @@ impl std::fmt::Debug for Tool {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{:?} {:?} in {:?}", self.program, self.arguments, self.folder)
     }
+}
+
+/// What a child is given on its standard input.
+pub(crate) enum Input<'a> {
+    /// All of it.
+    Whole(&'a [u8]),
+    /// This, and then pieces as they come, until nobody sends any more. When the child takes no more, the receiver is closed.
+    Pieces(&'a [u8], &'a mut Receiver<Vec<u8>>),
 }
 
 /// How a child ended.
@@ -156,10 +166,10 @@ impl Running {
         }
     }
 
-    /// Feeds `input`, gives what it writes to `output` and `complaint` (standard error) as it comes, and waits for its end.
+    /// Gives it its input, gives what it writes to `output` and `complaint` (standard error) as it comes, and waits for its end.
     pub async fn converse(
         &mut self,
-        input: &[u8],
+        input: Input<'_>,
         output: &mut (dyn FnMut(&[u8]) + Send),
         complaint: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Ended, ChildError> {
@@ -167,7 +177,7 @@ impl Running {
         let feed = async {
             if let Some(mut stdin) = stdin.take() {
                 // A child that ends without having read everything says why with its exit code.
-                let _ = stdin.write_all(input).await;
+                let _ = give(input, &mut stdin).await;
                 let _ = stdin.shutdown().await;
             }
         };
@@ -205,7 +215,7 @@ impl Running {
 
     /// What it said on standard error until now's end; for one that has ended.
     pub async fn last_words(&mut self) -> Result<Ended, ChildError> {
-        self.converse(&[], &mut |_| (), &mut |_| ()).await
+        self.converse(Input::Whole(&[]), &mut |_| (), &mut |_| ()).await
     }
 
     /// True while it runs.
@@ -244,6 +254,22 @@ impl Drop for Running {
     }
 }
 
+async fn give(input: Input<'_>, stdin: &mut ChildStdin) -> std::io::Result<()> {
+    match input {
+        Input::Whole(bytes) => stdin.write_all(bytes).await,
+        Input::Pieces(first, pieces) => {
+            let mut given = stdin.write_all(first).await;
+            while given.is_ok()
+                && let Some(piece) = pieces.recv().await
+            {
+                given = stdin.write_all(&piece).await;
+            }
+            pieces.close();
+            given
+        }
+    }
+}
+
 /// Runs a tool to its end, or ends it when `cancel` fires.
 pub(crate) async fn run(
     tool: &Tool,
@@ -251,13 +277,13 @@ pub(crate) async fn run(
     output: &mut (dyn FnMut(&[u8]) + Send),
     cancel: &CancellationToken,
 ) -> Result<Ended, ChildError> {
-    run_listening(tool, input, output, &mut |_| (), cancel).await
+    run_listening(tool, Input::Whole(input), output, &mut |_| (), cancel).await
 }
 
-/// The same, for a tool that tells on standard error how far it is.
+/// The same, for a tool that is given its input piece by piece, or tells on standard error how far it is.
 pub(crate) async fn run_listening(
     tool: &Tool,
-    input: &[u8],
+    input: Input<'_>,
     output: &mut (dyn FnMut(&[u8]) + Send),
     complaint: &mut (dyn FnMut(&[u8]) + Send),
     cancel: &CancellationToken,

@@ -178,11 +178,6 @@ impl RunFolder {
         beneath::stat(self.dir.as_fd(), file.as_bytes()).map_err(|error| SourceError::at(file, error))
     }
 
-    /// What one folder of the run holds, told to `visit`: each name, and whether it is a folder. `""` is the run's own.
-    pub(crate) fn names_in(&self, folder: &[u8], visit: &mut dyn FnMut(&[u8], bool)) -> std::io::Result<()> {
-        walk::names_in(self, folder, visit).map_err(Into::into)
-    }
-
     /// Everything in the run, in byte order of the full paths.
     pub fn walk(&self) -> Result<Walk, SourceError> {
         Walk::new(self)

@@ -11,21 +11,16 @@ mod support;
 use domain::lifecycle::RunState;
 use domain::proof::ProofLevel;
 use domain::settings::Target;
+use domain::timestamp::Timestamp;
+use engine::clock::Clock;
+use engine::{Engine, Options};
 use sshd::Sshd;
-use support::{Lab, data_below, files_below, run, until_record_sent, until_state};
+use support::{EQUIPMENT, Lab, data_below, files_below, run, until, until_record_sent, until_state, until_verified};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn v2_a_run_is_proven_over_ssh_and_cleared() {
     let (lab, sshd) = (Lab::new(), Sshd::start());
-    let server = sshd.server();
-    let target = Target::RsyncSsh {
-        ssh_target: server.target,
-        path: lab.folder.path().join("nas/SCOPE_01").display().to_string(),
-        port: server.port,
-        key_path: server.key.display().to_string(),
-        known_hosts: None,
-        host_keys: server.host_keys,
-    };
+    let target = over_ssh(&lab, &sshd);
     let lab = proven_and_cleared(lab, target, "openssl at the server").await;
     assert!(lab.path("state/known_hosts").exists(), "the server's key is kept in a file of our own");
 }
@@ -48,6 +43,62 @@ async fn v2_a_run_is_proven_over_rclone_and_cleared() {
         config: Some(lab.path("rclone.conf").display().to_string()),
     };
     proven_and_cleared(lab, target, "rclone").await;
+}
+
+fn over_ssh(lab: &Lab, sshd: &Sshd) -> Target {
+    let server = sshd.server();
+    Target::RsyncSsh {
+        ssh_target: server.target,
+        path: lab.folder.path().join("nas/SCOPE_01").display().to_string(),
+        port: server.port,
+        key_path: server.key.display().to_string(),
+        known_hosts: None,
+        host_keys: server.host_keys,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_a_send_does_not_wait_for_a_long_proof_of_a_cleared_run() {
+    let mut lab = Lab::new();
+    // A server that takes as long as the file `gate` is there to hash the first run.
+    let (tools, gate, begun) = (lab.path("tools"), lab.path("gate"), lab.path("begun"));
+    std::fs::create_dir(&tools).unwrap();
+    let wait = format!(
+        "#!/bin/sh\ncase \"$(pwd)\" in */Run_1) while [ -e '{}' ]; do touch '{}'; sleep 0.05; done;; esac\nexec /usr/bin/openssl \"$@\"\n",
+        gate.display(),
+        begun.display()
+    );
+    std::fs::write(tools.join("openssl"), wait).unwrap();
+    std::fs::set_permissions(tools.join("openssl"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let sshd = Sshd::start_with(&format!("SetEnv PATH={}:/usr/bin:/bin", tools.display()));
+    lab.settings.equipment[0].transport.as_mut().unwrap().target = over_ssh(&lab, &sshd);
+    let clock = Clock::manual(Timestamp::parse("2026-04-17T14:32:00Z").unwrap());
+    lab.mark().await;
+    let options = Options { clock: clock.clone(), ..lab.options() };
+    let engine = Engine::start(lab.settings.clone(), options).await.unwrap();
+    let (first, second) = (run("Run_1"), run("Run_2"));
+    lab.push_usual(&first);
+    engine.watcher().poll_once().await;
+    until_verified(&engine, &first).await;
+    engine.clear(first.as_str()).await.unwrap();
+
+    std::fs::write(&gate, "").unwrap();
+    clock.advance(std::time::Duration::from_secs(31 * 86_400));
+    until("the cleared run is being proven", async || {
+        clock.advance(std::time::Duration::from_secs(61));
+        engine.core().work_now(EQUIPMENT);
+        begun.exists().then_some(())
+    })
+    .await;
+    lab.push_usual(&second);
+    engine.watcher().poll_once().await;
+    until_verified(&engine, &second).await;
+    assert!(gate.exists());
+    let passes = async || engine.run_detail(first.as_str()).await.unwrap().row.job.unwrap().verify_passes;
+    let before = passes().await;
+    std::fs::remove_file(&gate).unwrap();
+    until("the cleared run is proven again", async || (passes().await > before).then_some(())).await;
+    engine.stop().await;
 }
 
 /// `method`: part of how the proof says it was made.

@@ -114,7 +114,8 @@ impl Lab {
             if begun.elapsed() > limit || crate::stop::requests().was_asked() {
                 bail!("given up waiting until {what}");
             }
-            std::thread::park_timeout(Duration::from_millis(5));
+            // Often enough for the figures, and seldom enough not to be part of them.
+            std::thread::park_timeout(Duration::from_millis(15));
         }
         Ok(())
     }

@@ -56,8 +56,10 @@ enum Measure {
     Hash,
     /// 10,000 small files from complete to verified on a mount.
     SmallFiles,
-    /// Large and small files from complete to verified over ssh on the loopback.
-    OverSsh,
+    /// Large files from complete to verified over ssh on the loopback.
+    OverSshLarge,
+    /// Small files, the same.
+    OverSshSmall,
     /// Seven equipments at work while the NAS of an eighth is dead.
     DeadNas,
     /// How often a run's bytes are read from the disks.
@@ -83,8 +85,11 @@ pub fn run(choice: &Choice) -> Result<()> {
     if wanted(Measure::SmallFiles) {
         table.add(small_files::measure(&binary));
     }
-    if wanted(Measure::OverSsh) {
-        table.add(over_ssh::measure(&binary));
+    if wanted(Measure::OverSshLarge) {
+        table.add(over_ssh::measure(&binary, &over_ssh::LARGE));
+    }
+    if wanted(Measure::OverSshSmall) {
+        table.add(over_ssh::measure(&binary, &over_ssh::SMALL));
     }
     if wanted(Measure::DeadNas) {
         table.add(dead_nas::measure(&binary));

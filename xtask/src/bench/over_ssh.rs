@@ -15,14 +15,22 @@ use std::time::Instant;
 const ROUNDS: usize = 3;
 
 /// Files of one kind.
-struct Set {
+pub struct Set {
     name: &'static str,
     files: usize,
     bytes_each: usize,
 }
 
-const SETS: [Set; 3] = [
-    Set { name: "4 x 512 MiB", files: 4, bytes_each: 512 << 20 },
+impl Set {
+    fn is_large(&self) -> bool {
+        self.bytes_each > 1 << 20
+    }
+}
+
+/// One set of large files.
+pub const LARGE: [Set; 1] = [Set { name: "4 x 512 MiB", files: 4, bytes_each: 512 << 20 }];
+/// Two sets of small files.
+pub const SMALL: [Set; 2] = [
     Set { name: "10,000 x 64 KiB", files: 10_000, bytes_each: 64 << 10 },
     Set { name: "30,000 x 4 KiB", files: 30_000, bytes_each: 4 << 10 },
 ];
@@ -41,15 +49,15 @@ const PEERS: [(&str, &str, &str, &str); 3] = [
 ];
 
 /// Seconds of each, in turn.
-pub fn measure(binary: &Path) -> Result<Vec<Row>> {
+pub fn measure(binary: &Path, sets: &[Set]) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for (number, set) in SETS.iter().enumerate() {
-        rows.extend(measure_set(binary, set, number == 0)?);
+    for set in sets {
+        rows.extend(measure_set(binary, set)?);
     }
     Ok(rows)
 }
 
-fn measure_set(binary: &Path, set: &Set, large: bool) -> Result<Vec<Row>> {
+fn measure_set(binary: &Path, set: &Set) -> Result<Vec<Row>> {
     let step = Step::begin(format!("bench: over ssh, {}", set.name));
     let sshd = Sshd::start()?;
     let mut lab = Lab::open_on(binary, |nas| sshd.transport(nas), |_| Ok(()))?;
@@ -77,7 +85,7 @@ fn measure_set(binary: &Path, set: &Set, large: bool) -> Result<Vec<Row>> {
         ours: value(median(&ours), "s"),
         peer: (*name).into(),
         theirs: Some(value(median(samples), "s")),
-        target: if large { for_large } else { for_small },
+        target: if set.is_large() { for_large } else { for_small },
     };
     Ok(PEERS.iter().zip(&theirs).map(row).collect())
 }

@@ -138,13 +138,6 @@ fn kind_of(stat: &Stat) -> EntryKind {
     }
 }
 
-/// What one folder holds, told to `visit`: each name, and whether it is a folder.
-pub(super) fn names_in(run: &RunFolder, folder: &[u8], visit: &mut dyn FnMut(&[u8], bool)) -> Result<(), Errno> {
-    let names = Names::read(&beneath::open_folder(run.dir().as_fd(), folder)?)?;
-    (0..).map_while(|n| names.get(n)).for_each(|name| visit(name.bytes, name.folder));
-    Ok(())
-}
-
 /// The names of one folder, sorted, in one block: a byte for the kind, the name, NUL.
 #[derive(Debug, Default)]
 struct Names {

@@ -28,7 +28,8 @@ pub(super) struct Portion {
     pub empty_folders: Vec<FilePath>,
 }
 
-/// The listing, cut into portions, read on threads for blocking work. The same listing is always cut in the same way.
+/// The listing, cut into portions, read on threads for blocking work. The same listing is always cut in the same way, into portions of
+/// about as many files, so that the last one, for which nothing else is done meanwhile, is no bigger than it must be and never a few files.
 pub(super) struct Portions {
     items: Option<ListingItems>,
     again: Option<Arc<BTreeSet<FilePath>>>,
@@ -36,7 +37,8 @@ pub(super) struct Portions {
 }
 
 impl Portions {
-    pub fn new(listing: &Listing, again: Option<&[FilePath]>, size: Size) -> Result<Portions, TransportError> {
+    pub fn new(listing: &Listing, again: Option<&[FilePath]>, most: Size) -> Result<Portions, TransportError> {
+        let size = Size { files: evenly(listing.totals().files, most.files), ..most };
         Ok(Portions { items: Some(listing.items()?), again: again.map(|files| Arc::new(files.iter().cloned().collect())), size })
     }
 
@@ -66,6 +68,12 @@ impl Portions {
         let nothing = portion.files.is_empty() && portion.empty_folders.is_empty();
         Ok((!nothing).then_some(portion))
     }
+}
+
+/// So many at once that all but the last have as many, and none has more than `most`.
+fn evenly(files: u64, most: usize) -> usize {
+    let portions = files.div_ceil(most as u64).max(1);
+    usize::try_from(files.div_ceil(portions)).unwrap_or(most).clamp(1, most)
 }
 
 /// The folders above a file, the nearest last.
@@ -129,4 +137,16 @@ impl Problems {
 
 pub(super) fn fault(error: tokio::task::JoinError) -> TransportError {
     TransportError::new(FailureClass::Unknown, Side::Here, format!("a fault in this program: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::evenly;
+
+    #[test]
+    fn portions_are_about_as_big() {
+        for (files, expected) in [(0, 1), (1, 1), (9_999, 9_999), (10_000, 10_000), (10_001, 5_001), (30_001, 7_501), (1_000_000, 10_000)] {
+            assert_eq!(evenly(files, 10_000), expected, "{files}");
+        }
+    }
 }

@@ -80,14 +80,19 @@ async fn work(
         blocking(move || seal.finish(now_ns)).await.map_err(seal_failure)?
     };
     core.checkpoints.reached(Checkpoint::Sealed);
-    write_checksums(&prepared.folder, &finished).await?;
+    let early = {
+        let (early, seal) = (prepared.early.clone(), finished.clone());
+        blocking(move || early.finish(&seal))
+    };
+    let (written, early) = tokio::join!(write_checksums(&prepared.folder, &finished), early);
+    written?;
     core.checkpoints.reached(Checkpoint::ChecksumsWritten);
     let place = destination.transport.place_of(&job.run);
     core.store.sent(claim, finished.digest(), core.clock.now_ms(), finished.totals(), &place).await.map_err(store_failure)?;
     core.job_changed(claim.job().clone());
     core.checkpoints.reached(Checkpoint::Sent);
 
-    let early = prepared.early.finish(&finished).unwrap_or_else(|error| {
+    let early = early.unwrap_or_else(|error| {
         tracing::warn!(run = %job.run, %error, "hashes made meanwhile cannot be used; they are asked for again");
         None
     });
@@ -145,7 +150,7 @@ fn prepare(core: &Core, job: &Job) -> Result<Prepared, Failure> {
     }
     let seal = SealWriter::open(&listing, &seal_file(&work_folder, job.generation)).map_err(seal_failure)?;
     let placed = Arc::new(Placed::open(&work_folder).map_err(|error| state_failure(&error))?);
-    let early = EarlyHashes::begin(&work_folder.join(format!("early-{}", job.generation))).map_err(seal_failure)?;
+    let early = Arc::new(EarlyHashes::begin(&work_folder.join(format!("early-{}", job.generation))).map_err(seal_failure)?);
     Ok(Prepared { folder, listing, seal, placed, early })
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Prepared {
     pub seal: SealWriter,
     pub placed: Arc<Placed>,
     /// What the destination says it holds while others are still sent.
-    pub early: EarlyHashes,
+    pub early: Arc<EarlyHashes>,
 }
 
 /// The run on its way to its destination.

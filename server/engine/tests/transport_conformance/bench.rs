@@ -157,12 +157,32 @@ impl Bench {
             let (source, listing, writer, context) = (run.source.clone(), listing.clone(), writer.clone(), self.context.clone());
             tokio::task::spawn_blocking(move || hash_all(&source, &listing, &writer, &context)).await.unwrap()?;
         }
+        self.push_sealing(transport, run, listing, &writer, again).await?;
+        if again.is_some() {
+            return Ok(SealReader::open(&path).unwrap());
+        }
+        Ok(writer.finish(1).unwrap())
+    }
+
+    /// Sends a listing whose files were hashed before.
+    pub async fn push_hashed(&self, run: &TestRun, listing: &Listing, writer: &SealWriter) -> Result<(), TransportError> {
+        self.push_sealing(self.transport(), run, listing, writer, None).await
+    }
+
+    async fn push_sealing(
+        &self,
+        transport: &dyn Transport,
+        run: &TestRun,
+        listing: &Listing,
+        writer: &SealWriter,
+        again: Option<&[FilePath]>,
+    ) -> Result<(), TransportError> {
         let key = run.path.as_str().to_owned();
         let push = Push {
             run: &run.path,
             source: &run.source,
             listing,
-            seal: &writer,
+            seal: writer,
             again,
             placed_by_us: &|file| self.placed.lock().unwrap().contains(&(key.clone(), file.clone())),
             placed: &|file| {
@@ -170,11 +190,7 @@ impl Bench {
             },
             hashed: &|_| (),
         };
-        transport.push(push, &self.context).await?;
-        if again.is_some() {
-            return Ok(SealReader::open(&path).unwrap());
-        }
-        Ok(writer.finish(1).unwrap())
+        transport.push(push, &self.context).await
     }
 
     /// Sends everything; also what the destination said of files while others were still sent.

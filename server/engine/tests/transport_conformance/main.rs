@@ -7,10 +7,11 @@ mod damage;
 mod faithful;
 mod mount_only;
 mod rclone;
+mod rclone_disks;
 mod rclone_running;
 mod resume;
 mod rsync_ssh;
-mod rsync_ssh_carried;
+mod rsync_ssh_stream;
 #[path = "../real_servers/servers.rs"]
 mod servers;
 #[path = "../real_servers/sshd.rs"]

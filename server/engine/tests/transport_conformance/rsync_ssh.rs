@@ -19,7 +19,14 @@ use std::time::Duration;
 pub struct Behind {
     transport: RsyncSshTransport,
     root: PathBuf,
-    _sshd: Option<Sshd>,
+    own: Option<Sshd>,
+}
+
+impl Behind {
+    /// Of its own.
+    pub fn server(&self) -> Server {
+        self.own.as_ref().expect("a server of its own").server()
+    }
 }
 
 impl Destination for Behind {
@@ -46,7 +53,7 @@ pub fn behind(root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> 
     server.known_hosts = staging.parent().unwrap().join("known_hosts");
     change(&mut server);
     let transport = RsyncSshTransport::new(server, root.display().to_string(), staging.to_owned(), None);
-    Behind { transport, root: root.to_owned(), _sshd: None }
+    Behind { transport, root: root.to_owned(), own: None }
 }
 
 /// Behind a server of its own.
@@ -54,7 +61,7 @@ pub fn behind_own(sshd: Sshd, root: &Path, staging: &Path, change: impl FnOnce(&
     let mut server = sshd.server();
     change(&mut server);
     let transport = RsyncSshTransport::new(server, root.display().to_string(), staging.to_owned(), None);
-    Behind { transport, root: root.to_owned(), _sshd: Some(sshd) }
+    Behind { transport, root: root.to_owned(), own: Some(sshd) }
 }
 
 pub const RSYNC_SSH: Make = |root, staging| Box::new(behind(root, staging, |_| ()));

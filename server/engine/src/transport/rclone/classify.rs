@@ -45,12 +45,15 @@ const WORDS: &[(&str, FailureClass, Side)] = &[
     ("507 insufficient storage", DestinationFull, Side::Destination),
     ("insufficient storage", DestinationFull, Side::Destination),
     ("disk full", DestinationFull, Side::Destination),
+    ("disk was full", DestinationFull, Side::Destination),
     ("not enough space", DestinationFull, Side::Destination),
     ("storage limit exceeded", DestinationFull, Side::Destination),
     ("insufficient disk space", DestinationFull, Side::Destination),
+    ("too big for remaining disk space", DestinationFull, Side::Destination),
     ("read-only file system", Configuration, Side::Destination),
     ("read only file system", Configuration, Side::Destination),
-    ("media is write protected", Configuration, Side::Destination),
+    ("write protected", Configuration, Side::Destination),
+    ("write-protected", Configuration, Side::Destination),
     ("file name too long", Configuration, Side::Destination),
     ("name too long", Configuration, Side::Destination),
     ("file too large", Configuration, Side::Destination),
@@ -96,6 +99,9 @@ const WORDS: &[(&str, FailureClass, Side)] = &[
 /// rclone says this of files that it could not read here; the rest of such a line is the system's.
 const OF_SOURCE: [&str; 3] = ["failed to open source object", "source file is being updated", "couldn't read source"];
 
+/// SFTP has no word for a full disk, a read-only one, a quota.
+const SFTP_SAYS_NOTHING: &str = "(SSH_FX_FAILURE)";
+
 /// A call that ended with a failure.
 pub(super) fn rclone(said: &Said, what: &str) -> TransportError {
     let of_source = |line: &&String| OF_SOURCE.iter().any(|words| line.contains(words));
@@ -113,7 +119,10 @@ pub(super) fn rclone(said: &Said, what: &str) -> TransportError {
         let updated = line.contains("being updated");
         return error(if updated { FailureClass::LocalFileChanged } else { LocalRead }, Side::Source, what, line);
     }
-    let words = format!("{} (exit code {})", said.telling(), said.code.unwrap_or_default());
+    let mut words = format!("{} (exit code {})", said.telling(), said.code.unwrap_or_default());
+    if said.complaints.iter().any(|line| line.contains(SFTP_SAYS_NOTHING)) {
+        words.push_str("; an SFTP server gives no reason: its disk may be read-only, or a quota used up");
+    }
     match said.code {
         Some(2) => error(Configuration, Side::Here, what, &words),
         Some(3 | 4) => error(Network, Side::Destination, what, &words),
@@ -164,7 +173,16 @@ mod tests {
     #[case(4, "object not found", Network, Side::Destination)]
     #[case(1, "a: Failed to copy: write /x/a: no space left on device", DestinationFull, Side::Destination)]
     #[case(1, "a: Failed to copy: 507 Insufficient Storage", DestinationFull, Side::Destination)]
+    #[case(1, "a: Failed to copy: preallocate: file too big for remaining disk space", DestinationFull, Side::Destination)]
+    #[case(1, "a: Failed to copy: response error: An operation failed because the disk was full.", DestinationFull, Side::Destination)]
     #[case(1, "mkdir /x: read-only file system", Configuration, Side::Destination)]
+    #[case(
+        1,
+        "mkdir x: response error: {Write Protect Error} The disk cannot be written to because it is write-protected.",
+        Configuration,
+        Side::Destination
+    )]
+    #[case(1, "Failed to copy: Update ReadFrom failed: sftp: \"Failure\" (SSH_FX_FAILURE)", Unknown, Side::Destination)]
     #[case(1, "a: Failed to copy: open /x: file name too long", Configuration, Side::Destination)]
     #[case(1, "a: Failed to copy: mkdir /x: permission denied", Authentication, Side::Destination)]
     #[case(1, "a: Failed to copy: failed to open source object: open a: permission denied", LocalRead, Side::Source)]

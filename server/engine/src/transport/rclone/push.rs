@@ -5,6 +5,7 @@
 //! and neither is what an interrupted attempt left whole in our temporary folder.
 
 use super::Place;
+use super::about;
 use super::arrange::{Aside, move_files};
 use super::look::{self, Kind, Seen, There};
 use super::private::PrivateFolder;
@@ -14,6 +15,7 @@ use crate::hash::HashError;
 use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted, changed, folders_above};
 use crate::transport::{CallContext, FILES_NAMED_AT_MOST, Push, TransportError};
 use domain::api::Phase;
+use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::proof::FileStat;
 use sha2::{Digest as _, Sha256};
@@ -160,9 +162,25 @@ impl Pushing<'_> {
         match failed {
             None => Ok(()),
             Some(error) => {
-                let lacking = files.iter().map(|(path, _)| path).filter(|path| !arrived.contains(path));
-                Err(TransportError { files: lacking.take(FILES_NAMED_AT_MOST).cloned().collect(), ..error })
+                let lacking: Vec<&Wanted> = files.iter().copied().filter(|(path, _)| !arrived.contains(path)).collect();
+                let bytes = lacking.iter().map(|(_, stat)| stat.size).sum();
+                let files = lacking.iter().take(FILES_NAMED_AT_MOST).map(|(path, _)| path.clone()).collect();
+                Err(TransportError { files, ..self.full_or(error, bytes).await })
             }
+        }
+    }
+
+    /// Not every server says that its disk is full: where one gives no reason and has less room than what is lacking, this is it.
+    async fn full_or(&self, error: TransportError, lacking: u64) -> TransportError {
+        if error.class != FailureClass::Unknown {
+            return error;
+        }
+        match about::free_bytes(&self.session.place, self.context).await {
+            Some(free) if free < lacking => {
+                let message = format!("{}; {free} bytes are free there, and {lacking} are to be sent", error.message);
+                TransportError::new(FailureClass::DestinationFull, Side::Destination, message)
+            }
+            _ => error,
         }
     }
 

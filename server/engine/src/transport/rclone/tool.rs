@@ -6,7 +6,7 @@
 use super::classify;
 use super::control::Control;
 use super::said::{Said, Stats};
-use crate::child::{ChildError, Tool, run_listening};
+use crate::child::{ChildError, Input, Tool, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use std::ffi::{OsStr, OsString};
@@ -177,7 +177,7 @@ impl Call {
             }
         };
         let ended = {
-            let running = run_listening(&tool, &self.input, &mut take, &mut listen, &stop);
+            let running = run_listening(&tool, Input::Whole(&self.input), &mut take, &mut listen, &stop);
             tokio::pin!(running);
             tokio::select! {
                 biased;

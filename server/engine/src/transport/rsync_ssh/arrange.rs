@@ -6,6 +6,7 @@
 use super::look::{self, word_here};
 use super::session::Session;
 use super::{Place, session};
+use crate::child::Ended;
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
@@ -112,19 +113,16 @@ fn read(said: &[u8]) -> Option<Unmoved> {
     Some(unmoved)
 }
 
-/// Places files of our temporary folder `from` (absolute) under their names in the run.
-pub(super) async fn place(
-    session: &Session,
-    run: &RunPath,
-    from: &[u8],
-    folders: &BTreeSet<&[u8]>,
-    files: &[&[u8]],
-    context: &CallContext,
-) -> Result<Unmoved, TransportError> {
+/// A script that places folders and files of our temporary folder `from` (absolute) under their names in the run.
+pub(super) fn placing(session: &Session, run: &RunPath, from: &[u8], folders: &BTreeSet<&[u8]>, files: &[&[u8]]) -> Vec<u8> {
     let target = session.word(run.below_equipment().as_bytes());
     let mut script = [b"mkdir -p ".to_vec(), target.clone(), b" || exit 1\n".to_vec(), session.enter_run(run)].concat();
     script.extend(moving(&super::quote::shell_word(from), &target, folders, files));
-    let (ended, said) = session::collect(&session.place.connection, &script, context).await?;
+    script
+}
+
+/// What it said.
+pub(super) fn placed(session: &Session, run: &RunPath, ended: &Ended, said: &[u8]) -> Result<Unmoved, TransportError> {
     let what = format!("placing files in {}", session.place.describe());
     match ended.code {
         Some(session::NOT_PLAIN) => {
@@ -132,10 +130,10 @@ pub(super) async fn place(
             Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
         }
         Some(0) => {
-            let unmoved = read(&said).ok_or_else(|| look::garbled(&what))?;
-            if unmoved.failed.is_empty() { Ok(unmoved) } else { Err(super::classify::script(&ended, &what)) }
+            let unmoved = read(said).ok_or_else(|| look::garbled(&what))?;
+            if unmoved.failed.is_empty() { Ok(unmoved) } else { Err(super::classify::script(ended, &what)) }
         }
-        _ => Err(super::classify::script(&ended, &what)),
+        _ => Err(super::classify::script(ended, &what)),
     }
 }
 

@@ -5,16 +5,18 @@
 
 use super::classify;
 use super::quote::{rsync_shell_word, ssh_path};
-use crate::child::{Ended, Running, Tool, run};
+use super::session::Abilities;
+use crate::child::{Ended, Input, Running, Tool, run, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::settings::HostKeyPolicy;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 /// How long one attempt to connect may take, seconds.
@@ -55,6 +57,8 @@ pub(super) struct Connection {
     server: Server,
     master: Arc<Mutex<Option<Master>>>,
     uses: Arc<AtomicU64>,
+    /// Of the server at the other end of the connection that stands.
+    abilities: std::sync::Mutex<Option<Abilities>>,
 }
 
 /// The ssh that the others share.
@@ -66,7 +70,17 @@ struct Master {
 
 impl Connection {
     pub fn new(server: Server) -> Connection {
-        Connection { server, master: Arc::default(), uses: Arc::default() }
+        Connection { server, master: Arc::default(), uses: Arc::default(), abilities: std::sync::Mutex::default() }
+    }
+
+    /// What is known of the server since this connection stands.
+    pub fn abilities(&self) -> Option<Abilities> {
+        *self.abilities.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it said.
+    pub fn note_abilities(&self, can: Abilities) {
+        *self.abilities.lock().unwrap_or_else(PoisonError::into_inner) = Some(can);
     }
 
     pub fn server(&self) -> &Server {
@@ -80,10 +94,22 @@ impl Connection {
         output: &mut (dyn FnMut(&[u8]) + Send),
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
-        // In braces, so that a script whose end was cut off by a broken connection does nothing at all.
-        let wrapped = [b"{ LC_ALL=C; export LC_ALL; umask 022\n".as_slice(), script, b"\nexit 0; }\n"].concat();
         // Without `exec` and without a path: a restricted shell refuses both.
-        self.command("sh -s", &wrapped, output, context).await
+        self.command("sh -s", &wrapped(script), output, context).await
+    }
+
+    /// Runs a script of ours whose commands read these pieces on standard input, which nobody else reads: the script goes before them.
+    pub async fn script_taking(
+        &self,
+        script: &[u8],
+        pieces: &mut Receiver<Vec<u8>>,
+        output: &mut (dyn FnMut(&[u8]) + Send),
+        context: &CallContext,
+    ) -> Result<Ended, TransportError> {
+        let script = wrapped(script);
+        // Only the length is part of the command line. A shell that reads its script itself would read on; byte by byte none does.
+        let command = format!("sh -c 'eval \"$(dd bs=1 count={} 2>/dev/null)\"'", script.len());
+        self.ask(&command, Input::Pieces(&script, pieces), output, context).await
     }
 
     /// Runs a command at the server; nothing of it may come from a name that was not quoted.
@@ -94,9 +120,19 @@ impl Connection {
         output: &mut (dyn FnMut(&[u8]) + Send),
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
+        self.ask(command, Input::Whole(input), output, context).await
+    }
+
+    async fn ask(
+        &self,
+        command: &str,
+        input: Input<'_>,
+        output: &mut (dyn FnMut(&[u8]) + Send),
+        context: &CallContext,
+    ) -> Result<Ended, TransportError> {
         let socket = self.ready(context).await?;
         let tool = Tool::new(&self.server.ssh).args(self.options(&socket)).args(["-T", "--", &self.server.target, command]);
-        let ended = run(&tool, input, output, &context.cancel).await.map_err(classify::child)?;
+        let ended = run_listening(&tool, input, output, &mut |_| (), &context.cancel).await.map_err(classify::child)?;
         if ended.code == Some(255) { Err(classify::ssh(&ended, false)) } else { Ok(ended) }
     }
 
@@ -129,6 +165,8 @@ impl Connection {
         };
         let socket = connected.folder.socket();
         *master = Some(connected);
+        // It may be another server by now, or have other programs.
+        *self.abilities.lock().unwrap_or_else(PoisonError::into_inner) = None;
         drop(master);
         self.end_when_idle();
         Ok(socket)
@@ -225,6 +263,11 @@ impl Connection {
             "-oLogLevel=ERROR".to_owned(),
         ]
     }
+}
+
+/// In braces, so that a script whose end was cut off by a broken connection does nothing at all.
+fn wrapped(script: &[u8]) -> Vec<u8> {
+    [b"{ LC_ALL=C; export LC_ALL; umask 022\n".as_slice(), script, b"\nexit 0; }\n"].concat()
 }
 
 /// Of what `ssh -G` says.

@@ -6,6 +6,7 @@ use super::difference::read_whole;
 use super::look::{self, Kind, Looked, folders_above, word_here};
 use super::session::{HashTool, Session};
 use super::{Place, classify, failed, session};
+use crate::child::Ended;
 use crate::seal::{SealError, SealFiles, SealReader};
 use crate::transport::{CallContext, HashOutcome, Hashed, TransportError};
 use domain::job::{FailureClass, Side};
@@ -38,7 +39,7 @@ pub(super) async fn of_seal(
     context: &CallContext,
 ) -> Result<(), TransportError> {
     let session = Session::open_marked(place, context).await?;
-    place.note_tool(session.hash_tool);
+    place.note_tool(session.can.hash_tool);
     let mut files = seal.files()?;
     let batches = std::iter::from_fn(move || next_batch(&mut files));
     let hash = |batch: Result<(Vec<FilePath>, u64), SealError>| {
@@ -79,20 +80,42 @@ pub(super) async fn hash_batch(
     bytes: u64,
     context: &CallContext,
 ) -> Result<Vec<Hashed>, TransportError> {
+    let (ended, said) = ask(session, &script(session, run, &files), bytes, context).await?;
+    answers(session, run, files, &ended, &said, context).await
+}
+
+/// Runs a script that hashes so many bytes.
+pub(super) async fn ask(session: &Session, script: &[u8], bytes: u64, context: &CallContext) -> Result<(Ended, Vec<u8>), TransportError> {
+    let patience = session.place.patience + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
+    let said = tokio::time::timeout(patience, session::collect(&session.place.connection, script, context)).await;
+    said.map_err(|_| {
+        let message = format!("{} gave no hashes within {} s: its disk may hang", session.place.describe(), patience.as_secs());
+        TransportError::new(FailureClass::Network, Side::Destination, message)
+    })?
+}
+
+/// A script that looks at files of the run and says their digests.
+pub(super) fn script(session: &Session, run: &RunPath, files: &[FilePath]) -> Vec<u8> {
     let folders: BTreeSet<&[u8]> = files.iter().flat_map(folders_above).collect();
     let names = folders.iter().copied().chain(files.iter().map(FilePath::as_bytes));
     let mut script = session.enter_run(run);
     script.extend_from_slice(look::functions(session).as_bytes());
     look::call_look(&mut script, session, names);
     script.extend_from_slice(b"printf '\\0\\0'\n");
-    digests(&mut script, session, &files);
+    digests(&mut script, session, files);
     script.extend_from_slice(b"echo .\n");
-    let patience = session.place.patience + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
-    let said = tokio::time::timeout(patience, session::collect(&session.place.connection, &script, context)).await;
-    let (ended, said) = said.map_err(|_| {
-        let message = format!("{} gave no hashes within {} s: its disk may hang", session.place.describe(), patience.as_secs());
-        TransportError::new(FailureClass::Network, Side::Destination, message)
-    })??;
+    script
+}
+
+/// What it said, file by file.
+pub(super) async fn answers(
+    session: &Session,
+    run: &RunPath,
+    files: Vec<FilePath>,
+    ended: &Ended,
+    said: &[u8],
+    context: &CallContext,
+) -> Result<Vec<Hashed>, TransportError> {
     let missing = |path: FilePath| Hashed { path, outcome: HashOutcome::Missing };
     match ended.code {
         Some(0) if said == b"missing" => {
@@ -104,12 +127,12 @@ pub(super) async fn hash_batch(
             let reason = "the run's folder there is a link or no folder";
             return Ok(files.into_iter().map(|path| failed(path, reason)).collect());
         }
-        _ => return Err(classify::script(&ended, "hashing at the server")),
+        _ => return Err(classify::script(ended, "hashing at the server")),
     }
     if let Some(trouble) = unseen(&ended.stderr) {
-        return Err(classify::script(&crate::child::Ended { stderr: trouble, ..ended.clone() }, "hashing at the server"));
+        return Err(classify::script(&Ended { stderr: trouble, ..ended.clone() }, "hashing at the server"));
     }
-    let (seen, digests) = read(&said, &files).ok_or_else(|| look::garbled("hashing at the server"))?;
+    let (seen, digests) = read(said, &files).ok_or_else(|| look::garbled("hashing at the server"))?;
     let mut hashed = Vec::with_capacity(files.len());
     for (path, digest) in files.into_iter().zip(digests) {
         let answer = judge(session, run, path, &seen, digest, &ended.stderr, context).await?;
@@ -156,7 +179,7 @@ async fn judge(
         Some(there) if there.kind != Kind::File => return Ok(failed(path, "it is no regular file")),
         Some(there) => *there,
     };
-    let outcome = match (session.hash_tool, digest) {
+    let outcome = match (session.can.hash_tool, digest) {
         (HashTool::Openssl | HashTool::Sha256sum, Some(digest)) => HashOutcome::Digest { digest, size: there.size, level: ProofLevel::L2 },
         (HashTool::Openssl | HashTool::Sha256sum, None) => {
             let reason = said.lines().last().unwrap_or("the server gave no digest");
@@ -196,15 +219,15 @@ async fn read_back(session: &Session, run: &RunPath, path: &FilePath, context: &
 
 /// The part of a script that says the digests: only of regular files, for a pipe would never end.
 fn digests(script: &mut Vec<u8>, session: &Session, files: &[FilePath]) {
-    let command = match session.hash_tool {
+    let command = match session.can.hash_tool {
         HashTool::Openssl => "openssl dgst -sha256 -r",
         HashTool::Sha256sum => "sha256sum",
         HashTool::None => return,
     };
     // Where it is GNU's, `find` tells files apart thousands at a time; a shell takes as long for it as hashing small ones does.
-    let hash = match session.find_prints {
+    let hash = match session.can.find_prints {
         true => format!(
-            r#"hash_lines() {{ tr '\n' '\000' | xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -type f -print0' sh | xargs -0 -r {command}; true; }}"#
+            r#"hash_lines() {{ tr '\n' '\000' | xargs -0 -r -s 1000000 sh -c 'exec find "$@" -maxdepth 0 -type f -print0' sh | xargs -0 -r -s 1000000 {command}; true; }}"#
         ),
         false => format!(
             r#"hash() {{ for f; do shift; if [ -f "$f" ] && [ ! -L "$f" ]; then set -- "$@" "$f"; fi; done
@@ -219,7 +242,7 @@ odd() {{ if [ -f "$1" ] && [ ! -L "$1" ]; then {command} <"$1" || echo '!'; fi; 
     script.extend_from_slice(functions.as_bytes());
     for group in files.chunk_by(|a, b| is_odd(a) == is_odd(b)) {
         match is_odd(&group[0]) {
-            false if session.find_prints => look::call_lines(script, "hash_lines", group.iter().map(FilePath::as_bytes)),
+            false if session.can.find_prints => look::call_lines(script, "hash_lines", group.iter().map(FilePath::as_bytes)),
             false => look::call(script, "hash", group.iter().map(FilePath::as_bytes)),
             true => {
                 for file in group {

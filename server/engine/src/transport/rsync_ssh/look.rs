@@ -40,10 +40,11 @@ const END_OF_NAMES: &[u8] = b"exlab-end-of-names";
 /// The shell functions `look`, for names, `look_lines`, for names line by line (GNU only), and `all`, for everything below the current
 /// folder that is no folder.
 pub(super) fn functions(session: &Session) -> &'static str {
-    if session.find_prints {
+    if session.can.find_prints {
+        // As many names for one program as the system takes: starting programs is most of the work on small files.
         // That something is not there is no trouble; everything else that find says is. xargs says 123 when find missed something.
         r#"look() { { find "$@" -maxdepth 0 -printf '%y %s %T@ %p\0' 2>&1 1>&3 </dev/null | grep -v 'No such file or directory' >&2; } 3>&1; }
-look_lines() { { { tr '\n' '\000' | xargs -0 -r sh -c 'exec find "$@" -maxdepth 0 -printf "%y %s %T@ %p\0"' sh ||
+look_lines() { { { tr '\n' '\000' | xargs -0 -r -s 1000000 sh -c 'exec find "$@" -maxdepth 0 -printf "%y %s %T@ %p\0"' sh ||
 [ $? = 123 ] || echo 'find: was stopped' >&2; } 2>&1 1>&3 | grep -v 'No such file or directory' >&2; } 3>&1; true; }
 all() { find . ! -type d -printf '%y %s %T@ %p\0' </dev/null; }
 "#
@@ -79,7 +80,7 @@ pub(super) fn call<'a>(script: &mut Vec<u8>, function: &str, names: impl IntoIte
 /// Adds a look at these names to a script. GNU's tools take them line by line, thousands at a time: a shell and its children are slow to
 /// start for every few hundred.
 pub(super) fn call_look<'a>(script: &mut Vec<u8>, session: &Session, names: impl IntoIterator<Item = &'a [u8]>) {
-    if !session.find_prints {
+    if !session.can.find_prints {
         return call(script, "look", names);
     }
     let (odd, plain): (Vec<&[u8]>, Vec<&[u8]>) = names.into_iter().partition(|name| name.contains(&b'\n'));
@@ -115,24 +116,68 @@ pub(super) async fn in_run<'a>(
     names: impl IntoIterator<Item = &'a [u8]>,
     context: &CallContext,
 ) -> Result<Option<Looked>, TransportError> {
-    let mut script = session.enter_run(run);
+    looked(session, run, Vec::new(), names, context).await.map(|(_, looked)| looked)
+}
+
+/// The same, and whether a folder of ours (absolute) is there.
+pub(super) async fn at_first<'a>(
+    session: &Session,
+    run: &RunPath,
+    own: &[u8],
+    names: impl IntoIterator<Item = &'a [u8]>,
+    context: &CallContext,
+) -> Result<(bool, Option<Looked>), TransportError> {
+    let word = super::quote::shell_word(own);
+    looked(session, run, [b"if [ -d ", word.as_slice(), b" ]; then printf 'own\\0'; fi\n"].concat(), names, context).await
+}
+
+async fn looked<'a>(
+    session: &Session,
+    run: &RunPath,
+    first: Vec<u8>,
+    names: impl IntoIterator<Item = &'a [u8]>,
+    context: &CallContext,
+) -> Result<(bool, Option<Looked>), TransportError> {
+    let mut script = [first, session.enter_run(run)].concat();
     script.extend_from_slice(functions(session).as_bytes());
     call_look(&mut script, session, names);
     script.extend_from_slice(b"printf '.'");
     let (ended, said) = session::collect(&session.place.connection, &script, context).await?;
+    let (own, said) = said.strip_prefix(b"own\0").map_or((false, said.as_slice()), |rest| (true, rest));
     match ended.code {
         Some(session::NOT_PLAIN) => {
             let message = format!("{}/{} is no plain folder", session.place.describe(), run.below_equipment());
             return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message));
         }
-        Some(0) if said == b"missing" => return Ok(None),
+        Some(0) if said == b"missing" => return Ok((own, None)),
         Some(0) => {}
         _ => return Err(classify::script(&ended, "looking at files there")),
     }
     if let Some(trouble) = classify::trouble(&ended) {
         return Err(trouble);
     }
-    read(&said, b".").map(Some).ok_or_else(|| garbled("looking at files there"))
+    let looked = read(said, END).ok_or_else(|| garbled("looking at files there"))?;
+    Ok((own, Some(looked)))
+}
+
+/// Everything in a folder of ours, absolute, that is no folder; it is made when it is not there.
+pub(super) async fn below(session: &Session, folder: &[u8], what: &str, context: &CallContext) -> Result<Looked, TransportError> {
+    let said = session.ask(&[enter_own(folder), all_here(session)].concat(), what, context).await?;
+    read(&said, END).ok_or_else(|| garbled(what))
+}
+
+/// Ends what [`all_here`] says.
+pub(super) const END: &[u8] = b".";
+
+/// The part of a script that says what is in the current folder.
+pub(super) fn all_here(session: &Session) -> Vec<u8> {
+    [functions(session).as_bytes(), b"all || exit 1\nprintf '.'\n"].concat()
+}
+
+/// The part of a script that goes to a folder of ours, absolute, and makes it when it is not there.
+pub(super) fn enter_own(folder: &[u8]) -> Vec<u8> {
+    let word = super::quote::shell_word(folder);
+    [b"mkdir -p ".to_vec(), word.clone(), b" && cd -- ".to_vec(), word, b" || exit 1\n".to_vec()].concat()
 }
 
 /// Everything that `functions` said, when its last word is there too.

@@ -1,7 +1,7 @@
 //! A NAS that is reached by ssh: rsync carries the bytes, small scripts on the server's own shell do the rest.
 //!
-//! Every call shows the marker anew before anything else. rsync writes below a folder of our own at the root; from there files
-//! take their final names by a second name that never replaces. The server hashes what it holds by itself; where it cannot, its
+//! Every call shows the marker anew before anything else. rsync, or `tar` for many small files, writes below a folder of our own at the
+//! root; from there files take their final names by a second name that never replaces. The server hashes what it holds by itself; where it cannot, its
 //! bytes are read back over the connection. Verification decides, never rsync's word.
 
 use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
@@ -17,7 +17,6 @@ use std::time::Duration;
 
 mod about;
 mod arrange;
-mod carried;
 mod classify;
 mod connection;
 mod difference;
@@ -30,6 +29,7 @@ mod record;
 mod send;
 mod session;
 mod settle;
+mod stream;
 
 use connection::Connection;
 pub use connection::Server;

@@ -1,17 +1,17 @@
-//! Sending the sealed files, portion by portion: look what is there, let rsync carry the rest; what has arrived gets its names and is
-//! hashed by the server ([`super::settle`]) while the next portion is on its way.
+//! Sending the sealed files, portion by portion: look what is there, carry the rest over, many small files as a stream and the others by
+//! rsync; what has arrived gets its names and is hashed by the server ([`super::settle`]) while the next portion is on its way.
 //!
 //! Only two portions are held in memory, whatever the run's size. A portion that stands under its names is not sent again.
 
 use super::Place;
 use super::arrange::Aside;
-use super::carried::Carried;
 use super::look::{self, Kind, Seen, folders_above};
 use super::send::{Sending, send};
 use super::session::{OWN_FOLDER, Session};
-use super::settle::{Outgoing, Sent, Settling};
+use super::settle::{Carried, Outgoing, Sent, Settling};
+use super::stream::{self, Streamed, Streaming};
 use crate::progress::ProgressSink;
-use crate::transport::portions::{Portion, Portions, Problems, Size, fault};
+use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted};
 use crate::transport::{CallContext, Push, TransportError};
 use domain::api::Phase;
 use domain::path::{FilePath, RunPath};
@@ -20,13 +20,13 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// What one rsync is given at most: enough that its start costs little, and little enough that hashing is soon at work beside it.
+/// What is carried at once at most: enough that a start costs little, and little enough that hashing is soon at work beside it.
 const PORTION: Size = Size { files: 10_000, bytes: 512 << 20 };
 
 /// Sends everything.
 pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
     let session = Session::open_marked(place, context).await?;
-    place.note_tool(session.hash_tool);
+    place.note_tool(session.can.hash_tool);
     let totals = push.listing.totals();
     // Of what is sent again nothing is hashed early.
     let hashing = match push.again {
@@ -43,13 +43,14 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
     let mut portions = Portions::new(push.listing, push.again, PORTION)?;
     let mut pushing = Pushing {
         session: session.clone(),
-        partial: [temporary.as_slice(), b"/partial"].concat(),
+        temporary: temporary.clone(),
         push: &push,
         context,
         aside: Aside::default(),
         problems: Problems::default(),
         run_was_there: None,
         known: HashMap::new(),
+        has_left: false,
         has_own_folders: false,
     };
     let mut settling = Settling {
@@ -94,8 +95,8 @@ async fn finish(session: &Session, push: &Push<'_>, temporary: &[u8], context: &
 
 struct Pushing<'a> {
     session: Session,
-    /// Where the part of a file lies that is being sent.
-    partial: Vec<u8>,
+    /// Our own folder for what is on its way, absolute.
+    temporary: Vec<u8>,
     push: &'a Push<'a>,
     context: &'a CallContext,
     aside: Aside,
@@ -104,7 +105,9 @@ struct Pushing<'a> {
     run_was_there: Option<bool>,
     /// What stands where a folder must be.
     known: HashMap<Vec<u8>, Stands>,
-    /// Our own folders at the server were made.
+    /// An earlier attempt may have left files in our own folder.
+    has_left: bool,
+    /// What rsync needs of our own folders was made.
     has_own_folders: bool,
 }
 
@@ -158,8 +161,8 @@ impl Pushing<'_> {
             let old: Vec<&[u8]> = old.iter().map(Vec::as_slice).collect();
             self.aside.take(&self.session, run, &old, self.context).await?;
         }
-        let failed = if files.is_empty() { None } else { self.send(&files, &data).await? };
-        Ok(Sent { data, files, empty_folders: free, failed })
+        let carried = if files.is_empty() { Carried::default() } else { self.send(&files, &data).await? };
+        Ok(Sent { data, files, empty_folders: free, carried })
     }
 
     /// What stands under the names of a portion; and above them, which is `known` from then on. Files are asked for only where there was
@@ -170,8 +173,18 @@ impl Pushing<'_> {
         let own = portion.empty_folders.iter().map(FilePath::as_bytes);
         let folders: BTreeSet<&[u8]> = folders.chain(own).filter(|folder| !self.known.contains_key(*folder)).collect();
         if !folders.is_empty() || self.run_was_there.is_none() {
-            let there = look::in_run(session, run, folders.iter().copied(), self.context).await?;
-            self.run_was_there.get_or_insert(there.is_some());
+            let names = folders.iter().copied();
+            let there = match self.run_was_there {
+                None => {
+                    let (left, there) = look::at_first(session, run, &self.temporary, names, self.context).await?;
+                    self.has_left = left;
+                    self.run_was_there = Some(there.is_some());
+                    there
+                }
+                Some(true) => look::in_run(session, run, names, self.context).await?,
+                // Nothing is in it but what this push puts there; what somebody puts there meanwhile keeps its name.
+                Some(false) => None,
+            };
             let there = there.unwrap_or_default();
             for folder in folders {
                 let stands = there.get(folder).map_or(Stands::Nothing, |seen| Stands::There(seen.kind));
@@ -217,35 +230,55 @@ impl Pushing<'_> {
         folders_above(folder).chain([folder.as_bytes()]).any(|above| self.is_blocked(above))
     }
 
-    /// Lets rsync carry the files. The failure of single files is given back: the others have arrived.
-    async fn send(&mut self, files: &[Outgoing], data: &[u8]) -> Result<Option<TransportError>, TransportError> {
-        if !self.has_own_folders {
-            // The last part of its target's path is rsync's to make.
-            let word = super::quote::shell_word;
-            let above = data.rsplitn(2, |byte| *byte == b'/').last().unwrap_or(data);
-            let script = [b"mkdir -p ".to_vec(), word(above), b" ".to_vec(), word(&self.partial), b" || exit 1".to_vec()].concat();
-            self.session.ask(&script, "making a folder for what is sent", self.context).await?;
-            self.has_own_folders = true;
+    /// Carries the files over.
+    async fn send(&mut self, files: &[Outgoing], data: &[u8]) -> Result<Carried, TransportError> {
+        let (small, others): (Vec<&Outgoing>, Vec<&Outgoing>) = files.iter().partition(|file| stream::is_small(&file.stat));
+        // What was wrong there goes another way the second time.
+        let streams = self.session.can.unpacks && small.len() >= stream::FEWEST && self.push.again.is_none();
+        let (small, others) = if streams { (small, others) } else { (Vec::new(), files.iter().collect()) };
+        let mut carried = Carried::default();
+        if !small.is_empty() {
+            let there = match self.has_left {
+                true => look::below(&self.session, data, "looking at what an earlier attempt sent", self.context).await?,
+                false => look::Looked::new(),
+            };
+            let is_there = |file: &Outgoing| there.get(file.path.as_bytes()).is_some_and(|seen| counts_as_sent(seen, &file.stat));
+            let (done, missing): (Vec<&Outgoing>, Vec<&Outgoing>) = small.into_iter().partition(|file| is_there(file));
+            self.context.progress.add_bytes(done.iter().map(|file| file.stat.size).sum());
+            let files: Vec<Wanted> = missing.into_iter().map(|file| (file.path.clone(), file.stat)).collect();
+            let streaming = Streaming { session: &self.session, source: self.push.source, data, context: self.context };
+            let Streamed { there, failed } = streaming.send(files).await?;
+            carried = Carried { there: Some(there), failed };
         }
-        let paths: Vec<FilePath> = files.iter().map(|file| file.path.clone()).collect();
-        let carried = match self.push.again {
-            Some(_) => Carried::one_by_one(&paths),
-            None => {
-                let source = self.push.source.clone();
-                tokio::task::spawn_blocking(move || Carried::by_folders(&source, &paths)).await.map_err(fault)?
-            }
-        };
+        if others.is_empty() {
+            return Ok(carried);
+        }
+        let partial = self.own_folders(data).await?;
         let sending = Sending {
             session: &self.session,
             source: self.push.source,
             data,
-            partial: &self.partial,
-            carried: &carried,
-            bytes: files.iter().map(|file| file.stat.size).sum(),
+            partial: &partial,
+            files: &others.iter().map(|file| &file.path).collect::<Vec<_>>(),
+            bytes: others.iter().map(|file| file.stat.size).sum(),
             again: self.push.again.is_some(),
             context: self.context,
         };
-        send(&sending).await
+        let failed = send(&sending).await?;
+        Ok(Carried { there: None, failed: carried.failed.or(failed) })
+    }
+
+    /// Makes what rsync needs, once: the last part of its target's path is its own to make. Where the part of a file lies that it is at.
+    async fn own_folders(&mut self, data: &[u8]) -> Result<Vec<u8>, TransportError> {
+        let partial = [self.temporary.as_slice(), b"/partial"].concat();
+        if !self.has_own_folders {
+            let word = super::quote::shell_word;
+            let above = data.rsplitn(2, |byte| *byte == b'/').last().unwrap_or(data);
+            let script = [b"mkdir -p ".to_vec(), word(above), b" ".to_vec(), word(&partial), b" || exit 1".to_vec()].concat();
+            self.session.ask(&script, "making a folder for what is sent", self.context).await?;
+            self.has_own_folders = true;
+        }
+        Ok(partial)
     }
 }
 

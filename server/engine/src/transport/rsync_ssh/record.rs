@@ -43,7 +43,7 @@ pub(super) async fn put(
         return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
     }
     let session = Session::open_marked(place, context).await?;
-    place.note_tool(session.hash_tool);
+    place.note_tool(session.can.hash_tool);
     begin(&session, run, life, context).await?;
     let ours = Ours::read(&session, run, context).await?;
     let (mut entries, mut strangers) = (Vec::new(), Vec::new());

@@ -3,13 +3,13 @@
 //! rsync's limit is fixed when it starts: when ours changes, it is ended and started anew. What it had finished stays, and so
 //! does the part of the file it was at, so that hardly a byte is sent twice.
 
-use super::carried::Carried;
 use super::classify;
 use super::session::Session;
 use crate::child::{Ended, Tool, run};
 use crate::progress::ProgressSink;
 use crate::source::RunFolder;
 use crate::transport::{CallContext, TransportError};
+use domain::path::FilePath;
 use rustix::fd::AsFd;
 use std::ffi::OsStr;
 use std::os::fd::AsRawFd;
@@ -30,8 +30,8 @@ pub(super) struct Sending<'a> {
     pub data: &'a [u8],
     /// Where the part of a file lies that was being sent; absolute, at the server.
     pub partial: &'a [u8],
-    /// Files and folders of the run.
-    pub carried: &'a Carried,
+    /// Files of the run.
+    pub files: &'a [&'a FilePath],
     /// Their bytes in all.
     pub bytes: u64,
     /// What lies there already does not count.
@@ -58,7 +58,7 @@ pub(super) async fn send(sending: &Sending<'_>) -> Result<Option<TransportError>
 
 /// Runs rsync once; `None` when it was ended because the limit is another now.
 async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counted) -> Result<Option<Ended>, TransportError> {
-    let Sending { session, source, data, partial, carried, again, context, .. } = sending;
+    let Sending { session, source, data, partial, files, again, context, .. } = sending;
     let connection = &session.place.connection;
     let shell = connection.rsync_shell(context).await?;
     // The handle follows the folder when it is renamed, and no link leads elsewhere.
@@ -70,9 +70,6 @@ async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counte
         .arg(OsStr::from_bytes(&[b"--partial-dir=", *partial].concat()))
         .args([format!("--rsh={shell}")])
         .in_folder(folder);
-    if carried.recursive {
-        tool = tool.arg("--recursive");
-    }
     if *again {
         tool = tool.arg("--ignore-times");
     }
@@ -92,7 +89,8 @@ async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counte
             }
         }
     };
-    let running = run(&tool, &carried.names, &mut take, &stop);
+    let names = listed(files);
+    let running = run(&tool, &names, &mut take, &stop);
     tokio::pin!(running);
     tokio::select! {
         biased;
@@ -102,6 +100,11 @@ async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counte
     // Ended in order, so that the server keeps the part it has.
     let _ = running.await;
     if context.cancel.is_cancelled() { Err(TransportError::interrupted()) } else { Ok(None) }
+}
+
+/// For `--files-from`. rsync takes a line that begins with `#` or `;` for a comment, NUL-separated or not.
+fn listed(files: &[&FilePath]) -> Vec<u8> {
+    files.iter().flat_map(|file| [b"./", file.as_bytes(), b"\0"].concat()).collect()
 }
 
 /// Reads rsync's own counting, for progress only.

@@ -34,6 +34,29 @@ pub(super) enum HashTool {
     None,
 }
 
+/// What the server can do: asked once for every connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Abilities {
+    pub hash_tool: HashTool,
+    /// `find` knows `-printf`, and `xargs` takes its names; else `stat -c` is used, once per file.
+    pub find_prints: bool,
+    /// `tar` and `dd` do what a stream needs.
+    pub unpacks: bool,
+}
+
+impl Abilities {
+    /// From what [`ABILITIES`] says.
+    fn read(said: &[u8]) -> Option<Abilities> {
+        let [tool, find, tar] = <[&[u8]; 3]>::try_from(said.split(|byte| *byte == 0).collect::<Vec<_>>()).ok()?;
+        let hash_tool = match tool {
+            b"openssl" => HashTool::Openssl,
+            b"sha256sum" => HashTool::Sha256sum,
+            _ => HashTool::None,
+        };
+        Some(Abilities { hash_tool, find_prints: find == b"find", unpacks: tar == b"tar" })
+    }
+}
+
 /// An opened destination.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
@@ -42,9 +65,7 @@ pub(super) struct Session {
     pub root: Vec<u8>,
     /// The marker's bytes; empty when there is none.
     pub marker: Vec<u8>,
-    pub hash_tool: HashTool,
-    /// `find` knows `-printf`, and `xargs` takes its names; else `stat -c` is used, once per file.
-    pub find_prints: bool,
+    pub can: Abilities,
 }
 
 impl Session {
@@ -53,6 +74,10 @@ impl Session {
         let mut script = b"cd -- ".to_vec();
         script.extend(shell_word(&place.root_word()));
         script.extend_from_slice(OPEN.as_bytes());
+        let known = place.connection.abilities();
+        if known.is_none() {
+            script.extend_from_slice(ABILITIES.as_bytes());
+        }
         let (ended, said) = collect(&place.connection, &script, context).await?;
         let Some(said) = after_hello(&said) else {
             return match ended.code {
@@ -61,21 +86,14 @@ impl Session {
                 _ => Err(no_shell(place, &ended)),
             };
         };
-        let mut parts = said.splitn(4, |byte| *byte == 0);
-        let (Some(root), Some(marker), Some(tool), Some(find)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let mut parts = said.splitn(3, |byte| *byte == 0);
+        let (Some(root), Some(marker), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(no_shell(place, &ended));
         };
-        let session = Session {
-            place: place.clone(),
-            root: root.strip_suffix(b"\n").unwrap_or(root).to_vec(),
-            marker: marker.to_vec(),
-            hash_tool: match tool {
-                b"openssl" => HashTool::Openssl,
-                b"sha256sum" => HashTool::Sha256sum,
-                _ => HashTool::None,
-            },
-            find_prints: find.starts_with(b"find"),
-        };
+        let Some(can) = known.or_else(|| Abilities::read(rest)) else { return Err(no_shell(place, &ended)) };
+        place.connection.note_abilities(can);
+        let root = root.strip_suffix(b"\n").unwrap_or(root).to_vec();
+        let session = Session { place: place.clone(), root, marker: marker.to_vec(), can };
         session.refuse_staging().await?;
         Ok(Some(session))
     }
@@ -153,19 +171,26 @@ impl Session {
     }
 }
 
-/// Goes to the root, then says where it is, the marker, how it can hash, and how it can list.
+/// Goes to the root, then says where it is, and the marker.
 const OPEN: &str = r#" || exit 60
 printf 'exlab-1\0'
 pwd -P
 printf '\0'
 if [ -f .exlab-orchestrator/identity.json ]; then head -c 65536 .exlab-orchestrator/identity.json; fi
 printf '\0'
+"#;
+
+/// Says how the server can hash, list, and unpack: each is tried on nothing.
+const ABILITIES: &str = r#"
 if printf '' | openssl dgst -sha256 -r >/dev/null 2>&1; then printf openssl
 elif printf '' | sha256sum >/dev/null 2>&1; then printf sha256sum
 else printf none; fi
 printf '\0'
-if find / -maxdepth 0 -printf '' >/dev/null 2>&1 && echo a | tr '\n' '\000' | xargs -0 -r true >/dev/null 2>&1; then printf find
+if find / -maxdepth 0 -printf '' >/dev/null 2>&1 && echo a | tr '\n' '\000' | xargs -0 -r -s 1000000 true >/dev/null 2>&1; then printf find
 else printf stat; fi
+printf '\0'
+if [ "$(printf 'ab' | { dd bs=1 count=1 2>/dev/null >/dev/null; cat; })" = b ] &&
+head -c 1024 /dev/zero | (unset TAR_OPTIONS; tar -xof -) >/dev/null 2>&1; then printf tar; fi
 "#;
 
 /// Enters `$run`.

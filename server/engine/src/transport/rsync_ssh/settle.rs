@@ -1,9 +1,9 @@
-//! A portion that rsync has carried over: what arrived whole gets its names, and is hashed by the server.
+//! A portion that was carried over: what arrived whole gets its names, and is hashed by the server.
 
 use super::arrange;
-use super::hashes::hash_batch;
-use super::look::{self, Kind};
+use super::look::{self, Kind, Looked};
 use super::session::{HashTool, Session};
+use super::{hashes, session};
 use crate::hash::HashError;
 use crate::transport::failure::FILES_NAMED_AT_MOST;
 use crate::transport::portions::{Problems, Wanted, changed};
@@ -12,7 +12,7 @@ use domain::path::FilePath;
 use domain::proof::FileStat;
 use std::collections::{BTreeSet, HashSet};
 
-/// A file that rsync was given.
+/// A file that was sent.
 pub(super) struct Outgoing {
     pub path: FilePath,
     pub stat: FileStat,
@@ -20,14 +20,22 @@ pub(super) struct Outgoing {
     pub new_folder: Option<Vec<u8>>,
 }
 
-/// A portion after its rsync.
+/// A portion that was sent.
 pub(super) struct Sent {
     /// Our own folder that it lies in, absolute.
     pub data: Vec<u8>,
     pub files: Vec<Outgoing>,
     /// Folders to be made.
     pub empty_folders: Vec<FilePath>,
-    /// What rsync said of files that it could not carry.
+    pub carried: Carried,
+}
+
+/// What is known of a portion from carrying it.
+#[derive(Default)]
+pub(super) struct Carried {
+    /// All that lies in our own folder, when that was looked at.
+    pub there: Option<Looked>,
+    /// What was said of files that could not be carried; the others were.
     pub failed: Option<TransportError>,
 }
 
@@ -40,39 +48,44 @@ pub(super) struct Settling<'a> {
     pub problems: Problems,
 }
 
+/// What a script said of placing, and of hashing after it.
+fn cut(said: &[u8]) -> (&[u8], Option<&[u8]>) {
+    // What is said of a file that could not be moved ends with one NUL, and no such word begins with another.
+    match said.windows(3).position(|window| window == b".\0\0") {
+        Some(at) => (&said[..=at], Some(&said[at + 3..])),
+        None => (said, None),
+    }
+}
+
 impl Settling<'_> {
-    /// Gives a portion its names and has it hashed. Files that changed meanwhile, or that rsync could not carry, are its failure, after all
+    /// Gives a portion its names and has it hashed. Files that changed meanwhile, or that could not be carried, are its failure, after all
     /// others have their names.
     pub async fn settle(&mut self, sent: Option<Sent>) -> Result<(), TransportError> {
-        let Some(Sent { data, files, empty_folders, failed }) = sent else { return Ok(()) };
+        let Some(Sent { data, files, empty_folders, carried }) = sent else { return Ok(()) };
         if !files.is_empty() {
             let wanted: Vec<Wanted> = files.iter().map(|file| (file.path.clone(), file.stat)).collect();
             let changed = changed(self.push.source, wanted).await?;
-            let arrived = self.arrived(&data, &files).await?;
+            let arrived = self.arrived(&data, &files, carried.there).await?;
             let is_whole = |file: &&Outgoing| arrived.contains(file.path.as_bytes()) && !changed.contains(&file.path);
             let whole: Vec<&Outgoing> = files.iter().filter(is_whole).collect();
-            let placed = self.place(&data, &whole, whole.len() == files.len()).await?;
+            self.place(&data, &whole, whole.len() == files.len()).await?;
             if let Some(first) = changed.first() {
                 let error = TransportError::from(HashError::Changed { path: first.clone() });
                 return Err(TransportError { files: changed.into_iter().take(FILES_NAMED_AT_MOST).collect(), ..error });
             }
-            if let Some(failed) = failed {
+            if let Some(failed) = carried.failed {
                 return Err(failed);
             }
-            let bytes = files.iter().map(|file| file.stat.size).sum();
-            self.hash(placed, bytes).await?;
         }
         self.make_folders(&empty_folders).await
     }
 
     /// Which files lie in our own folder with their sizes. What else lies there is left from another attempt, and removed.
-    async fn arrived(&self, data: &[u8], files: &[Outgoing]) -> Result<HashSet<Vec<u8>>, TransportError> {
-        let word = super::quote::shell_word(data);
-        // rsync makes it, unless it had nothing to put there.
-        let enter = [b"mkdir -p ".to_vec(), word.clone(), b" && cd -- ".to_vec(), word, b" || exit 1\n".to_vec()].concat();
-        let script = [&enter, look::functions(&self.session).as_bytes(), b"all\nprintf '.'"].concat();
-        let said = self.session.ask(&script, "looking at what was sent", self.context).await?;
-        let mut found = look::read(&said, b".").ok_or_else(|| look::garbled("looking at what was sent"))?;
+    async fn arrived(&self, data: &[u8], files: &[Outgoing], there: Option<Looked>) -> Result<HashSet<Vec<u8>>, TransportError> {
+        let mut found = match there {
+            Some(there) => there,
+            None => look::below(&self.session, data, "looking at what was sent", self.context).await?,
+        };
         let mut arrived = HashSet::with_capacity(files.len());
         for Outgoing { path, stat, .. } in files {
             // One of another size is taken away below: it is not what was listed.
@@ -83,18 +96,18 @@ impl Settling<'_> {
             }
         }
         if !found.is_empty() {
-            let mut script = enter;
+            let mut script = look::enter_own(data);
             look::call(&mut script, "rm -f", found.keys().map(Vec::as_slice));
             self.session.ask(&script, "tidying what was sent", self.context).await?;
         }
         Ok(arrived)
     }
 
-    /// Gives files their names; answers those that have them. `all`: nothing else lies in our own folder, so that folders may move as
-    /// they are.
-    async fn place(&mut self, data: &[u8], files: &[&Outgoing], all: bool) -> Result<Vec<FilePath>, TransportError> {
+    /// Gives files their names, and has the server hash those that have them, while the next portion is sent. `all`: nothing else lies in
+    /// our own folder, so that folders may move as they are.
+    async fn place(&mut self, data: &[u8], files: &[&Outgoing], all: bool) -> Result<(), TransportError> {
         if files.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let mut single: Vec<&[u8]> = Vec::new();
         let mut moved: Vec<(&[u8], &[u8])> = Vec::new();
@@ -105,34 +118,42 @@ impl Settling<'_> {
             }
         }
         let folders: BTreeSet<&[u8]> = moved.iter().map(|(folder, _)| *folder).collect();
-        let mut unmoved = arrange::place(&self.session, self.push.run, data, &folders, &single, self.context).await?;
-        if !unmoved.folders.is_empty() {
+        let (session, run) = (self.session.clone(), self.push.run);
+        // Where the server cannot hash, everything is read back at the end; and what is sent again is asked for then.
+        let hashes = session.can.hash_tool != HashTool::None && self.push.again.is_none();
+        let paths: Vec<FilePath> = files.iter().map(|file| file.path.clone()).collect();
+        let mut script = arrange::placing(&session, run, data, &folders, &single);
+        if hashes {
+            script.extend([b"\nprintf '\\0\\0'\n".as_slice(), &hashes::script(&session, run, &paths)].concat());
+        }
+        let bytes = files.iter().map(|file| file.stat.size).sum();
+        let (ended, said) = hashes::ask(&session, &script, bytes, self.context).await?;
+        let (about_places, about_hashes) = if hashes { cut(&said) } else { (said.as_slice(), None) };
+        let mut unmoved = arrange::placed(&session, run, &ended, about_places)?;
+        let moved_otherwise = !unmoved.folders.is_empty();
+        if moved_otherwise {
             moved.retain(|(folder, _)| unmoved.folders.contains(*folder));
             let rest: Vec<&[u8]> = moved.iter().map(|(_, file)| *file).collect();
-            let more = arrange::place(&self.session, self.push.run, data, &BTreeSet::new(), &rest, self.context).await?;
-            unmoved.taken.extend(more.taken);
+            let script = arrange::placing(&session, run, data, &BTreeSet::new(), &rest);
+            let (ended, said) = session::collect(&session.place.connection, &script, self.context).await?;
+            unmoved.taken.extend(arrange::placed(&session, run, &ended, &said)?.taken);
         }
-        let mut placed = Vec::with_capacity(files.len());
         for file in files {
             if unmoved.taken.contains(file.path.as_bytes()) {
                 self.problems.add(&file.path, format!("{} appeared there just now", file.path));
             } else {
                 (self.push.placed)(&file.path);
-                placed.push(file.path.clone());
             }
             self.context.progress.add_file();
         }
-        Ok(placed)
-    }
-
-    /// Has the server hash what has its names, while the next portion is sent. Where it cannot, everything is read back at the end.
-    async fn hash(&mut self, files: Vec<FilePath>, bytes: u64) -> Result<(), TransportError> {
-        if self.session.hash_tool == HashTool::None || self.push.again.is_some() {
-            return Ok(());
-        }
-        for hashed in hash_batch(&self.session, self.push.run, files, bytes, &self.hashing).await? {
-            (self.push.hashed)(hashed);
-        }
+        let hashed = match about_hashes {
+            Some(said) if !moved_otherwise => hashes::answers(&session, run, paths, &ended, said, &self.hashing).await?,
+            Some(_) => hashes::hash_batch(&session, run, paths, bytes, &self.hashing).await?,
+            None if hashes => return Err(look::garbled("hashing at the server")),
+            None => return Ok(()),
+        };
+        // What stands under a taken name is not ours to speak of.
+        hashed.into_iter().filter(|hashed| !unmoved.taken.contains(hashed.path.as_bytes())).for_each(self.push.hashed);
         Ok(())
     }
 
@@ -144,5 +165,17 @@ impl Settling<'_> {
         let mut script = [b"mkdir -p ".to_vec(), target, b" || exit 1\n".to_vec(), self.session.enter_run(self.push.run)].concat();
         look::call(&mut script, "mkdir -p", folders.iter().map(|folder| folder.as_bytes()));
         self.session.ask(&script, "making empty folders", self.context).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn what_is_said_of_places_and_of_hashes_is_told_apart() {
+        assert_eq!(cut(b".\0\0f 1 2.0 ./a\0\0\0abc"), (b".".as_slice(), Some(b"f 1 2.0 ./a\0\0\0abc".as_slice())));
+        assert_eq!(cut(b"T./x.\0D./y.\0.\0\0missing"), (b"T./x.\0D./y.\0.".as_slice(), Some(b"missing".as_slice())));
+        assert_eq!(cut(b"T./x.\0."), (b"T./x.\0.".as_slice(), None));
     }
 }
