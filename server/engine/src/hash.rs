@@ -2,7 +2,7 @@
 //! hashes; a small one is read and hashed in one go. Used for the run's files, for copies, and for reading back.
 
 use crate::beneath;
-use crate::source::{RunFolder, SourceError};
+use crate::source::{InOrder, RunFolder, SourceError};
 use domain::path::FilePath;
 use domain::proof::{Digest, FileStat};
 use sha2::{Digest as _, Sha256};
@@ -89,12 +89,21 @@ impl Buffer {
 #[derive(Debug, Default)]
 pub struct Hasher {
     buffers: Vec<Buffer>,
+    files: Option<InOrder>,
 }
 
 impl Hasher {
     /// No memory is taken before the first file.
     pub fn new() -> Hasher {
         Hasher::default()
+    }
+
+    fn files_of(&mut self, run: &RunFolder) -> &mut InOrder {
+        match &mut self.files {
+            Some(files) if files.is_of(run) => {}
+            files => *files = None,
+        }
+        self.files.get_or_insert_with(|| InOrder::new(run))
     }
 
     /// Hashes what `fill` gives until it gives nothing. `expected` bytes decide whether a second thread helps.
@@ -176,7 +185,7 @@ impl Hasher {
         read: &(dyn Fn(u64) + Sync),
     ) -> Result<LocalHash, HashError> {
         let began_ns = wall_clock_ns();
-        let (mut file, stat) = run.open_file(path)?;
+        let (mut file, stat) = self.files_of(run).open_file(path)?;
         if stat != *listed {
             return Err(HashError::Changed { path: path.clone() });
         }

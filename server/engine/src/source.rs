@@ -6,7 +6,7 @@ use crate::beneath;
 use cap_std::fs::Dir;
 use domain::path::{FilePath, RunPath};
 use domain::proof::FileStat;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -181,6 +181,57 @@ impl RunFolder {
     /// Everything in the run, in byte order of the full paths.
     pub fn walk(&self) -> Result<Walk, SourceError> {
         Walk::new(self)
+    }
+}
+
+/// Opens and looks at files of a run one after the other, in their order: the folder that the last one was in stays open, so that the way
+/// to it is not gone again for each of its thousands of files. It was opened through no link, and its handle leads nowhere else later.
+#[derive(Debug)]
+pub(crate) struct InOrder {
+    run: RunFolder,
+    folder: Option<(Box<[u8]>, OwnedFd)>,
+}
+
+impl InOrder {
+    pub fn new(run: &RunFolder) -> InOrder {
+        InOrder { run: run.clone(), folder: None }
+    }
+
+    /// True when these are files of this run, as it was opened.
+    pub fn is_of(&self, run: &RunFolder) -> bool {
+        Arc::ptr_eq(&self.run.dir, &run.dir)
+    }
+
+    /// As [`RunFolder::open_file`].
+    pub fn open_file(&mut self, file: &FilePath) -> Result<(File, FileStat), SourceError> {
+        match self.beside(file).and_then(|(folder, name)| beneath::open_regular(folder, name)) {
+            Ok(Some((fd, stat))) => Ok((File::from(fd), beneath::file_stat(&stat))),
+            // The folder may be another by now: the whole way says why.
+            Ok(None) | Err(_) => self.run.open_file(file),
+        }
+    }
+
+    /// As [`RunFolder::stat`].
+    pub fn stat(&mut self, file: &FilePath) -> Result<FileStat, SourceError> {
+        match self.beside(file).and_then(|(folder, name)| beneath::stat(folder, name)) {
+            Ok(stat) => Ok(beneath::file_stat(&stat)),
+            Err(_) => self.run.stat(file),
+        }
+    }
+
+    /// The folder that a file is in, and its name there.
+    fn beside<'a>(&'a mut self, file: &'a FilePath) -> Result<(BorrowedFd<'a>, &'a [u8]), Errno> {
+        let (above, name) = beneath::split(file.as_bytes());
+        if above.is_empty() {
+            return Ok((self.run.dir.as_fd(), name));
+        }
+        if self.folder.as_ref().is_none_or(|(path, _)| **path != *above) {
+            self.folder = None;
+            self.folder =
+                Some((above.into(), beneath::open(self.run.dir.as_fd(), above, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?));
+        }
+        let folder = self.folder.as_ref().map_or(self.run.dir.as_fd(), |(_, fd)| fd.as_fd());
+        Ok((folder, name))
     }
 }
 

@@ -50,6 +50,39 @@ fn v12_v15_links_fifos_sockets_and_folders_are_no_files() {
 }
 
 #[test]
+fn v12_a_folder_that_is_exchanged_between_two_files_leads_nowhere_else() {
+    let (dir, folder, run) = tree();
+    let write = |path: &str| {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "1234").unwrap();
+    };
+    for path in ["a/1", "a/2", "b/1", "top"] {
+        write(path);
+    }
+    let run = opened(&dir, &run);
+    let mut files = InOrder::new(&run);
+    for name in ["a/1", "a/2", "b/1", "top"] {
+        assert_eq!(files.open_file(&file(name)).unwrap().1, run.stat(&file(name)).unwrap(), "{name}");
+        assert_eq!(files.stat(&file(name)).unwrap(), run.stat(&file(name)).unwrap(), "{name}");
+    }
+    // Another folder under the same name: what is new in it is found.
+    files.stat(&file("a/1")).unwrap();
+    std::fs::rename(folder.join("a"), folder.join("away")).unwrap();
+    write("a/3");
+    assert_eq!(files.open_file(&file("a/3")).unwrap().1, run.stat(&file("a/3")).unwrap());
+    // A link under the same name: nothing behind it is.
+    let outside = dir.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("secret"), "x").unwrap();
+    std::fs::rename(folder.join("a"), folder.join("away 2")).unwrap();
+    symlink(&outside, folder.join("a")).unwrap();
+    assert!(files.open_file(&file("a/secret")).is_err());
+    assert!(files.stat(&file("a/secret")).is_err());
+    assert!(matches!(files.open_file(&file("b")), Err(SourceError::NotRegular { .. })));
+}
+
+#[test]
 fn d7_only_the_record_directly_in_the_run_is_no_data() {
     let (dir, folder, run) = tree();
     for name in [".exlab-wizard/ingest.json", "raw/.exlab-wizard/data", ".hidden", "a.tif"] {

@@ -4,7 +4,7 @@
 
 use super::{FILES_NAMED_AT_MOST, TransportError};
 use crate::seal::{Item, Listing, ListingItems};
-use crate::source::RunFolder;
+use crate::source::{InOrder, RunFolder};
 use domain::job::{FailureClass, Side};
 use domain::path::FilePath;
 use domain::proof::FileStat;
@@ -84,7 +84,7 @@ pub(super) fn folders_above(path: &FilePath) -> impl Iterator<Item = &[u8]> {
 
 /// The files that are no longer what was listed: what the tool read of them is something else.
 pub(super) async fn changed(source: &RunFolder, files: Vec<Wanted>) -> Result<Vec<FilePath>, TransportError> {
-    let source = source.clone();
+    let mut source = InOrder::new(source);
     let looked = tokio::task::spawn_blocking(move || {
         let mut changed = Vec::new();
         for (path, stat) in files {

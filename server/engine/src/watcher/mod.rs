@@ -3,6 +3,7 @@
 
 mod elsewhere;
 mod evaluate;
+mod folders;
 mod judge;
 mod look;
 mod nudge;

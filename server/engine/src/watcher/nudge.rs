@@ -1,18 +1,19 @@
 //! inotify as a nudge: it makes the watcher look sooner and decides nothing. Network mounts have no events, queues overflow,
 //! watches run out: then the periodic scan does all the work.
 
+use super::folders::{Folders, Heard};
 use crate::core::Core;
 use crate::index::Facts;
 use domain::lifecycle::RunState;
 use domain::path::{RECORD_FOLDER, RunPath};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Watches of runs that can still change, and of the folders new runs appear in.
 pub struct Nudges {
-    watcher: Mutex<Option<RecommendedWatcher>>,
+    /// `None` where the system has no inotify left.
+    folders: Option<Folders>,
     watched: Mutex<BTreeSet<PathBuf>>,
 }
 
@@ -24,27 +25,22 @@ impl Nudges {
     pub fn start(core: Arc<Core>) -> Nudges {
         let root = PathBuf::from(&core.staging_root);
         let weak: Weak<Core> = Arc::downgrade(&core);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            let (Ok(event), Some(core)) = (event, weak.upgrade()) else { return };
-            if matches!(event.kind, EventKind::Access(_)) {
-                return;
-            }
-            for path in &event.paths {
-                match belongs(&root, path) {
-                    Belongs::Run(run) => core.touched(&run),
-                    Belongs::Parents => core.scan_soon(),
-                    Belongs::Nothing => {}
-                }
+        let folders = Folders::start(move |heard| {
+            let Some(core) = weak.upgrade() else { return };
+            let Heard::Changed(path) = heard else { return core.scan_soon() };
+            match belongs(&root, path) {
+                Belongs::Run(run) => core.touched(&run),
+                Belongs::Parents => core.scan_soon(),
+                Belongs::Nothing => {}
             }
         });
-        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "no inotify: new files are seen by the periodic scan only")).ok();
-        Nudges { watcher: Mutex::new(watcher), watched: Mutex::default() }
+        let folders = folders.inspect_err(|error| tracing::warn!(%error, "no inotify: new files are seen by the periodic scan only")).ok();
+        Nudges { folders, watched: Mutex::default() }
     }
 
     /// Follows the tree: called after every scan.
     pub fn watch(&self, core: &Core) {
-        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(watcher) = watcher.as_mut() else { return };
+        let Some(folders) = &self.folders else { return };
         let root = Path::new(&core.staging_root);
         let wanted: BTreeSet<PathBuf> = core.parents.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
         let mut hot = core.index.fold(Vec::new(), |mut hot, facts: &Facts| {
@@ -58,11 +54,10 @@ impl Nudges {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let all: BTreeSet<PathBuf> = wanted.union(&runs).cloned().collect();
         for gone in watched.difference(&all) {
-            let _ = watcher.unwatch(gone);
+            folders.unwatch(gone);
         }
         for new in all.difference(&watched) {
-            let mode = if runs.contains(new) { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
-            if let Err(error) = watcher.watch(new, mode) {
+            if let Err(error) = folders.watch(new, runs.contains(new)) {
                 tracing::debug!(path = %new.display(), %error, "not watched; the periodic scan sees it");
             }
         }

@@ -42,18 +42,41 @@ pub(super) async fn of_seal(
     place.note_tool(session.can.hash_tool);
     let mut files = seal.files()?;
     let batches = std::iter::from_fn(move || next_batch(&mut files));
-    let hash = |batch: Result<(Vec<FilePath>, u64), SealError>| {
-        let session = &session;
-        async move {
-            let (files, bytes) = batch?;
-            hash_batch(session, run, files, bytes, context).await
-        }
+    hash_batches(&session, run, batches.map(|batch| batch.map_err(TransportError::from)), found, context).await
+}
+
+/// Hashes batches of files, some at once, in order.
+async fn hash_batches(
+    session: &Session,
+    run: &RunPath,
+    batches: impl Iterator<Item = Result<(Vec<FilePath>, u64), TransportError>>,
+    found: &mut (dyn FnMut(Hashed) + Send),
+    context: &CallContext,
+) -> Result<(), TransportError> {
+    let hash = |batch: Result<(Vec<FilePath>, u64), TransportError>| async move {
+        let (files, bytes) = batch?;
+        hash_batch(session, run, files, bytes, context).await
     };
     let mut answers = std::pin::pin!(futures::stream::iter(batches).map(hash).buffered(AT_ONCE));
     while let Some(answer) = answers.next().await {
         answer?.into_iter().for_each(&mut *found);
     }
     Ok(())
+}
+
+/// Hashes these files of so many bytes, in as many parts at once as are worth a command each, in order.
+pub(super) async fn hash_in_parts(
+    session: &Session,
+    run: &RunPath,
+    files: Vec<FilePath>,
+    bytes: u64,
+    found: &mut (dyn FnMut(Hashed) + Send),
+    context: &CallContext,
+) -> Result<(), TransportError> {
+    let each = files.len().div_ceil(AT_ONCE).max(BATCH_FILES);
+    // How long a part may take is told by all bytes: they are not known of each.
+    let parts: Vec<_> = files.chunks(each).map(|part| Ok((part.to_vec(), bytes))).collect();
+    hash_batches(session, run, parts.into_iter(), found, context).await
 }
 
 /// Files and their bytes.

@@ -67,12 +67,12 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
         }
         // The same for every attempt, so that what arrived, and a part of a file, is found again.
         let data = [temporary.as_slice(), format!("/data/{number}").as_bytes()].concat();
-        let (settled, sent) = tokio::join!(settling.settle(behind.take()), pushing.portion(portion, data));
+        let (settled, sent) = tokio::join!(settling.settle(behind.take(), false), pushing.portion(portion, data));
         settled?;
         behind = Some(sent?);
         number += 1;
     }
-    settling.settle(behind).await?;
+    settling.settle(behind, true).await?;
     finish(&session, &push, &temporary, context).await?;
     pushing.problems.and(settling.problems).into_result()
 }

@@ -190,7 +190,7 @@ if find / -maxdepth 0 -printf '' >/dev/null 2>&1 && echo a | tr '\n' '\000' | xa
 else printf stat; fi
 printf '\0'
 if [ "$(printf 'ab' | { dd bs=1 count=1 2>/dev/null >/dev/null; cat; })" = b ] &&
-head -c 1024 /dev/zero | (unset TAR_OPTIONS; tar -xof -) >/dev/null 2>&1; then printf tar; fi
+head -c 1024 /dev/zero | (unset TAR_OPTIONS; tar -xob 256 -f -) >/dev/null 2>&1; then printf tar; fi
 "#;
 
 /// Enters `$run`.

@@ -7,7 +7,7 @@ use super::{hashes, session};
 use crate::hash::HashError;
 use crate::transport::failure::FILES_NAMED_AT_MOST;
 use crate::transport::portions::{Problems, Wanted, changed};
-use crate::transport::{CallContext, Push, TransportError};
+use crate::transport::{CallContext, Hashed, Push, TransportError};
 use domain::path::FilePath;
 use domain::proof::FileStat;
 use std::collections::{BTreeSet, HashSet};
@@ -58,9 +58,9 @@ fn cut(said: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 impl Settling<'_> {
-    /// Gives a portion its names and has it hashed. Files that changed meanwhile, or that could not be carried, are its failure, after all
+    /// Gives a portion its names and has it hashed. `alone`: nothing is sent meanwhile, so that the server has time for more. Files that changed meanwhile, or that could not be carried, are its failure, after all
     /// others have their names.
-    pub async fn settle(&mut self, sent: Option<Sent>) -> Result<(), TransportError> {
+    pub async fn settle(&mut self, sent: Option<Sent>, alone: bool) -> Result<(), TransportError> {
         let Some(Sent { data, files, empty_folders, carried }) = sent else { return Ok(()) };
         if !files.is_empty() {
             let wanted: Vec<Wanted> = files.iter().map(|file| (file.path.clone(), file.stat)).collect();
@@ -68,7 +68,7 @@ impl Settling<'_> {
             let arrived = self.arrived(&data, &files, carried.there).await?;
             let is_whole = |file: &&Outgoing| arrived.contains(file.path.as_bytes()) && !changed.contains(&file.path);
             let whole: Vec<&Outgoing> = files.iter().filter(is_whole).collect();
-            self.place(&data, &whole, whole.len() == files.len()).await?;
+            self.place(&data, &whole, whole.len() == files.len(), alone).await?;
             if let Some(first) = changed.first() {
                 let error = TransportError::from(HashError::Changed { path: first.clone() });
                 return Err(TransportError { files: changed.into_iter().take(FILES_NAMED_AT_MOST).collect(), ..error });
@@ -105,7 +105,7 @@ impl Settling<'_> {
 
     /// Gives files their names, and has the server hash those that have them, while the next portion is sent. `all`: nothing else lies in
     /// our own folder, so that folders may move as they are.
-    async fn place(&mut self, data: &[u8], files: &[&Outgoing], all: bool) -> Result<(), TransportError> {
+    async fn place(&mut self, data: &[u8], files: &[&Outgoing], all: bool, alone: bool) -> Result<(), TransportError> {
         if files.is_empty() {
             return Ok(());
         }
@@ -123,12 +123,13 @@ impl Settling<'_> {
         let hashes = session.can.hash_tool != HashTool::None && self.push.again.is_none();
         let paths: Vec<FilePath> = files.iter().map(|file| file.path.clone()).collect();
         let mut script = arrange::placing(&session, run, data, &folders, &single);
-        if hashes {
+        let at_once = hashes && !alone;
+        if at_once {
             script.extend([b"\nprintf '\\0\\0'\n".as_slice(), &hashes::script(&session, run, &paths)].concat());
         }
         let bytes = files.iter().map(|file| file.stat.size).sum();
         let (ended, said) = hashes::ask(&session, &script, bytes, self.context).await?;
-        let (about_places, about_hashes) = if hashes { cut(&said) } else { (said.as_slice(), None) };
+        let (about_places, about_hashes) = if at_once { cut(&said) } else { (said.as_slice(), None) };
         let mut unmoved = arrange::placed(&session, run, &ended, about_places)?;
         let moved_otherwise = !unmoved.folders.is_empty();
         if moved_otherwise {
@@ -146,15 +147,21 @@ impl Settling<'_> {
             }
             self.context.progress.add_file();
         }
-        let hashed = match about_hashes {
-            Some(said) if !moved_otherwise => hashes::answers(&session, run, paths, &ended, said, &self.hashing).await?,
-            Some(_) => hashes::hash_batch(&session, run, paths, bytes, &self.hashing).await?,
-            None if hashes => return Err(look::garbled("hashing at the server")),
-            None => return Ok(()),
-        };
         // What stands under a taken name is not ours to speak of.
-        hashed.into_iter().filter(|hashed| !unmoved.taken.contains(hashed.path.as_bytes())).for_each(self.push.hashed);
-        Ok(())
+        let mut tell = |hashed: Hashed| {
+            if !unmoved.taken.contains(hashed.path.as_bytes()) {
+                (self.push.hashed)(hashed);
+            }
+        };
+        match about_hashes {
+            Some(said) if !moved_otherwise => {
+                hashes::answers(&session, run, paths, &ended, said, &self.hashing).await?.into_iter().for_each(tell);
+                Ok(())
+            }
+            None if at_once => Err(look::garbled("hashing at the server")),
+            _ if hashes => hashes::hash_in_parts(&session, run, paths, bytes, &mut tell, &self.hashing).await,
+            _ => Ok(()),
+        }
     }
 
     async fn make_folders(&mut self, folders: &[FilePath]) -> Result<(), TransportError> {

@@ -10,7 +10,7 @@ use super::look::{self, Looked};
 use super::session::Session;
 use crate::child::Ended;
 use crate::hash::HashError;
-use crate::source::RunFolder;
+use crate::source::{InOrder, RunFolder};
 use crate::transport::portions::{Wanted, fault};
 use crate::transport::throttle::Throttle;
 use crate::transport::{CallContext, FILES_NAMED_AT_MOST, TransportError};
@@ -53,7 +53,7 @@ impl Streaming<'_> {
         let moved = std::sync::Arc::new(AtomicU64::new(0));
         let stop = self.context.cancel.child_token();
         let mut packing = Packing {
-            source: self.source.clone(),
+            source: InOrder::new(self.source),
             throttle: Throttle::new(self.context.limit.clone()),
             context: CallContext { cancel: stop.clone(), ..self.context.clone() },
             moved: moved.clone(),
@@ -116,8 +116,8 @@ pub(super) struct Streamed {
 }
 
 const WHAT: &str = "unpacking what was sent";
-/// As whoever unpacks, with rights as the umask gives them. A failure of `tar` is said before all else.
-const UNPACK: &str = "unset TAR_OPTIONS\ntar -xof - || printf '!%s\\0' $?\n";
+/// As whoever unpacks, with rights as the umask gives them, many blocks at a time. A failure of `tar` is said before all else.
+const UNPACK: &str = "unset TAR_OPTIONS\ntar -xob 256 -f - || printf '!%s\\0' $?\n";
 
 /// The exit code of a `tar` that failed, and the rest of what was said.
 fn complaint(said: &[u8]) -> (Option<i32>, &[u8]) {
@@ -146,7 +146,7 @@ async fn silence(moved: &AtomicU64, patience: Duration) {
 
 /// Reads and packs; blocking.
 struct Packing {
-    source: RunFolder,
+    source: InOrder,
     throttle: Throttle,
     context: CallContext,
     /// Counts what the server took.
@@ -164,7 +164,7 @@ impl Packing {
             if self.context.cancel.is_cancelled() {
                 return Err(TransportError::interrupted());
             }
-            match read_whole(&self.source, path, stat, &mut bytes) {
+            match read_whole(&mut self.source, path, stat, &mut bytes) {
                 Ok(()) => add(&mut archive, path, stat, &bytes)?,
                 Err(error) => self.note(error.into()),
             }
@@ -210,7 +210,7 @@ fn pieces(bytes: Vec<u8>, most: usize) -> impl Iterator<Item = Vec<u8>> {
 }
 
 /// Reads a file as it was listed, all of it or nothing.
-fn read_whole(source: &RunFolder, path: &FilePath, listed: &FileStat, bytes: &mut Vec<u8>) -> Result<(), HashError> {
+fn read_whole(source: &mut InOrder, path: &FilePath, listed: &FileStat, bytes: &mut Vec<u8>) -> Result<(), HashError> {
     let (file, stat) = source.open_file(path)?;
     if stat != *listed {
         return Err(HashError::Changed { path: path.clone() });
@@ -270,10 +270,11 @@ mod tests {
         let source = crate::source::StagingRoot::open(dir.path()).unwrap().run(&run).unwrap();
         let (path, mut bytes) = (FilePath::new("a").unwrap(), Vec::new());
         let stat = source.stat(&path).unwrap();
-        read_whole(&source, &path, &stat, &mut bytes).unwrap();
+        let mut source = InOrder::new(&source);
+        read_whole(&mut source, &path, &stat, &mut bytes).unwrap();
         assert_eq!(bytes, b"content");
         for other in [FileStat { size: 6, ..stat }, FileStat { mtime_ns: stat.mtime_ns - 1, ..stat }] {
-            assert!(matches!(read_whole(&source, &path, &other, &mut bytes), Err(HashError::Changed { .. })));
+            assert!(matches!(read_whole(&mut source, &path, &other, &mut bytes), Err(HashError::Changed { .. })));
         }
         assert!(is_small(&stat) && !is_small(&FileStat { size: SMALL + 1, ..stat }) && !is_small(&FileStat { mtime_ns: -1, ..stat }));
     }
