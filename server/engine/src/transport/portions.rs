@@ -7,7 +7,7 @@ use crate::seal::{Item, Listing, ListingItems};
 use crate::source::{InOrder, RunFolder};
 use domain::job::{FailureClass, Side};
 use domain::path::FilePath;
-use domain::proof::FileStat;
+use domain::proof::{FileStat, Totals};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(super) struct Portions {
 
 impl Portions {
     pub fn new(listing: &Listing, again: Option<&[FilePath]>, most: Size) -> Result<Portions, TransportError> {
-        let size = Size { files: evenly(listing.totals().files, most.files), ..most };
+        let size = Size { files: evenly(listing.totals(), most), ..most };
         Ok(Portions { items: Some(listing.items()?), again: again.map(|files| Arc::new(files.iter().cloned().collect())), size })
     }
 
@@ -70,10 +70,16 @@ impl Portions {
     }
 }
 
-/// So many at once that all but the last have as many, and none has more than `most`.
-fn evenly(files: u64, most: usize) -> usize {
-    let portions = files.div_ceil(most as u64).max(1);
-    usize::try_from(files.div_ceil(portions)).unwrap_or(most).clamp(1, most)
+/// Fewer files are no portion of their own for the sake of their bytes: one of them may be nearly all of those.
+const FEW: usize = 4_000;
+
+/// How many files a portion has, so that all have about as many and none more than `most`.
+fn evenly(all: Totals, most: Size) -> usize {
+    let portions = |each: usize| all.files.div_ceil(each as u64).max(1);
+    let each = |portions: u64| usize::try_from(all.files.div_ceil(portions)).unwrap_or(most.files);
+    let by_files = each(portions(most.files));
+    let by_bytes = each(all.bytes.div_ceil(most.bytes).max(1)).max(FEW);
+    by_files.min(by_bytes).clamp(1, most.files)
 }
 
 /// The folders above a file, the nearest last.
@@ -141,12 +147,22 @@ pub(super) fn fault(error: tokio::task::JoinError) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use super::evenly;
+    use super::*;
+    use rstest::rstest;
 
-    #[test]
-    fn portions_are_about_as_big() {
-        for (files, expected) in [(0, 1), (1, 1), (9_999, 9_999), (10_000, 10_000), (10_001, 5_001), (30_001, 7_501), (1_000_000, 10_000)] {
-            assert_eq!(evenly(files, 10_000), expected, "{files}");
-        }
+    #[rstest]
+    #[case(0, 0, 1)]
+    #[case(1, 1, 1)]
+    #[case(9_999, 1 << 20, 9_999)]
+    #[case(10_001, 1 << 20, 5_001)]
+    #[case(30_001, 1 << 20, 7_501)]
+    #[case(1_000_000, 1 << 20, 10_000)]
+    // Two of half a gibibyte, not one of that and a small one.
+    #[case(10_000, 640 << 20, 5_000)]
+    // A file of a tebibyte, and small ones: those stay together.
+    #[case(101, 1 << 40, 101)]
+    #[case(9_000, 1 << 40, 4_000)]
+    fn portions_are_about_as_big(#[case] files: u64, #[case] bytes: u64, #[case] expected: usize) {
+        assert_eq!(evenly(Totals { files, bytes }, Size { files: 10_000, bytes: 512 << 20 }), expected);
     }
 }

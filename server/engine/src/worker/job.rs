@@ -27,6 +27,7 @@ use domain::path::FilePath;
 use domain::proof::ProofLevel;
 use domain::retry::{RETRY_WAITS_SECONDS, Settlement, Tried, settle};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// Runs a claimed job to its settlement.
@@ -151,7 +152,7 @@ fn prepare(core: &Core, job: &Job) -> Result<Prepared, Failure> {
     let seal = SealWriter::open(&listing, &seal_file(&work_folder, job.generation)).map_err(seal_failure)?;
     let placed = Arc::new(Placed::open(&work_folder).map_err(|error| state_failure(&error))?);
     let early = Arc::new(EarlyHashes::begin(&work_folder.join(format!("early-{}", job.generation))).map_err(seal_failure)?);
-    Ok(Prepared { folder, listing, seal, placed, early })
+    Ok(Prepared { folder, listing, seal, placed, noted: AtomicU64::new(0), early })
 }
 
 /// The gate has the last word on what is really sealed: the run may have changed since it was queued.

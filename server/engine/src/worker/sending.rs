@@ -14,6 +14,7 @@ use domain::job::FailureClass;
 use domain::path::FilePath;
 use domain::proof::ProofLevel;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A job's run, opened, listed and admitted.
 pub(super) struct Prepared {
@@ -21,6 +22,8 @@ pub(super) struct Prepared {
     pub listing: Listing,
     pub seal: SealWriter,
     pub placed: Arc<Placed>,
+    /// Files that were placed and noted when everything was sent, each once.
+    pub noted: AtomicU64,
     /// What the destination says it holds while others are still sent.
     pub early: Arc<EarlyHashes>,
 }
@@ -64,12 +67,15 @@ impl Sending<'_> {
     }
 
     async fn push(&self, again: Option<&[FilePath]>, context: &CallContext) -> Result<(), Failure> {
-        let Prepared { folder, listing, seal, placed, early } = self.run;
+        let Prepared { folder, listing, seal, placed, noted, early } = self.run;
         let totals = listing.totals();
         context.progress.begin(Phase::Sending, again.map_or(totals.files, |files| files.len() as u64), totals.bytes);
         let by_us = |file: &FilePath| placed.contains(file);
         let note = |file: &FilePath| {
             placed.add(file);
+            if again.is_none() {
+                noted.fetch_add(1, Ordering::Relaxed);
+            }
             self.core.checkpoints.reached(Checkpoint::FilePlaced);
         };
         let keep = |hashed: Hashed| {
@@ -92,6 +98,9 @@ impl Sending<'_> {
 
     /// What is proven to be ours counts as placed by us, also where a crash came between its rename and the note of it.
     pub async fn all_placed(&self, seal: &SealReader) {
+        if self.run.noted.load(Ordering::Relaxed) >= seal.totals().files {
+            return;
+        }
         let (placed, seal) = (self.run.placed.clone(), seal.clone());
         blocking(move || {
             let files = seal.files().into_iter().flatten();

@@ -241,7 +241,7 @@ async fn v7_a_lying_rsync_is_caught_every_time() {
 async fn what_the_server_hashes_while_others_are_sent_is_told_in_order_and_only_of_what_was_sent() {
     let bench = Bench::new(RSYNC_SSH).await;
     // More than one portion: the first is hashed while the second is sent.
-    let content: Vec<(String, String)> = (0..10_200).map(|n| (format!("raw/{:02}/f{n:05}", n / 100), format!("content {n}"))).collect();
+    let content: Vec<(String, String)> = (0..16_200).map(|n| (format!("raw/{:02}/f{n:05}", n / 100), format!("content {n}"))).collect();
     let files: Vec<(&[u8], &[u8])> = content.iter().map(|(name, bytes)| (name.as_bytes(), bytes.as_bytes())).collect();
     let run = bench.run("P/Runs/Run_1", &files);
     let listing = bench.list(&run);

@@ -21,7 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What is carried at once at most: enough that a start costs little, and little enough that hashing is soon at work beside it.
-const PORTION: Size = Size { files: 10_000, bytes: 512 << 20 };
+const PORTION: Size = Size { files: 16_000, bytes: 512 << 20 };
 
 /// Sends everything.
 pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
