@@ -123,6 +123,22 @@ async fn a_tar_that_fails_is_reported_and_the_others_have_their_names() {
 }
 
 #[tokio::test]
+async fn a_tar_that_reads_nothing_and_says_nothing_is_no_interruption() {
+    let bench = Bench::new(RSYNC_SSH).await;
+    // More than any buffer on the way holds.
+    let content: Vec<(String, Vec<u8>)> = (0..40).map(|n| (format!("raw/{n:03}"), vec![7; 1_000_000])).collect();
+    let files: Vec<(&[u8], &[u8])> = content.iter().map(|(name, bytes)| (name.as_bytes(), bytes.as_slice())).collect();
+    let run = bench.run("P/Runs/Run_1", &files);
+    let behind = with_tar(&bench, "case \"$(pwd)\" in */data/*) exit 0;; esac; exec TAR \"$@\"");
+    let error = push_with(&behind, &bench, &run, "seal").await.unwrap_err();
+    assert_eq!((error.class, error.side), (FailureClass::Unknown, Side::Destination), "{error}");
+    assert!(error.message.contains("tar"), "{error}");
+    assert_eq!(files_below(&run.there), Vec::<PathBuf>::new());
+    let seal = bench.push(&run).await.unwrap();
+    bench.assert_proven(&run, &seal).await;
+}
+
+#[tokio::test]
 async fn d14_a_file_that_changed_or_went_is_named_and_not_sent() {
     for class in [FailureClass::LocalFileChanged, FailureClass::LocalFileVanished] {
         let bench = Bench::new(RSYNC_SSH).await;

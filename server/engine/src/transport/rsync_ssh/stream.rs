@@ -28,9 +28,10 @@ use tokio::sync::mpsc::{Sender, channel};
 const SMALL: u64 = 1 << 20;
 /// Fewer are rsync's too: they take it no time, and it is started for the others anyway.
 pub(super) const FEWEST: usize = 32;
-/// About so many bytes go out at once, and so many times as much is read ahead.
+/// About so many bytes go out at once, and so many times as much is read ahead: little, since what is on its way to a server that takes nothing
+/// looks like what is on its way over a very slow line.
 const PIECE: usize = 256 << 10;
-const PIECES: usize = 4;
+const PIECES: usize = 2;
 
 /// Whether a file goes by a stream. Times before 1970 have no place in an archive that every `tar` reads.
 pub(super) fn is_small(stat: &FileStat) -> bool {
@@ -98,10 +99,15 @@ impl Streaming<'_> {
         }
         let (complained, said) = complaint(&said);
         let there = look::read(said, look::END).ok_or_else(|| look::garbled(WHAT))?;
-        let failed = match complained {
+        let failed = match (complained, packed) {
             // Of some files; the others were unpacked.
-            Some(code) => Some(classify::script(&Ended { code: Some(code), ..ended }, WHAT)),
-            None => packed?,
+            (Some(code), _) => Some(classify::script(&Ended { code: Some(code), ..ended }, WHAT)),
+            // Nobody interrupted us: whoever unpacks did not want the rest, and said nothing.
+            (None, Err(error)) if error.class == FailureClass::Interrupted => {
+                let message = format!("{WHAT}: `tar` ended before it had read everything");
+                Some(TransportError::new(FailureClass::Unknown, Side::Destination, message))
+            }
+            (None, packed) => packed?,
         };
         Ok(Streamed { there, failed })
     }
