@@ -1,6 +1,7 @@
 //! Commands that need a config only, and commands that ask a server.
 
-use crate::fake::{Fake, RUN, row};
+use crate::answers::row;
+use crate::fake::{Fake, RUN};
 use crate::tool::Place;
 use app::backend::PanelBackend;
 use server::http::site::EmbeddedSite;

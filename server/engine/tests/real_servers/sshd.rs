@@ -52,6 +52,9 @@ impl Sshd {
         let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let shown = |name: &str| path(name).display().to_string();
+        // Not the account's own, whose profile may do anything for a while. sshd heeds only the first line of these.
+        let home = format!("SetEnv HOME={}", folder.path().display());
+        let lines = if lines.contains("SetEnv ") { lines.replacen("SetEnv", &home, 1) } else { format!("{lines}\n{home}") };
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\nStrictModes no\nUsePAM no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxSessions 20\nMaxStartups 50\nSubsystem sftp internal-sftp\n\

@@ -9,11 +9,13 @@ mod mount_only;
 mod rclone;
 mod rclone_disks;
 mod rclone_running;
+mod remotes;
 mod resume;
 mod rsync_ssh;
 mod rsync_ssh_stream;
 #[path = "../real_servers/servers.rs"]
 mod servers;
+mod ssh_servers;
 #[path = "../real_servers/sshd.rs"]
 mod sshd;
 
@@ -83,17 +85,17 @@ macro_rules! all_laws {
 }
 
 all_laws!(mount, crate::MOUNT);
-all_laws!(over_rsync_ssh, crate::rsync_ssh::RSYNC_SSH);
-all_laws!(over_rsync_ssh_to_a_plain_server, crate::rsync_ssh::PLAIN_SERVER);
-all_laws!(over_rclone, crate::rclone::LOCAL);
-all_laws!(over_rclone_current, crate::rclone::LOCAL_CURRENT);
-all_laws!(over_rclone_sftp, crate::rclone::SFTP);
-all_laws!(over_rclone_sftp_current, crate::rclone::SFTP_CURRENT);
+all_laws!(over_rsync_ssh, crate::ssh_servers::RSYNC_SSH);
+all_laws!(over_rsync_ssh_to_a_plain_server, crate::ssh_servers::PLAIN_SERVER);
+all_laws!(over_rclone, crate::remotes::LOCAL);
+all_laws!(over_rclone_current, crate::remotes::LOCAL_CURRENT);
+all_laws!(over_rclone_sftp, crate::remotes::SFTP);
+all_laws!(over_rclone_sftp_current, crate::remotes::SFTP_CURRENT);
 
 // A destination that keeps no times: the law about them does not apply.
 conformance!(
     over_rclone_webdav,
-    crate::rclone::WEBDAV,
+    crate::remotes::WEBDAV,
     crate::faithful::odd_names as v9_odd_names,
     crate::faithful::only_sealed_files as only_sealed_files,
     crate::faithful::record as d10_record_and_lives,
@@ -107,7 +109,7 @@ conformance!(
 // What lies on the disk is encrypted: the laws that look at it or damage it do not apply.
 conformance!(
     over_rclone_crypt,
-    crate::rclone::CRYPT,
+    crate::remotes::CRYPT,
     crate::faithful::empty_run as v6_empty_run,
     crate::resume::marker_is_not_replaced_unasked as v13_marker_is_not_replaced_unasked,
 );

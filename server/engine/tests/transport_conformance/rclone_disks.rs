@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, Make, file};
 use crate::mount_only::{in_own_mounts_of, mount};
-use crate::rclone::{LOCAL, LOCAL_CURRENT, SFTP, SFTP_CURRENT, SMB, SMB_CURRENT};
+use crate::remotes::{LOCAL, LOCAL_CURRENT, SFTP, SFTP_CURRENT, SMB, SMB_CURRENT};
 use domain::job::{FailureClass, Side};
 use std::path::Path;
 

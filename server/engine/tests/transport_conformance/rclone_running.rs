@@ -1,7 +1,7 @@
 //! An rclone while it runs: another limit, no progress; and what is told of the remote behind it.
 
 use crate::bench::{Bench, files_below};
-use crate::rclone::{DEBIAN, LOCAL, LOCAL_CURRENT, SFTP, SFTP_CURRENT, WEBDAV, current, local, push_over, write_program};
+use crate::remotes::{DEBIAN, LOCAL, LOCAL_CURRENT, SFTP, SFTP_CURRENT, WEBDAV, current, local, push_over, write_program};
 use domain::job::{FailureClass, Side};
 use engine::transport::rclone::RcloneTransport;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! What only a destination behind ssh can meet; over a real sshd.
 
 use crate::bench::{Bench, Destination, Make, file, files_below, marker, write};
+use crate::remotes::write_program;
+use crate::ssh_servers::{PLAIN_SERVER, RSYNC_SSH, behind, behind_own, push_with, which};
 use crate::sshd::Sshd;
 use domain::job::{FailureClass, Side};
 use domain::path::RunPath;
@@ -9,86 +11,10 @@ use domain::settings::HostKeyPolicy;
 use engine::transport::rsync_ssh::{RsyncSshTransport, Server};
 use engine::transport::{HashOutcome, Hashed, Transport, TransportError};
 use engine::verify::Verification;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-/// A folder behind an sshd of its own.
-pub struct Behind {
-    transport: RsyncSshTransport,
-    root: PathBuf,
-    own: Option<Sshd>,
-}
-
-impl Behind {
-    /// Of its own.
-    pub fn server(&self) -> Server {
-        self.own.as_ref().expect("a server of its own").server()
-    }
-}
-
-impl Destination for Behind {
-    fn transport(&self) -> &dyn Transport {
-        &self.transport
-    }
-
-    fn root(&self) -> &Path {
-        &self.root
-    }
-
-    fn keeps_parts(&self) -> bool {
-        true
-    }
-
-    fn limit_is_asked_at_least(&self) -> usize {
-        1
-    }
-}
-
-/// A transport of its own to the server that all tests share.
-pub fn behind(root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> Behind {
-    let mut server = Sshd::shared().server();
-    server.known_hosts = staging.parent().unwrap().join("known_hosts");
-    change(&mut server);
-    let transport = RsyncSshTransport::new(server, root.display().to_string(), staging.to_owned(), None);
-    Behind { transport, root: root.to_owned(), own: None }
-}
-
-/// Behind a server of its own.
-pub fn behind_own(sshd: Sshd, root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> Behind {
-    let mut server = sshd.server();
-    change(&mut server);
-    let transport = RsyncSshTransport::new(server, root.display().to_string(), staging.to_owned(), None);
-    Behind { transport, root: root.to_owned(), own: Some(sshd) }
-}
-
-pub const RSYNC_SSH: Make = |root, staging| Box::new(behind(root, staging, |_| ()));
-
-/// A server without openssl, whose `find` prints nothing: `sha256sum` and `stat` do.
-pub const PLAIN_SERVER: Make = |root, staging| {
-    let tools = staging.parent().unwrap().join("tools");
-    std::fs::create_dir_all(&tools).unwrap();
-    for name in ["sh", "cat", "grep", "head", "ln", "ls", "mkdir", "mv", "rm", "sha256sum", "stat", "sync", "rsync"] {
-        std::os::unix::fs::symlink(which(name), tools.join(name)).unwrap();
-    }
-    let script = format!(
-        "#!/bin/sh\nfor a; do [ \"$a\" = -printf ] && {{ echo 'find: unrecognized: -printf' >&2; exit 1; }}; done\nexec {} \"$@\"\n",
-        which("find").display()
-    );
-    write_program(&tools.join("find"), &script);
-    Box::new(behind_own(Sshd::start_with(&format!("SetEnv PATH={}", tools.display())), root, staging, |_| ()))
-};
-
-pub fn which(name: &str) -> PathBuf {
-    ["/usr/bin", "/bin"].iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists()).unwrap()
-}
-
-pub fn write_program(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
-}
 
 #[tokio::test]
 async fn a_server_without_openssl_hashes_with_sha256sum() {
@@ -156,17 +82,6 @@ async fn a_missing_rsync_on_either_side_is_a_matter_of_configuration() {
         let side = if there { Side::Destination } else { Side::Here };
         assert_eq!((error.class, error.side), (FailureClass::Configuration, side), "{error}");
     }
-}
-
-/// Pushes over another transport to the same place.
-pub async fn push_with(
-    behind: &Behind,
-    bench: &Bench,
-    run: &crate::bench::TestRun,
-    seal: &str,
-) -> Result<engine::seal::SealReader, TransportError> {
-    let listing = bench.list(run);
-    bench.push_over(behind.transport(), run, &listing, seal, None).await
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Many small files as one stream over ssh, and accounts that may do little; over a real sshd.
 
 use crate::bench::{Bench, Destination, TestRun, file, files_below, os, set_mtime, write};
-use crate::rsync_ssh::{Behind, PLAIN_SERVER, RSYNC_SSH, behind_own, push_with, which, write_program};
+use crate::remotes::write_program;
+use crate::ssh_servers::{Behind, PLAIN_SERVER, RSYNC_SSH, behind_own, push_with, which};
 use crate::sshd::Sshd;
 use domain::job::{FailureClass, Side};
 use domain::proof::ProofLevel;
