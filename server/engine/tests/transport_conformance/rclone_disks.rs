@@ -10,32 +10,18 @@ fn small_disk(root: &Path) {
     mount(&["-t", "tmpfs", "-o", "size=4m", "none"], root);
 }
 
-const SMALL: [(&str, Make); 6] = [
-    ("local", |root, staging| {
-        small_disk(root);
-        LOCAL(root, staging)
-    }),
-    ("local, current", |root, staging| {
-        small_disk(root);
-        LOCAL_CURRENT(root, staging)
-    }),
-    ("sftp", |root, staging| {
-        small_disk(root);
-        SFTP(root, staging)
-    }),
-    ("sftp, current", |root, staging| {
-        small_disk(root);
-        SFTP_CURRENT(root, staging)
-    }),
-    ("smb", |root, staging| {
-        small_disk(root);
-        SMB(root, staging)
-    }),
-    ("smb, current", |root, staging| {
-        small_disk(root);
-        SMB_CURRENT(root, staging)
-    }),
-];
+/// A destination whose root is a small disk.
+macro_rules! small {
+    ($make:ident) => {
+        (stringify!($make), |root, staging| {
+            small_disk(root);
+            $make(root, staging)
+        })
+    };
+}
+
+const SMALL: [(&str, Make); 6] =
+    [small!(LOCAL), small!(LOCAL_CURRENT), small!(SFTP), small!(SFTP_CURRENT), small!(SMB), small!(SMB_CURRENT)];
 
 #[tokio::test]
 async fn s8_a_full_and_a_read_only_disk_are_told_apart() {
@@ -52,7 +38,7 @@ async fn s8_a_full_and_a_read_only_disk_are_told_apart() {
         mount(&["-o", "remount,ro", "none"], bench.destination.root());
         let error = bench.push(&bench.run("P/Runs/Run_2", &[(b"a", b"1")])).await.unwrap_err();
         // SFTP has no word for it.
-        let expected = if name.contains("sftp") { FailureClass::Unknown } else { FailureClass::Configuration };
+        let expected = if name.contains("SFTP") { FailureClass::Unknown } else { FailureClass::Configuration };
         assert_eq!((error.class, error.side), (expected, Side::Destination), "{name}: {error}");
         assert!(["ead-only", "rite-protected", "rite protected"].iter().any(|words| error.message.contains(words)), "{name}: {error}");
     }
