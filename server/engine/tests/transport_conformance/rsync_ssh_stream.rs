@@ -140,6 +140,27 @@ async fn a_tar_that_reads_nothing_and_says_nothing_is_no_interruption() {
 }
 
 #[tokio::test]
+async fn s2_what_has_its_name_is_ours_also_when_the_server_hangs_while_it_hashes() {
+    let bench = Bench::new(RSYNC_SSH).await;
+    // Two portions: the first is named and hashed by one call, while the second is sent.
+    let content: Vec<(String, String)> = (0..16_200).map(|n| (format!("raw/{:02}/f{n:05}", n / 100), format!("content {n}"))).collect();
+    let files: Vec<(&[u8], &[u8])> = content.iter().map(|(name, bytes)| (name.as_bytes(), bytes.as_bytes())).collect();
+    let run = bench.run("P/Runs/Run_1", &files);
+    let tools = bench.dir.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let hangs = format!("#!/bin/sh\nif [ $# -gt 3 ]; then exec sleep 600; fi\nexec {} \"$@\"\n", which("openssl").display());
+    write_program(&tools.join("openssl"), &hangs);
+    let sshd = Sshd::start_with(&format!("SetEnv PATH={}:/usr/bin:/bin", tools.display()));
+    let root = bench.destination.root().display().to_string();
+    let hanging = RsyncSshTransport::new(sshd.server(), root, bench.staging(), None).impatient(Duration::from_secs(5));
+    let listing = bench.list(&run);
+    let error = bench.push_over(&hanging, &run, &listing, "seal", None).await.unwrap_err();
+    assert_eq!((error.class, error.side), (FailureClass::Network, Side::Destination), "{error}");
+    let named = files_below(&run.there).len();
+    assert_eq!((named, bench.placed.lock().unwrap().len()), (8_100, 8_100));
+}
+
+#[tokio::test]
 async fn d14_a_file_that_changed_or_went_is_named_and_not_sent() {
     for class in [FailureClass::LocalFileChanged, FailureClass::LocalFileVanished] {
         let bench = Bench::new(RSYNC_SSH).await;

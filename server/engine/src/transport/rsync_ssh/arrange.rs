@@ -47,6 +47,13 @@ pub(super) struct Unmoved {
     pub folders: BTreeSet<Vec<u8>>,
 }
 
+impl Unmoved {
+    /// Whether a file, alone or with the folder that it was to move with, has not moved.
+    pub fn has(&self, file: &[u8], folder: Option<&[u8]>) -> bool {
+        self.taken.contains(file) || self.failed.contains(file) || folder.is_some_and(|folder| self.folders.contains(folder))
+    }
+}
+
 /// Moves files from below one folder to below another, making the folders they need. Names are relative to both.
 /// The script's current folder must be `from`, an absolute path as a word.
 fn moving(from: &[u8], to: &[u8], folders: &BTreeSet<&[u8]>, files: &[&[u8]]) -> Vec<u8> {
@@ -99,7 +106,8 @@ fn folder_of(file: &[u8]) -> &[u8] {
     file.iter().rposition(|byte| *byte == b'/').map_or(b"", |at| &file[..at])
 }
 
-fn read(said: &[u8]) -> Option<Unmoved> {
+/// What `place` and `whole` said, when their last word is there too.
+pub(super) fn read(said: &[u8]) -> Option<Unmoved> {
     let mut unmoved = Unmoved::default();
     for line in said.strip_suffix(b".")?.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
         let name = line.get(3..)?.to_vec();

@@ -108,10 +108,24 @@ pub(super) async fn hash_batch(
 }
 
 /// Runs a script that hashes so many bytes.
-pub(super) async fn ask(session: &Session, script: &[u8], bytes: u64, context: &CallContext) -> Result<(Ended, Vec<u8>), TransportError> {
+async fn ask(session: &Session, script: &[u8], bytes: u64, context: &CallContext) -> Result<(Ended, Vec<u8>), TransportError> {
+    let mut said = Vec::new();
+    let ended = ask_into(&mut said, session, script, bytes, context).await?;
+    Ok((ended, said))
+}
+
+/// The same; what was said is there also when it broke off.
+pub(super) async fn ask_into(
+    said: &mut Vec<u8>,
+    session: &Session,
+    script: &[u8],
+    bytes: u64,
+    context: &CallContext,
+) -> Result<Ended, TransportError> {
     let patience = session.place.patience + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND);
-    let said = tokio::time::timeout(patience, session::collect(&session.place.connection, script, context)).await;
-    said.map_err(|_| {
+    let mut hear = |bytes: &[u8]| said.extend_from_slice(bytes);
+    let ended = tokio::time::timeout(patience, session.place.connection.script(script, &mut hear, context)).await;
+    ended.map_err(|_| {
         let message = format!("{} gave no hashes within {} s: its disk may hang", session.place.describe(), patience.as_secs());
         TransportError::new(FailureClass::Network, Side::Destination, message)
     })?

@@ -58,8 +58,8 @@ fn cut(said: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 impl Settling<'_> {
-    /// Gives a portion its names and has it hashed. `alone`: nothing is sent meanwhile, so that the server has time for more. Files that changed meanwhile, or that could not be carried, are its failure, after all
-    /// others have their names.
+    /// Gives a portion its names and has it hashed. `alone`: nothing is sent meanwhile, so that the server has time for more. Files that
+    /// changed meanwhile, or that could not be carried, are its failure, after all others have their names.
     pub async fn settle(&mut self, sent: Option<Sent>, alone: bool) -> Result<(), TransportError> {
         let Some(Sent { data, files, empty_folders, carried }) = sent else { return Ok(()) };
         if !files.is_empty() {
@@ -128,8 +128,20 @@ impl Settling<'_> {
             script.extend([b"\nprintf '\\0\\0'\n".as_slice(), &hashes::script(&session, run, &paths)].concat());
         }
         let bytes = files.iter().map(|file| file.stat.size).sum();
-        let (ended, said) = hashes::ask(&session, &script, bytes, self.context).await?;
+        let mut said = Vec::new();
+        let asked = hashes::ask_into(&mut said, &session, &script, bytes, self.context).await;
         let (about_places, about_hashes) = if at_once { cut(&said) } else { (said.as_slice(), None) };
+        let ended = match asked {
+            Ok(ended) => ended,
+            Err(error) => {
+                // It broke off while it hashed: what has its name by then is ours all the same.
+                if let Some(unmoved) = about_hashes.and_then(|_| arrange::read(about_places)) {
+                    let has_moved = |file: &&&Outgoing| !unmoved.has(file.path.as_bytes(), file.new_folder.as_deref());
+                    files.iter().filter(has_moved).for_each(|file| (self.push.placed)(&file.path));
+                }
+                return Err(error);
+            }
+        };
         let mut unmoved = arrange::placed(&session, run, &ended, about_places)?;
         let moved_otherwise = !unmoved.folders.is_empty();
         if moved_otherwise {

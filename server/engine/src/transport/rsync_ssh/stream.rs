@@ -20,6 +20,7 @@ use domain::proof::FileStat;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::{Sender, channel};
@@ -51,7 +52,7 @@ impl Streaming<'_> {
     /// Sends files.
     pub async fn send(&self, files: Vec<Wanted>) -> Result<Streamed, TransportError> {
         let (out, mut pieces) = channel(PIECES);
-        let moved = std::sync::Arc::new(AtomicU64::new(0));
+        let moved = Arc::new(AtomicU64::new(0));
         let stop = self.context.cancel.child_token();
         let mut packing = Packing {
             source: InOrder::new(self.source),
@@ -156,7 +157,7 @@ struct Packing {
     throttle: Throttle,
     context: CallContext,
     /// Counts what the server took.
-    moved: std::sync::Arc<AtomicU64>,
+    moved: Arc<AtomicU64>,
     out: Sender<Vec<u8>>,
     /// Of single files: they are not in the archive.
     failed: Option<TransportError>,
