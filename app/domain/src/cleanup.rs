@@ -62,6 +62,8 @@ pub struct ClearFacts<'a> {
     pub first_proof_at: Option<Timestamp>,
     /// Proofs of this generation.
     pub passes: u32,
+    /// Nothing was seen that would stop it from being moved aside and deleted, or what.
+    pub removable: Result<(), String>,
     /// Last known health of the destination; else why not.
     pub destination: Result<(), String>,
     /// A worker or another clear is on it.
@@ -79,11 +81,12 @@ pub struct ClearFacts<'a> {
 }
 
 /// What the operator's own clear needs, with the reason code of [`crate::api::reason_sentence`] when it does not hold.
-const MANUAL: [(&str, &str); 7] = [
+const MANUAL: [(&str, &str); 8] = [
     ("readable", "document_unreadable"),
     ("sync_verified", "staging_not_sync_verified"),
     ("sealed_by_us", "staging_not_proven"),
     ("no_late_files", "late_files"),
+    ("removable", "not_removable"),
     ("not_busy", "job_in_work"),
     ("proof_level", "proof_too_weak"),
     ("destination_reachable", "destination_unreachable"),
@@ -148,6 +151,10 @@ fn operators_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
         }
         (None, _) => format!("no proof yet; {needed} needed"),
     };
+    let removable = match &facts.removable {
+        Ok(()) => "nothing was seen against it".to_owned(),
+        Err(why) => why.clone(),
+    };
     let destination = match &facts.destination {
         Ok(()) => "reachable when it was last asked".to_owned(),
         Err(why) => why.clone(),
@@ -158,6 +165,7 @@ fn operators_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
         condition("sync_verified", "The NAS was proven to hold this run", facts.state == Ok(RunState::SyncVerified), verified),
         condition("sealed_by_us", "It was sealed and proven by this installation", facts.sealed_by_us.is_ok(), sealed),
         condition("no_late_files", "No file arrived or changed after the proof", facts.late_files == 0, late(facts)),
+        condition("removable", "It can be moved aside and deleted", facts.removable.is_ok(), removable),
         condition(
             "not_busy",
             "Nothing else is at work on it",

@@ -78,6 +78,7 @@ fn facts() -> ClearFacts<'static> {
         proof_at: Some(at("2026-04-20T11:00:00Z")),
         first_proof_at: Some(at("2026-04-18T12:00:00Z")),
         passes: 2,
+        removable: Ok(()),
         destination: Ok(()),
         busy: None,
         overrides: &[],
@@ -97,6 +98,7 @@ fn all_conditions_with_their_values() {
         ("sync_verified", true, false, "its state is sync_verified"),
         ("sealed_by_us", true, false, "142 files, 45.0 GiB"),
         ("no_late_files", true, false, "none"),
+        ("removable", true, false, "nothing was seen against it"),
         ("not_busy", true, false, "nothing is"),
         ("proof_level", true, false, "L3 (read back past this computer's cache), 1h 0m ago; L2 needed"),
         ("destination_reachable", true, false, "reachable when it was last asked"),
@@ -119,6 +121,7 @@ fn all_conditions_with_their_values() {
 #[case("job_in_work", ClearFacts { busy: Some("it is being verified".into()), ..facts() }, "not_busy", "it is being verified")]
 #[case("proof_too_weak", ClearFacts { proof_level: Some(ProofLevel::L1), proof_at: None, ..facts() }, "proof_level", "L1 (read back, maybe from this computer's own cache); L2 needed")]
 #[case("proof_too_weak", ClearFacts { proof_level: None, ..facts() }, "proof_level", "no proof yet; L2 needed")]
+#[case("not_removable", ClearFacts { removable: Err("a folder may not be changed".into()), ..facts() }, "removable", "a folder may not be changed")]
 #[case("destination_unreachable", ClearFacts { destination: Err("not mounted".into()), ..facts() }, "destination_reachable", "not mounted")]
 fn each_of_the_first_seven_refuses_the_operator(
     #[case] reason: &str,

@@ -61,6 +61,8 @@ pub enum RunEvent {
     Cleared,
     /// Data stands at the path of a cleared run and no intent of ours is pending.
     NewLife,
+    /// A clear could not be carried out and nothing of the run was removed: it is `sync_verified` as before, and the history says so.
+    ClearTakenBack,
 }
 
 /// The event cannot happen in this state.
@@ -83,6 +85,7 @@ pub fn apply(state: Option<RunState>, event: RunEvent) -> Result<RunState, Illeg
         (Some(SyncQueued | SyncVerified), RunEvent::Proven) => Ok(SyncVerified),
         (Some(SyncVerified), RunEvent::Cleared) => Ok(Cleared),
         (Some(Cleared), RunEvent::NewLife) => Ok(Staging),
+        (Some(Cleared), RunEvent::ClearTakenBack) => Ok(SyncVerified),
         (state, event) => Err(IllegalTransition { state, event }),
     }
 }
@@ -92,8 +95,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const EVENTS: [RunEvent; 6] =
-        [RunEvent::Seen, RunEvent::Completed, RunEvent::Queued, RunEvent::Proven, RunEvent::Cleared, RunEvent::NewLife];
+    const EVENTS: [RunEvent; 7] = [
+        RunEvent::Seen,
+        RunEvent::Completed,
+        RunEvent::Queued,
+        RunEvent::Proven,
+        RunEvent::Cleared,
+        RunEvent::NewLife,
+        RunEvent::ClearTakenBack,
+    ];
 
     proptest! {
         /// The law of the whole program.
@@ -109,7 +119,7 @@ mod tests {
                     _ => {}
                 }
                 prop_assert!(next != RunState::Cleared || proven_in_this_life);
-                prop_assert!(Some(next) >= state || event == RunEvent::NewLife, "forward only");
+                prop_assert!(Some(next) >= state || matches!(event, RunEvent::NewLife | RunEvent::ClearTakenBack), "forward only");
                 state = Some(next);
             }
         }

@@ -7,8 +7,15 @@ use std::collections::BTreeSet;
 /// From, event, to; `[*]` is "no record yet".
 type Arrow = (String, String, String);
 
-const RUN_EVENTS: [RunEvent; 6] =
-    [RunEvent::Seen, RunEvent::Completed, RunEvent::Queued, RunEvent::Proven, RunEvent::Cleared, RunEvent::NewLife];
+const RUN_EVENTS: [RunEvent; 7] = [
+    RunEvent::Seen,
+    RunEvent::Completed,
+    RunEvent::Queued,
+    RunEvent::Proven,
+    RunEvent::Cleared,
+    RunEvent::NewLife,
+    RunEvent::ClearTakenBack,
+];
 
 const JOB_EVENTS: [JobEvent; 10] = [
     JobEvent::Claimed,
@@ -26,7 +33,8 @@ const JOB_EVENTS: [JobEvent; 10] = [
 /// Stops compiling when an event is added, so that nobody forgets the lists above.
 fn every_event_is_listed(run: RunEvent, job: JobEvent) {
     match run {
-        RunEvent::Seen | RunEvent::Completed | RunEvent::Queued | RunEvent::Proven | RunEvent::Cleared | RunEvent::NewLife => {}
+        RunEvent::Seen | RunEvent::Completed | RunEvent::Queued | RunEvent::Proven => {}
+        RunEvent::Cleared | RunEvent::NewLife | RunEvent::ClearTakenBack => {}
     }
     match job {
         JobEvent::Claimed | JobEvent::Sent | JobEvent::Proven | JobEvent::Postponed | JobEvent::GaveUp => {}

@@ -33,6 +33,8 @@ pub enum Checkpoint {
     Verified,
     /// `sync_verified` was appended.
     VerifiedRecorded,
+    /// The record was read, by whoever sends it; nothing of it is sent yet.
+    RecordRead,
     /// The record reached the NAS.
     RecordSent,
     /// A clear permit was made; nothing is recorded yet.
@@ -67,7 +69,7 @@ pub enum Checkpoint {
 
 impl Checkpoint {
     /// Every step, in the order of a run's life.
-    pub const ALL: [Checkpoint; 29] = [
+    pub const ALL: [Checkpoint; 30] = [
         Checkpoint::SeenRecorded,
         Checkpoint::CompleteRecorded,
         Checkpoint::Enqueued,
@@ -82,6 +84,7 @@ impl Checkpoint {
         Checkpoint::ReadBack,
         Checkpoint::Verified,
         Checkpoint::VerifiedRecorded,
+        Checkpoint::RecordRead,
         Checkpoint::RecordSent,
         Checkpoint::Permitted,
         Checkpoint::Intended,

@@ -8,6 +8,8 @@ use crate::events::Events;
 use crate::index::{Facts, Index, RowContext};
 use crate::only_copy::OnlyCopies;
 use crate::record::RecordFolder;
+use crate::record_turn::RecordTurns;
+use crate::reserve::{Borrowed, Reserve};
 use crate::run_locks::RunLocks;
 use crate::source::{RunFolder, SourceError, StagingRoot};
 use crate::store::{Job, NewLedgerEntry, Store, StoreError};
@@ -53,6 +55,10 @@ pub struct Core {
     pub acts: Acts,
     /// One hand on a run at a time.
     pub locks: RunLocks,
+    /// Room for clearing on the disks of the state folder and of the staging tree.
+    pub reserves: [Arc<Reserve>; 2],
+    /// One sender of a run's record at a time.
+    pub record_turns: RecordTurns,
     /// Per equipment that is synced from here.
     pub destinations: BTreeMap<String, Arc<Destination>>,
     /// For tests that kill the program.
@@ -170,6 +176,21 @@ impl Core {
             Some(known) if known != (stat.st_dev, stat.st_ino) => Err(failed(std::io::Error::other(ANOTHER_ROOT))),
             _ => Ok(root),
         }
+    }
+
+    /// Room to clear in, also on a disk that is full to the last byte; until what is answered is dropped. Blocking, and so is the drop.
+    pub fn room_for_clearing(&self) -> [Borrowed; 2] {
+        self.reserves.each_ref().map(Reserve::borrow)
+    }
+
+    /// Keeps room back for clearing, where it is not kept yet. Blocking.
+    pub fn keep_room_for_clearing(&self) {
+        self.reserves.iter().for_each(|reserve| reserve.keep());
+    }
+
+    /// True while room is given up for a clear: other work waits rather than take it.
+    pub fn clears_need_the_room(&self) -> bool {
+        self.reserves.iter().any(|reserve| reserve.is_given_up())
     }
 
     /// Waits until the staging tree was scanned for the first time, or the program stops: until then no run is known.

@@ -27,6 +27,8 @@ pub mod problems;
 pub mod progress;
 pub mod prove;
 pub mod record;
+mod record_turn;
+mod reserve;
 pub mod run_locks;
 pub mod seal;
 pub mod source;

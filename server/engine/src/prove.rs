@@ -155,7 +155,9 @@ pub async fn record_broken(core: &Core, job: &Job, differences: &Differences) ->
     core.ledger(&job.run, job.life, "disproven", detail.clone()).await;
     core.log(None, &job.run, Level::Error, &detail);
     // A file that could not be read proves nothing, in either direction: only rot and loss take the job's proof away.
+    // A job that is no longer proven has none to take: a second look at the same damage says the same.
     if failure.class == FailureClass::HashMismatch
+        && domain::job::apply(job.state, JobEvent::Disproven).is_some()
         && let Some(job) = core.store.advance(job, JobEvent::Disproven, Some(&failure)).await?
     {
         core.job_changed(job);

@@ -49,6 +49,19 @@ impl RunLocks {
             }
         }
     }
+
+    /// Takes the run, however long its holder takes.
+    pub async fn hold_whenever_free(&self, run: &RunPath, purpose: &'static str) -> RunGuard {
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            match self.try_hold(run, purpose) {
+                Ok(guard) => return guard,
+                Err(_) => freed.await,
+            }
+        }
+    }
 }
 
 impl Drop for RunGuard {

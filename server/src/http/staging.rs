@@ -1,13 +1,13 @@
 //! `/staging`: the list, and the acts on one run. The bare routes answer with exactly the seeds' fields, `/api/v1` with ours too.
 
-use super::answer::{Answer, Refusal, ok};
+use super::answer::{Answer, Refusal, json, ok};
 use super::body::{self, Nothing};
 use super::{Http, acts, run_path};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use domain::api::{ActKind, ForceSyncAnswer, ForceSyncRequest, StagedRunSummary, StagingList};
+use domain::api::{ActKind, ClearAnswer, ForceSyncAnswer, ForceSyncRequest, StagedRunSummary, StagingList};
 use domain::problem::{ErrorCode, Problem};
 use serde::Serialize;
 use std::future::Future;
@@ -85,12 +85,24 @@ async fn act(http: Http, uri: &Uri, headers: &HeaderMap, body: &Bytes, face: Fac
     detached(async move {
         match kind {
             ActKind::ForceSync => backend.force_sync(&run, request).await.map(|answer| force_synced(&answer, face)),
-            ActKind::Clear => backend.clear(&run).await.map(|answer| ok(&answer)),
+            ActKind::Clear => backend.clear(&run).await.map(|answer| cleared(&answer)),
             ActKind::Verify => backend.verify(&run).await.map(|answer| ok(&answer)),
             ActKind::Retry => backend.retry(&run).await.map(|answer| ok(&answer)),
         }
     })
     .await
+}
+
+/// A clear that goes on by itself is accepted, not refused: its run's detail tells where it stands.
+fn cleared(answer: &ClearAnswer) -> Response {
+    if answer.clearing.is_none() {
+        return ok(answer);
+    }
+    let mut response = json(StatusCode::ACCEPTED, answer);
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/runs/{}", app::href::encode_path(&answer.run_path))) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
 }
 
 fn force_synced(answer: &ForceSyncAnswer, face: Face) -> Response {

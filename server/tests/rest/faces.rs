@@ -146,6 +146,21 @@ async fn a_problems_details_stand_at_top_level() {
     assert_eq!(answered.json()["title"], "Conflict");
 }
 
+#[rstest]
+#[case("/staging/FLOW_01/p/Runs/Run_waits/clear")]
+#[case("/api/v1/staging/FLOW_01/p/Runs/Run_waits/clear")]
+#[tokio::test]
+async fn s20_a_clear_that_goes_on_by_itself_is_accepted_and_says_where_it_stands(#[case] path: &str) {
+    let answered = post(&Arc::new(Fake::default()), path).await;
+    assert_eq!((answered.status.as_u16(), answered.header("location")), (202, "/api/v1/runs/FLOW_01/p/Runs/Run_waits"));
+    let answer = answered.json();
+    assert_eq!((&answer["clearing"]["step"], &answer["files_freed"]), (&json!("intended"), &json!(0)));
+    assert!(answer["clearing"]["waiting"].as_str().unwrap().contains("not mounted"));
+    assert!(
+        post(&Arc::new(Fake::default()), &format!("/staging/{}/clear", app::href::encode_path(RUN))).await.json().get("clearing").is_none()
+    );
+}
+
 #[tokio::test]
 async fn a_panic_ends_only_its_own_request() {
     let fake = Arc::new(Fake::default());

@@ -3,9 +3,9 @@
 use crate::answers::{act_view, at, destination, entry, job, not_verified, overview, plan, problem, row, unsafe_name};
 use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActResult, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, Event, FileState, FilesQuery, ForceSyncAnswer,
-    ForceSyncRequest, KnownMark, KnownRequest, LogEntry, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList,
-    ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunFile, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActResult, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, ClearingView, Event, FileState, FilesQuery,
+    ForceSyncAnswer, ForceSyncRequest, KnownMark, KnownRequest, LogEntry, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding,
+    ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunFile, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::finding::{Finding, OffendingKind, Rule};
 use domain::overrides::OverrideEntry;
@@ -18,6 +18,8 @@ use std::sync::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
 pub const ROOT: &str = "/staging";
+/// A clear of it goes on by itself.
+pub const WAITS: &str = "FLOW_01/p/Runs/Run_waits";
 pub const RUN: &str = "CONFOCAL_01/Cortex Q3 Pilot/Runs/Run_2026-04-17T14-32";
 pub const BLOCKED: &str = "CONFOCAL_01/p/Runs/Run_<date>";
 
@@ -63,7 +65,7 @@ impl Fake {
 
     fn parse(&self, run: &str) -> Result<RunPath, Problem> {
         let run = RunPath::parse_request(run, ROOT)?;
-        let known = self.rows.iter().any(|row| row.run_path == run.as_str()) || run.as_str() == BLOCKED;
+        let known = self.rows.iter().any(|row| row.run_path == run.as_str()) || [BLOCKED, WAITS].contains(&run.as_str());
         if known { Ok(run) } else { Err(Problem::new(ErrorCode::NotFound, "Never known.")) }
     }
 
@@ -71,9 +73,7 @@ impl Fake {
         let (answer, problem) = match self.parse(run) {
             Err(problem) => (None, Some(problem)),
             Ok(run) if run.leaf() == "TestRun_1" => (None, Some(not_verified())),
-            Ok(run) if kind == ActKind::Clear => {
-                (serde_json::to_value(ClearAnswer { run_path: run.to_string(), files_freed: 12, bytes_freed: 3_400 }).ok(), None)
-            }
+            Ok(run) if kind == ActKind::Clear => (serde_json::to_value(ClearAnswer::ended(run.as_str(), 12, 3_400)).ok(), None),
             Ok(_) => (Some(serde_json::json!({"state": "queued"})), None),
         };
         ActResult { run_path: run.into(), sentence: format!("{} done.", kind.as_str()), answer, problem }
@@ -213,7 +213,12 @@ impl PanelBackend for Fake {
 
     async fn clear(&self, run: &str) -> Result<ClearAnswer, Problem> {
         let run = self.act("clear", run).await?;
-        Ok(ClearAnswer { run_path: run.to_string(), files_freed: 12, bytes_freed: 3_400 })
+        if run.as_str() == WAITS {
+            let waiting = Some("the finished record has not reached the NAS: not mounted".to_owned());
+            let clearing = Some(ClearingView { intent: "i".into(), step: "intended".into(), waiting });
+            return Ok(ClearAnswer { clearing, ..ClearAnswer::ended(run.as_str(), 0, 0) });
+        }
+        Ok(ClearAnswer::ended(run.as_str(), 12, 3_400))
     }
 
     async fn verify(&self, run: &str) -> Result<VerifyAnswer, Problem> {

@@ -54,6 +54,7 @@ pub fn reason_sentence(code: &str) -> &'static str {
         "job_in_work" => "A worker is on it now.",
         "sync_paused" => "The queue is paused in the config (sync.enabled: false).",
         "destination_unreachable" => "The NAS cannot be reached.",
+        "not_removable" => "Something in or around its folder cannot be moved or deleted; its conditions name it.",
         "proof_too_weak" => "The proof is weaker than verify.clear_needs asks for.",
         _ => "Not possible now.",
     }

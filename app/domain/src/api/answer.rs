@@ -1,7 +1,7 @@
 //! What acts are asked with and answer.
 
-use super::JobView;
 use super::ProofView;
+use super::{ClearingView, JobView};
 use crate::finding::Finding;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct ForceSyncAnswer {
     /// Relative to the staging root.
     pub run_path: String,
-    /// `queued` or `blocked`.
+    /// `queued`; `blocked`; `unchanged` when the NAS is proven to hold it as it is, so that there is nothing to queue.
     pub state: String,
     /// `None` when blocked.
     pub job_id: Option<String>,
@@ -34,7 +34,7 @@ pub struct ForceSyncRequest {
     pub reason: Option<String>,
 }
 
-/// `POST /staging/{run_path}/clear`: exactly the seeds' fields.
+/// `POST /staging/{run_path}/clear`: exactly the seeds' fields when it is done; while it goes on by itself, where it stands too.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClearAnswer {
     /// Relative to the staging root.
@@ -43,6 +43,16 @@ pub struct ClearAnswer {
     pub files_freed: u64,
     /// Their bytes.
     pub bytes_freed: u64,
+    /// The clear cannot end now and goes on by itself: where it stands, and what it waits for. Answered as 202.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearing: Option<ClearingView>,
+}
+
+impl ClearAnswer {
+    /// It ended, with what it freed.
+    pub fn ended(run_path: &str, files_freed: u64, bytes_freed: u64) -> ClearAnswer {
+        ClearAnswer { run_path: run_path.to_owned(), files_freed, bytes_freed, clearing: None }
+    }
 }
 
 /// `POST /staging/{run_path}/verify`

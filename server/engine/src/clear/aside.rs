@@ -80,7 +80,7 @@ fn mount_of(folder: impl AsFd) -> Result<(u64, u64), Errno> {
 }
 
 /// Opens the run's parent folder, part by part from the root, following no link.
-fn parent_of(core: &Core, run: &RunPath) -> Result<OwnedFd, Errno> {
+pub(super) fn parent_of(core: &Core, run: &RunPath) -> Result<OwnedFd, Errno> {
     let mut folder = rustix::fs::open(core.staging_root.as_str(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
     let segments: Vec<&str> = run.segments().collect();
     for segment in &segments[..segments.len() - 1] {
@@ -89,7 +89,7 @@ fn parent_of(core: &Core, run: &RunPath) -> Result<OwnedFd, Errno> {
     Ok(folder)
 }
 
-fn clearing_folder(core: &Core) -> Result<OwnedFd, Errno> {
+pub(super) fn clearing_folder(core: &Core) -> Result<OwnedFd, Errno> {
     let root = rustix::fs::open(core.staging_root.as_str(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
     rustix::fs::openat(&root, CLEARING_FOLDER, FOLDER, Mode::empty())
 }

@@ -112,7 +112,7 @@ async fn append_cleared(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -
         Err(error @ (RecordError::Full { .. } | RecordError::Locked { .. })) => Err(ClearStop::Waiting(error.to_string())),
         Err(error) => {
             tell_producer(core, &intent.run, folder, SyncStatus::Synced);
-            abort(core, intent, &error.to_string()).await?;
+            take_back(core, intent, folder, &error.to_string()).await?;
             Err(Problem::new(ErrorCode::StagingNotProven, format!("{} was not cleared: {error}", intent.run)).into())
         }
     }
@@ -150,6 +150,9 @@ async fn send_finished_record(
     let Some(destination) = core.destinations.get(job.run.equipment()) else {
         return Err(ClearStop::Waiting(format!("equipment {} has no destination in the config", job.run.equipment())));
     };
+    let Some(turn) = core.record_turns.take(&job.run, &core.stop).await else {
+        return Err(ClearStop::Waiting("the program is stopping".into()));
+    };
     let stands = {
         let folder = folder.clone();
         blocking(move || record_totals(&folder)).await.map_err(ClearStop::Waiting)?
@@ -157,7 +160,7 @@ async fn send_finished_record(
     if stands.files == 0 {
         return Ok(Vec::new());
     }
-    push_record(destination, job, folder, &context).await.map_err(|failure| {
+    push_record(core, &turn, job, folder, &context).await.map_err(|failure| {
         destination.note_failure(&failure);
         ClearStop::Waiting(format!("the finished record has not reached the NAS: {}", failure.message))
     })
@@ -171,8 +174,44 @@ async fn rename_aside(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> 
         Ok(Renamed::Another) => "another folder was put in its place while it was being cleared".to_owned(),
         Err(errno) => format!("it could not be renamed aside: {errno}"),
     };
-    abort(core, intent, &why).await?;
+    take_back(core, intent, folder, &why).await?;
     Err(Problem::new(ErrorCode::StagingNotProven, format!("{} was not cleared: {why}", intent.run)).into())
+}
+
+/// Gives up a clear of which nothing was removed: `cleared`, where it was recorded, is followed by an entry that takes it back, so that the
+/// run is what it was, and no new life begins. While that entry cannot be written the intent stands.
+pub async fn take_back(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, why: &str) -> Result<(), ClearStop> {
+    let (handle, id, at, host) = (folder.clone(), intent.id.clone(), core.clock.now(), core.host.clone());
+    let reason = why.to_owned();
+    let written = blocking(move || {
+        if !is_cleared_by(&handle, &id) {
+            return Ok(None);
+        }
+        // What was proven is said again: the latest `sync_verified` is what a proof is held against.
+        let record = RecordFolder::open(handle.dir())?;
+        let ingest = record.as_ref().map(read_ingest).transpose()?.flatten();
+        let mut extra = ingest.and_then(|ingest| ingest.last(RunState::SyncVerified)).map(|entry| entry.fields).unwrap_or_default();
+        for own in ["state", "at", "host"] {
+            extra.remove(own);
+        }
+        extra.insert("clear_taken_back".into(), json!({"intent": id, "reason": reason}));
+        ingest_store::append(handle.dir(), RunEvent::ClearTakenBack, at, &host, extra).map(Some)
+    })
+    .await;
+    match written {
+        Ok(None) => {}
+        Ok(Some((ingest, stamp))) => {
+            core.change(&intent.run, |facts| {
+                facts.ingest = Ok(Some(ingest));
+                facts.watch.ingest = stamp;
+            });
+            core.store.record_due_now(&intent.job_id).await?;
+            core.work_now(intent.run.equipment());
+        }
+        Err(error) => return Err(ClearStop::Waiting(format!("{why}; and that it was not cleared could not be recorded: {error}"))),
+    }
+    tell_producer(core, &intent.run, folder, SyncStatus::Synced);
+    abort(core, intent, why).await
 }
 
 /// Deletes the data, and then, when all of it went, the record. Answers what was kept, and why. The intent knows what was freed, by what
@@ -193,6 +232,13 @@ async fn delete(
     intent.freed = data.freed;
     core.store.note_intent(intent).await?;
     core.checkpoints.reached(Checkpoint::DataUnlinked);
+    if data.kept.is_empty()
+        && let Some(why) = rest(&data.stuck)
+    {
+        return Err(ClearStop::Waiting(why));
+    }
+    let mut data = data;
+    data.kept.append(&mut data.stuck);
     if !data.kept.is_empty() || core.settings.nas_cleanup.retain_cache {
         return Ok(data.kept);
     }
@@ -202,13 +248,22 @@ async fn delete(
         intent.record = blocking(move || record_totals(&handle)).await.map_err(ClearStop::Waiting)?;
         core.store.note_intent(intent).await?;
     }
-    let (kept, left) =
+    let (gone, left) =
         blocking(move || Ok((delete_record(&folder, &record)?, record_totals(&folder)?))).await.map_err(ClearStop::Waiting)?;
     intent.freed.files = data.freed.files + intent.record.files.saturating_sub(left.files);
     intent.freed.bytes = data.freed.bytes + intent.record.bytes.saturating_sub(left.bytes);
     core.store.note_intent(intent).await?;
     core.checkpoints.reached(Checkpoint::RecordUnlinked);
-    Ok(kept)
+    match rest(&gone.stuck).filter(|_| gone.kept.is_empty()) {
+        Some(why) => Err(ClearStop::Waiting(why)),
+        None => Ok(gone.kept.into_iter().chain(gone.stuck).collect()),
+    }
+}
+
+/// What is proven but cannot be removed: it waits aside, and goes when it can.
+fn rest(stuck: &[(String, String)]) -> Option<String> {
+    let (name, why) = stuck.first()?;
+    Some(format!("rest of a cleared run: {} still here; {name} {why}", domain::units::counted(stuck.len() as u64, "file")))
 }
 
 /// Removes the emptied folder.

@@ -27,6 +27,8 @@ pub struct Deleted {
     pub freed: Totals,
     /// What stayed, and why.
     pub kept: Vec<(String, String)>,
+    /// What is proven, and could not be removed all the same.
+    pub stuck: Vec<(String, String)>,
 }
 
 /// What a sealed file that is not there says.
@@ -44,6 +46,12 @@ impl Deleted {
     fn keep(&mut self, path: &FilePath, why: impl Into<String>) {
         if self.kept.len() < NAMED {
             self.kept.push((path.to_string(), why.into()));
+        }
+    }
+
+    fn stick(&mut self, path: &FilePath, errno: Errno) {
+        if self.stuck.len() < NAMED {
+            self.stuck.push((path.to_string(), format!("could not be removed: {errno}")));
         }
     }
 }
@@ -123,7 +131,7 @@ fn unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileStat, deleted
         Ok(()) => deleted.freed.add(compared.size),
         Err(Errno::NOENT) => {}
         Err(Errno::STALE) => deleted.keep(path, "changed while it was being cleared"),
-        Err(errno) => deleted.keep(path, format!("could not be removed: {errno}")),
+        Err(errno) => deleted.stick(path, errno),
     }
 }
 
@@ -131,13 +139,13 @@ fn unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileStat, deleted
 fn unlink_special(parent: &mut Parent<'_>, path: &FilePath, deleted: &mut Deleted) {
     match parent.of(path).and_then(|(folder, name)| rustix::fs::unlinkat(folder, name, AtFlags::empty())) {
         Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => deleted.keep(path, format!("could not be removed: {errno}")),
+        Err(errno) => deleted.stick(path, errno),
     }
 }
 
 /// Whatever else lies there was never sealed: it stays.
 fn keep_the_rest(folder: &RunFolder, deleted: &mut Deleted) -> Result<(), String> {
-    let named: std::collections::HashSet<String> = deleted.kept.iter().map(|(name, _)| name.clone()).collect();
+    let named: std::collections::HashSet<String> = deleted.kept.iter().chain(&deleted.stuck).map(|(name, _)| name.clone()).collect();
     for entry in folder.walk().map_err(|error| error.to_string())? {
         let entry = match entry {
             Ok(entry) => entry,
@@ -177,7 +185,7 @@ fn record_entries(folder: &RunFolder) -> Result<Vec<Entry>, String> {
 
 /// Deletes the record where all of it equals what was just proven on the NAS; our own temporary files and locks go unproven. Where anything
 /// differs nothing of it goes: half a record is none. Answers what was kept, and why. Blocking.
-pub fn delete_record(folder: &RunFolder, proven: &[RecordFile]) -> Result<Vec<(String, String)>, String> {
+pub fn delete_record(folder: &RunFolder, proven: &[RecordFile]) -> Result<Deleted, String> {
     let mut deleted = Deleted::default();
     let entries = record_entries(folder)?;
     for entry in &entries {
@@ -195,7 +203,7 @@ pub fn delete_record(folder: &RunFolder, proven: &[RecordFile]) -> Result<Vec<(S
             unlink(&mut parent, &entry.path, &entry.stat, &mut deleted);
         }
     }
-    Ok(deleted.kept)
+    Ok(deleted)
 }
 
 fn last_name(path: &FilePath) -> &str {

@@ -7,9 +7,11 @@
 mod aside;
 mod carry_out;
 mod delete;
+pub(crate) mod obstacles;
 mod permit;
 mod resume;
 
+pub use aside::prepare;
 pub use resume::{mark_open, resume_loop};
 
 use crate::core::{Core, unless_it_panics};
@@ -41,18 +43,18 @@ pub async fn clear(core: &Arc<Core>, run: &RunPath) -> Result<ClearAnswer, Probl
     let _guard =
         held.map_err(|holder| Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended")))?;
     if let Some(intent) = resume::open_intent(core, run).await? {
-        return answer(run, resume::resume(core, intent).await);
+        return answer(core, run, resume::resume(core, intent).await);
     }
     if gone(core, run).await? {
         return match known(core, run).await? {
-            true => Ok(ClearAnswer { run_path: run.as_str().to_owned(), files_freed: 0, bytes_freed: 0 }),
+            true => Ok(ClearAnswer::ended(run.as_str(), 0, 0)),
             false => Err(Problem::new(ErrorCode::NotFound, format!("{run} is not in staging and was never known"))),
         };
     }
     if core.index.look(run, Facts::state).flatten() == Some(RunState::Cleared) {
-        return Ok(ClearAnswer { run_path: run.as_str().to_owned(), files_freed: 0, bytes_freed: 0 });
+        return Ok(ClearAnswer::ended(run.as_str(), 0, 0));
     }
-    answer(run, begin(core, run).await)
+    answer(core, run, begin(core, run).await)
 }
 
 /// Clears by policy, in the background; a refusal is logged and the next poll decides anew.
@@ -108,11 +110,17 @@ impl From<crate::store::StoreError> for ClearStop {
     }
 }
 
-fn answer(run: &RunPath, outcome: Result<Totals, ClearStop>) -> Result<ClearAnswer, Problem> {
+fn answer(core: &Core, run: &RunPath, outcome: Result<Totals, ClearStop>) -> Result<ClearAnswer, Problem> {
     match outcome {
-        Ok(freed) => Ok(ClearAnswer { run_path: run.as_str().to_owned(), files_freed: freed.files, bytes_freed: freed.bytes }),
+        Ok(freed) => Ok(ClearAnswer::ended(run.as_str(), freed.files, freed.bytes)),
         Err(ClearStop::Refused(problem)) => Err(*problem),
-        Err(stop @ ClearStop::Waiting(_)) => Err(Problem::new(ErrorCode::DestinationNotProven, stop.sentence())),
+        // Not a refusal: the intent stands, and ends without anybody's doing.
+        Err(ClearStop::Waiting(why)) => {
+            let known = core.clearing.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned();
+            let known = known.unwrap_or(ClearingView { intent: String::new(), step: String::new(), waiting: None });
+            let clearing = Some(ClearingView { waiting: Some(why), ..known });
+            Ok(ClearAnswer { clearing, ..ClearAnswer::ended(run.as_str(), 0, 0) })
+        }
         Err(ClearStop::KeptBack { freed, kept }) => {
             let names: Vec<&String> = kept.iter().map(|(name, _)| name).collect();
             let sentence = ClearStop::KeptBack { freed, kept: kept.clone() }.sentence();
@@ -126,13 +134,24 @@ fn answer(run: &RunPath, outcome: Result<Totals, ClearStop>) -> Result<ClearAnsw
 async fn begin(core: &Arc<Core>, run: &RunPath) -> Result<Totals, ClearStop> {
     let progress = ProgressSink::new();
     core.change(run, |facts| facts.progress = Some(progress.clone()));
-    let outcome = unless_it_panics(begin_with(core, run, &progress)).await;
+    let outcome = with_room(core, unless_it_panics(begin_with(core, run, &progress))).await;
     core.change(run, |facts| facts.progress = None);
     core.look_at(run);
     outcome.unwrap_or_else(|fault| {
         let sentence = format!("a fault in this program stopped the clear of {run}: {fault}; nothing unproven was removed");
         Err(Problem::new(ErrorCode::Internal, sentence).into())
     })
+}
+
+/// Clears in the room that is kept back for it: what little has to be written finds its place on a full disk too.
+async fn with_room<T>(core: &Arc<Core>, clearing: impl Future<Output = T>) -> T {
+    let room = {
+        let core = core.clone();
+        blocking(move || core.room_for_clearing()).await
+    };
+    let outcome = clearing.await;
+    blocking(move || drop(room)).await;
+    outcome
 }
 
 async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) -> Result<Totals, ClearStop> {

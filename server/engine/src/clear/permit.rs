@@ -1,6 +1,7 @@
 //! The permit to clear: everything contract section 8 asks for, found true now. Only [`permit`] makes one.
 
 use super::aside;
+use super::obstacles::obstacle;
 use crate::core::Core;
 use crate::gatekeeper::blocking;
 use crate::ingest_store::read_ingest;
@@ -98,7 +99,7 @@ async fn standing(core: &Arc<Core>, run: &RunPath) -> Result<(RunFolder, Job), P
             let folder = core.run_folder(&run).map_err(|error| source_problem(&error))?;
             let record = RecordFolder::open(folder.dir()).map_err(|error| record_problem(&error))?;
             let ingest = record.as_ref().map(read_ingest).transpose().map_err(|error| record_problem(&error))?.flatten();
-            let possible = can_be_carried_out(&core, &run, record.as_ref());
+            let possible = can_be_carried_out(&core, &run, &folder, record.as_ref());
             Ok::<_, Problem>((folder, ingest, possible))
         })
         .await?
@@ -136,17 +137,19 @@ async fn standing(core: &Arc<Core>, run: &RunPath) -> Result<(RunFolder, Job), P
     possible.map(|()| (folder, job))
 }
 
-/// What would stop the clear half-way stops it here, before anything is touched: a record that cannot be sent, a folder that cannot be
-/// renamed aside. Blocking.
-fn can_be_carried_out(core: &Core, run: &RunPath, record: Option<&RecordFolder>) -> Result<(), Problem> {
+/// What would stop the clear half-way stops it here, before anything is touched: a record that cannot be sent, something that cannot be
+/// moved or removed. The row says so from then on. Blocking.
+fn can_be_carried_out(core: &Core, run: &RunPath, folder: &RunFolder, record: Option<&RecordFolder>) -> Result<(), Problem> {
     let refused = |why: String| Problem::new(ErrorCode::StagingNotProven, format!("{run} cannot be cleared: {why}"));
     if let Some(Err(error)) = record.map(RecordFolder::files) {
         return Err(refused(format!("its record cannot be sent to the NAS: {error}")).with("files", Vec::<String>::new()));
     }
-    match aside::same_mount(core, run) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(refused("it lies on another mount than the staging root".into()).with("files", Vec::<String>::new())),
-        Err(errno) => Err(refused(errno.to_string()).with("files", Vec::<String>::new())),
+    aside::prepare(core).map_err(|error| source_problem(&error))?;
+    let obstacle = obstacle(core, run, folder);
+    core.change(run, |facts| facts.obstacle.clone_from(&obstacle));
+    match obstacle {
+        None => Ok(()),
+        Some(why) => Err(refused(why).with("files", Vec::<String>::new())),
     }
 }
 

@@ -4,20 +4,23 @@
 //! ingest.json that does not carry that id is somebody else's.
 
 use super::aside::{self, CLEARING_FOLDER};
-use super::carry_out::{abort, carry_out, finish, is_cleared_by, put_back};
+use super::carry_out::{abort, carry_out, finish, is_cleared_by, put_back, take_back};
+use super::obstacles::obstacle_inside;
 use super::permit::{permit, permit_again};
-use super::{ClearStop, note_clearing};
+use super::{ClearStop, note_clearing, with_room};
 use crate::core::{Core, unless_it_panics};
 use crate::gatekeeper::blocking;
+use crate::index::Facts;
 use crate::progress::ProgressSink;
 use crate::prove::seal_of;
 use crate::source::{RunFolder, SourceError};
 use crate::store::{ClearStep, Intent, Job};
 use domain::api::ClearingView;
+use domain::document::ingest::Ingest;
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
 use domain::proof::Totals;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How often waiting intents are tried again.
@@ -27,6 +30,16 @@ const TRY_EVERY: Duration = Duration::from_secs(15);
 pub async fn open_intent(core: &Core, run: &RunPath) -> Result<Option<Intent>, Problem> {
     let intents = core.store.open_intents().await.map_err(|error| Problem::new(ErrorCode::StateUnavailable, error.to_string()))?;
     Ok(intents.into_iter().find(|intent| &intent.run == run))
+}
+
+/// A run that was renamed aside has no folder at its path any more: its row is made from what the intent kept.
+fn show_aside(core: &Core, intent: &Intent) {
+    if intent.step == ClearStep::Renamed && core.index.look(&intent.run, |_| ()).is_none() {
+        let mut facts = Facts::new(intent.run.clone(), intent.life);
+        facts.ingest = Ok(Ingest::parse(intent.history.as_bytes()).ok());
+        facts.clearing = core.clearing.lock().unwrap_or_else(PoisonError::into_inner).get(&intent.run).cloned();
+        core.put(facts);
+    }
 }
 
 /// Marks the runs of open intents, so that the watcher leaves them alone from the first scan on.
@@ -82,7 +95,7 @@ enum Place {
 pub async fn resume(core: &Arc<Core>, mut intent: Intent) -> Result<Totals, ClearStop> {
     let progress = ProgressSink::new();
     core.change(&intent.run, |facts| facts.progress = Some(progress.clone()));
-    let outcome = go_on(core, &mut intent, &progress).await;
+    let outcome = with_room(core, go_on(core, &mut intent, &progress)).await;
     core.change(&intent.run, |facts| facts.progress = None);
     if !matches!(outcome, Err(ClearStop::Waiting(_))) {
         note_clearing(core, &intent.run, None);
@@ -106,19 +119,20 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
             abort(core, intent, why).await?;
             Err(Problem::new(ErrorCode::StagingNotProven, format!("the clear of {} was given up: {why}", intent.run)).into())
         }
-        Place::AtRun { folder: _, cleared: false } => {
+        Place::AtRun { folder, cleared: false } => {
             // Nothing was touched yet: the whole question is asked anew.
-            let renewed = permit(core, &intent.run, progress).await;
+            let (at_run, renewed) = (folder, permit(core, &intent.run, progress).await);
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
-                Err(problem) => give_up_or_wait(core, intent, problem).await,
+                Err(problem) => give_up_or_wait(core, intent, &at_run, problem).await,
             }
         }
         Place::AtRun { folder, cleared: true } => {
+            let at_run = folder.clone();
             let renewed = permit_again(core, job, folder, true, progress).await;
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
-                Err(problem) => give_up_or_wait(core, intent, problem).await,
+                Err(problem) => give_up_or_wait(core, intent, &at_run, problem).await,
             }
         }
         Place::Aside(folder) => {
@@ -128,6 +142,12 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
                     core.store.advance_intent(intent, ClearStep::Recorded).await?;
                 }
                 core.store.advance_intent(intent, ClearStep::Renamed).await?;
+            }
+            // A rest that still cannot be removed is not worth reading the NAS for.
+            let handle = folder.clone();
+            if let Some(obstacle) = blocking(move || obstacle_inside(&handle)).await {
+                let why = format!("rest of a cleared run: {obstacle}");
+                return wait(core, intent, Problem::new(ErrorCode::StagingUnavailable, why)).await;
             }
             let renewed = permit_again(core, job.clone(), folder.clone(), false, progress).await;
             match renewed {
@@ -146,11 +166,11 @@ fn is_final(problem: &Problem) -> bool {
     disproven || matches!(problem.code, ErrorCode::StagingNotProven | ErrorCode::StagingNotSyncVerified | ErrorCode::NotFound)
 }
 
-async fn give_up_or_wait(core: &Arc<Core>, intent: &mut Intent, problem: Problem) -> Result<Totals, ClearStop> {
+async fn give_up_or_wait(core: &Arc<Core>, intent: &mut Intent, folder: &RunFolder, problem: Problem) -> Result<Totals, ClearStop> {
     if !is_final(&problem) {
         return wait(core, intent, problem).await;
     }
-    abort(core, intent, &problem.message).await?;
+    take_back(core, intent, folder, &problem.message).await?;
     Err(problem.into())
 }
 
@@ -159,6 +179,7 @@ async fn wait(core: &Arc<Core>, intent: &mut Intent, problem: Problem) -> Result
     core.store.note_intent(intent).await?;
     let view = ClearingView { intent: intent.id.clone(), step: intent.step.as_str().to_owned(), waiting: intent.waiting.clone() };
     note_clearing(core, &intent.run, Some(view));
+    show_aside(core, intent);
     Err(ClearStop::Waiting(problem.message))
 }
 

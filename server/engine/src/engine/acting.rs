@@ -181,9 +181,14 @@ impl Engine {
         match kind {
             ActKind::ForceSync => result(run, self.force_sync(run, request).await, |answer| match answer.state.as_str() {
                 "blocked" => format!("held back by {} findings", answer.blocking_findings.len()),
+                "unchanged" => "nothing to queue: the NAS is proven to hold it as it is".into(),
                 _ => "queued".into(),
             }),
             ActKind::Clear => result(run, self.clear(run).await, |answer| {
+                if let Some(clearing) = &answer.clearing {
+                    let why = clearing.waiting.as_deref().unwrap_or("nothing is said");
+                    return format!("the clear goes on by itself: {why}");
+                }
                 let bytes = i64::try_from(answer.bytes_freed).unwrap_or(i64::MAX);
                 format!("cleared: {} files, {} freed", units::count(answer.files_freed), units::bytes(bytes))
             }),

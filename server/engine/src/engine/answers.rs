@@ -238,7 +238,15 @@ impl Engine {
                 && let Ok(compared) = crate::seal::compare(&folder, &seal, crate::seal::Rehash::Never, &core.stop)
             {
                 let late = crate::watcher::late_of(&compared);
-                core.change(&facts.run, |facts| facts.late = late);
+                let obstacle = crate::clear::obstacles::obstacle(&core, &facts.run, &folder);
+                core.change(&facts.run, |facts| {
+                    facts.late = late;
+                    facts.obstacle = obstacle;
+                });
+                if compared.touched > 0 {
+                    core.index.sweep_soon(&facts.run);
+                    core.look_at(&facts.run);
+                }
             }
             core.index.get(&facts.run).unwrap_or(facts)
         })

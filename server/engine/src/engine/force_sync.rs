@@ -129,7 +129,7 @@ impl Engine {
     /// Already queued: due now; failed: re-armed, if the gate still lets it through.
     async fn hurry(&self, run: &RunPath, job: Option<Job>) -> Result<ForceSyncAnswer, Problem> {
         match job {
-            Some(job) if job.state.is_in_work() => Ok(queued(run, &job)),
+            Some(job) if job.state.is_in_work() => Ok(standing(run, &job)),
             Some(job) => self.queue(run, job.generation).await,
             None => self.queue(run, 1).await,
         }
@@ -139,14 +139,17 @@ impl Engine {
     async fn sync_again(&self, run: &RunPath, facts: &Facts) -> Result<ForceSyncAnswer, Problem> {
         let Some(job) = &facts.job else { return self.queue(run, 1).await };
         if job.state.is_in_work() {
-            return Ok(queued(run, job));
+            return Ok(standing(run, job));
         }
         if !job.state.is_proven() {
             return self.queue(run, job.generation).await;
         }
         let unchanged = still_as_sealed(&self.core, job).await;
         if unchanged && facts.proof_recorded() {
-            return Ok(queued(run, job));
+            // Equal bytes under another stat: the row is to say so too.
+            self.core.index.sweep_soon(run);
+            self.core.look_at(run);
+            return Ok(standing(run, job));
         }
         self.queue(run, job.generation + 1).await
     }
@@ -167,7 +170,7 @@ impl Engine {
         }
         let job = core.reload_job(run, job.life).await.map_err(store_problem)?.unwrap_or(job);
         core.work_now(run.equipment());
-        Ok(queued(run, &job))
+        Ok(standing(run, &job))
     }
 
     /// Re-arms a failed job, or makes one that waits due now.
@@ -192,11 +195,8 @@ impl Engine {
     }
 }
 
-fn queued(run: &RunPath, job: &Job) -> ForceSyncAnswer {
-    ForceSyncAnswer {
-        run_path: run.as_str().to_owned(),
-        state: "queued".into(),
-        job_id: Some(job.id.clone()),
-        blocking_findings: Vec::new(),
-    }
+/// What was asked for, as it stands: queued, or nothing to queue because the NAS is proven to hold the run as it is.
+fn standing(run: &RunPath, job: &Job) -> ForceSyncAnswer {
+    let state = if job.state == JobState::Queued || job.state.is_in_work() { "queued" } else { "unchanged" };
+    ForceSyncAnswer { run_path: run.as_str().to_owned(), state: state.into(), job_id: Some(job.id.clone()), blocking_findings: Vec::new() }
 }

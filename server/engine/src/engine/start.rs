@@ -12,6 +12,7 @@ use crate::index::Index;
 use crate::only_copy::OnlyCopies;
 use crate::problems::Notes;
 use crate::progress::ProgressSink;
+use crate::reserve::Reserve;
 use crate::run_locks::RunLocks;
 use crate::state_folder::{StateFolder, StateFolderError, installation};
 use crate::store::{Store, StoreError};
@@ -75,6 +76,11 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// What clearing may write below the state folder: pages of the database, and its log.
+const STATE_RESERVE_BYTES: u64 = 4 << 20;
+/// What it may write into a run's record.
+const STAGING_RESERVE_BYTES: u64 = 256 << 10;
+
 impl Engine {
     /// Starts on a state folder of its own. What was in work when the program ended goes on.
     pub async fn start(settings: Settings, options: Options) -> Result<Engine, StartError> {
@@ -99,6 +105,10 @@ impl Engine {
                 reread_now.insert(equipment.id.clone(), Notify::new());
             }
         }
+        let reserves = [
+            Arc::new(Reserve::new(options.state_folder.clone(), STATE_RESERVE_BYTES)),
+            Arc::new(Reserve::new(PathBuf::from(&orchestrator.staging_root), STAGING_RESERVE_BYTES)),
+        ];
         let core = Arc::new(Core {
             staging_root: orchestrator.staging_root,
             label: orchestrator.label,
@@ -112,6 +122,8 @@ impl Engine {
             index: Index::default(),
             events,
             locks: RunLocks::default(),
+            record_turns: Default::default(),
+            reserves,
             destinations,
             checkpoints: options.checkpoints,
             stop,

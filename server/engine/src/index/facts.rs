@@ -46,6 +46,8 @@ pub struct Facts {
     pub findings: Arc<Vec<Finding>>,
     /// Files that appeared or changed since sealing.
     pub late: Late,
+    /// What would stop a clear half-way, as last looked at.
+    pub obstacle: Option<String>,
     /// A clear in work.
     pub clearing: Option<ClearingView>,
     /// Overrides and tombstones of creation.json.
@@ -142,6 +144,7 @@ impl Facts {
             waiting_for: None,
             findings: Arc::default(),
             late: Late::default(),
+            obstacle: None,
             clearing: None,
             overrides: Vec::new(),
             unreadable: None,
@@ -217,6 +220,7 @@ impl Facts {
             proof_at: seconds(proven.and_then(|job| job.last_proof_ms)),
             first_proof_at: seconds(proven.and_then(|job| job.first_proof_ms)),
             passes: proven.map_or(0, |job| job.verify_passes),
+            removable: self.obstacle.clone().map_or(Ok(()), Err),
             destination: context.destination.clone(),
             busy: self.clearing.as_ref().map(|_| "it is being cleared".to_owned()).or(in_work),
             overrides: &self.overrides,

@@ -1,5 +1,6 @@
 //! Whether a run still is what was sealed: nothing changed, nothing new, nothing gone. Merges a walk with the seal, both sorted.
 
+use super::again::{Keeper, Known};
 use super::line::{Item, UnsupportedKind};
 use super::{SealError, SealReader};
 use crate::hash::{HashError, Hasher};
@@ -17,7 +18,7 @@ pub const LISTED_AT_MOST: usize = 1_000;
 pub enum Rehash {
     /// Where mtime, ctime or inode differ at equal size, and where the sealed ctime was young (D14): what clearing rests on.
     WhereNeeded,
-    /// Never: a differing stat is reported as changed. The cheap look of the watcher.
+    /// Never: a differing stat is reported as changed, unless the file was hashed again with that stat before. The cheap look of the watcher.
     Never,
 }
 
@@ -102,6 +103,8 @@ pub struct LocalComparison {
     pub late: Capped<FilePath>,
     /// Sealed, and gone.
     pub missing: Capped<FilePath>,
+    /// How many of the changed ones have the sealed size, and were not hashed again.
+    pub touched: u64,
 }
 
 impl LocalComparison {
@@ -130,7 +133,19 @@ impl From<SourceError> for CompareError {
 
 /// Compares a run with its seal. Blocks; run it where blocking is allowed.
 pub fn compare(run: &RunFolder, seal: &SealReader, rehash: Rehash, cancel: &CancellationToken) -> Result<LocalComparison, CompareError> {
-    let mut comparison = Comparison { run, rehash, cancel, hasher: Hasher::new(), found: LocalComparison::default() };
+    compare_with(run, seal, rehash, None, cancel)
+}
+
+/// The same; with a keeper, what is touched is hashed again and kept.
+pub(super) fn compare_with(
+    run: &RunFolder,
+    seal: &SealReader,
+    rehash: Rehash,
+    keeper: Option<&mut Keeper>,
+    cancel: &CancellationToken,
+) -> Result<LocalComparison, CompareError> {
+    let known = Known::of(seal);
+    let mut comparison = Comparison { run, rehash, cancel, known, keeper, hasher: Hasher::new(), found: LocalComparison::default() };
     let mut sealed = seal.items()?.filter(|item| !matches!(item, Ok(Item::EmptyFolder { .. })));
     let mut next = sealed.next().transpose()?;
     for entry in run.walk()? {
@@ -174,6 +189,8 @@ struct Comparison<'a> {
     run: &'a RunFolder,
     rehash: Rehash,
     cancel: &'a CancellationToken,
+    known: Known,
+    keeper: Option<&'a mut Keeper>,
     hasher: Hasher,
     found: LocalComparison,
 }
@@ -201,16 +218,42 @@ impl Comparison<'_> {
         }
         let same = entry.stat == *sealed;
         match self.rehash {
-            Rehash::Never => return Ok((!same).then_some(Change::Touched)),
+            Rehash::Never if same => return Ok(None),
+            Rehash::Never => return self.touched(entry, digest),
             Rehash::WhereNeeded if same && !young => return Ok(None),
             Rehash::WhereNeeded => {}
         }
+        self.hashed(entry, digest).map(Result::err)
+    }
+
+    /// A file of the sealed size and another stat: what it was found to hold when it was hashed again, or is found to hold now.
+    fn touched(&mut self, entry: &Entry, digest: Digest) -> Result<Option<Change>, CompareError> {
+        let before = self.known.digest(&entry.path, &entry.stat);
+        let found = match before {
+            Some(found) => found,
+            None if self.keeper.is_none() => {
+                self.found.touched += 1;
+                return Ok(Some(Change::Touched));
+            }
+            None => match self.hashed(entry, digest)? {
+                Ok(()) => digest,
+                Err(Change::Content { found, .. }) => found,
+                Err(change) => return Ok(Some(change)),
+            },
+        };
+        if let Some(keeper) = &mut self.keeper {
+            keeper.keep(&entry.path, entry.stat, found, digest, before.is_none())?;
+        }
+        Ok((found != digest).then_some(Change::Content { sealed: digest, found }))
+    }
+
+    fn hashed(&mut self, entry: &Entry, digest: Digest) -> Result<Result<(), Change>, CompareError> {
         match self.hasher.local(self.run, &entry.path, &entry.stat, self.cancel, &|_| ()) {
-            Ok(hashed) if hashed.digest == digest => Ok(None),
-            Ok(hashed) => Ok(Some(Change::Content { sealed: digest, found: hashed.digest })),
+            Ok(hashed) if hashed.digest == digest => Ok(Ok(())),
+            Ok(hashed) => Ok(Err(Change::Content { sealed: digest, found: hashed.digest })),
             Err(HashError::Interrupted) => Err(CompareError::Interrupted),
-            Err(HashError::Changed { .. }) => Ok(Some(Change::Touched)),
-            Err(error) => Ok(Some(Change::Unreadable { reason: error.to_string() })),
+            Err(HashError::Changed { .. }) => Ok(Err(Change::Touched)),
+            Err(error) => Ok(Err(Change::Unreadable { reason: error.to_string() })),
         }
     }
 }

@@ -16,6 +16,7 @@ pub(super) enum Content {
     Listing,
     Seal,
     Early,
+    Again,
 }
 
 impl Content {
@@ -24,6 +25,7 @@ impl Content {
             Content::Listing => "exlab-orchestrator listing 1\n",
             Content::Seal => "exlab-orchestrator seal 1\n",
             Content::Early => "exlab-orchestrator early hashes 1\n",
+            Content::Again => "exlab-orchestrator hashed again 1\n",
         }
     }
 }

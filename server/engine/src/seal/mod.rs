@@ -7,6 +7,7 @@
 //! A [`Listing`] says what is to be sent; a [`SealWriter`] takes the digests and makes the seal; a [`SealReader`] is the
 //! finished one; [`compare()`] tells whether the run still is what was sealed.
 
+mod again;
 mod checksums;
 mod compare;
 mod early;
@@ -16,6 +17,7 @@ mod listing;
 mod reader;
 mod writer;
 
+pub use again::{HashedAgain, hash_again};
 pub use checksums::checksums_file;
 pub use compare::{Capped, Change, CompareError, LISTED_AT_MOST, LocalComparison, Rehash, compare};
 pub use early::{Early, EarlyHashes};

@@ -29,6 +29,10 @@ impl SealReader {
         SealReader { path: path.to_owned(), trailer }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Data files and their bytes.
     pub fn totals(&self) -> Totals {
         self.trailer.totals

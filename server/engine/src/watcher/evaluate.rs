@@ -1,5 +1,6 @@
 //! Evaluating one run (contract section 3): look, let the domain decide, take that one step.
 
+use super::again;
 use super::look::{Look, look};
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
@@ -105,6 +106,9 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
     let observation = observe(core, run, &looked);
     let step = next_step(&observation);
     let stepped = take(core, run, step, &looked).await?;
+    if looked.touched {
+        again::hash_touched(core, run);
+    }
     let state = core.index.look(run, Facts::state).flatten();
     Ok(Evaluated { state, stepped, look_again_at: looked.look_again_at })
 }

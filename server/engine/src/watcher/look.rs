@@ -34,20 +34,21 @@ pub struct Look {
     pub settled: bool,
     /// When to look again for settling, monotonic.
     pub look_again_at: Option<Duration>,
+    /// Sealed files have another stat and may hold the sealed bytes: they are to be hashed again.
+    pub touched: bool,
 }
 
 /// Looks at a run and updates its facts. Blocking.
 pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
-    let gone = Look { folder: None, standing: Folder::Gone, signal_present: false, settled: false, look_again_at: None };
+    let blank = Look { folder: None, standing: Folder::Gone, signal_present: false, settled: false, look_again_at: None, touched: false };
     let folder = match core.run_folder(&facts.run) {
         Ok(folder) => folder,
-        Err(SourceError::RunGone { .. }) => return Ok(gone),
+        Err(SourceError::RunGone { .. }) => return Ok(blank),
         Err(error) => return Err(error),
     };
     read_documents(facts, &folder);
     let now = core.clock.monotonic();
-    let mut seen =
-        Look { folder: Some(folder.clone()), standing: Folder::WithData, signal_present: false, settled: false, look_again_at: None };
+    let mut seen = Look { folder: Some(folder.clone()), standing: Folder::WithData, ..blank };
     let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
     let folder_mtime_ns = folder_mtime_ns(&folder);
     if sealed && facts.watch.fingerprint.is_some() {
@@ -56,7 +57,7 @@ pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
         if due && facts.state() == Some(RunState::SyncVerified) {
             facts.watch.folder_mtime_ns = folder_mtime_ns;
             facts.watch.swept_at = Some(now);
-            sweep(core, facts, &folder)?;
+            seen.touched = sweep(core, facts, &folder)?;
         }
         return Ok(seen);
     }
@@ -68,7 +69,7 @@ pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
     }
     if sealed {
         facts.watch.swept_at = Some(now);
-        sweep(core, facts, &folder)?;
+        seen.touched = sweep(core, facts, &folder)?;
         return Ok(seen);
     }
     if surveyed.files == 0 && surveyed.unsupported == 0 {
@@ -248,35 +249,36 @@ fn manifest_lacks(folder: &RunFolder, manifest: &Manifest) -> Option<String> {
     Some(if missing == 1 { first } else { format!("{first}, and {} more", missing - 1) })
 }
 
-/// Compares a verified run with its seal by `stat` alone.
-fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<(), SourceError> {
+/// Compares a verified run with its seal by `stat` alone. True when files were touched that may hold the sealed bytes.
+fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, SourceError> {
     let Some(job) = facts.job.as_ref().filter(|job| job.state.is_proven()) else {
         facts.late = Late::default();
-        return Ok(());
+        return Ok(false);
     };
-    let Some(digest) = job.seal else { return Ok(()) };
+    let Some(digest) = job.seal else { return Ok(false) };
     let file = crate::worker::seal_file(&core.work_folder(&facts.run, job.life), job.generation);
     let seal = match SealReader::open(&file) {
         Ok(seal) if seal.digest() == digest => seal,
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(false),
         Err(error) => {
             facts.unreadable = Some(RowProblem {
                 code: "seal_unreadable".into(),
                 message: format!("our seal of it cannot be read: {error}; force a sync to seal it anew"),
             });
-            return Ok(());
+            return Ok(false);
         }
     };
     let compared = match compare(folder, &seal, Rehash::Never, &core.stop) {
         Ok(compared) => compared,
         Err(error) => {
             facts.unreadable = Some(RowProblem { code: "staging_unreadable".into(), message: error.to_string() });
-            return Ok(());
+            return Ok(false);
         }
     };
     facts.unreadable = None;
     facts.late = late_of(&compared);
-    Ok(())
+    facts.obstacle = crate::clear::obstacles::obstacle(core, &facts.run, folder);
+    Ok(compared.touched > 0)
 }
 
 /// Late, changed and missing files of a comparison, for rows and refusals.

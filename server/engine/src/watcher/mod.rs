@@ -1,6 +1,7 @@
 //! The staging watcher (contract section 3): level-triggered. It takes no input but what stands on disk, so a lost event cannot
 //! matter; inotify and finished jobs only make it look sooner. The periodic scan is the truth.
 
+mod again;
 mod elsewhere;
 mod evaluate;
 mod folders;
@@ -187,6 +188,7 @@ impl StagingWatcher {
                 return known.into_iter().map(|run| (run.clone(), self.state_of(&run))).collect();
             }
         };
+        self.prepare_to_clear().await;
         self.core.parents.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&scan.parents);
         elsewhere::note(&self.core, &scan, &mut memory.elsewhere).await;
         self.forget_gone(&known, &scan);
@@ -212,6 +214,20 @@ impl StagingWatcher {
                 (run, state)
             })
             .collect()
+    }
+
+    /// On a disk without a free byte no folder can be made: it stands from the start, and so does the room kept back. While a clear has not
+    /// ended the folder is not made: a staging disk without it is another disk.
+    async fn prepare_to_clear(&self) {
+        let core = self.core.clone();
+        let open = !core.clearing.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let prepared = blocking(move || {
+            core.keep_room_for_clearing();
+            if open { Ok(()) } else { crate::clear::prepare(&core) }
+        });
+        if let Err(error) = prepared.await {
+            tracing::warn!(%error, "the folder that runs are cleared in cannot be made; it is tried again");
+        }
     }
 
     async fn take_up_again(&self, run: &RunPath) {

@@ -122,6 +122,9 @@ async fn round(
     if !core.settings.sync.enabled {
         return Ok(Some(LOOK_EVERY));
     }
+    if core.clears_need_the_room() {
+        return Ok(Some(AFTER_AN_ERROR));
+    }
     let now_ms = core.clock.now_ms();
     let next_job = core.store.next_due_ms(equipment).await?;
     let job_due = next_job.is_some_and(|due| due <= now_ms);

@@ -8,6 +8,7 @@ use crate::index::Facts;
 use crate::progress::ProgressSink;
 use crate::prove::call_context;
 use crate::record::RecordFolder;
+use crate::record_turn::RecordTurn;
 use crate::source::RunFolder;
 use crate::store::{Failure, Job, StoreError};
 use crate::transport::{CallContext, RecordFile};
@@ -26,12 +27,17 @@ pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job
     }
     let progress = ProgressSink::new();
     let context = call_context(core, job.run.equipment(), &core.stop, &progress);
+    let Some(turn) = core.record_turns.take(&job.run, &core.stop).await else { return Ok(()) };
+    if core.index.look(&job.run, |facts| facts.clearing.is_some()).unwrap_or(false) {
+        // The clear sends the finished record, or takes `cleared` back and has this done again.
+        return core.store.record_failed(job, core.clock.now_ms()).await;
+    }
     let opened = {
         let (core, run) = (core.clone(), job.run.clone());
         blocking(move || core.run_folder(&run)).await
     };
     let sent = match opened {
-        Ok(folder) => push_record(destination, job, &folder, &context).await,
+        Ok(folder) => push_record(core, &turn, job, &folder, &context).await,
         Err(error) => Err(Failure { class: FailureClass::LocalRead, side: Side::Source, message: error.to_string() }),
     };
     match sent {
@@ -50,13 +56,19 @@ pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job
     Ok(())
 }
 
-/// Sends the record as it stands, and proves that the NAS holds it. Answers what was proven.
+/// Sends the record as it stands, and proves that the NAS holds it. Answers what was proven. Takes the right to do so, since two senders
+/// would meet in one folder, and the older record could arrive last.
 pub async fn push_record(
-    destination: &Arc<Destination>,
+    core: &Core,
+    turn: &RecordTurn,
     job: &Job,
     folder: &RunFolder,
     context: &CallContext,
 ) -> Result<Vec<RecordFile>, Failure> {
+    if turn.run() != &job.run {
+        let message = format!("the turn of {} does not cover {}", turn.run(), job.run);
+        return Err(Failure { class: FailureClass::Unknown, side: Side::Here, message });
+    }
     let handle = folder.clone();
     let files = blocking(move || match RecordFolder::open(handle.dir())? {
         Some(record) => record.files(),
@@ -68,7 +80,12 @@ pub async fn push_record(
         side: Side::Source,
         message: format!("the record cannot be read: {error}"),
     })?;
+    core.checkpoints.reached(Checkpoint::RecordRead);
     let files: Vec<RecordFile> = files.into_iter().map(|(path, bytes)| RecordFile { path, bytes: bytes.into() }).collect();
+    let Some(destination) = core.destinations.get(job.run.equipment()) else {
+        let message = format!("equipment {} has no destination in the config", job.run.equipment());
+        return Err(Failure { class: FailureClass::Configuration, side: Side::Here, message });
+    };
     let hashed = destination.transport.put_record(&job.run, job.life, &files, context).await.map_err(Failure::from)?;
     let proven = verify_record(&files, &hashed);
     proven.map_err(|differences| {

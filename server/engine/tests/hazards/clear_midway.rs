@@ -70,27 +70,6 @@ async fn d6_what_appears_while_files_are_unlinked_is_kept_and_what_went_is_count
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d6_a_file_that_cannot_be_removed_is_kept_named_and_not_counted() {
-    let (lab, run) = (Lab::new(), run("Run_1"));
-    let engine = verified(&lab, &run, Checkpoints::default()).await;
-    let pushed = data_below(&lab.staging(run.as_str()));
-    let stubborn = lab.staging(run.as_str()).join("raw/frame_2.tif");
-    let immutable = command("chattr", &["+i", stubborn.to_str().unwrap()]);
-    // Not every file system has the attribute; a file that is a mount point cannot be unlinked either.
-    let mounted = immutable.is_err().then(|| Mounted::bind(&stubborn, &stubborn));
-    let problem = engine.clear(run.as_str()).await.unwrap_err();
-    assert_eq!((problem.code, files_of(&problem)), (ErrorCode::StagingNotProven, vec!["raw/frame_2.tif".to_owned()]));
-    assert_eq!(problem.details["files_freed"], pushed.len() - 1);
-    assert_eq!(data_below(&lab.staging(run.as_str())), [(PathBuf::from("raw/frame_2.tif"), vec![8; 1_000])]);
-    assert_eq!(data_below(&lab.nas(&run)), pushed);
-    drop(mounted);
-    if immutable.is_ok() {
-        command("chattr", &["-i", stubborn.to_str().unwrap()]).unwrap();
-    }
-    engine.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn d6_a_clear_that_a_stop_cuts_goes_on_by_itself_and_counts_all_of_it() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let (stop_now, mut stops) = tokio::sync::mpsc::unbounded_channel();
@@ -109,8 +88,8 @@ async fn d6_a_clear_that_a_stop_cuts_goes_on_by_itself_and_counts_all_of_it() {
     stops.recv().await.unwrap();
     engine.core().stop.cancel();
     go_on.send(()).unwrap();
-    let problem = act.await.unwrap().unwrap_err();
-    assert!(problem.message.contains("goes on by itself"), "{problem:?}");
+    let clearing = act.await.unwrap().unwrap().clearing.unwrap();
+    assert_eq!(clearing.step, "renamed", "accepted, and goes on by itself: {clearing:?}");
     engine.stop().await;
     let left = data_below(&aside(&lab.path("staging"))).len();
     assert_eq!(left, pushed.len() - 1, "one file went before the stop");
@@ -220,8 +199,8 @@ async fn d8_the_nas_goes_away_in_the_middle_of_a_clear_and_it_goes_on_when_it_is
     });
     let engine = verified(&lab, &run, hook).await;
     let pushed = data_below(&lab.staging(run.as_str()));
-    let problem = engine.clear(run.as_str()).await.unwrap_err();
-    assert_eq!(problem.code, ErrorCode::DestinationNotProven);
+    let clearing = engine.clear(run.as_str()).await.unwrap().clearing.unwrap();
+    assert!(clearing.waiting.is_some_and(|why| why.contains("finished record")), "no refusal: it goes on by itself");
     assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "nothing goes before the finished record is proven");
     assert!(row(&engine, &run).await.clearing.unwrap().waiting.is_some());
     fs::remove_dir(lab.path("nas/SCOPE_01")).unwrap();
@@ -267,6 +246,34 @@ async fn s14_a_clear_goes_on_when_its_caller_hangs_up() {
         (job.state == JobState::Cleaned).then_some(())
     })
     .await;
+    assert!(!lab.staging(run.as_str()).exists());
+    engine.stop().await;
+}
+
+/// The worker has read the record and is held up; meanwhile somebody clears. The clear waits for it, and the finished record arrives last.
+#[tokio::test(flavor = "multi_thread")]
+async fn v17_s23_a_clear_waits_for_the_record_in_flight_and_the_finished_one_arrives_last() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (read, is_read) = std::sync::mpsc::channel();
+    let (go_on, wait) = std::sync::mpsc::channel();
+    let hook = once(Checkpoint::RecordRead, move || {
+        read.send(()).unwrap();
+        wait.recv_timeout(PATIENCE).unwrap();
+    });
+    let engine = lab.start_with(hook).await;
+    lab.push_usual(&run);
+    until_state(&engine, &run, RunState::SyncVerified).await;
+    until("the worker has read the record", async || is_read.try_recv().ok()).await;
+    let clear = tokio::spawn({
+        let (engine, run) = (engine.clone(), run.clone());
+        async move { engine.clear(run.as_str()).await }
+    });
+    until_row(&engine, &run, "the clear has recorded", |row| row.summary.current_state == "cleared").await;
+    let at_nas = lab.nas(&run).join(".exlab-wizard/ingest.json");
+    assert!(!at_nas.exists() && !clear.is_finished(), "the finished record is sent by one who holds the turn");
+    go_on.send(()).unwrap();
+    assert_eq!(clear.await.unwrap().unwrap().clearing, None);
+    assert_eq!(history_of(&at_nas).last().unwrap(), "cleared", "what is finished arrives last");
     assert!(!lab.staging(run.as_str()).exists());
     engine.stop().await;
 }

@@ -1,9 +1,11 @@
 //! The hazards that this kind of system is known for, each with a real engine on real files. The numbers are those of the list of
 //! hazards: D deleting, V sending and verifying, S getting stuck or lying.
 
+mod acts;
 mod alone;
 mod clear;
 mod clear_midway;
+mod clear_rights;
 mod documents;
 mod full_disk;
 mod gate;

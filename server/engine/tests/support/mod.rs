@@ -176,6 +176,8 @@ pub async fn until_record_sent(engine: &Engine, run: &RunPath) {
 pub fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     loop {
         let listed = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+        // Room that the program keeps back for clearing.
+        let listed = listed.filter(|entry| entry.file_name() != ".exlab-reserve");
         let read: std::io::Result<Vec<_>> =
             listed.map(|entry| Ok((entry.path().strip_prefix(folder).unwrap().to_owned(), std::fs::read(entry.path())?))).collect();
         match read {

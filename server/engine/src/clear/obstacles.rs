@@ -1,0 +1,150 @@
+//! What would stop a clear half-way although every byte is proven: folders of which nothing may be moved or deleted, files that cannot
+//! be changed, mounts inside the run. Looked at before anything is touched, so that such a clear is refused and not begun.
+//!
+//! Not a promise: rights may change a moment later. What fails then is taken back, or waits.
+
+use super::aside;
+use crate::core::Core;
+use crate::source::RunFolder;
+use domain::path::{RunPath, escape_bytes};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// How deep folders are followed; deeper ones are said to be an obstacle, since nothing could remove them either.
+const DEPTH: usize = 256;
+const STICKY: u32 = 0o1000;
+
+/// The first thing that would stop this run from being moved aside and deleted, as one sentence; `None` when nothing is seen. Blocking.
+pub fn obstacle(core: &Core, run: &RunPath, folder: &RunFolder) -> Option<String> {
+    match look(core, run, folder) {
+        Ok(()) => None,
+        Err(Obstacle(sentence)) => Some(sentence),
+    }
+}
+
+/// The same for what stands aside already: only its inside matters. Blocking.
+pub fn obstacle_inside(folder: &RunFolder) -> Option<String> {
+    inside(folder.dir().as_fd(), mount_of(folder.dir().as_fd()), b"", 0).err().map(|Obstacle(sentence)| sentence)
+}
+
+struct Obstacle(String);
+
+fn look(core: &Core, run: &RunPath, folder: &RunFolder) -> Result<(), Obstacle> {
+    let unreadable = |errno: Errno| Obstacle(format!("the folder around it cannot be looked at: {errno}"));
+    match aside::same_mount(core, run) {
+        Ok(true) => {}
+        Ok(false) => return Err(Obstacle("it lies on another mount than the staging root".into())),
+        Err(errno) => return Err(unreadable(errno)),
+    }
+    let parent = aside::parent_of(core, run).map_err(unreadable)?;
+    let shown = run.as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
+    may_change(parent.as_fd(), &format!("{}/{shown}", core.staging_root))?;
+    may_take(parent.as_fd(), run.leaf(), run.as_str())?;
+    match aside::clearing_folder(core) {
+        Ok(aside) => may_change(aside.as_fd(), &format!("{}/{}", core.staging_root, aside::CLEARING_FOLDER))?,
+        // Made when a clear begins.
+        Err(Errno::NOENT) => {}
+        Err(errno) => return Err(Obstacle(format!("{} cannot be opened: {errno}", aside::CLEARING_FOLDER))),
+    }
+    inside(folder.dir().as_fd(), mount_of(folder.dir().as_fd()), b"", 0)
+}
+
+/// Every folder of the run, and every entry in it.
+fn inside(folder: BorrowedFd<'_>, mount: Option<u64>, path: &[u8], depth: usize) -> Result<(), Obstacle> {
+    let shown = if path.is_empty() { "its folder".to_owned() } else { format!("the folder {}", escape_bytes(path)) };
+    if depth > DEPTH {
+        return Err(Obstacle(format!("{shown} lies more than {DEPTH} folders deep")));
+    }
+    may_change(folder, &shown)?;
+    let listed = |errno: Errno| Obstacle(format!("{shown} cannot be listed: {errno}"));
+    for entry in Dir::read_from(folder).map_err(listed)? {
+        let entry = entry.map_err(listed)?;
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") {
+            continue;
+        }
+        let below = if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() };
+        let told = escape_bytes(&below);
+        let stat = match about(folder, name) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => continue,
+            Err(errno) => return Err(Obstacle(format!("{told} cannot be looked at: {errno}"))),
+        };
+        if stat.mount.is_some() && mount.is_some() && stat.mount != mount {
+            return Err(Obstacle(format!("{told} is a mount of its own: unmount it first")));
+        }
+        if stat.fixed {
+            return Err(Obstacle(format!("{told} is marked as not to be changed (see lsattr): nothing can delete it")));
+        }
+        may_take_as(folder, stat.owner, &told)?;
+        if stat.is_folder {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let child = rustix::fs::openat(folder, name, flags, Mode::empty())
+                .map_err(|errno| Obstacle(format!("the folder {told} cannot be opened: {errno}")))?;
+            inside(child.as_fd(), mount, &below, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+struct About {
+    owner: u32,
+    is_folder: bool,
+    /// Immutable or append-only.
+    fixed: bool,
+    mount: Option<u64>,
+}
+
+fn about(folder: BorrowedFd<'_>, name: &[u8]) -> Result<About, Errno> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+    let stat = rustix::fs::statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, wanted)?;
+    Ok(About {
+        owner: stat.stx_uid,
+        is_folder: FileType::from_raw_mode(stat.stx_mode.into()).is_dir(),
+        fixed: stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND),
+        mount: told(stat.stx_mask, StatxFlags::MNT_ID).then_some(stat.stx_mnt_id),
+    })
+}
+
+fn told(mask: u32, flag: StatxFlags) -> bool {
+    mask & flag.bits() != 0
+}
+
+fn mount_of(folder: BorrowedFd<'_>) -> Option<u64> {
+    let stat = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
+    told(stat.stx_mask, StatxFlags::MNT_ID).then_some(stat.stx_mnt_id)
+}
+
+/// Entries may be added to and taken from this folder.
+fn may_change(folder: BorrowedFd<'_>, shown: &str) -> Result<(), Obstacle> {
+    if let Err(errno) = rustix::fs::accessat(folder, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
+        let user = rustix::process::geteuid().as_raw();
+        return Err(Obstacle(format!("this program (user {user}) may not change {shown}: {errno}")));
+    }
+    let stat = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
+    let fixed = stat.is_ok_and(|stat| stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND));
+    match fixed {
+        true => Err(Obstacle(format!("{shown} is marked as not to be changed (see lsattr)"))),
+        false => Ok(()),
+    }
+}
+
+/// A sticky folder gives its entries only to their owner, its own owner and root.
+fn may_take(folder: BorrowedFd<'_>, name: &str, shown: &str) -> Result<(), Obstacle> {
+    match about(folder, name.as_bytes()) {
+        Ok(stat) if stat.fixed => Err(Obstacle(format!("{shown} is marked as not to be changed (see lsattr)"))),
+        Ok(stat) => may_take_as(folder, stat.owner, shown),
+        Err(errno) => Err(Obstacle(format!("{shown} cannot be looked at: {errno}"))),
+    }
+}
+
+fn may_take_as(folder: BorrowedFd<'_>, owner: u32, shown: &str) -> Result<(), Obstacle> {
+    let Ok(stat) = rustix::fs::fstat(folder) else { return Ok(()) };
+    let user = rustix::process::geteuid();
+    let free = stat.st_mode & STICKY == 0 || user.is_root() || user.as_raw() == stat.st_uid || user.as_raw() == owner;
+    match free {
+        true => Ok(()),
+        false => Err(Obstacle(format!("{shown} belongs to user {owner}, and its folder lets only owners delete (sticky bit)"))),
+    }
+}

@@ -1,0 +1,125 @@
+//! Room kept back for clearing. On the day a disk is full to its last byte an operator clears, and clearing has to write a little first:
+//! an intent, an entry in the history. So some space is taken beforehand, given up for a clear alone, and taken again after it.
+
+use rustix::fs::{FallocateFlags, Mode, OFlags};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Name of the file that holds the room, hidden from every walk.
+pub const RESERVE_FILE: &str = ".exlab-reserve";
+/// A disk that is this much smaller than the room wanted gives an eighth of what is free.
+const SHARE: u64 = 8;
+
+/// Room on one disk. Whoever clears borrows it.
+pub struct Reserve {
+    folder: PathBuf,
+    bytes: u64,
+    borrowers: Mutex<Borrowers>,
+}
+
+#[derive(Default)]
+struct Borrowers {
+    count: usize,
+    given_up: bool,
+}
+
+/// The room is free to be used until this is dropped.
+pub struct Borrowed(Arc<Reserve>);
+
+impl Reserve {
+    /// Room of `bytes` in `folder`, not taken yet.
+    pub fn new(folder: PathBuf, bytes: u64) -> Reserve {
+        Reserve { folder, bytes, borrowers: Mutex::default() }
+    }
+
+    /// Takes the room where it is not taken yet; a disk that has none to give is tried again later. Blocking.
+    pub fn keep(&self) {
+        let borrowers = self.borrowers.lock().unwrap_or_else(PoisonError::into_inner);
+        if borrowers.count == 0 {
+            self.take();
+        }
+    }
+
+    /// Gives the room up if its disk has less than that left. Blocking.
+    pub fn borrow(self: &Arc<Reserve>) -> Borrowed {
+        let mut borrowers = self.borrowers.lock().unwrap_or_else(PoisonError::into_inner);
+        borrowers.count += 1;
+        if !borrowers.given_up && free(&self.folder).is_some_and(|free| free < self.bytes) {
+            borrowers.given_up = true;
+            // One that is not there was never taken: there is nothing to give.
+            let _ = std::fs::remove_file(self.folder.join(RESERVE_FILE));
+        }
+        drop(borrowers);
+        Borrowed(self.clone())
+    }
+
+    /// True while the room is given up: what is no clear leaves it alone.
+    pub fn is_given_up(&self) -> bool {
+        self.borrowers.lock().unwrap_or_else(PoisonError::into_inner).given_up
+    }
+
+    fn take(&self) {
+        let path = self.folder.join(RESERVE_FILE);
+        let there = std::fs::symlink_metadata(&path).map(|metadata| metadata.len()).unwrap_or(0);
+        let Some(free) = free(&self.folder) else { return };
+        let wanted = self.bytes.min((free + there) / SHARE);
+        if there >= wanted || wanted == 0 {
+            return;
+        }
+        if let Err(error) = fill(&path, wanted) {
+            tracing::warn!(folder = %self.folder.display(), %error, "no room could be kept back for clearing; it is tried again");
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let mut borrowers = self.0.borrowers.lock().unwrap_or_else(PoisonError::into_inner);
+        borrowers.count -= 1;
+        if borrowers.count == 0 {
+            borrowers.given_up = false;
+            self.0.take();
+        }
+    }
+}
+
+fn free(folder: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Really takes the space, also where nothing can be preallocated.
+fn fill(path: &Path, bytes: u64) -> std::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = std::fs::File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?);
+    if rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes).is_err() {
+        let zeros = [0; 1 << 16];
+        let mut left = bytes;
+        while left > 0 {
+            let n = left.min(zeros.len() as u64);
+            file.write_all(&zeros[..usize::try_from(n).unwrap_or(zeros.len())])?;
+            left -= n;
+        }
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d21_the_room_is_taken_and_stays_while_its_disk_has_enough() {
+        let dir = tempfile::tempdir().unwrap();
+        let reserve = Arc::new(Reserve::new(dir.path().to_owned(), 1 << 20));
+        reserve.keep();
+        let taken = || std::fs::metadata(dir.path().join(RESERVE_FILE)).map(|file| file.len()).unwrap_or(0);
+        assert_eq!(taken(), 1 << 20);
+        let borrowed = reserve.borrow();
+        assert_eq!((taken(), reserve.is_given_up()), (1 << 20, false), "a disk with room needs no room given up");
+        drop(borrowed);
+        assert_eq!(taken(), 1 << 20);
+    }
+}
