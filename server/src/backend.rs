@@ -1,5 +1,6 @@
 //! Where the engine is joined to what panel and REST ask. No rule of its own.
 
+use crate::late::LateBackend;
 use crate::off::OffBackend;
 use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
@@ -14,6 +15,10 @@ use engine::{Engine, MarkError, Options, StartError};
 use futures::future::BoxFuture;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long after a full disk the start is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(3);
 
 /// A backend at work, and how it is ended.
 pub struct Running {
@@ -23,14 +28,26 @@ pub struct Running {
     pub stop: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>,
 }
 
-/// Opens the state folder and starts the engine; the error is a sentence for the operator.
-pub async fn build_backend(settings: Settings, state_folder: &Path, hostname: &str) -> Result<Running, Problem> {
+/// Opens the state folder and starts the engine; the error is a sentence for the operator. A full disk is told to `late`, and tried again
+/// until there is room.
+pub async fn build_backend(settings: Settings, state_folder: &Path, hostname: &str, late: &LateBackend) -> Result<Running, Problem> {
     if settings.orchestrator.is_none() {
         let backend = Arc::new(OffBackend::new(&settings, hostname));
         return Ok(Running { backend, stop: Box::new(|| Box::pin(async {})) });
     }
     let options = Options::new(state_folder.to_owned(), hostname.to_owned());
-    let engine = Engine::start(settings, options).await.map_err(|error| start_problem(&error))?;
+    let engine = loop {
+        match Engine::start(settings.clone(), options.clone()).await {
+            Ok(engine) => break engine,
+            Err(error) if error.is_a_full_disk() => {
+                let why = format!("{}: make room, everything goes on by itself", state_folder.display());
+                tracing::error!(%error, state_folder = %state_folder.display(), "cannot start yet; it is tried again");
+                late.waits_for(&why);
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            Err(error) => return Err(start_problem(&error)),
+        }
+    };
     let stopping = engine.clone();
     Ok(Running { backend: Arc::new(EngineBackend(engine)), stop: Box::new(move || Box::pin(async move { stopping.stop().await })) })
 }

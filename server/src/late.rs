@@ -11,7 +11,7 @@ use domain::api::{
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
 use futures::{FutureExt, StreamExt};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -20,19 +20,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A backend that comes later.
 pub struct LateBackend {
-    status: PanelStatus,
+    status: Mutex<PanelStatus>,
     real: watch::Sender<Option<Arc<dyn PanelBackend>>>,
 }
 
 impl LateBackend {
     /// Answers `status` until the real one is there.
     pub fn new(status: PanelStatus) -> LateBackend {
-        LateBackend { status, real: watch::Sender::new(None) }
+        LateBackend { status: Mutex::new(status), real: watch::Sender::new(None) }
     }
 
     /// Hands over to the real one, for good.
     pub fn is_there(&self, backend: Arc<dyn PanelBackend>) {
         self.real.send_replace(Some(backend));
+    }
+
+    /// Why the real one has not come yet; it is still tried.
+    pub fn waits_for(&self, why: &str) {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).state_error = Some(why.to_owned());
+    }
+
+    fn first_status(&self) -> PanelStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn now(&self) -> Option<Arc<dyn PanelBackend>> {
@@ -42,6 +51,9 @@ impl LateBackend {
     async fn real(&self) -> Result<Arc<dyn PanelBackend>, Problem> {
         if let Some(real) = self.now() {
             return Ok(real);
+        }
+        if let Some(error) = self.first_status().state_error {
+            return Err(Problem::new(ErrorCode::StateUnavailable, format!("The disk of the state folder is full. {error}")));
         }
         let starting = || Problem::new(ErrorCode::Starting, "The program is starting: its state folder is being opened. Ask again soon.");
         let mut changes = self.real.subscribe();
@@ -53,7 +65,7 @@ impl LateBackend {
 #[async_trait::async_trait]
 impl PanelBackend for LateBackend {
     fn status(&self) -> PanelStatus {
-        self.now().map_or_else(|| self.status.clone(), |real| real.status())
+        self.now().map_or_else(|| self.first_status(), |real| real.status())
     }
 
     async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {

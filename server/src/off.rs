@@ -34,6 +34,7 @@ pub fn first_status(settings: &Settings, hostname: &str) -> PanelStatus {
         staging_root: on.map(|on| on.staging_root.clone()).unwrap_or_default(),
         staging_cleanup: on.map_or(StagingCleanup::Manual, |on| on.staging_cleanup),
         disk: None,
+        state_error: None,
         staging_error: None,
         queue_paused: !settings.sync.enabled,
         ready: false,

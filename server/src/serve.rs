@@ -53,7 +53,7 @@ pub async fn serve(settings: Settings, state_folder: &Path, hostname: &str) -> R
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
 
     let running = tokio::select! {
-        built = backend::build_backend(settings, state_folder, hostname) => built.map_err(|problem| ServeError::Engine(Box::new(problem)))?,
+        built = backend::build_backend(settings, state_folder, hostname, &late) => built.map_err(|problem| ServeError::Engine(Box::new(problem)))?,
         name = signals.next() => {
             tracing::info!(signal = name, "stopped while starting");
             return Ok(());

@@ -63,11 +63,15 @@ fn banners(status: &PanelStatus) -> impl IntoView + use<> {
             format!("{error} The rows are the last known ones; nothing is forgotten."),
         )
     });
+    let state = status.state_error.clone().map(|error| {
+        let text = format!("{error}. Until then nothing is sent or recorded, and nothing is lost.");
+        banner(Tone::Bad, "alert", "The disk of the state folder is full.", text)
+    });
     let paused = status.queue_paused.then(|| {
         banner(Tone::Warn, "paused", "The queue is paused.", "Set sync.enabled to true in the config file and restart to go on.".to_owned())
     });
     let starting = (!status.ready).then(|| banner(Tone::Busy, "working", "Starting.", "The staging tree is still being read.".to_owned()));
-    (staging, paused, starting, unrecognised(status))
+    (state, staging, paused, starting, unrecognised(status))
 }
 
 /// Folders that are no runs are never touched; that they are there must not be invisible.

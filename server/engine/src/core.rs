@@ -256,6 +256,15 @@ impl Core {
         }
     }
 
+    /// Why nothing can be recorded now, as one sentence; `None` when it can.
+    pub fn state_error(&self) -> Option<String> {
+        /// Less is no room for a page of the database and its log.
+        const LEAST: u64 = 64 << 10;
+        let disk = rustix::fs::statvfs(&self.state_folder).ok()?;
+        let full = disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST;
+        full.then(|| format!("{}: make room, everything goes on by itself", self.state_folder.display()))
+    }
+
     /// Reads the run's newest job into its row.
     pub async fn reload_job(&self, run: &RunPath, life: u64) -> Result<Option<Job>, StoreError> {
         let job = self.store.latest_job(run, life).await?;

@@ -54,6 +54,11 @@ impl Reserve {
         Borrowed(self.clone())
     }
 
+    /// Gives up the room in this folder before anything else runs; false where none is kept. Blocking.
+    pub fn give_up(folder: &Path) -> bool {
+        std::fs::remove_file(folder.join(RESERVE_FILE)).is_ok()
+    }
+
     /// True while the room is given up: what is no clear leaves it alone.
     pub fn is_given_up(&self) -> bool {
         self.borrowers.lock().unwrap_or_else(PoisonError::into_inner).given_up

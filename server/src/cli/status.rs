@@ -32,6 +32,9 @@ fn as_text(status: &PanelStatus) -> String {
     if !status.ready {
         lines.push("starting      the first scan has not ended".to_owned());
     }
+    if let Some(error) = &status.state_error {
+        lines.push(format!("state disk    full: {error}"));
+    }
     if let Some(error) = &status.staging_error {
         lines.push(format!("staging       {}", shown(error)));
     }

@@ -21,7 +21,11 @@ pub async fn alive() -> Response {
 /// `GET /readyz`
 pub async fn ready(State(http): State<Http>) -> Answer {
     http.require_on()?;
-    if http.backend.status().ready {
+    let status = http.backend.status();
+    if let Some(error) = status.state_error {
+        return Err(Problem::new(ErrorCode::StateUnavailable, format!("The disk of the state folder is full. {error}")).into());
+    }
+    if status.ready {
         return Ok(ok(&Health { status: "ready", version: env!("CARGO_PKG_VERSION") }));
     }
     Err(Problem::new(ErrorCode::Starting, "The first scan of the staging tree has not ended yet.").into())

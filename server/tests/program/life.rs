@@ -91,3 +91,57 @@ async fn a_run_lands_is_proven_and_is_cleared() {
     assert_eq!(ended.code, 0, "{}", ended.errors);
     assert_eq!(place.run(&["list"]).await.code, 3);
 }
+
+/// A disk in memory, let go of when the test ends.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    #[allow(clippy::disallowed_methods, reason = "a test makes a disk")]
+    fn mounted(at: &Path) -> Disk {
+        fs::create_dir_all(at).unwrap();
+        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(at).status();
+        assert!(mounted.is_ok_and(|status| status.success()), "a disk of its own");
+        Disk(at.to_owned())
+    }
+
+    fn fill(&self) {
+        use std::io::Write;
+        let mut file = fs::File::create(self.0.join("filler")).unwrap();
+        for size in [1 << 16, 1 << 12, 1] {
+            while file.write_all(&vec![0; size]).is_ok() {}
+        }
+    }
+}
+
+impl Drop for Disk {
+    #[allow(clippy::disallowed_methods, reason = "a test lets go of its disk")]
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn s22_started_on_a_full_state_disk_it_says_so_and_goes_on_when_there_is_room() {
+    let place = laboratory();
+    let disk = Disk::mounted(&place.path().join("full"));
+    disk.fill();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let text = fs::read_to_string(place.config()).unwrap();
+    fs::write(place.config(), text.replace("127.0.0.1:0", &address)).unwrap();
+    let state = disk.0.to_str().unwrap();
+    let mut child = place.spawn(&["serve", "--state", state]);
+    let says = async |wanted: &str| {
+        let reached = async {
+            while !place.run(&["status"]).await.out.contains(wanted) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("never: {wanted}"));
+    };
+    says("make room, everything goes on by itself").await;
+    assert!(child.try_wait().unwrap().is_none(), "it waits for room and does not end");
+    fs::remove_file(disk.0.join("filler")).unwrap();
+    says("CONFOCAL_01").await;
+    signal(&child, "TERM");
+    assert_eq!(tokio::time::timeout(PATIENCE, ended(child)).await.expect("it ends").code, 0);
+}

@@ -103,6 +103,7 @@ impl PanelBackend for Fake {
             staging_root: ROOT.into(),
             staging_cleanup: StagingCleanup::Manual,
             disk: None,
+            state_error: None,
             staging_error: None,
             queue_paused: false,
             ready: self.ready,

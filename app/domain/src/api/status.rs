@@ -22,6 +22,9 @@ pub struct PanelStatus {
     pub staging_cleanup: StagingCleanup,
     /// The staging disk; `None` when it cannot be asked.
     pub disk: Option<DiskGauge>,
+    /// The disk of the state folder is full: nothing can be recorded, and nothing is done that could not be.
+    #[serde(default)]
+    pub state_error: Option<String>,
     /// The staging root cannot be read now: rows are the last known.
     pub staging_error: Option<String>,
     /// `sync.enabled: false`

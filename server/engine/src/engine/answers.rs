@@ -87,6 +87,7 @@ impl Engine {
                 clearable_bytes: clearable.bytes,
                 clearable_runs: clearable.files,
             }),
+            state_error: core.state_error(),
             staging_error: core.staging_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             queue_paused: !core.settings.sync.enabled,
             ready: self.is_ready(),

@@ -76,6 +76,26 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+impl StartError {
+    /// It passes by itself when there is room again: whoever starts tries again.
+    pub fn is_a_full_disk(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            StartError::Store(error) => matches!(error, StoreError::Full),
+            StartError::StateFolder(StateFolderError::Io { error, .. }) => matches!(error.kind(), StorageFull | QuotaExceeded),
+            StartError::StateFolder(_) | StartError::Off => false,
+        }
+    }
+}
+
+/// Opens the database; on a full disk in the room that is kept back for clearing, since nothing is cleared by a program that does not run.
+async fn open_store(state_folder: &Path) -> Result<Store, StoreError> {
+    match Store::open(state_folder).await {
+        Err(StoreError::Full) if Reserve::give_up(state_folder) => Store::open(state_folder).await,
+        opened => opened,
+    }
+}
+
 /// What clearing may write below the state folder: pages of the database, and its log.
 const STATE_RESERVE_BYTES: u64 = 4 << 20;
 /// What it may write into a run's record.
@@ -86,7 +106,7 @@ impl Engine {
     pub async fn start(settings: Settings, options: Options) -> Result<Engine, StartError> {
         let orchestrator = settings.orchestrator.clone().ok_or(StartError::Off)?;
         let state_folder = StateFolder::open(&options.state_folder)?;
-        let store = Store::open(&options.state_folder).await?;
+        let store = open_store(&options.state_folder).await?;
         for job in store.recover().await? {
             tracing::info!(run = %job.run, "goes on where it was interrupted");
         }

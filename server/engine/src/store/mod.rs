@@ -26,7 +26,8 @@ pub use proofs::NewProof;
 pub use settle::Claim;
 pub use traffic::Hour;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;
 use std::time::Duration;
 
@@ -46,9 +47,9 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> StoreError {
-        // SQLITE_FULL is 13; SQLITE_IOERR (10) on a full disk names the space in its text.
+        // SQLITE_FULL is 13; SQLITE_IOERR_SHMSIZE is 4874: the file that connections share could not be made as large as it has to be.
         match error.as_database_error().and_then(|e| e.code().map(|code| (code.into_owned(), e.message().to_owned()))) {
-            Some((code, _)) if code == "13" => StoreError::Full,
+            Some((code, _)) if matches!(code.as_str(), "13" | "4874") => StoreError::Full,
             Some((_, message)) if message.contains("full") => StoreError::Full,
             _ => StoreError::Database(error.to_string()),
         }
@@ -77,8 +78,13 @@ impl Store {
             .busy_timeout(Duration::from_secs(10))
             // Each connection has a cache of its own; what is read often lies in the system's.
             .pragma("cache_size", "-512");
-        let writer =
-            SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_with(options.clone()).await?;
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(has_no_transaction(connection)))
+            .connect_with(options.clone())
+            .await?;
         sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
         upgrade(&writer).await?;
         // All at once: a connection that is opened while the disk is full hangs instead of answering.
@@ -101,6 +107,19 @@ impl Store {
             _ => Err(StoreError::Database("what was written could not be forced to the disk, because a reader holds it".into())),
         }
     }
+}
+
+/// Whatever failed, its transaction has ended before the next statement. On a full disk SQLite rolls a transaction back by itself; sqlx then
+/// fails to do so and goes on counting it, makes savepoints of the transactions that follow, and leaves one of those open for ever: what is
+/// written into it is seen here and is in no database. Such a connection is closed, and another is opened.
+async fn has_no_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // What was begun to be rolled back is rolled back when this is answered.
+    connection.ping().await?;
+    let open = connection.is_in_transaction();
+    if open {
+        tracing::warn!("a transaction of the state database did not end by itself: its connection is closed and opened anew");
+    }
+    Ok(!open)
 }
 
 /// Adds what a database of an earlier version lacks.

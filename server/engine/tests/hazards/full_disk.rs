@@ -4,7 +4,10 @@ use crate::support::*;
 use domain::api::RunRow;
 use domain::job::{FailureClass, JobState};
 use domain::lifecycle::RunState;
+use domain::proof::ProofLevel;
+use engine::Engine;
 use engine::checkpoint::Checkpoint;
+use engine::store::{NewLedgerEntry, NewProof, Store, StoreError};
 use std::fs;
 use std::path::Path;
 
@@ -19,6 +22,12 @@ fn fill(folder: &Path) {
 
 fn free(folder: &Path) {
     fs::remove_file(folder.join(".filler")).unwrap();
+}
+
+/// Whether queueing or claiming met the full disk first is a matter of pages.
+fn says_full(row: &RunRow) -> bool {
+    let of_job = row.job.as_ref().and_then(|job| job.error.as_ref()).map(|error| error.message.clone());
+    row.problem.as_ref().map(|problem| problem.message.clone()).into_iter().chain(of_job).any(|message| message.contains("full"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,17 +112,12 @@ async fn a_full_state_folder_is_said_and_everything_goes_on_when_there_is_room()
     let filled = state.clone();
     let engine = lab.start_with(once(Checkpoint::CompleteRecorded, move || fill(&filled))).await;
     lab.push_usual(&first);
-    // Whether queueing or claiming met the full disk first is a matter of pages.
-    let full = |row: &RunRow| {
-        let of_job = row.job.as_ref().and_then(|job| job.error.as_ref()).map(|error| error.message.clone());
-        row.problem.as_ref().map(|problem| problem.message.clone()).into_iter().chain(of_job).any(|message| message.contains("full"))
-    };
-    until_row(&engine, &first, "it says so", full).await;
+    until_row(&engine, &first, "it says so", says_full).await;
     free(&state);
     until_verified(&engine, &first).await;
     fill(&state);
     lab.push_usual(&second);
-    until_row(&engine, &second, "it says so", full).await;
+    until_row(&engine, &second, "it says so", says_full).await;
     let kept = data_below(&lab.staging(first.as_str()));
     let answer = engine.clear(first.as_str()).await.unwrap();
     assert_eq!(answer.clearing, None, "room is kept back for clearing: {answer:?}");
@@ -170,4 +174,109 @@ async fn d21_a_run_is_cleared_on_a_disk_of_no_free_byte() {
         until("the room is kept back again", async || whole().then_some(())).await;
     }
     engine.stop().await;
+}
+
+/// What a `kill -9` now would leave of the database, opened by itself.
+async fn as_if_killed(lab: &Lab, to: &str) -> Store {
+    let copy = lab.path(to);
+    fs::create_dir(&copy).unwrap();
+    for name in ["queue.db", "queue.db-wal"] {
+        fs::copy(lab.path("state").join(name), copy.join(name)).unwrap();
+    }
+    Store::open(&copy).await.unwrap()
+}
+
+/// The disk of the state folder fills up again and again while runs are in work: whatever is shown is in the database, and all goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn s22_a_state_disk_that_fills_up_for_moments_leaves_rows_and_database_agreeing() {
+    let lab = Lab::new();
+    let state = lab.path("state");
+    let _mounted = Mounted::tmpfs(&state, "12m");
+    let engine = lab.start().await;
+    let runs: Vec<_> = (1..=24).map(|n| run(&format!("Run_{n}"))).collect();
+    for (n, run) in runs.iter().enumerate() {
+        lab.push_usual(run);
+        if n % 3 == 2 {
+            fill(&state);
+            // While nothing can be written something is tried.
+            let tried = |row: &RunRow| says_full(row) || row.job.as_ref().is_some_and(|job| job.state == JobState::Verified);
+            until_row(&engine, run, "something was tried", tried).await;
+            free(&state);
+        }
+    }
+    for run in &runs {
+        until_state(&engine, run, RunState::SyncVerified).await;
+        until_record_sent(&engine, run).await;
+    }
+    let store = as_if_killed(&lab, "killed").await;
+    for run in &runs {
+        let shown = row(&engine, run).await.job.unwrap();
+        let kept =
+            store.latest_job(run, 1).await.unwrap().unwrap_or_else(|| panic!("{run} is shown as {shown:?} and is not in the database"));
+        assert_eq!((kept.state, kept.record_sent), (shown.state, shown.record_sent), "{run}");
+    }
+    store.close().await;
+    engine.stop().await;
+}
+
+/// Two transactions that the full disk ends half way; then a fact is written and acknowledged: it is in the database and not in a
+/// transaction that nobody ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn s22_what_is_acknowledged_after_a_full_disk_is_in_the_database() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let state = lab.path("state");
+    let _mounted = Mounted::tmpfs(&state, "12m");
+    let engine = lab.start().await;
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    let store = &engine.core().store;
+    let job = store.latest_job(&run, 1).await.unwrap().unwrap();
+    let proof = NewProof {
+        at_ms: 1,
+        proven: false,
+        level: ProofLevel::L1,
+        method: "none".into(),
+        totals: job.totals,
+        // Less than a connection's cache: the disk is met when the transaction is committed.
+        detail: "x".repeat(300_000),
+    };
+    fill(&state);
+    for _ in 0..2 {
+        let refused = store.record_disproof(&job, &proof).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Full), "{refused}");
+        assert!(engine.status().state_error.is_some(), "and readiness says so");
+    }
+    free(&state);
+    assert_eq!(engine.status().state_error, None);
+    store.append(NewLedgerEntry { at_ms: 2, run: &run, life: 1, kind: "told", detail: "after the full disk".into() }).await.unwrap();
+    let killed = as_if_killed(&lab, "killed").await;
+    let kept = killed.ledger(&run).await.unwrap();
+    assert!(kept.iter().any(|entry| entry.kind == "told"), "what was acknowledged is kept: {kept:?}");
+    killed.close().await;
+    engine.stop().await;
+}
+
+/// A start on a disk of no free byte: in the room that is kept back for clearing; without any it says so, and whoever starts tries again.
+#[tokio::test(flavor = "multi_thread")]
+async fn s22_a_start_on_a_full_state_disk_uses_the_room_kept_back_or_is_tried_again() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let state = lab.path("state");
+    let _mounted = Mounted::tmpfs(&state, "12m");
+    let engine = lab.start().await;
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    engine.stop().await;
+    fill(&state);
+    let engine = Engine::start(lab.settings.clone(), lab.options()).await.unwrap();
+    let answer = engine.clear(run.as_str()).await.unwrap();
+    assert_eq!(answer.clearing, None);
+    engine.stop().await;
+
+    fs::remove_file(state.join(".exlab-reserve")).ok();
+    fs::remove_file(state.join("queue.db-shm")).ok();
+    fill(&state);
+    let refused = Engine::start(lab.settings.clone(), lab.options()).await.map(|_| ()).unwrap_err();
+    assert!(refused.is_a_full_disk(), "{refused}");
+    free(&state);
+    Engine::start(lab.settings.clone(), lab.options()).await.unwrap().stop().await;
 }
