@@ -1,9 +1,9 @@
 //! What the panel and REST need of the world behind them. The server implements it over the engine.
 
 use domain::api::{
-    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, Event, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
-    LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail,
-    RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, Event, FilesQuery, ForceSyncAnswer,
+    ForceSyncRequest, KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery,
+    RetryAnswer, RevokeRequest, RunDetail, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::Problem;
@@ -55,6 +55,8 @@ pub trait PanelBackend: Send + std::marker::Sync + 'static {
     async fn verify(&self, run: &str) -> Result<VerifyAnswer, Problem>;
     /// Re-arms a failed job.
     async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem>;
+    /// Gives up a clear that waits: the run, or what is left of it, stands where it stood.
+    async fn call_off(&self, run: &str) -> Result<CallOffAnswer, Problem>;
     /// Findings of the gate as asked for. Waits up to 10 s for the first scan, then `starting`.
     async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem>;
     /// Lets a class of a run's findings through; answers the entry when it is written and the run judged anew.

@@ -4,9 +4,9 @@ use crate::late::LateBackend;
 use crate::off::OffBackend;
 use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
-    LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail,
-    RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest,
+    KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest,
+    RunDetail, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
@@ -147,6 +147,10 @@ impl PanelBackend for EngineBackend {
 
     async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem> {
         self.0.retry(run).await
+    }
+
+    async fn call_off(&self, run: &str) -> Result<CallOffAnswer, Problem> {
+        self.0.call_off(run).await
     }
 
     async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem> {

@@ -4,9 +4,9 @@
 
 use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
-    LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail,
-    RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest,
+    KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest,
+    RunDetail, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
@@ -118,6 +118,10 @@ impl PanelBackend for LateBackend {
 
     async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem> {
         self.real().await?.retry(run).await
+    }
+
+    async fn call_off(&self, run: &str) -> Result<CallOffAnswer, Problem> {
+        self.real().await?.call_off(run).await
     }
 
     async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem> {

@@ -3,9 +3,9 @@
 use crate::http::orchestrator_disabled;
 use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
-    LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail,
-    RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest,
+    KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest,
+    RunDetail, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::Problem;
@@ -101,6 +101,10 @@ impl PanelBackend for OffBackend {
     }
 
     async fn retry(&self, _run: &str) -> Result<RetryAnswer, Problem> {
+        Err(orchestrator_disabled())
+    }
+
+    async fn call_off(&self, _run: &str) -> Result<CallOffAnswer, Problem> {
         Err(orchestrator_disabled())
     }
 

@@ -32,6 +32,8 @@ pub enum ErrorCode {
     RunBusy,
     /// retry: the job has not failed, or there is none.
     NothingToRetry,
+    /// call-off: no clear of the run waits.
+    NothingToCallOff,
     /// override: the run has no hard finding of this class.
     NothingToOverride,
     /// revoke: it was revoked before.
@@ -73,6 +75,7 @@ impl ErrorCode {
             | ErrorCode::RunCleared
             | ErrorCode::RunBusy
             | ErrorCode::NothingToRetry
+            | ErrorCode::NothingToCallOff
             | ErrorCode::NothingToOverride
             | ErrorCode::AlreadyRevoked
             | ErrorCode::CreationMissing => 409,
@@ -101,6 +104,7 @@ impl ErrorCode {
             ErrorCode::RunCleared => "run_cleared",
             ErrorCode::RunBusy => "run_busy",
             ErrorCode::NothingToRetry => "nothing_to_retry",
+            ErrorCode::NothingToCallOff => "nothing_to_call_off",
             ErrorCode::NothingToOverride => "nothing_to_override",
             ErrorCode::AlreadyRevoked => "already_revoked",
             ErrorCode::CreationMissing => "creation_missing",
@@ -193,6 +197,7 @@ mod tests {
     #[case(ErrorCode::RunCleared, 409)]
     #[case(ErrorCode::RunBusy, 409)]
     #[case(ErrorCode::NothingToRetry, 409)]
+    #[case(ErrorCode::NothingToCallOff, 409)]
     #[case(ErrorCode::NothingToOverride, 409)]
     #[case(ErrorCode::AlreadyRevoked, 409)]
     #[case(ErrorCode::CreationMissing, 409)]

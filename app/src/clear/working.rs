@@ -103,7 +103,10 @@ pub fn Working(
 
 fn result(kind: ActKind, result: ActResult) -> impl IntoView {
     let files = result.problem.as_ref().map(files_of).unwrap_or_default();
+    // Accepted, and not at its end: the sentence says what it waits for.
+    let waits = result.answer.as_ref().is_some_and(|answer| answer.get("clearing").is_some_and(|clearing| !clearing.is_null()));
     let (icon, tone, said) = match (result.problem.is_some(), kind) {
+        (false, ActKind::Clear) if waits => ("waiting", "tone-warn", "Waits: "),
         (true, ActKind::Clear) => ("cross", "tone-bad", "Kept: "),
         (true, _) => ("cross", "tone-bad", "Refused: "),
         (false, ActKind::Clear) => ("check", "tone-good", "Cleared: "),

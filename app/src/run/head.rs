@@ -64,6 +64,7 @@ pub fn Head(
     };
     let certificate = href::certificate_page(&run);
     let gone = move || row.with(|seen| seen.row.summary.current_state == "cleared");
+    let waits = move || row.with(|seen| seen.row.actions.call_off.allowed);
     view! {
         <div class="run-head">
             <div class="run-title">
@@ -87,6 +88,7 @@ pub fn Head(
                         here.then(|| (unfinished.clone(), button(ActKind::ForceSync), button(ActKind::Retry))),
                         button(ActKind::Verify),
                         here.then(|| button(ActKind::Clear)),
+                        waits().then(|| button(ActKind::CallOff)),
                     )
                 }}
                 <button

@@ -167,6 +167,7 @@ pub fn button_label(kind: ActKind) -> &'static str {
         ActKind::Clear => "Clear…",
         ActKind::Verify => "Verify",
         ActKind::Retry => "Retry",
+        ActKind::CallOff => "Call off the clear",
     }
 }
 
@@ -177,5 +178,6 @@ pub fn button_icon(kind: ActKind) -> &'static str {
         ActKind::Clear => "clear",
         ActKind::Verify => "shield",
         ActKind::Retry => "retry",
+        ActKind::CallOff => "cross",
     }
 }

@@ -141,7 +141,8 @@ fn Items(
             <p class="muted">{move || told.with(|told| told.detail.clone())}</p>
         </div>
         <ul class="menu-items">
-            {item(ActKind::ForceSync)} {item(ActKind::Retry)} {item(ActKind::Verify)} {item(ActKind::Clear)} {unfinished}
+            {item(ActKind::ForceSync)} {item(ActKind::Retry)} {item(ActKind::Verify)} {item(ActKind::Clear)}
+            {item(ActKind::CallOff)} {unfinished}
         </ul>
     }
 }

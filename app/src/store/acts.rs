@@ -67,6 +67,7 @@ impl OwnAct {
             ActKind::ForceSync => format!("Asked for a sync of {done}"),
             ActKind::Verify => format!("Verified {done}"),
             ActKind::Retry => format!("Retried {done}"),
+            ActKind::CallOff => format!("Called off the clear of {done}"),
         };
         if refused == 0 { format!("{done}.") } else { format!("{done}; {} refused.", counted(refused, "run was", "runs were")) }
     }
@@ -79,6 +80,7 @@ pub fn title(kind: ActKind) -> &'static str {
         ActKind::Clear => "Clear",
         ActKind::Verify => "Verify",
         ActKind::Retry => "Retry",
+        ActKind::CallOff => "Call off",
     }
 }
 

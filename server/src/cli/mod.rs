@@ -98,6 +98,11 @@ enum Command {
         /// Path of the run: absolute, or relative to the staging root
         run: String,
     },
+    /// Give up a clear that waits: the run, or what is left of it, stands where it stood
+    CallOff {
+        /// Path of the run: absolute, or relative to the staging root
+        run: String,
+    },
     /// Show the orchestrator, its disk and its destinations
     Status,
     /// Say why a run can or cannot be cleared: every condition with its value
@@ -218,6 +223,7 @@ fn dispatch(arguments: Arguments, environment: &Environment) -> Result<(), Comma
         Command::Clear { run, dry_run: false } => act(ActKind::Clear, run, ForceSyncRequest::default()),
         Command::Verify { run } => act(ActKind::Verify, run, ForceSyncRequest::default()),
         Command::Retry { run } => act(ActKind::Retry, run, ForceSyncRequest::default()),
+        Command::CallOff { run } => act(ActKind::CallOff, run, ForceSyncRequest::default()),
         Command::Status => status::status(&client::Client::new(&settings()?)),
         Command::Why { run } => plan::why(&client::Client::new(&settings()?), run),
         Command::Doctor { equipment, json } => doctor::doctor(&settings()?, &state()?, equipment.as_deref(), *json),

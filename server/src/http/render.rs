@@ -12,9 +12,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::api::{
-    ActKind, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
-    LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail,
-    RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest,
+    KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest,
+    RunDetail, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
@@ -142,6 +142,10 @@ impl PanelBackend for Elsewhere {
     }
 
     async fn retry(&self, _: &str) -> Result<RetryAnswer, Problem> {
+        Err(no_act())
+    }
+
+    async fn call_off(&self, _: &str) -> Result<CallOffAnswer, Problem> {
         Err(no_act())
     }
 

@@ -88,6 +88,7 @@ async fn act(http: Http, uri: &Uri, headers: &HeaderMap, body: &Bytes, face: Fac
             ActKind::Clear => backend.clear(&run).await.map(|answer| cleared(&answer)),
             ActKind::Verify => backend.verify(&run).await.map(|answer| ok(&answer)),
             ActKind::Retry => backend.retry(&run).await.map(|answer| ok(&answer)),
+            ActKind::CallOff => backend.call_off(&run).await.map(|answer| ok(&answer)),
         }
     })
     .await
@@ -113,7 +114,7 @@ fn force_synced(answer: &ForceSyncAnswer, face: Face) -> Response {
 }
 
 fn kind_of(act: &str, face: Face) -> Option<ActKind> {
-    let known = [ActKind::ForceSync, ActKind::Clear, ActKind::Verify, ActKind::Retry];
+    let known = [ActKind::ForceSync, ActKind::Clear, ActKind::Verify, ActKind::Retry, ActKind::CallOff];
     let of_seeds = |kind: &ActKind| matches!(kind, ActKind::ForceSync | ActKind::Clear);
     known.into_iter().find(|kind| kind.as_str() == act && (face == Face::Ours || of_seeds(kind)))
 }

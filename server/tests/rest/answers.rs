@@ -137,7 +137,13 @@ pub fn row(run_path: &str, state: &str) -> RunRow {
         findings: FindingCounts::default(),
         late_files: 0,
         clearing: None,
-        actions: Actions { force_sync: Action::yes(), clear: Action::yes(), verify: Action::yes(), retry: Action::no("not_failed") },
+        actions: Actions {
+            force_sync: Action::yes(),
+            clear: Action::yes(),
+            verify: Action::yes(),
+            retry: Action::no("not_failed"),
+            call_off: Action::nothing_to_call_off(),
+        },
     }
 }
 

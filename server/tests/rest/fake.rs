@@ -3,9 +3,10 @@
 use crate::answers::{act_view, at, destination, entry, job, not_verified, overview, plan, problem, row, unsafe_name};
 use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActResult, ActView, Certificate, ClearAnswer, ClearPlan, ClearedRuns, ClearingView, Event, FileState, FilesQuery,
-    ForceSyncAnswer, ForceSyncRequest, KnownMark, KnownRequest, LogEntry, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding,
-    ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunFile, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActResult, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, ClearingView, Event, FileState,
+    FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownMark, KnownRequest, LogEntry, LogQuery, OverrideRequest, Overview, PanelStatus,
+    ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunFile, RunFiles, RunLog, RunRow, StagingList,
+    VerifyAnswer,
 };
 use domain::finding::{Finding, OffendingKind, Rule};
 use domain::overrides::OverrideEntry;
@@ -230,6 +231,11 @@ impl PanelBackend for Fake {
     async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem> {
         let run = self.act("retry", run).await?;
         Ok(RetryAnswer { run_path: run.to_string(), job: job() })
+    }
+
+    async fn call_off(&self, run: &str) -> Result<CallOffAnswer, Problem> {
+        let run = self.act("call-off", run).await?;
+        Ok(CallOffAnswer { run_path: run.to_string(), files_freed: 0, bytes_freed: 0 })
     }
 
     async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem> {

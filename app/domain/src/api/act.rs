@@ -15,6 +15,8 @@ pub enum ActKind {
     Verify,
     /// Re-arm a failed job.
     Retry,
+    /// Give up a clear that waits.
+    CallOff,
 }
 
 impl ActKind {
@@ -25,6 +27,7 @@ impl ActKind {
             ActKind::Clear => "clear",
             ActKind::Verify => "verify",
             ActKind::Retry => "retry",
+            ActKind::CallOff => "call-off",
         }
     }
 }

@@ -13,6 +13,9 @@ pub struct Actions {
     pub verify: Action,
     /// Re-arm a failed job.
     pub retry: Action,
+    /// Give up a clear that waits.
+    #[serde(default = "Action::nothing_to_call_off")]
+    pub call_off: Action,
 }
 
 /// Allowed, or the code of the reason why not. The sentence is [`reason_sentence`].
@@ -28,6 +31,11 @@ impl Action {
     /// Allowed.
     pub fn yes() -> Action {
         Action { allowed: true, reason: None }
+    }
+
+    /// No clear of the run waits.
+    pub fn nothing_to_call_off() -> Action {
+        Action::no("no_clear_waits")
     }
 
     /// Not allowed, because.
@@ -49,6 +57,7 @@ pub fn reason_sentence(code: &str) -> &'static str {
         "schema_major_mismatch" => "Its documents were written by an incompatible version.",
         "unknown_state" => "A newer version wrote a state that is not known here.",
         "blocked" => "The Pre-Sync Gate holds it: fix or override its findings first.",
+        "no_clear_waits" => "No clear of it waits.",
         "not_failed" => "Its job has not failed.",
         "no_job" => "It has no job yet.",
         "job_in_work" => "A worker is on it now.",

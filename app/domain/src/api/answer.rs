@@ -88,6 +88,17 @@ pub struct RetryAnswer {
     pub job: JobView,
 }
 
+/// `POST /api/v1/staging/{run_path}/call-off`
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CallOffAnswer {
+    /// Relative to the staging root.
+    pub run_path: String,
+    /// Data files that had gone before, every one proven on the NAS; 0 when the run is what it was.
+    pub files_freed: u64,
+    /// Their bytes.
+    pub bytes_freed: u64,
+}
+
 /// Why a run can or cannot be cleared: every condition with its value. The same in CLI, REST and panel.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ClearPlan {

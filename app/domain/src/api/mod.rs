@@ -20,7 +20,9 @@ mod status;
 
 pub use act::{ActKind, ActResult, ActView};
 pub use action::{Action, Actions, reason_sentence};
-pub use answer::{ClearAnswer, ClearPlan, Condition, FileDifference, ForceSyncAnswer, ForceSyncRequest, RetryAnswer, VerifyAnswer};
+pub use answer::{
+    CallOffAnswer, ClearAnswer, ClearPlan, Condition, FileDifference, ForceSyncAnswer, ForceSyncRequest, RetryAnswer, VerifyAnswer,
+};
 pub use certificate::Certificate;
 pub use detail::{ClearedRun, ClearedRuns, HistoryView, LedgerEntry, ProofRecord, RunDetail, SealSummary};
 pub use event::Event;

@@ -69,6 +69,7 @@ impl Action {
             ActKind::Clear => &row.actions.clear,
             ActKind::Verify => &row.actions.verify,
             ActKind::Retry => &row.actions.retry,
+            ActKind::CallOff => &row.actions.call_off,
         }
     }
 }

@@ -27,6 +27,9 @@ use domain::proof::Totals;
 use serde_json::json;
 use std::sync::Arc;
 
+/// How often a record that is written to while it goes is sent again before the clear waits.
+const RECORD_ROUNDS: u32 = 3;
+
 /// Goes on from wherever the intent stands.
 pub async fn carry_out(core: &Arc<Core>, mut intent: Intent, permit: ClearPermit, progress: &ProgressSink) -> Result<Totals, ClearStop> {
     show(core, &intent);
@@ -226,7 +229,8 @@ async fn delete(
 ) -> Result<Vec<(String, String)>, ClearStop> {
     let totals = permit.seal().totals();
     progress.begin(Phase::Clearing, totals.files, totals.bytes);
-    let (owned, progress) = (core.clone(), progress.clone());
+    let (owned, shown) = (core.clone(), progress.clone());
+    let progress = progress.clone();
     let (data, permit) = blocking(move || (delete_data(&permit, absent, &owned.checkpoints, &progress, &owned.stop), permit)).await;
     let data = data.map_err(ClearStop::Waiting)?;
     intent.freed = data.freed;
@@ -248,15 +252,26 @@ async fn delete(
         intent.record = blocking(move || record_totals(&handle)).await.map_err(ClearStop::Waiting)?;
         core.store.note_intent(intent).await?;
     }
-    let (gone, left) =
-        blocking(move || Ok((delete_record(&folder, &record)?, record_totals(&folder)?))).await.map_err(ClearStop::Waiting)?;
+    let (mut record, mut rounds) = (record, 0);
+    let (gone, left) = loop {
+        let handle = folder.clone();
+        let deleted = move || Ok((delete_record(&handle, &record)?, record_totals(&handle)?));
+        let (gone, left) = blocking(deleted).await.map_err(ClearStop::Waiting)?;
+        let Some((name, why)) = gone.kept.first() else { break (gone, left) };
+        if rounds == RECORD_ROUNDS {
+            return Err(ClearStop::Waiting(format!("its record is written to: {name} {why}")));
+        }
+        // What came into the record meanwhile is sent and proven like the rest of it.
+        rounds += 1;
+        record = send_finished_record(core, permit.job(), &folder, &shown).await?;
+    };
     intent.freed.files = data.freed.files + intent.record.files.saturating_sub(left.files);
     intent.freed.bytes = data.freed.bytes + intent.record.bytes.saturating_sub(left.bytes);
     core.store.note_intent(intent).await?;
     core.checkpoints.reached(Checkpoint::RecordUnlinked);
-    match rest(&gone.stuck).filter(|_| gone.kept.is_empty()) {
+    match rest(&gone.stuck) {
         Some(why) => Err(ClearStop::Waiting(why)),
-        None => Ok(gone.kept.into_iter().chain(gone.stuck).collect()),
+        None => Ok(Vec::new()),
     }
 }
 

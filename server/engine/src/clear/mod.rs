@@ -5,6 +5,7 @@
 //! aside, compare and unlink, end the life. What cannot be proven is kept, named, and put back.
 
 mod aside;
+mod call_off;
 mod carry_out;
 mod delete;
 pub(crate) mod obstacles;
@@ -12,6 +13,7 @@ mod permit;
 mod resume;
 
 pub use aside::prepare;
+pub use call_off::call_off;
 pub use resume::{mark_open, resume_loop};
 
 use crate::core::{Core, unless_it_panics};

@@ -80,7 +80,7 @@ pub async fn resume_loop(core: Arc<Core>) {
 }
 
 /// Where the folder of an intent is.
-enum Place {
+pub(super) enum Place {
     /// Renamed aside.
     Aside(RunFolder),
     /// Still at the run's path, untouched or with this intent's `cleared`.
@@ -184,21 +184,14 @@ async fn wait(core: &Arc<Core>, intent: &mut Intent, problem: Problem) -> Result
 }
 
 /// Ends a clear that had begun to delete: what is left goes back and is a new life, what went is counted.
-async fn give_back(core: &Arc<Core>, intent: &mut Intent, job: &Job, folder: RunFolder, problem: Problem) -> Result<Totals, ClearStop> {
-    let (owned, sealed) = (core.clone(), job.clone());
-    let gone = blocking(move || {
-        let seal = seal_of(&owned, &sealed).map_err(|failure| failure.message)?;
-        let mut gone = Totals::default();
-        for file in seal.files().map_err(|error| error.to_string())? {
-            let file = file.map_err(|error| error.to_string())?;
-            if matches!(folder.stat(&file.path), Err(SourceError::Vanished { .. })) {
-                gone.add(file.stat.size);
-            }
-        }
-        Ok::<_, String>(gone)
-    })
-    .await;
-    match gone {
+pub(super) async fn give_back(
+    core: &Arc<Core>,
+    intent: &mut Intent,
+    job: &Job,
+    folder: RunFolder,
+    problem: Problem,
+) -> Result<Totals, ClearStop> {
+    match sealed_and_gone(core, job, &folder).await {
         Ok(gone) => intent.freed = gone,
         Err(error) => tracing::error!(run = %intent.run, error, "what was freed before the clear was given up cannot be counted"),
     }
@@ -207,7 +200,24 @@ async fn give_back(core: &Arc<Core>, intent: &mut Intent, job: &Job, folder: Run
     Err(problem.into())
 }
 
-async fn find(core: &Arc<Core>, intent: &Intent) -> Result<Place, ClearStop> {
+/// Sealed files that are not there any more, and their bytes.
+pub(super) async fn sealed_and_gone(core: &Arc<Core>, job: &Job, folder: &RunFolder) -> Result<Totals, String> {
+    let (core, job, folder) = (core.clone(), job.clone(), folder.clone());
+    blocking(move || {
+        let seal = seal_of(&core, &job).map_err(|failure| failure.message)?;
+        let mut gone = Totals::default();
+        for file in seal.files().map_err(|error| error.to_string())? {
+            let file = file.map_err(|error| error.to_string())?;
+            if matches!(folder.stat(&file.path), Err(SourceError::Vanished { .. })) {
+                gone.add(file.stat.size);
+            }
+        }
+        Ok(gone)
+    })
+    .await
+}
+
+pub(super) async fn find(core: &Arc<Core>, intent: &Intent) -> Result<Place, ClearStop> {
     let (owned, intent) = (core.clone(), intent.clone());
     let found = blocking(move || -> Result<Place, SourceError> {
         let root = owned.root()?;

@@ -9,8 +9,8 @@ use crate::progress::ProgressSink;
 use crate::prove::{Proof, call_context, count_pass, prove, record_broken};
 use crate::verify::sentence;
 use domain::api::{
-    ActKind, ActResult, ActView, ClearAnswer, FileDifference, ForceSyncAnswer, ForceSyncRequest, KnownRequest, OverrideRequest,
-    ProblemFinding, ProofView, RetryAnswer, RevokeRequest, VerifyAnswer,
+    ActKind, ActResult, ActView, CallOffAnswer, ClearAnswer, FileDifference, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
+    OverrideRequest, ProblemFinding, ProofView, RetryAnswer, RevokeRequest, VerifyAnswer,
 };
 use domain::job::{FailureClass, JobState};
 use domain::overrides::OverrideEntry;
@@ -57,6 +57,12 @@ impl Engine {
     pub async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem> {
         let (engine, run) = (self.clone(), self.parse(run)?);
         detached(async move { engine.retry_run(&run).await }).await
+    }
+
+    /// Gives up a clear that waits; answers when the run, or what is left of it, stands where it stood.
+    pub async fn call_off(&self, run: &str) -> Result<CallOffAnswer, Problem> {
+        let (engine, run) = (self.clone(), self.parse(run)?);
+        detached(async move { clear::call_off(&engine.core, &run).await }).await
     }
 
     /// Lets a class of findings of a run through; answers the entry when it is written and the run judged.
@@ -197,6 +203,10 @@ impl Engine {
                 None => format!("not proven: {} files differ", units::count(answer.differences_total)),
             }),
             ActKind::Retry => result(run, self.retry(run).await, |_| "queued again".into()),
+            ActKind::CallOff => result(run, self.call_off(run).await, |answer| match answer.files_freed {
+                0 => "the clear was called off: the run is what it was".into(),
+                freed => format!("the clear was called off: {} had gone before, what is left stands", units::counted(freed, "proven file")),
+            }),
         }
     }
 }

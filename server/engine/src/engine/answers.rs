@@ -169,6 +169,7 @@ impl Engine {
             clear: Action::no("cleared"),
             verify: Action::yes(),
             retry: Action::no("cleared"),
+            call_off: Action::nothing_to_call_off(),
         };
         row.job = job.as_ref().map(|job| job_view(job, None));
         // It may have been proven again since the last row was kept.
@@ -324,6 +325,7 @@ fn bare_row(core: &crate::core::Core, run: &RunPath, life: u64, cleared_ms: i64)
             clear: Action::no("cleared"),
             verify: Action::yes(),
             retry: Action::no("cleared"),
+            call_off: Action::nothing_to_call_off(),
         },
     }
 }

@@ -302,9 +302,11 @@ impl Facts {
             }
             Some(_) => Some("not_failed"),
         };
+        let waits = self.clearing.as_ref().is_some_and(|clearing| clearing.waiting.is_some());
+        let call_off = if waits { Action::yes() } else { Action::nothing_to_call_off() };
         let late_names = self.late_names();
         let clear = first_failing_reason(&conditions(&self.clear_facts(context, &late_names)));
-        Actions { force_sync: unless(force_sync), clear: unless(clear), verify: unless(verify), retry: unless(retry) }
+        Actions { force_sync: unless(force_sync), clear: unless(clear), verify: unless(verify), retry: unless(retry), call_off }
     }
 }
 

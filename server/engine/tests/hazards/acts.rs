@@ -22,6 +22,7 @@ async fn act(engine: &Engine, name: &str, run: &str) -> (u16, String) {
         "force-sync" => told(engine.force_sync(run, ForceSyncRequest::default()).await),
         "verify" => told(engine.verify(run).await),
         "retry" => told(engine.retry(run).await),
+        "call-off" => told(engine.call_off(run).await),
         _ => told(engine.clear(run).await),
     }
 }
@@ -35,7 +36,7 @@ async fn database(lab: &Lab) -> SqlitePool {
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_no_act_over_any_state_of_a_job_ends_in_a_fault_of_ours() {
     for damaged in [false, true] {
-        for name in ["force-sync", "verify", "retry", "clear"] {
+        for name in ["force-sync", "verify", "retry", "call-off", "clear"] {
             let mut lab = Lab::new();
             lab.settings.sync.enabled = true;
             let engine = lab.start().await;

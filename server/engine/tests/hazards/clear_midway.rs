@@ -175,17 +175,67 @@ async fn d13_what_is_kept_stays_aside_where_a_new_life_took_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d10_a_record_written_to_during_the_clear_is_kept_whole() {
+async fn d10_a_file_that_arrives_in_the_record_during_the_clear_is_sent_and_proven_before_it_goes() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let staging = lab.path("staging");
     let hook = once(Checkpoint::DataUnlinked, move || fs::write(aside(&staging).join(".exlab-wizard/notes.txt"), "only copy").unwrap());
     let engine = verified(&lab, &run, hook).await;
-    let problem = engine.clear(run.as_str()).await.unwrap_err();
-    assert_eq!(files_of(&problem), [".exlab-wizard/notes.txt"]);
-    let record = lab.staging(run.as_str()).join(".exlab-wizard");
+    let answer = engine.clear(run.as_str()).await.unwrap();
+    assert_eq!(answer.clearing, None);
+    let record = lab.nas(&run).join(".exlab-wizard");
     assert_eq!(fs::read(record.join("notes.txt")).unwrap(), b"only copy");
+    assert_eq!(history_of(&record.join("ingest.json")).last().unwrap(), "cleared");
+    assert_eq!(files_below(&lab.path("staging")), []);
+    engine.stop().await;
+}
+
+/// What cannot be sent stays, whole: half a record is none. The row says what the clear waits for, and an operator may call it off.
+#[tokio::test(flavor = "multi_thread")]
+async fn d10_a_record_that_cannot_be_sent_is_kept_whole_and_the_clear_waits_and_can_be_called_off() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let staging = lab.path("staging");
+    let link = move || std::os::unix::fs::symlink("/etc/hostname", aside(&staging).join(".exlab-wizard/notes.txt")).unwrap();
+    let engine = verified(&lab, &run, once(Checkpoint::DataUnlinked, link)).await;
+    let waiting = engine.clear(run.as_str()).await.unwrap().clearing.unwrap().waiting.unwrap();
+    assert!(waiting.contains("notes.txt"), "{waiting}");
+    let shown = row(&engine, &run).await;
+    assert!(shown.actions.call_off.allowed && shown.clearing.unwrap().waiting.unwrap().contains("notes.txt"));
+    let record = aside(&lab.path("staging")).join(".exlab-wizard");
     assert_eq!(history_of(&record.join("ingest.json")).last().unwrap(), "cleared", "half a record is none");
-    assert_eq!(data_below(&lab.staging(run.as_str())), []);
+    let answer = engine.call_off(run.as_str()).await.unwrap();
+    assert!(answer.files_freed == 5, "what had gone is told: {answer:?}");
+    let record = lab.staging(run.as_str()).join(".exlab-wizard");
+    assert!(record.join("notes.txt").is_symlink() && record.join("ingest.json").exists(), "what is left stands where it stood");
+    assert_eq!(engine.core().store.open_intents().await.unwrap(), []);
+    engine.stop().await;
+}
+
+/// A NAS that takes no finished record holds a clear for as long as an operator lets it; called off, the run is what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn d20_a_waiting_clear_that_is_called_off_leaves_the_run_as_it_was() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (nas, away) = (lab.path("nas/SCOPE_01"), lab.path("unmounted"));
+    let hook = once(Checkpoint::Intended, move || {
+        fs::rename(&nas, away).unwrap();
+        fs::create_dir(nas).unwrap();
+    });
+    let engine = verified(&lab, &run, hook).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    assert_eq!(engine.call_off(run.as_str()).await.unwrap_err().code, ErrorCode::NothingToCallOff);
+    assert!(!row(&engine, &run).await.actions.call_off.allowed);
+    assert!(engine.clear(run.as_str()).await.unwrap().clearing.is_some());
+    assert!(row(&engine, &run).await.actions.call_off.allowed);
+    let answer = engine.call_off(run.as_str()).await.unwrap();
+    assert_eq!((answer.files_freed, answer.bytes_freed), (0, 0));
+    assert_eq!(data_below(&lab.staging(run.as_str())), pushed);
+    let states = history_of(&lab.staging(run.as_str()).join(".exlab-wizard/ingest.json"));
+    assert_eq!(states[states.len() - 2..], ["cleared", "sync_verified"]);
+    fs::remove_dir(lab.path("nas/SCOPE_01")).unwrap();
+    fs::rename(lab.path("unmounted"), lab.path("nas/SCOPE_01")).unwrap();
+    let clearable = until_row(&engine, &run, "clearable as before", |row| row.clearing.is_none() && row.actions.clear.allowed).await;
+    assert_eq!((clearable.life, clearable.summary.current_state.as_str()), (1, "sync_verified"));
+    assert_eq!(engine.clear(run.as_str()).await.unwrap().clearing, None);
+    assert_eq!(data_below(&lab.nas(&run)), pushed);
     engine.stop().await;
 }
 
