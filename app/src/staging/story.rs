@@ -75,7 +75,11 @@ pub fn tell(seen: &SeenRow, tick: i64) -> Story {
     }
     if row.late_files > 0 {
         let files = counted(row.late_files, "file arrived or changed", "files arrived or changed");
-        return story(Tone::Warn, "late", format!("{files} after the proof"), "Force a sync to send and prove them.");
+        let way = match &row.waiting_for {
+            Some(lacks) => format!("{}: wait for it, or sync it although unfinished.", capitalised(lacks)),
+            None => "Force a sync to send and prove them.".to_owned(),
+        };
+        return story(Tone::Warn, "late", format!("{files} after the proof"), way);
     }
     if let Some(proof) = row.proof.as_ref().filter(|_| row.summary.current_state == "sync_verified") {
         let age = seen.seconds_since(proof.at, tick).map_or_else(String::new, |seconds| format!("{} ago", units::elapsed(seconds)));

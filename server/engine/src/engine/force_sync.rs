@@ -6,7 +6,7 @@ use crate::gatekeeper::{Asked, GateError, ask, blocking, generation_to_queue, re
 use crate::index::Facts;
 use crate::prove::still_as_sealed;
 use crate::store::Job;
-use crate::watcher::{evaluate_run, object, record_queued};
+use crate::watcher::{evaluate_run, object, record_queued, signal_lacks};
 use domain::api::{ForceSyncAnswer, ForceSyncRequest, RetryAnswer};
 use domain::job::{JobEvent, JobState};
 use domain::lifecycle::{RunEvent, RunState};
@@ -62,7 +62,7 @@ impl Engine {
             }
             Some(RunState::Complete) => self.queue(run, generation_to_queue(core, facts.job.as_ref()).await).await,
             Some(RunState::SyncQueued) => self.hurry(run, facts.job).await,
-            Some(RunState::SyncVerified) => self.sync_again(run, &facts).await,
+            Some(RunState::SyncVerified) => self.sync_again(run, &facts, request).await,
             Some(RunState::Cleared) => Err(Problem::new(ErrorCode::RunCleared, format!("{run} is already cleared"))),
         }
     }
@@ -85,12 +85,7 @@ impl Engine {
 
     /// An operator says that the instrument has finished although its signal is missing; recorded with name and reason.
     async fn assume_complete(&self, run: &RunPath, facts: &Facts, request: &ForceSyncRequest) -> Result<(), Problem> {
-        let operator = request.operator.as_deref().map(str::trim).filter(|operator| !operator.is_empty());
-        let reason = request.reason.as_deref().map(str::trim).filter(|reason| (10..=500).contains(&reason.chars().count()));
-        let (Some(operator), Some(reason)) = (operator, reason) else {
-            let sentence = "assume_complete needs an operator and a reason of 10 to 500 characters: both are recorded";
-            return Err(Problem::new(ErrorCode::Unprocessable, sentence));
-        };
+        let (operator, reason) = who_and_why(request)?;
         let folder = self.open(run).await?;
         let extra = object(json!({
             "files_received": facts.totals.files,
@@ -136,7 +131,7 @@ impl Engine {
     }
 
     /// A verified run: sealed and sent again when it changed, or when the proof is not ours.
-    async fn sync_again(&self, run: &RunPath, facts: &Facts) -> Result<ForceSyncAnswer, Problem> {
+    async fn sync_again(&self, run: &RunPath, facts: &Facts, request: &ForceSyncRequest) -> Result<ForceSyncAnswer, Problem> {
         let Some(job) = &facts.job else { return self.queue(run, 1).await };
         if job.state.is_in_work() {
             return Ok(standing(run, job));
@@ -151,7 +146,26 @@ impl Engine {
             self.core.look_at(run);
             return Ok(standing(run, job));
         }
+        if !unchanged {
+            self.complete_again(run, facts, request).await?;
+        }
         self.queue(run, job.generation + 1).await
+    }
+
+    /// A run whose files changed after its proof is sealed anew when its signal says that it is complete, as before the first time; or when
+    /// an operator says so.
+    async fn complete_again(&self, run: &RunPath, facts: &Facts, request: &ForceSyncRequest) -> Result<(), Problem> {
+        let folder = self.open(run).await?;
+        let (core, mut known, handle) = (self.core.clone(), facts.clone(), folder.clone());
+        let Some(lacks) = blocking(move || signal_lacks(&core, &mut known, &handle)).await else { return Ok(()) };
+        if !request.assume_complete {
+            let sentence = format!("{run} changed after its proof and is not complete: {lacks}");
+            return Err(Problem::new(ErrorCode::StagingNotComplete, sentence).with("lacks", lacks));
+        }
+        let (operator, reason) = who_and_why(request)?;
+        self.core.ledger(run, facts.life, "assumed_complete", format!("{operator}: {reason}")).await;
+        self.core.log(Some(&folder), run, Level::Warn, &format!("taken as complete again without its signal by {operator}: {reason}"));
+        Ok(())
     }
 
     /// Makes a queued job due, re-arms a failed one, and asks its destination at once.
@@ -193,6 +207,14 @@ impl Engine {
         let job = core.index.look(run, |facts| facts.job.clone()).flatten().unwrap_or(job);
         Ok(RetryAnswer { run_path: run.as_str().to_owned(), job: crate::index::job_view(&job, None) })
     }
+}
+
+/// Who says that a run is complete, and why: both are recorded.
+fn who_and_why(request: &ForceSyncRequest) -> Result<(&str, &str), Problem> {
+    let operator = request.operator.as_deref().map(str::trim).filter(|operator| !operator.is_empty());
+    let reason = request.reason.as_deref().map(str::trim).filter(|reason| (10..=500).contains(&reason.chars().count()));
+    let needs = "assume_complete needs an operator and a reason of 10 to 500 characters: both are recorded";
+    operator.zip(reason).ok_or_else(|| Problem::new(ErrorCode::Unprocessable, needs))
 }
 
 /// What was asked for, as it stands: queued, or nothing to queue because the NAS is proven to hold the run as it is.

@@ -49,13 +49,17 @@ fn attention(status: &PanelStatus, rows: &[RunRow], cleared: &[(RunPath, Failure
         let remedy = "Mount or repair the staging disk; nothing is forgotten meanwhile.";
         items.push(item(AttentionKind::Staging, 0, format!("The staging tree cannot be read: {error}"), remedy));
     }
+    if let Some(error) = &status.state_error {
+        let remedy = "Make room there; until then nothing is sent or recorded, and nothing is lost.";
+        items.push(item(AttentionKind::Staging, 0, format!("The disk of the state folder is full: {error}."), remedy));
+    }
     items.extend(of_cleared(cleared));
     for kind in AttentionKind::OF_RUNS {
         let concerned = rows.iter().filter(|row| kind.concerns(row)).count() as u64;
         if kind == AttentionKind::Destination {
             items.extend(status.destinations.iter().filter(|there| is_bad(there)).map(|there| of_destination(there, rows)));
         } else if concerned > 0 {
-            items.push(of_runs(kind, concerned));
+            items.push(of_runs(kind, concerned, rows));
         }
     }
     if let Some(disk) = status.disk.filter(DiskGauge::is_tight) {
@@ -106,7 +110,7 @@ fn of_destination(destination: &DestinationView, rows: &[RunRow]) -> AttentionIt
     AttentionItem { kind: AttentionKind::Destination, runs, equipment_id: Some(id.clone()), message, remedy }
 }
 
-fn of_runs(kind: AttentionKind, runs: u64) -> AttentionItem {
+fn of_runs(kind: AttentionKind, runs: u64, rows: &[RunRow]) -> AttentionItem {
     let one = runs == 1;
     let (message, remedy) = match kind {
         AttentionKind::Failed => (format!("{} failed", units::counted(runs, "job")), "Read what happened, remove the cause, then retry."),
@@ -127,7 +131,17 @@ fn of_runs(kind: AttentionKind, runs: u64) -> AttentionItem {
         ),
         _ => (format!("{} cannot go on", units::counted(runs, "clear")), "Each says what it waits for; it goes on by itself then."),
     };
-    item(kind, runs, format!("{message}."), remedy)
+    // Some of the late ones may go on without their signal: then a sync is refused, and what it waits for is named.
+    let lacking = rows
+        .iter()
+        .find_map(|row| row.waiting_for.as_ref().filter(|_| kind == AttentionKind::Late && kind.concerns(row)).map(|lacks| (row, lacks)));
+    let remedy = match lacking {
+        Some((row, lacks)) => {
+            format!("{remedy} {} has to be complete first ({lacks}): wait for it, or sync it although unfinished.", row.run_path)
+        }
+        None => remedy.to_owned(),
+    };
+    item(kind, runs, format!("{message}."), &remedy)
 }
 
 /// Configured equipment in the config's order, then what else stands in the tree, by name. `rows`: most recent activity first.

@@ -286,6 +286,7 @@ impl Facts {
         let force_sync = match self.state() {
             None | Some(RunState::Staging) => Some("staging_not_complete"),
             Some(RunState::Cleared) => Some("cleared"),
+            Some(RunState::SyncVerified) if self.late.count > 0 && self.waiting_for.is_some() => Some("staging_not_complete"),
             _ if in_work => Some("job_in_work"),
             _ => None,
         };

@@ -178,7 +178,7 @@ fn signal_of(core: &Core, facts: &Facts, folder: &RunFolder) -> Result<Signal, S
 }
 
 /// What the completeness signal lacks, as a sentence; `None` when it is there.
-fn signal_lacks(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Option<String> {
+pub fn signal_lacks(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Option<String> {
     let signal = match signal_of(core, facts, folder) {
         Ok(signal) => signal,
         Err(sentence) => return Some(sentence),
@@ -253,6 +253,7 @@ fn manifest_lacks(folder: &RunFolder, manifest: &Manifest) -> Option<String> {
 fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, SourceError> {
     let Some(job) = facts.job.as_ref().filter(|job| job.state.is_proven()) else {
         facts.late = Late::default();
+        facts.waiting_for = None;
         return Ok(false);
     };
     let Some(digest) = job.seal else { return Ok(false) };
@@ -277,6 +278,8 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
     };
     facts.unreadable = None;
     facts.late = late_of(&compared);
+    // Files that came after the proof are to be complete by the instrument's own word again.
+    facts.waiting_for = if facts.late.count > 0 { signal_lacks(core, facts, folder) } else { None };
     facts.obstacle = crate::clear::obstacles::obstacle(core, &facts.run, folder);
     Ok(compared.touched > 0)
 }

@@ -13,7 +13,7 @@ mod scan;
 
 pub use evaluate::{EvaluateError, Evaluated, evaluate_run, object, record_queued};
 pub use judge::judge_sealed;
-pub use look::{late_of, note_creation};
+pub use look::{late_of, note_creation, signal_lacks};
 pub use scan::{Scan, scan};
 
 use crate::core::{ANOTHER_ROOT, Core, unless_it_panics};

@@ -120,3 +120,33 @@ async fn d3_files_that_were_only_touched_are_hashed_again_and_the_run_stays_clea
     engine.clear(run.as_str()).await.unwrap();
     engine.stop().await;
 }
+
+/// The instrument takes its marker away and goes on: as before the first proof, nothing is sealed without its word or an operator's.
+#[tokio::test(flavor = "multi_thread")]
+async fn s11_a_proven_run_that_goes_on_without_its_signal_is_not_sealed_again_unasked() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = lab.start().await;
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    fs::remove_file(lab.staging(run.as_str()).join(SENTINEL)).unwrap();
+    lab.push(&run, &[("raw/frame_3.tif", b"it goes on")]);
+    let refused = engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap_err();
+    assert_eq!((refused.code.status(), &refused.details["lacks"]), (409, &serde_json::json!("no done.flag yet")), "{refused:?}");
+    let named = |row: &domain::api::RunRow| row.actions.force_sync.reason.as_deref() == Some("staging_not_complete");
+    until_row(&engine, &run, "its row says so", named).await;
+    let attention = engine.overview().await.unwrap().attention;
+    assert!(attention.iter().any(|item| item.remedy.contains("no done.flag yet") && item.remedy.contains("Run_1")), "{attention:#?}");
+    assert_eq!(row(&engine, &run).await.job.unwrap().generation, 1);
+
+    let anonymous = ForceSyncRequest { assume_complete: true, ..ForceSyncRequest::default() };
+    assert_eq!(engine.force_sync(run.as_str(), anonymous).await.unwrap_err().code.status(), 422);
+    let reason = Some("the record button was pressed by mistake".to_owned());
+    let asked = ForceSyncRequest { assume_complete: true, operator: Some("asmith".into()), reason };
+    assert_eq!(engine.force_sync(run.as_str(), asked).await.unwrap().state, "queued");
+    let again = |row: &domain::api::RunRow| row.job.as_ref().is_some_and(|job| job.generation == 2) && row.actions.clear.allowed;
+    until_row(&engine, &run, "generation 2 is proven", again).await;
+    let ledger = engine.core().store.ledger(&run).await.unwrap();
+    assert!(ledger.iter().any(|entry| entry.kind == "assumed_complete" && entry.detail.starts_with("asmith: ")), "{ledger:?}");
+    engine.clear(run.as_str()).await.unwrap();
+    engine.stop().await;
+}
