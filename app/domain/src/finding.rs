@@ -11,6 +11,8 @@ pub enum Rule {
     IllegalFilesystemCharacter,
     /// `{{ .. }}` or `{% .. %}` left over from a template.
     LeftoverJinjaMarker,
+    /// A link where equipment, a project or a run would stand: not looked at.
+    LinkedFolder,
     /// Front matter opens with `---` and never closes.
     MalformedYamlFrontMatter,
     /// A field that README or creation.json must carry is missing.
@@ -39,9 +41,10 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Rule; 14] = [
+    pub const ALL: [Rule; 15] = [
         Rule::IllegalFilesystemCharacter,
         Rule::LeftoverJinjaMarker,
+        Rule::LinkedFolder,
         Rule::MalformedYamlFrontMatter,
         Rule::MissingRequiredField,
         Rule::ModePrefixMismatch,
@@ -61,6 +64,7 @@ impl Rule {
         match self {
             Rule::IllegalFilesystemCharacter => "illegal_filesystem_character",
             Rule::LeftoverJinjaMarker => "leftover_jinja_marker",
+            Rule::LinkedFolder => "linked_folder",
             Rule::MalformedYamlFrontMatter => "malformed_yaml_front_matter",
             Rule::MissingRequiredField => "missing_required_field",
             Rule::ModePrefixMismatch => "mode_prefix_mismatch",
@@ -84,7 +88,8 @@ impl Rule {
     /// Hard findings hold the run back; soft ones are shown.
     pub fn tier(self) -> Tier {
         match self {
-            Rule::MalformedYamlFrontMatter
+            Rule::LinkedFolder
+            | Rule::MalformedYamlFrontMatter
             | Rule::MissingRequiredField
             | Rule::Orphan
             | Rule::UnrecognisedFolder
@@ -130,7 +135,7 @@ pub struct Finding {
     pub rule: Rule,
     /// Its weight.
     pub tier: Tier,
-    /// The run; for `unrecognised_folder` the folder, relative to the staging root.
+    /// The run; for `unrecognised_folder` and `linked_folder` the folder, relative to the staging root.
     pub run_path: String,
     /// The segment, or the file's path inside the run, as shown text.
     pub offending_path: String,

@@ -223,16 +223,18 @@ impl FailureClass {
             FailureClass::Authentication => "Check the key or password of this equipment's NAS account, then retry.",
             FailureClass::Configuration => "Correct this equipment's transport in the config file, restart, then retry.",
             FailureClass::Network => "Nothing to do now: it is tried again by itself.",
-            FailureClass::DestinationFull => "Make room on the NAS; it is tried again by itself.",
+            FailureClass::DestinationFull => {
+                "Make room on the NAS, or remove files there where no more can be made; it is tried again by itself."
+            }
             FailureClass::LocalFull => "Make room on this workstation; it is tried again by itself.",
-            FailureClass::LocalRead => "Make the file readable for this program, then retry.",
+            FailureClass::LocalRead => "Make the file readable for this program; it goes on by itself.",
             FailureClass::LocalFileVanished => "Put the missing files back, or force a sync to seal what is there now.",
             FailureClass::LocalFileChanged => "Wait until the instrument has finished, then force a sync.",
             FailureClass::HashMismatch => "The NAS does not hold what was sent: check the NAS's disks and memory, then retry.",
             FailureClass::CouldNotHash => "The NAS could not prove what it holds: check that it can be read, then retry.",
             FailureClass::VerifySkippedOversize => "Raise verify.max_stream_bytes, or let the destination hash by itself.",
             FailureClass::Conflict => "Move the foreign file on the NAS aside, then retry.",
-            FailureClass::DestinationUnreachable => "Mount or connect the NAS; it goes on by itself.",
+            FailureClass::DestinationUnreachable => "Mount or connect the NAS, or make it writable again; it goes on by itself.",
             FailureClass::DestinationForeign => "Point this equipment at its own folder on the NAS, or adopt it with `nas init`.",
             FailureClass::BlockedByValidation => "Fix or override the findings of this run.",
             FailureClass::Interrupted => "Nothing to do: it goes on by itself.",

@@ -5,6 +5,9 @@ use crate::job::FailureClass;
 /// Waits before retry 1 to 5 of a network-class failure, in seconds.
 pub const RETRY_WAITS_SECONDS: [u64; 5] = [30, 120, 480, 1_800, 7_200];
 
+/// How long until a file that cannot be read in staging is tried again: nobody says when its rights are mended.
+pub const UNREADABLE_WAIT_SECONDS: u64 = 60;
+
 /// What has been tried so far for this generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Tried {
@@ -26,6 +29,11 @@ pub enum Settlement {
     PushAgain,
     /// Queue it again when the destination shows its identity; counts nothing.
     WaitForDestination,
+    /// Queue it again this many seconds from now, for as long as it takes; counts nothing.
+    WaitForFile {
+        /// Wait.
+        seconds: u64,
+    },
     /// Queue it again as it was; counts nothing.
     Interrupted,
     /// No retry would help, or all are used.
@@ -48,11 +56,11 @@ pub fn settle(class: FailureClass, tried: Tried, retry_cap: Option<u32>) -> Sett
         }
         FailureClass::HashMismatch if tried.hash_retries == 0 => Settlement::PushAgain,
         FailureClass::DestinationUnreachable => Settlement::WaitForDestination,
+        FailureClass::LocalRead => Settlement::WaitForFile { seconds: UNREADABLE_WAIT_SECONDS },
         FailureClass::Interrupted => Settlement::Interrupted,
         FailureClass::HashMismatch
         | FailureClass::Authentication
         | FailureClass::Configuration
-        | FailureClass::LocalRead
         | FailureClass::LocalFileVanished
         | FailureClass::VerifySkippedOversize
         | FailureClass::Conflict
@@ -107,6 +115,12 @@ mod tests {
         assert_eq!(settle(FailureClass::HashMismatch, tried(0, 0), None), Settlement::PushAgain);
         assert_eq!(settle(FailureClass::Network, tried(0, 1), None), Settlement::RetryAfter { seconds: 30 });
         assert_eq!(settle(FailureClass::HashMismatch, tried(1, 1), None), Settlement::Stop);
+    }
+
+    #[test]
+    fn s24_an_unreadable_file_is_waited_for_and_uses_no_retry() {
+        let waits = Settlement::WaitForFile { seconds: UNREADABLE_WAIT_SECONDS };
+        assert_eq!(settle(FailureClass::LocalRead, tried(5, 1), Some(0)), waits);
     }
 
     #[test]

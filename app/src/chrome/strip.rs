@@ -6,6 +6,7 @@ use crate::parts::{Icon, WordTag};
 use crate::store::use_store;
 use crate::words::{Tone, Word, bytes, counted};
 use domain::api::{DestinationView, PanelStatus};
+use domain::finding::Rule;
 use domain::settings::StagingCleanup;
 use leptos::prelude::*;
 
@@ -78,7 +79,11 @@ fn banners(status: &PanelStatus) -> impl IntoView + use<> {
 fn unrecognised(status: &PanelStatus) -> Option<AnyView> {
     let first = status.unrecognised.first()?;
     let count = status.unrecognised.len() as u64;
-    let head = if count == 1 { "A folder is no run." } else { "Some folders are no runs." };
+    let head = match (count, first.rule) {
+        (1, Rule::LinkedFolder) => "A link is not looked at.",
+        (1, _) => "A folder is no run.",
+        _ => "Some folders are not looked at, or are no runs.",
+    };
     let more = if count > 1 { format!(" {} in all.", counted(count, "folder", "folders")) } else { String::new() };
     Some(banner(Tone::Warn, "alert", head, format!("{}: {}{more}", first.run_path, first.rule_detail)))
 }

@@ -88,6 +88,11 @@ pub(crate) fn stat(folder: impl AsFd, path: &[u8]) -> Result<Stat, Errno> {
 
 /// Opens a folder beneath `folder`, making what is missing; tells whether the last one was made just now.
 pub(crate) fn make_folders(folder: impl AsFd, path: &[u8]) -> Result<(OwnedFd, bool), Errno> {
+    make_folders_with(folder, path, |_| Mode::from_raw_mode(0o777))
+}
+
+/// The same; `mode` tells that of each folder that is made, by its path.
+pub(crate) fn make_folders_with(folder: impl AsFd, path: &[u8], mode: impl Fn(&[u8]) -> Mode) -> Result<(OwnedFd, bool), Errno> {
     match open_folder(folder.as_fd(), path) {
         Ok(fd) => return Ok((fd, false)),
         Err(Errno::NOENT) => {}
@@ -95,14 +100,17 @@ pub(crate) fn make_folders(folder: impl AsFd, path: &[u8]) -> Result<(OwnedFd, b
     }
     let mut held: Option<OwnedFd> = None;
     let mut made = false;
+    let mut end = 0;
     for part in path.split(|b| *b == b'/') {
+        end += part.len();
         let from = held.as_ref().map_or(folder.as_fd(), AsFd::as_fd);
-        made = match rustix::fs::mkdirat(from, part, Mode::from_raw_mode(0o777)) {
+        made = match rustix::fs::mkdirat(from, part, mode(&path[..end])) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
             Err(error) => return Err(error),
         };
         held = Some(open_part(from, part, FOLDER | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?);
+        end += 1;
     }
     held.map(|fd| (fd, made)).ok_or(Errno::NOENT)
 }

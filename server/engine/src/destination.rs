@@ -32,6 +32,8 @@ struct Health {
     known: Option<Result<(), Failure>>,
     asked_at: Option<Timestamp>,
     failed_probes: u32,
+    /// How often in a row it showed its identity and then took nothing: the wait grows with it.
+    refused: u32,
     next_probe: Duration,
     /// It could not be reached, and rows were built that say so.
     rows_say_so: bool,
@@ -115,7 +117,15 @@ impl Destination {
     pub fn note_failure(&self, failure: &Failure) {
         if matches!(failure.class, FailureClass::DestinationUnreachable | FailureClass::DestinationForeign) {
             self.note(Err(failure.clone()));
+            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+            health.next_probe = self.clock.monotonic() + Duration::from_secs(probe_wait_seconds(health.refused));
+            health.refused = health.refused.saturating_add(1);
         }
+    }
+
+    /// Something was written and proven there: it takes what it is given.
+    pub fn took_something(&self) {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).refused = 0;
     }
 
     /// An operator acted: the next probe is due at once.

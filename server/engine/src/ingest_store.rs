@@ -15,6 +15,8 @@ use serde_json::{Map, Value};
 pub const INGEST: &str = "ingest.json";
 /// File name of the producer's document.
 pub const CREATION: &str = "creation.json";
+/// File name of the list of what an override let through and is not sent: links, FIFOs, sockets, devices.
+pub const UNSENT: &str = "unsent.json";
 /// File name of the list of hashes.
 pub const CHECKSUMS: &str = "checksums.sha256";
 

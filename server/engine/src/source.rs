@@ -174,6 +174,13 @@ impl RunFolder {
         self.raw_stat(file).map(|stat| beneath::file_stat(&stat))
     }
 
+    /// Where a link leads, as it is written in it; the link is not followed.
+    pub fn link_target(&self, link: &FilePath) -> Result<Vec<u8>, SourceError> {
+        let (parent, name) = beneath::split(link.as_bytes());
+        let target = beneath::open_folder(self.dir.as_fd(), parent).and_then(|folder| rustix::fs::readlinkat(folder, name, Vec::new()));
+        target.map(|target| target.into_bytes()).map_err(|error| SourceError::at(link, error))
+    }
+
     pub(crate) fn raw_stat(&self, file: &FilePath) -> Result<rustix::fs::Stat, SourceError> {
         beneath::stat(self.dir.as_fd(), file.as_bytes()).map_err(|error| SourceError::at(file, error))
     }

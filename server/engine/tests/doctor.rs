@@ -83,7 +83,9 @@ async fn a_healthy_mount_is_qualified_and_what_is_left_there_is_named() {
     let report = visit(&lab).await;
     assert_all_well(&report);
     assert!(of_the_server.exists(), "another process's file");
-    let names: Vec<String> = report.equipment[0].checks.iter().map(|check| check.name.clone()).collect();
+    // Told where the file system has such a limit.
+    let names = report.equipment[0].checks.iter().map(|check| check.name.clone()).filter(|name| name != "free files");
+    let names: Vec<String> = names.collect();
     assert_eq!(names[..7], ["staging root", "state folder", "tools", "identity", "free space", "clock", "write"]);
     let nas = lab.path("nas/SCOPE_01");
     let there = files_below(&nas);

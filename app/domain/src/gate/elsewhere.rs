@@ -6,8 +6,26 @@ use crate::units;
 
 /// A folder at run depth that is no run: `path` is relative to the staging root, as shown text.
 pub fn unrecognised_folder(path: &str, files: u64, bytes: u64) -> Finding {
+    let detail = format!(
+        "This folder is no run, so nothing in it is sent or cleared ({}, {}): rename it to Run_... or TestRun_... if it holds a run.",
+        units::counted(files, "file"),
+        units::bytes_u64(bytes)
+    );
+    of_a_folder(Rule::UnrecognisedFolder, path, detail)
+}
+
+/// A link to a folder where equipment, a project, a shelf or a run would stand. Links are never followed, so nothing behind it is seen.
+/// `path` and `target` as shown text.
+pub fn linked_folder(path: &str, target: &str) -> Finding {
+    let detail = format!(
+        "This is a link (to {target}) and is not looked at, so nothing behind it is sent or cleared: put the folder itself here, or mount it \
+         here (mount --bind)."
+    );
+    of_a_folder(Rule::LinkedFolder, path, detail)
+}
+
+fn of_a_folder(rule: Rule, path: &str, rule_detail: String) -> Finding {
     let leaf = path.rsplit('/').next().unwrap_or(path).to_owned();
-    let rule = Rule::UnrecognisedFolder;
     Finding {
         rule,
         tier: rule.tier(),
@@ -15,11 +33,7 @@ pub fn unrecognised_folder(path: &str, files: u64, bytes: u64) -> Finding {
         offending_path: leaf.clone(),
         offending_kind: OffendingKind::DirectorySegment,
         matched_token: leaf,
-        rule_detail: format!(
-            "This folder is no run, so nothing in it is sent or cleared ({}, {}): rename it to Run_... or TestRun_... if it holds a run.",
-            units::counted(files, "file"),
-            units::bytes_u64(bytes)
-        ),
+        rule_detail,
         synced_under_prior_policy: false,
         override_active: false,
     }

@@ -26,6 +26,9 @@ pub(super) struct Prepared {
     pub scratch: Scratch,
 }
 
+/// Links named in one line at most.
+const NAMED: usize = 5;
+
 impl Exam<'_> {
     /// The answer of something that may hang on a dead mount; `None` when it does not come, or the visit ends.
     pub async fn answer<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
@@ -46,19 +49,26 @@ impl Exam<'_> {
             }
             let may_write = rustix::fs::access(path.as_str(), Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK);
             let space = rustix::fs::statvfs(path.as_str())?;
-            Ok((may_write, space.f_bavail.saturating_mul(space.f_frsize)))
+            let linked = crate::watcher::scan(std::path::Path::new(&path)).map(|scan| scan.linked).unwrap_or_default();
+            Ok((may_write, space.f_bavail.saturating_mul(space.f_frsize), linked))
         });
         let check = match looked.await {
             None => Check::new(STAGING, Outcome::Failed, format!("{staging_root} does not answer; mount its disk")),
             Some(Err(error)) => Check::new(STAGING, Outcome::Failed, format!("{staging_root}: {error}; mount or make it")),
-            Some(Ok((Err(errno), free))) => {
+            Some(Ok((Err(errno), free, _))) => {
                 let error = std::io::Error::from(errno);
                 let message = format!("{staging_root} cannot be written to: {error}; runs could be synced, but not recorded or cleared");
                 let check = Check::new(STAGING, Outcome::Failed, message).measured(format!("{} free", units::bytes_u64(free)));
                 self.checks.push(check);
                 return true;
             }
-            Some(Ok((Ok(()), free))) => space(STAGING, free, staging_root),
+            Some(Ok((Ok(()), _, linked))) if !linked.is_empty() => {
+                let names: Vec<&str> = linked.iter().take(NAMED).map(|(path, _)| path.as_str()).collect();
+                let what = if linked.len() == 1 { "is a link and is not looked at" } else { "are links and are not looked at" };
+                let message = format!("{} {what}: put the folder itself there, or mount it there (mount --bind)", names.join(", "));
+                Check::new(STAGING, Outcome::Warn, message)
+            }
+            Some(Ok((Ok(()), free, _))) => space(STAGING, free, staging_root),
         };
         let there = check.outcome != Outcome::Failed;
         self.checks.push(check);

@@ -147,6 +147,7 @@ impl Exam<'_> {
             return false;
         }
         self.check_free_space().await;
+        self.check_free_files().await;
         self.check_clock().await;
         self.qualify(prepared.scratch).await
     }

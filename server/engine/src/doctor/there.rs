@@ -10,7 +10,11 @@ use domain::units;
 
 pub(super) const IDENTITY: &str = "identity";
 pub(super) const FREE_SPACE: &str = "free space";
+const FREE_FILES: &str = "free files";
 pub(super) const CLOCK: &str = "clock";
+
+/// So few more files are worth a word.
+const FEW_FILES: u64 = 10_000;
 
 /// Clocks that differ by less are alike.
 const SECONDS_APART: u64 = 5;
@@ -46,6 +50,22 @@ impl Exam<'_> {
         let check = match free.ok().flatten() {
             Some(bytes) => here::space(FREE_SPACE, bytes, "at the destination"),
             None => Check::new(FREE_SPACE, Outcome::Skipped, "cannot be told of this destination"),
+        };
+        self.checks.push(check);
+    }
+
+    pub async fn check_free_files(&mut self) {
+        let free = self.step(PATIENCE_FOR_AN_ANSWER, async |context| Ok(self.transport.free_files(context).await)).await;
+        let check = match free.ok().flatten() {
+            Some((0, most)) => {
+                Check::new(FREE_FILES, Outcome::Failed, format!("no more files can be made there (0 of {} left)", units::count(most)))
+            }
+            Some((left, most)) => {
+                let outcome = if left < FEW_FILES { Outcome::Warn } else { Outcome::Ok };
+                Check::new(FREE_FILES, outcome, format!("{} of {} left", units::count(left), units::count(most)))
+            }
+            // Most have no such limit, or no way to tell it.
+            None => return,
         };
         self.checks.push(check);
     }

@@ -35,7 +35,8 @@ impl TransportError {
     /// The system refused something at the destination. `what`: what was tried, where.
     pub fn destination(error: impl Into<io::Error>, what: impl Display) -> TransportError {
         let error = error.into();
-        TransportError::new(class_at_destination(&error), Side::Destination, format!("{what}: {error}"))
+        let now = if Errno::from_io_error(&error) == Some(Errno::ROFS) { "it is read-only now: " } else { "" };
+        TransportError::new(class_at_destination(&error), Side::Destination, format!("{what}: {now}{error}"))
     }
 }
 
@@ -45,9 +46,9 @@ fn class_at_destination(error: &io::Error) -> FailureClass {
     match errno {
         Errno::NOSPC | Errno::DQUOT => FailureClass::DestinationFull,
         Errno::ACCESS | Errno::PERM | Errno::KEYREVOKED | Errno::KEYEXPIRED => FailureClass::Authentication,
-        Errno::ROFS | Errno::XDEV | Errno::NAMETOOLONG | Errno::INVAL | Errno::FBIG | Errno::ILSEQ | Errno::MLINK => {
-            FailureClass::Configuration
-        }
+        // For a while: a failover, maintenance, errors that made the system mount it anew. It is waited for as when it is not mounted.
+        Errno::ROFS => FailureClass::DestinationUnreachable,
+        Errno::XDEV | Errno::NAMETOOLONG | Errno::INVAL | Errno::FBIG | Errno::ILSEQ | Errno::MLINK => FailureClass::Configuration,
         Errno::IO
         | Errno::STALE
         | Errno::TIMEDOUT
@@ -125,7 +126,7 @@ mod tests {
     #[rstest]
     #[case(Errno::NOSPC, FailureClass::DestinationFull)]
     #[case(Errno::DQUOT, FailureClass::DestinationFull)]
-    #[case(Errno::ROFS, FailureClass::Configuration)]
+    #[case(Errno::ROFS, FailureClass::DestinationUnreachable)]
     #[case(Errno::ACCESS, FailureClass::Authentication)]
     #[case(Errno::IO, FailureClass::Network)]
     #[case(Errno::STALE, FailureClass::Network)]

@@ -208,6 +208,11 @@ pub trait Transport: Send + Sync + 'static {
         None
     }
 
+    /// How many more files can be made at the destination, and how many there can be in all, where that is limited and can be told.
+    async fn free_files(&self, _context: &CallContext) -> Option<(u64, u64)> {
+        None
+    }
+
     /// How many seconds the destination's clock is ahead of this computer's, where that can be seen.
     async fn clock_offset_seconds(&self, _context: &CallContext) -> Option<i64> {
         None

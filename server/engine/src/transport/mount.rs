@@ -91,7 +91,8 @@ impl Transport for MountTransport {
 
     async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
         let job = push::Job::new(self, &push, context);
-        thread::run_with(context, move |outbox| job.run(outbox), |message: push::Message| message.answer(&push)).await
+        let pushed = thread::run_with(context, move |outbox| job.run(outbox), |message: push::Message| message.answer(&push)).await;
+        pushed.map_err(|error| self.of_what_it_is_full(error))
     }
 
     async fn hashes(
@@ -119,7 +120,8 @@ impl Transport for MountTransport {
         context: &CallContext,
     ) -> Result<Vec<Hashed>, TransportError> {
         let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
-        thread::run(context, move |cancel| own.write_record(&run, life, &files, cancel)).await
+        let written = thread::run(context, move |cancel| own.write_record(&run, life, &files, cancel)).await;
+        written.map_err(|error| self.of_what_it_is_full(error))
     }
 
     async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
@@ -130,6 +132,11 @@ impl Transport for MountTransport {
     async fn free_bytes(&self, context: &CallContext) -> Option<u64> {
         let own = self.clone();
         thread::run(context, move |_| own.find_free_bytes()).await.ok()
+    }
+
+    async fn free_files(&self, context: &CallContext) -> Option<(u64, u64)> {
+        let own = self.clone();
+        thread::run(context, move |_| own.find_free_files()).await.ok().flatten()
     }
 
     async fn clock_offset_seconds(&self, context: &CallContext) -> Option<i64> {

@@ -1,10 +1,11 @@
-//! Folders at run depth that are no runs: nothing in them is sent or cleared, so they are found and sized for people.
+//! Folders at run depth that are no runs, and links that are not followed: nothing in them is sent or cleared, so they are found, sized and
+//! named for people.
 
 use super::Scan;
 use crate::core::Core;
 use crate::gatekeeper::blocking;
 use domain::finding::Finding;
-use domain::gate::unrecognised_folder;
+use domain::gate::{linked_folder, unrecognised_folder};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::PoisonError;
@@ -43,6 +44,7 @@ pub async fn note(core: &Core, scan: &Scan, sizes: &mut Sizes) {
         };
         found.push(unrecognised_folder(path, size.files, size.bytes));
     }
+    found.extend(scan.linked.iter().map(|(path, target)| linked_folder(path, target)));
     for (path, error) in &scan.unreadable {
         tracing::warn!(path, error, "a folder of the staging tree cannot be read");
     }

@@ -1,5 +1,6 @@
 //! One look at one run: documents that changed, files while they can still change, and its signal. Reads only.
 
+use super::manifest;
 use crate::core::Core;
 use crate::index::{ARRIVED_LATE, Facts, Late, NO_LONGER_THERE};
 use crate::ingest_store::{CREATION, INGEST, override_ids, read_creation, read_ingest, row_problem};
@@ -7,7 +8,7 @@ use crate::record::{RecordError, RecordFolder, Stamp};
 use crate::seal::{Rehash, SealReader, compare};
 use crate::source::{RunFolder, SourceError, Survey, survey};
 use domain::api::RowProblem;
-use domain::completeness::{Manifest, Signal};
+use domain::completeness::Signal;
 use domain::document::creation::Creation;
 use domain::finding::Finding;
 use domain::gate::{EntryKind, unusable_manifest};
@@ -197,8 +198,8 @@ pub fn signal_lacks(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Optio
         },
         Signal::Manifest { .. } => {
             let Some(EntryKind::File { .. }) = kind_of(folder, &path) else { return Some(format!("no {filename} yet")) };
-            match read_manifest(folder, &path) {
-                Ok(manifest) => manifest_lacks(folder, &manifest),
+            match manifest::read(folder, &path) {
+                Ok(manifest) => manifest::lacks(folder, &manifest),
                 Err(detail) => {
                     let finding = manifest_finding(facts, &filename, &detail);
                     Arc::make_mut(&mut facts.findings).push(finding);
@@ -219,34 +220,6 @@ fn kind_of(folder: &RunFolder, path: &FilePath) -> Option<EntryKind> {
         Err(SourceError::NotRegular { .. }) => Some(EntryKind::Link),
         Err(_) => folder.stat(path).ok().map(|_| EntryKind::Link),
     }
-}
-
-fn read_manifest(folder: &RunFolder, path: &FilePath) -> Result<Manifest, String> {
-    use std::io::Read;
-    const LIMIT: u64 = 256 << 20;
-    let (file, _) = folder.open_file(path).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(format!("it is larger than {} MiB", LIMIT >> 20));
-    }
-    Manifest::parse(&bytes)
-}
-
-fn manifest_lacks(folder: &RunFolder, manifest: &Manifest) -> Option<String> {
-    let mut missing = 0_u64;
-    let mut first = None;
-    for (path, size) in &manifest.files {
-        let there = match folder.open_file(path) {
-            Ok((_, stat)) if stat.size == *size => continue,
-            Ok((_, stat)) => format!("{path} has {} of {size} bytes", stat.size),
-            Err(_) => format!("{path} is not there yet"),
-        };
-        missing += 1;
-        first.get_or_insert(there);
-    }
-    let first = first?;
-    Some(if missing == 1 { first } else { format!("{first}, and {} more", missing - 1) })
 }
 
 /// Compares a verified run with its seal by `stat` alone. True when files were touched that may hold the sealed bytes.

@@ -7,6 +7,7 @@ mod evaluate;
 mod folders;
 mod judge;
 mod look;
+mod manifest;
 mod nudge;
 mod quiet;
 mod scan;

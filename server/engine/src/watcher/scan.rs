@@ -12,13 +12,15 @@ pub struct Scan {
     pub runs: Vec<RunPath>,
     /// Folders at run depth that are no runs, as shown paths below the root.
     pub unrecognised: Vec<String>,
+    /// Links to folders where equipment, projects, shelves or runs would stand, and what they lead to, as shown.
+    pub linked: Vec<(String, String)>,
     /// Folders in which runs and their parents appear: the root, equipment, projects, shelves.
     pub parents: Vec<PathBuf>,
     /// Folders that could not be read: shown path below the root, and why. Runs known below them are not gone.
     pub unreadable: Vec<(String, String)>,
 }
 
-/// Walks equipment, project and shelf folders. Hidden names and links are skipped. The error is that of the root itself.
+/// Walks equipment, project and shelf folders. Hidden names are skipped; links are named and not followed. The error is that of the root itself.
 pub fn scan(root: &Path) -> Result<Scan, std::io::Error> {
     let mut scan = Scan { parents: vec![root.to_owned()], ..Scan::default() };
     let mut walk = WalkDir::new(root).min_depth(1).max_depth(4).follow_links(false).sort_by_file_name().into_iter();
@@ -37,6 +39,10 @@ pub fn scan(root: &Path) -> Result<Scan, std::io::Error> {
         };
         let folder = entry.file_type().is_dir();
         let hidden = entry.file_name().as_bytes().starts_with(b".");
+        if !hidden && entry.path_is_symlink() && leads_to_a_folder(entry.path()) {
+            let target = std::fs::read_link(entry.path()).map(|target| escape_bytes(target.as_os_str().as_bytes()));
+            scan.linked.push((below(root, entry.path()), target.unwrap_or_default()));
+        }
         if hidden || !folder {
             if folder {
                 walk.skip_current_dir();
@@ -56,6 +62,11 @@ pub fn scan(root: &Path) -> Result<Scan, std::io::Error> {
         }
     }
     Ok(scan)
+}
+
+/// A link to a file is no place where a run is missed.
+fn leads_to_a_folder(link: &Path) -> bool {
+    std::fs::metadata(link).is_ok_and(|target| target.is_dir())
 }
 
 fn below(root: &Path, path: &Path) -> String {
@@ -85,10 +96,17 @@ mod tests {
         }
         write(root.path().join("E/P/Runs/Run_file"), "").unwrap();
         std::os::unix::fs::symlink(root.path().join("E/P/Runs/Run_1"), root.path().join("E/P/Runs/Run_link")).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        create_dir_all(elsewhere.path().join("P/Runs/Run_1")).unwrap();
+        for (name, target) in [("F", elsewhere.path().to_owned()), ("E/Q", elsewhere.path().join("P")), ("E/broken", "/nowhere".into())] {
+            std::os::unix::fs::symlink(target, root.path().join(name)).unwrap();
+        }
         create_dir_all(root.path().join("E/P/Runs").join(OsStr::from_bytes(b"Run_\xff"))).unwrap();
         let scan = scan(root.path()).unwrap();
         let runs: Vec<_> = scan.runs.iter().map(RunPath::as_str).collect();
         assert_eq!(runs, ["E/P/Run_legacy", "E/P/Runs/Run_1", "E/P/TestRuns/TestRun_1"]);
+        let linked: Vec<_> = scan.linked.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(linked, ["E/P/Runs/Run_link", "E/Q", "F"], "each is named once, and nothing behind it is walked");
         assert_eq!(scan.unrecognised, ["E/P/Runs/Other", "E/P/Runs/Run_\\xff", "E/P/Stray"]);
     }
 

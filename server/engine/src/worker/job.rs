@@ -1,13 +1,13 @@
 //! One job: seal, send, verify, settle. Every way out of here settles the claim; a panic is a recorded failure (S3).
 
 use super::placed::Placed;
-use super::seal_file;
 use super::sending::{Prepared, Sending};
+use super::{seal_file, unsent};
 use crate::checkpoint::Checkpoint;
 use crate::core::{Core, unless_it_panics};
 use crate::destination::Destination;
 use crate::gatekeeper::{Examiner, blocking, creation_of, tell_producer};
-use crate::ingest_store::CHECKSUMS;
+use crate::ingest_store::{CHECKSUMS, UNSENT};
 use crate::progress::ProgressSink;
 use crate::prove::{Differences, Proof, call_context};
 use crate::record::RecordFolder;
@@ -172,16 +172,19 @@ async fn write_checksums(folder: &RunFolder, seal: &SealReader) -> Result<(), Fa
     let (folder, seal) = (folder.clone(), seal.clone());
     let written = blocking(move || {
         let record = RecordFolder::open_or_create(folder.dir())?;
-        record.replace_with(CHECKSUMS, |out| checksums_file(&seal, out).map(|_| ()))
+        record.replace_with(CHECKSUMS, |out| checksums_file(&seal, out).map(|_| ()))?;
+        unsent::list(&folder, &seal, &record)
     })
     .await;
     written.map_err(|error| match error {
         crate::record::RecordError::Full { .. } => {
             Failure { class: FailureClass::LocalFull, side: Side::Source, message: error.to_string() }
         }
-        other => {
-            Failure { class: FailureClass::LocalRead, side: Side::Source, message: format!("{CHECKSUMS} could not be written: {other}") }
-        }
+        other => Failure {
+            class: FailureClass::LocalRead,
+            side: Side::Source,
+            message: format!("{CHECKSUMS} or {UNSENT} could not be written: {other}"),
+        },
     })
 }
 
@@ -231,7 +234,8 @@ async fn settle_outcome(
         };
         match settled {
             Ok(job) => {
-                after(core, destination, job, &outcome).await;
+                let news = outcome.as_ref().err().map(|failure| &failure.message) != claim.job().error.as_ref().map(|error| &error.message);
+                after(core, destination, job, &outcome, news).await;
                 return Ok(());
             }
             Err(error @ (StoreError::Full | StoreError::Database(_))) if !core.stop.is_cancelled() => {
@@ -259,14 +263,18 @@ async fn settle_failure(core: &Core, claim: &Claim, failure: &Failure) -> Result
             let due_ms = now_ms.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
             core.store.settle_postponed(claim, Some(failure), due_ms, true, false).await
         }
+        Settlement::WaitForFile { seconds } => {
+            let due_ms = now_ms.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
+            core.store.settle_postponed(claim, Some(failure), due_ms, false, false).await
+        }
         Settlement::WaitForDestination => core.store.settle_postponed(claim, Some(failure), now_ms, false, true).await,
         Settlement::Interrupted => core.store.settle_postponed(claim, None, now_ms, false, false).await,
         Settlement::PushAgain | Settlement::Stop => core.store.settle_failed(claim, failure).await,
     }
 }
 
-/// What everyone is told after settling.
-async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &Result<VerifiedManifest, Failure>) {
+/// What everyone is told after settling; what waits for the same as before is told once.
+async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &Result<VerifiedManifest, Failure>, news: bool) {
     let (run, life) = (job.run.clone(), job.life);
     core.job_changed(job.clone());
     let folder = {
@@ -276,6 +284,7 @@ async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &
     match outcome {
         Ok(manifest) => {
             core.checkpoints.reached(Checkpoint::Verified);
+            destination.took_something();
             let totals = manifest.totals();
             core.tally.add(Moved::Proven, totals.bytes, core.clock.now());
             let detail = format!("{} files, {} bytes at level {}, {}", totals.files, totals.bytes, manifest.level(), manifest.method());
@@ -290,6 +299,11 @@ async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &
                 let status =
                     if failure.class == FailureClass::BlockedByValidation { SyncStatus::BlockedByValidation } else { SyncStatus::Failed };
                 tell_producer(core, &run, folder, status);
+            }
+        }
+        Err(failure) if failure.class == FailureClass::LocalRead => {
+            if news {
+                core.log(folder.as_ref(), &run, Level::Warn, &format!("NAS sync waits: {}", failure.message));
             }
         }
         Err(failure) if job.waiting => {

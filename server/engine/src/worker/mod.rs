@@ -10,6 +10,7 @@ mod record_push;
 mod reread;
 mod reverify;
 mod sending;
+mod unsent;
 
 pub use record_push::push_record;
 

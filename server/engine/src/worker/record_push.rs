@@ -42,6 +42,7 @@ pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job
     };
     match sent {
         Ok(_) => {
+            destination.took_something();
             core.store.record_sent(job).await?;
             core.checkpoints.reached(Checkpoint::RecordSent);
             core.reload_job(&job.run, job.life).await?;

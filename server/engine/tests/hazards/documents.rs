@@ -235,3 +235,26 @@ async fn imported_runs_are_sealed_sent_and_proven_by_us() {
     until_verified(&engine, &pushing).await;
     engine.stop().await;
 }
+
+/// Folders that are links, and documents as Windows programs write them: named with the way out, or taken as meant; never invisible.
+#[tokio::test(flavor = "multi_thread")]
+async fn s24_linked_folders_are_named_and_a_byte_order_mark_is_passed_over() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    fs::create_dir_all(lab.path("other disk/P/Runs/Run_9")).unwrap();
+    std::os::unix::fs::symlink(lab.path("other disk"), lab.staging("FLOW_01")).unwrap();
+    let creation = include_bytes!("../../../../app/domain/tests/fixtures/creation/experimental.json");
+    lab.push(&run, &[(".exlab-wizard/creation.json", &[b"\xef\xbb\xbf".as_slice(), creation].concat()), ("a.bin", b"x"), (SENTINEL, b"")]);
+    let engine = lab.start().await;
+    until_verified(&engine, &run).await;
+    assert_eq!(row(&engine, &run).await.problem, None);
+    let found = engine.problems(domain::api::ProblemQuery::default()).await.unwrap().findings;
+    let linked: Vec<_> = found.iter().filter(|found| found.finding.rule == domain::finding::Rule::LinkedFolder).collect();
+    assert_eq!(linked.len(), 1, "{found:?}");
+    assert_eq!(linked[0].finding.run_path, "FLOW_01");
+    assert!(linked[0].finding.rule_detail.contains("other disk") && linked[0].finding.rule_detail.contains("mount --bind"));
+    assert!(engine.status().unrecognised.iter().any(|finding| finding.run_path == "FLOW_01"), "in the header too");
+    engine.clear(run.as_str()).await.unwrap();
+    let kept = fs::read(lab.nas(&run).join(".exlab-wizard/creation.json")).unwrap();
+    assert!(serde_json::from_slice::<serde_json::Value>(kept.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&kept)).is_ok());
+    engine.stop().await;
+}

@@ -10,6 +10,7 @@ mod documents;
 mod full_disk;
 mod gate;
 mod golden;
+mod nas_ways;
 mod new_life;
 mod only_copy;
 mod overrides;

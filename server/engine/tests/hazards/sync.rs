@@ -216,7 +216,7 @@ async fn v10_an_empty_folder_where_the_nas_was_mounted_gets_nothing_and_is_waite
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn v12_v15_links_and_special_files_block_and_an_override_leaves_them_out() {
+async fn v12_v15_d23_links_and_special_files_block_and_an_override_leaves_them_out_and_lists_them() {
     for class in [None, Some("unsupported_file_type")] {
         let (lab, run) = (Lab::new(), run("Run_1"));
         fs::write(lab.path("secret"), "foreign content").unwrap();
@@ -246,6 +246,23 @@ async fn v12_v15_links_and_special_files_block_and_an_override_leaves_them_out()
         assert!(!folder.exists());
         let sent: Vec<_> = data_below(&lab.nas(&run)).into_iter().map(|(path, _)| path.display().to_string()).collect();
         assert_eq!(sent, [SENTINEL, "raw/frame_1.tif"]);
+        let unsent = fs::read(lab.nas(&run).join(".exlab-wizard/unsent.json")).unwrap();
+        let unsent: serde_json::Value = serde_json::from_slice(&unsent).unwrap();
+        let listed: Vec<_> = unsent["unsent"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (one["path"].as_str().unwrap(), one["kind"].as_str().unwrap(), one["target"].as_str()))
+            .collect();
+        let (secret, outside) = (lab.path("secret").display().to_string(), lab.path("outside").display().to_string());
+        let expected = [
+            ("link to file", "link", Some(secret.as_str())),
+            ("link to folder", "link", Some(outside.as_str())),
+            ("raw/endless", "link", Some("/dev/zero")),
+            ("raw/fifo", "fifo", None),
+            ("socket", "socket", None),
+        ];
+        assert_eq!(listed, expected, "name, kind and target outlive the clear");
         assert_eq!(fs::read_to_string(lab.path("secret")).unwrap(), "foreign content");
         assert!(lab.path("outside/folder/secret").exists());
         engine.stop().await;

@@ -68,6 +68,7 @@ macro_rules! all_laws {
             crate::faithful::two_projects_with_one_leaf as v1_two_projects_with_one_leaf,
             crate::faithful::only_sealed_files as only_sealed_files,
             crate::faithful::record as d10_record_and_lives,
+            crate::faithful::later_lives as v19_later_lives,
             crate::faithful::empty_run as v6_empty_run,
             crate::damage::every_damage_is_found as v3_v4_v7_every_damage_is_found,
             crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
@@ -84,6 +85,11 @@ macro_rules! all_laws {
     };
 }
 
+// What a server makes of modes and holes is its own over rclone.
+conformance!(mount_keeps, crate::MOUNT, crate::faithful::modes_and_holes as v20_modes_and_holes);
+conformance!(rsync_ssh_keeps, crate::ssh_servers::RSYNC_SSH, crate::faithful::modes_and_holes as v20_modes_and_holes);
+conformance!(a_plain_server_keeps, crate::ssh_servers::PLAIN_SERVER, crate::faithful::modes_and_holes as v20_modes_and_holes);
+
 all_laws!(mount, crate::MOUNT);
 all_laws!(over_rsync_ssh, crate::ssh_servers::RSYNC_SSH);
 all_laws!(over_rsync_ssh_to_a_plain_server, crate::ssh_servers::PLAIN_SERVER);
@@ -99,6 +105,7 @@ conformance!(
     crate::faithful::odd_names as v9_odd_names,
     crate::faithful::only_sealed_files as only_sealed_files,
     crate::faithful::record as d10_record_and_lives,
+    crate::faithful::later_lives as v19_later_lives,
     crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
     crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,
     crate::resume::finished_files_are_not_sent_again as s2_finished_files_are_not_sent_again,

@@ -212,7 +212,7 @@ async fn s8_failures_while_sending_have_the_right_class() {
     let bench = Bench::new(LOCAL).await;
     let cases = [
         ("a: Failed to copy: write /x: no space left on device", FailureClass::DestinationFull, Side::Destination),
-        ("a: Failed to copy: mkdir /x: read-only file system", FailureClass::Configuration, Side::Destination),
+        ("a: Failed to copy: mkdir /x: read-only file system", FailureClass::DestinationUnreachable, Side::Destination),
         ("a: Failed to copy: connection lost", FailureClass::Network, Side::Destination),
         ("a: Failed to copy: failed to open source object: open a: permission denied", FailureClass::LocalRead, Side::Source),
     ];

@@ -38,7 +38,7 @@ async fn s8_a_full_and_a_read_only_disk_are_told_apart() {
         mount(&["-o", "remount,ro", "none"], bench.destination.root());
         let error = bench.push(&bench.run("P/Runs/Run_2", &[(b"a", b"1")])).await.unwrap_err();
         // SFTP has no word for it.
-        let expected = if name.contains("SFTP") { FailureClass::Unknown } else { FailureClass::Configuration };
+        let expected = if name.contains("SFTP") { FailureClass::Unknown } else { FailureClass::DestinationUnreachable };
         assert_eq!((error.class, error.side), (expected, Side::Destination), "{name}: {error}");
         assert!(["ead-only", "rite-protected", "rite protected"].iter().any(|words| error.message.contains(words)), "{name}: {error}");
     }

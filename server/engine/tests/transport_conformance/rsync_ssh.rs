@@ -317,7 +317,7 @@ async fn a_full_and_a_read_only_destination_are_told_apart() {
     assert!(!run.there.join("big").exists());
     crate::mount_only::mount(&["-o", "remount,ro", "none"], bench.destination.root());
     let error = bench.push(&bench.run("P/Runs/Run_2", &[(b"a", b"1")])).await.unwrap_err();
-    assert_eq!((error.class, error.side), (FailureClass::Configuration, Side::Destination), "{error}");
+    assert_eq!((error.class, error.side), (FailureClass::DestinationUnreachable, Side::Destination), "{error}");
 }
 
 #[tokio::test]

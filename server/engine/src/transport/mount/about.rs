@@ -5,6 +5,7 @@ use super::MountTransport;
 use super::root::{Root, TEMPORARY_FOLDER};
 use crate::beneath;
 use crate::hash::wall_clock_ns;
+use domain::job::FailureClass;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -20,6 +21,24 @@ impl MountTransport {
         let space = rustix::fs::fstatvfs(&root.folder)
             .map_err(|error| TransportError::destination(error, format!("asking {} for its free space", root.path.display())))?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
+    /// How many more files can be made, and how many there can be; `None` where the file system has no such limit.
+    pub(super) fn find_free_files(&self) -> Result<Option<(u64, u64)>, TransportError> {
+        let (root, _) = Root::open_marked(self)?;
+        let space = rustix::fs::fstatvfs(&root.folder)
+            .map_err(|error| TransportError::destination(error, format!("asking {} for its free files", root.path.display())))?;
+        Ok((space.f_files > 0).then_some((space.f_favail, space.f_files)))
+    }
+
+    /// A destination can have room and take no file all the same: then that is what it is full of.
+    pub(super) fn of_what_it_is_full(&self, mut error: TransportError) -> TransportError {
+        if error.class == FailureClass::DestinationFull
+            && let Ok(Some((0, most))) = self.find_free_files()
+        {
+            error.message = format!("no more files can be made there (0 of {} left): {}", domain::units::count(most), error.message);
+        }
+        error
     }
 
     /// The time that the destination gives a file written just now, less our own, in whole seconds.

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Timespec, Ti
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,15 @@ static THIS_START: LazyLock<String> = LazyLock::new(|| format!("{PREFIX}{}-", uu
 static NEXT: AtomicU64 = AtomicU64::new(0);
 /// NFS reports a full disk only when its data is flushed.
 const NFS_MAGIC: u64 = 0x6969;
+
+/// Smaller holes are written: less is no block of any file system.
+const HOLE: usize = 4 << 10;
+
+/// The mode of what is made at the destination: never more open to others than it is here, and always open to ourselves, who read it back.
+/// This process's umask closes more.
+pub(super) fn no_more_open_than(here: rustix::fs::RawMode, most: rustix::fs::RawMode) -> Mode {
+    Mode::from_raw_mode((here & most & 0o077) | (most & 0o700))
+}
 
 /// What copying needs, shared by all threads of a push.
 pub(super) struct Copying<'a> {
@@ -75,7 +85,10 @@ impl<'a> Copying<'a> {
         if stat != *listed {
             return Err(HashError::Changed { path: path.clone() }.into());
         }
-        let mut to = Temporary::create(self)?;
+        let raw = rustix::fs::fstat(&from).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?;
+        let mut to = Temporary::create(self, no_more_open_than(raw.st_mode, 0o666))?;
+        // A file with holes takes less room than its size says; what is a hole here is to be one there.
+        to.keeps_holes = u64::try_from(raw.st_blocks).unwrap_or(0).saturating_mul(512) < stat.size;
         let piece = self.throttle.piece();
         let mut fill = |space: &mut [u8]| -> Result<usize, TransportError> {
             let room = space.len().min(piece);
@@ -107,21 +120,36 @@ pub(super) struct Temporary<'a> {
     name: String,
     file: File,
     placed: bool,
+    /// Blocks of zeros are not written.
+    keeps_holes: bool,
+    written: u64,
 }
 
 impl<'a> Temporary<'a> {
-    pub fn create(copying: &'a Copying<'a>) -> Result<Temporary<'a>, TransportError> {
+    pub fn create(copying: &'a Copying<'a>, mode: Mode) -> Result<Temporary<'a>, TransportError> {
         let before = if copying.root.beside_others { BESIDE_OTHERS } else { "" };
         let name = format!("{before}{}{}", *THIS_START, NEXT.fetch_add(1, Ordering::Relaxed));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        match beneath::open(copying.temporary, name.as_bytes(), flags, Mode::from_raw_mode(0o666)) {
-            Ok(fd) => Ok(Temporary { copying, name, file: File::from(fd), placed: false }),
+        match beneath::open(copying.temporary, name.as_bytes(), flags, mode) {
+            Ok(fd) => Ok(Temporary { copying, name, file: File::from(fd), placed: false, keeps_holes: false, written: 0 }),
             Err(error) => Err(TransportError::destination(error, format!("making a file below {}", copying.root.path.display()))),
         }
     }
 
     pub fn write(&mut self, bytes: &[u8], path: &FilePath) -> Result<(), TransportError> {
-        self.file.write_all(bytes).map_err(|error| self.copying.failed(error, path))
+        let failed = |error| self.copying.failed(error, path);
+        if !self.keeps_holes {
+            self.file.write_all(bytes).map_err(failed)?;
+            self.written += bytes.len() as u64;
+            return Ok(());
+        }
+        for block in bytes.chunks(HOLE) {
+            if block.iter().any(|byte| *byte != 0) {
+                self.file.write_all_at(block, self.written).map_err(failed)?;
+            }
+            self.written += block.len() as u64;
+        }
+        Ok(())
     }
 
     /// Sets the mtime and moves the file to its final name; false when that is taken.
@@ -143,6 +171,10 @@ impl<'a> Temporary<'a> {
     /// What comes before the rename.
     fn finish(&self, mtime_ns: i64, path: &FilePath) -> Result<(), TransportError> {
         let failed = |error: Errno| self.copying.failed(error, path);
+        if self.keeps_holes {
+            // A hole at the end is made by its length alone.
+            self.file.set_len(self.written).map_err(|error| self.copying.failed(error, path))?;
+        }
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec { tv_sec: mtime_ns.div_euclid(1_000_000_000), tv_nsec: mtime_ns.rem_euclid(1_000_000_000) },

@@ -10,6 +10,7 @@ use crate::beneath;
 use crate::hash::wall_clock_ns;
 use domain::path::{FilePath, RunPath};
 use domain::proof::Digest;
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -60,7 +61,7 @@ impl Ours {
         let (folder, _) =
             made.map_err(|error| TransportError::destination(error, format!("making {}", copying.root.shown(RECORDS_FOLDER))))?;
         let text: String = self.entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect();
-        let mut temporary = Temporary::create(copying)?;
+        let mut temporary = Temporary::create(copying, Mode::from_raw_mode(0o666))?;
         temporary.write(text.as_bytes(), &self.name)?;
         temporary.replace(&folder, self.name.as_bytes(), wall_clock_ns(), &self.name)
     }

@@ -21,7 +21,7 @@ use domain::job::{FailureClass, Side};
 use domain::path::{RECORD_FOLDER, RunPath};
 use domain::proof::Digest;
 use rustix::fd::OwnedFd;
-use rustix::fs::Dir;
+use rustix::fs::{Dir, Mode};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -118,7 +118,7 @@ fn put(copying: &Copying<'_>, run: &OwnedFd, file: &RecordFile) -> Result<(), Tr
     };
     let (parent, name) = beneath::split(file.path.as_bytes());
     let (folder, _) = beneath::make_folders(run, parent).map_err(failed)?;
-    let mut temporary = Temporary::create(copying)?;
+    let mut temporary = Temporary::create(copying, Mode::from_raw_mode(0o666))?;
     temporary.write(&file.bytes, &file.path)?;
     temporary.replace(&folder, name, wall_clock_ns(), &file.path)
 }

@@ -2,7 +2,7 @@
 
 use super::super::TransportError;
 use super::aside::Aside;
-use super::copy::{Copied, Copying};
+use super::copy::{Copied, Copying, no_more_open_than};
 use super::push::Message;
 use super::root::{Root, look};
 use super::thread::Outbox;
@@ -13,7 +13,7 @@ use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::proof::{Digest, FileStat};
 use rustix::fd::OwnedFd;
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{FileType, Mode, Stat};
 use rustix::io::Errno;
 use std::sync::mpsc::sync_channel;
 
@@ -108,7 +108,7 @@ impl Sender {
         self.parent = None;
         let made = match path {
             [] => beneath::open_folder(sending.folder, b"").map(|fd| (fd, sending.fresh)),
-            path => beneath::make_folders(sending.folder, path),
+            path => beneath::make_folders_with(sending.folder, path, |made| sending.mode_of(made)),
         };
         let shown = || format!("{}/{}", sending.run.below_equipment(), domain::path::escape_bytes(path));
         match made {
@@ -193,6 +193,12 @@ impl Sender {
 impl Sending<'_> {
     fn failed(&self, error: Errno, path: &FilePath) -> TransportError {
         TransportError::destination(error, format!("looking at {path} in {}", self.root.path.display())).naming(path)
+    }
+
+    /// Of a folder that is made there; one that cannot be looked at here is ours alone there.
+    fn mode_of(&self, folder: &[u8]) -> Mode {
+        let here = FilePath::new(folder.to_vec()).ok().and_then(|path| self.source.raw_stat(&path).ok());
+        no_more_open_than(here.map_or(0, |stat| stat.st_mode), 0o777)
     }
 
     fn is_ours(&self, path: &FilePath) -> Result<bool, TransportError> {

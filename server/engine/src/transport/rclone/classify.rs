@@ -50,10 +50,10 @@ const WORDS: &[(&str, FailureClass, Side)] = &[
     ("storage limit exceeded", DestinationFull, Side::Destination),
     ("insufficient disk space", DestinationFull, Side::Destination),
     ("too big for remaining disk space", DestinationFull, Side::Destination),
-    ("read-only file system", Configuration, Side::Destination),
-    ("read only file system", Configuration, Side::Destination),
-    ("write protected", Configuration, Side::Destination),
-    ("write-protected", Configuration, Side::Destination),
+    ("read-only file system", DestinationUnreachable, Side::Destination),
+    ("read only file system", DestinationUnreachable, Side::Destination),
+    ("write protected", DestinationUnreachable, Side::Destination),
+    ("write-protected", DestinationUnreachable, Side::Destination),
     ("file name too long", Configuration, Side::Destination),
     ("name too long", Configuration, Side::Destination),
     ("file too large", Configuration, Side::Destination),
@@ -175,11 +175,11 @@ mod tests {
     #[case(1, "a: Failed to copy: 507 Insufficient Storage", DestinationFull, Side::Destination)]
     #[case(1, "a: Failed to copy: preallocate: file too big for remaining disk space", DestinationFull, Side::Destination)]
     #[case(1, "a: Failed to copy: response error: An operation failed because the disk was full.", DestinationFull, Side::Destination)]
-    #[case(1, "mkdir /x: read-only file system", Configuration, Side::Destination)]
+    #[case(1, "mkdir /x: read-only file system", DestinationUnreachable, Side::Destination)]
     #[case(
         1,
         "mkdir x: response error: {Write Protect Error} The disk cannot be written to because it is write-protected.",
-        Configuration,
+        DestinationUnreachable,
         Side::Destination
     )]
     #[case(1, "Failed to copy: Update ReadFrom failed: sftp: \"Failure\" (SSH_FX_FAILURE)", Unknown, Side::Destination)]

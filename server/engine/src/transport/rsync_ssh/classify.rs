@@ -11,7 +11,7 @@ use domain::job::{FailureClass, Side};
 const AT_SERVER: &[(&str, FailureClass)] = &[
     ("No space left on device", DestinationFull),
     ("Disk quota exceeded", DestinationFull),
-    ("Read-only file system", Configuration),
+    ("Read-only file system", DestinationUnreachable),
     ("File name too long", Configuration),
     ("File too large", Configuration),
     ("Invalid argument", Configuration),
@@ -181,7 +181,7 @@ mod tests {
         Side::Destination
     )]
     #[case(23, "rsync: [receiver] mkstemp \"/x\" failed: Permission denied (13)", Authentication, Side::Destination)]
-    #[case(23, "rsync: [receiver] mkstemp \"/x\" failed: Read-only file system (30)", Configuration, Side::Destination)]
+    #[case(23, "rsync: [receiver] mkstemp \"/x\" failed: Read-only file system (30)", DestinationUnreachable, Side::Destination)]
     #[case(23, "rsync: [generator] recv_generator: mkdir \"/x\" failed: File name too long (36)", Configuration, Side::Destination)]
     #[case(23, "rsync: [sender] send_files failed to open \"/a\": Permission denied (13)", LocalRead, Side::Source)]
     #[case(24, "file has vanished: \"/a\"\nrsync warning: some files vanished (code 24)", LocalFileVanished, Side::Source)]
@@ -207,7 +207,7 @@ mod tests {
 
     #[rstest]
     #[case(1, "mkdir: cannot create directory './x': No space left on device", DestinationFull)]
-    #[case(1, "mkdir: cannot create directory './x': Read-only file system", Configuration)]
+    #[case(1, "mkdir: cannot create directory './x': Read-only file system", DestinationUnreachable)]
     #[case(1, "cat: x: Input/output error", Network)]
     #[case(127, "sh: 1: find: not found", Configuration)]
     #[case(255, "mux_client_request_session: read from master failed: Broken pipe", Network)]

@@ -134,7 +134,12 @@ impl Pushing<'_> {
             }
             match there.get(path.as_bytes()) {
                 None => {}
-                Some(seen) if self.push.again.is_none() && counts_as_sent(seen, &stat) => {
+                // A stranger of the same size may hold the same bytes (the run was pushed before, in an earlier life): verification says
+                // whether it does, and asks for it again where it does not.
+                Some(seen)
+                    if self.push.again.is_none()
+                        && (counts_as_sent(seen, &stat) || (same_size(seen, &stat) && !(self.push.placed_by_us)(&path))) =>
+                {
                     self.context.progress.skip_file(stat.size);
                     continue;
                 }
@@ -287,5 +292,9 @@ impl Pushing<'_> {
 fn counts_as_sent(seen: &Seen, listed: &FileStat) -> bool {
     let sent = listed.mtime_ns.div_euclid(1_000_000_000);
     let same_time = seen.mtime_seconds == sent || (!seen.fraction && seen.mtime_seconds == sent - sent.rem_euclid(2));
-    seen.kind == Kind::File && seen.size == listed.size && same_time
+    same_size(seen, listed) && same_time
+}
+
+fn same_size(seen: &Seen, listed: &FileStat) -> bool {
+    seen.kind == Kind::File && seen.size == listed.size
 }

@@ -65,7 +65,7 @@ async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counte
     let folder = PathBuf::from(format!("/proc/self/fd/{}", source.dir().as_fd().as_raw_fd()));
     let mut tool = Tool::new(&connection.server().rsync)
         .args(["--files-from=-", "--from0", "--times", "--omit-dir-times", "--protect-args", "--no-human-readable"])
-        .args(["--info=progress2", "--outbuf=L", "--chmod=D755,F644"])
+        .args(["--info=progress2", "--outbuf=L", "--chmod=a-s,Dgo-w,Du+rwx,Fgo-w,Fa-x,Fu+rw", "--sparse"])
         .args([format!("--timeout={SILENCE_SECONDS}")])
         .arg(OsStr::from_bytes(&[b"--partial-dir=", *partial].concat()))
         .args([format!("--rsh={shell}")])

@@ -172,7 +172,7 @@ impl Packing {
                 return Err(TransportError::interrupted());
             }
             match read_whole(&mut self.source, path, stat, &mut bytes) {
-                Ok(()) => add(&mut archive, path, stat, &bytes)?,
+                Ok(mode) => add(&mut archive, path, stat, mode, &bytes)?,
                 Err(error) => self.note(error.into()),
             }
             self.context.progress.add_bytes(stat.size);
@@ -216,19 +216,20 @@ fn pieces(bytes: Vec<u8>, most: usize) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Reads a file as it was listed, all of it or nothing.
-fn read_whole(source: &mut InOrder, path: &FilePath, listed: &FileStat, bytes: &mut Vec<u8>) -> Result<(), HashError> {
+/// Reads a file as it was listed, all of it or nothing. Answers its mode for the other end: closed to others where it is closed here.
+fn read_whole(source: &mut InOrder, path: &FilePath, listed: &FileStat, bytes: &mut Vec<u8>) -> Result<u32, HashError> {
     let (file, stat) = source.open_file(path)?;
     if stat != *listed {
         return Err(HashError::Changed { path: path.clone() });
     }
+    let here = rustix::fs::fstat(&file).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?.st_mode;
     bytes.clear();
     // One byte more than there should be tells a file that grows.
     file.take(listed.size + 1).read_to_end(bytes).map_err(|error| HashError::Read { path: path.clone(), error })?;
-    if bytes.len() as u64 == listed.size { Ok(()) } else { Err(HashError::Changed { path: path.clone() }) }
+    if bytes.len() as u64 == listed.size { Ok((here & 0o044) | 0o600) } else { Err(HashError::Changed { path: path.clone() }) }
 }
 
-fn add(archive: &mut tar::Builder<Vec<u8>>, path: &FilePath, stat: &FileStat, bytes: &[u8]) -> Result<(), TransportError> {
+fn add(archive: &mut tar::Builder<Vec<u8>>, path: &FilePath, stat: &FileStat, mode: u32, bytes: &[u8]) -> Result<(), TransportError> {
     let (seconds, fraction) = (stat.mtime_ns.div_euclid(1_000_000_000), stat.mtime_ns.rem_euclid(1_000_000_000));
     if fraction > 0 {
         let time = format!("{seconds}.{fraction:09}");
@@ -236,7 +237,7 @@ fn add(archive: &mut tar::Builder<Vec<u8>>, path: &FilePath, stat: &FileStat, by
     }
     let mut header = tar::Header::new_gnu();
     header.set_size(stat.size);
-    header.set_mode(0o644);
+    header.set_mode(mode);
     header.set_mtime(u64::try_from(seconds).unwrap_or_default());
     archive.append_data(&mut header, OsStr::from_bytes(path.as_bytes()), bytes).map_err(packing)
 }
