@@ -11,7 +11,7 @@ pub enum Rule {
     IllegalFilesystemCharacter,
     /// `{{ .. }}` or `{% .. %}` left over from a template.
     LeftoverJinjaMarker,
-    /// A link where equipment, a project or a run would stand: not looked at.
+    /// A link where equipment, a project or a shelf would stand: not looked at.
     LinkedFolder,
     /// Front matter opens with `---` and never closes.
     MalformedYamlFrontMatter,

@@ -139,6 +139,8 @@ pub struct Equipment {
     pub signal: Option<Signal>,
     /// Quiet time before a signal counts, default 10 s.
     pub settle_seconds: u64,
+    /// How long a run that is complete otherwise waits for a program that still has one of its files open for writing.
+    pub open_files_wait_seconds: u64,
     /// False for `sync_mode: stage`: not synced from here.
     pub synced_here: bool,
     /// Where its runs go; `None` only when not synced from here.

@@ -57,6 +57,8 @@ pub struct Core {
     pub locks: RunLocks,
     /// Room for clearing on the disks of the state folder and of the staging tree.
     pub reserves: [Arc<Reserve>; 2],
+    /// Who has files open for writing on this computer.
+    pub writers: crate::writers::LastLook,
     /// One sender of a run's record at a time.
     pub record_turns: RecordTurns,
     /// Per equipment that is synced from here.

@@ -39,5 +39,6 @@ pub mod transport;
 pub mod verify;
 pub mod watcher;
 pub mod worker;
+pub mod writers;
 
 pub use engine::{Engine, LogFile, MarkError, Options, StartError, freed_bytes_and_count, import_queue, mark_destination, transport_of};

@@ -174,6 +174,11 @@ impl RunFolder {
         self.raw_stat(file).map(|stat| beneath::file_stat(&stat))
     }
 
+    /// Device and inode of one entry; `None` when it cannot be looked at.
+    pub(crate) fn id_of(&self, file: &FilePath) -> Option<(u64, u64)> {
+        self.raw_stat(file).ok().map(|stat| (stat.st_dev, stat.st_ino))
+    }
+
     /// Where a link leads, as it is written in it; the link is not followed.
     pub fn link_target(&self, link: &FilePath) -> Result<Vec<u8>, SourceError> {
         let (parent, name) = beneath::split(link.as_bytes());

@@ -48,6 +48,7 @@ fn read_one(index: usize, node: &Node, report: &Report, environment: &Environmen
     let label = section.text("label").map(|label| label.value);
     let signal = read_signal(&mut section);
     let settle_seconds = section.whole("settle_seconds", 1..=86_400).unwrap_or(10);
+    let open_files_wait_seconds = section.whole("open_files_wait_seconds", 0..=604_800).unwrap_or(3_600);
     let synced_here = section.word("sync_mode", &SYNC_MODES).unwrap_or(true);
     let transport = read_transport(&mut section, synced_here, environment);
     let staging_transport = read_staging_transport(&mut section);
@@ -60,7 +61,8 @@ fn read_one(index: usize, node: &Node, report: &Report, environment: &Environmen
         None => (None, None),
     };
     let label = label.unwrap_or_else(|| id.value.clone());
-    let equipment = Equipment { id: id.value, label, signal, settle_seconds, synced_here, transport, staging_transport };
+    let equipment =
+        Equipment { id: id.value, label, signal, settle_seconds, open_files_wait_seconds, synced_here, transport, staging_transport };
     Some((Located { at: id.at, value: equipment }, at))
 }
 

@@ -14,7 +14,7 @@ pub fn unrecognised_folder(path: &str, files: u64, bytes: u64) -> Finding {
     of_a_folder(Rule::UnrecognisedFolder, path, detail)
 }
 
-/// A link to a folder where equipment, a project, a shelf or a run would stand. Links are never followed, so nothing behind it is seen.
+/// A link to a folder where equipment, a project or a shelf would stand. Links are never followed, so nothing behind it is seen.
 /// `path` and `target` as shown text.
 pub fn linked_folder(path: &str, target: &str) -> Finding {
     let detail = format!(

@@ -12,6 +12,7 @@ use crate::record::is_ours;
 use crate::seal::Item;
 use crate::source::{Entry, RunFolder, SourceError};
 use crate::transport::RecordFile;
+use crate::writers::Writers;
 use domain::gate::EntryKind;
 use domain::path::{FilePath, RECORD_FOLDER};
 use domain::proof::{FileStat, Totals};
@@ -41,6 +42,8 @@ pub enum Absent {
 }
 
 const NAMED: usize = 1_000;
+/// After so many files it is looked anew who writes to one.
+const BATCH: u64 = 1_000;
 
 impl Deleted {
     fn keep(&mut self, path: &FilePath, why: impl Into<String>) {
@@ -68,6 +71,8 @@ pub fn delete_data(
     let mut deleted = Deleted::default();
     let mut hasher = Hasher::new();
     let mut parent = Parent::new(folder);
+    // The run stands aside: nobody opens it by its path any more, and who has it open still is seen now.
+    let (mut writers, mut unlinked) = (Writers::now(), 0_u64);
     let items = permit.seal().items().map_err(|error| error.to_string())?;
     for item in items {
         if stop.is_cancelled() {
@@ -100,6 +105,14 @@ pub fn delete_data(
                             continue;
                         }
                     }
+                }
+                unlinked += 1;
+                if unlinked.is_multiple_of(BATCH) {
+                    writers = Writers::now();
+                }
+                if let Some(program) = folder.id_of(&path).and_then(|id| writers.of(id)) {
+                    deleted.keep(&path, format!("is open for writing by {program}"));
+                    continue;
                 }
                 unlink(&mut parent, &path, &now, &mut deleted);
                 progress.skip_file(stat.size);

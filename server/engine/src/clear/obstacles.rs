@@ -1,11 +1,12 @@
 //! What would stop a clear half-way although every byte is proven: folders of which nothing may be moved or deleted, files that cannot
-//! be changed, mounts inside the run. Looked at before anything is touched, so that such a clear is refused and not begun.
+//! be changed or that a program still writes to, mounts inside the run. Looked at before anything is touched, so that such a clear is refused and not begun.
 //!
 //! Not a promise: rights may change a moment later. What fails then is taken back, or waits.
 
 use super::aside;
 use crate::core::Core;
 use crate::source::RunFolder;
+use crate::writers::{FileId, Writers};
 use domain::path::{RunPath, escape_bytes};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
@@ -16,8 +17,8 @@ const DEPTH: usize = 256;
 const STICKY: u32 = 0o1000;
 
 /// The first thing that would stop this run from being moved aside and deleted, as one sentence; `None` when nothing is seen. Blocking.
-pub fn obstacle(core: &Core, run: &RunPath, folder: &RunFolder) -> Option<String> {
-    match look(core, run, folder) {
+pub fn obstacle(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Writers) -> Option<String> {
+    match look(core, run, folder, writers) {
         Ok(()) => None,
         Err(Obstacle(sentence)) => Some(sentence),
     }
@@ -25,12 +26,19 @@ pub fn obstacle(core: &Core, run: &RunPath, folder: &RunFolder) -> Option<String
 
 /// The same for what stands aside already: only its inside matters. Blocking.
 pub fn obstacle_inside(folder: &RunFolder) -> Option<String> {
-    inside(folder.dir().as_fd(), mount_of(folder.dir().as_fd()), b"", 0).err().map(|Obstacle(sentence)| sentence)
+    let around = Around { mount: mount_of(folder.dir().as_fd()), writers: &Writers::now() };
+    inside(folder.dir().as_fd(), &around, b"", 0).err().map(|Obstacle(sentence)| sentence)
 }
 
 struct Obstacle(String);
 
-fn look(core: &Core, run: &RunPath, folder: &RunFolder) -> Result<(), Obstacle> {
+/// What every folder of a run is held against.
+struct Around<'a> {
+    mount: Option<u64>,
+    writers: &'a Writers,
+}
+
+fn look(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Writers) -> Result<(), Obstacle> {
     let unreadable = |errno: Errno| Obstacle(format!("the folder around it cannot be looked at: {errno}"));
     match aside::same_mount(core, run) {
         Ok(true) => {}
@@ -47,11 +55,11 @@ fn look(core: &Core, run: &RunPath, folder: &RunFolder) -> Result<(), Obstacle> 
         Err(Errno::NOENT) => {}
         Err(errno) => return Err(Obstacle(format!("{} cannot be opened: {errno}", aside::CLEARING_FOLDER))),
     }
-    inside(folder.dir().as_fd(), mount_of(folder.dir().as_fd()), b"", 0)
+    inside(folder.dir().as_fd(), &Around { mount: mount_of(folder.dir().as_fd()), writers }, b"", 0)
 }
 
 /// Every folder of the run, and every entry in it.
-fn inside(folder: BorrowedFd<'_>, mount: Option<u64>, path: &[u8], depth: usize) -> Result<(), Obstacle> {
+fn inside(folder: BorrowedFd<'_>, around: &Around<'_>, path: &[u8], depth: usize) -> Result<(), Obstacle> {
     let shown = if path.is_empty() { "its folder".to_owned() } else { format!("the folder {}", escape_bytes(path)) };
     if depth > DEPTH {
         return Err(Obstacle(format!("{shown} lies more than {DEPTH} folders deep")));
@@ -71,24 +79,28 @@ fn inside(folder: BorrowedFd<'_>, mount: Option<u64>, path: &[u8], depth: usize)
             Err(Errno::NOENT) => continue,
             Err(errno) => return Err(Obstacle(format!("{told} cannot be looked at: {errno}"))),
         };
-        if stat.mount.is_some() && mount.is_some() && stat.mount != mount {
+        if stat.mount.is_some() && around.mount.is_some() && stat.mount != around.mount {
             return Err(Obstacle(format!("{told} is a mount of its own: unmount it first")));
         }
         if stat.fixed {
             return Err(Obstacle(format!("{told} is marked as not to be changed (see lsattr): nothing can delete it")));
         }
         may_take_as(folder, stat.owner, &told)?;
+        if let Some(program) = around.writers.of(stat.id) {
+            return Err(Obstacle(format!("{told} is open for writing by {program}: what it writes next would be lost; close it there")));
+        }
         if stat.is_folder {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let child = rustix::fs::openat(folder, name, flags, Mode::empty())
                 .map_err(|errno| Obstacle(format!("the folder {told} cannot be opened: {errno}")))?;
-            inside(child.as_fd(), mount, &below, depth + 1)?;
+            inside(child.as_fd(), around, &below, depth + 1)?;
         }
     }
     Ok(())
 }
 
 struct About {
+    id: FileId,
     owner: u32,
     is_folder: bool,
     /// Immutable or append-only.
@@ -100,6 +112,7 @@ fn about(folder: BorrowedFd<'_>, name: &[u8]) -> Result<About, Errno> {
     let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
     let stat = rustix::fs::statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, wanted)?;
     Ok(About {
+        id: (rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino),
         owner: stat.stx_uid,
         is_folder: FileType::from_raw_mode(stat.stx_mode.into()).is_dir(),
         fixed: stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND),

@@ -13,6 +13,7 @@ use crate::source::{RunFolder, SourceError};
 use crate::store::{Failure, Job, StoreError};
 use crate::verify::VerifiedManifest;
 use crate::watcher::late_of;
+use crate::writers::Writers;
 use domain::api::Phase;
 use domain::job::FailureClass;
 use domain::lifecycle::RunState;
@@ -145,7 +146,7 @@ fn can_be_carried_out(core: &Core, run: &RunPath, folder: &RunFolder, record: Op
         return Err(refused(format!("its record cannot be sent to the NAS: {error}")).with("files", Vec::<String>::new()));
     }
     aside::prepare(core).map_err(|error| source_problem(&error))?;
-    let obstacle = obstacle(core, run, folder);
+    let obstacle = obstacle(core, run, folder, &Writers::now());
     core.change(run, |facts| facts.obstacle.clone_from(&obstacle));
     match obstacle {
         None => Ok(()),

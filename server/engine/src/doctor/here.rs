@@ -26,6 +26,10 @@ pub(super) struct Prepared {
     pub scratch: Scratch,
 }
 
+const OPEN_FILES: &str = "open files";
+/// NFS, CIFS, SMB: what is open on their other ends is not seen here.
+const SHARED: [u64; 3] = [0x6969, 0xff53_4d42, 0xfe53_4d42];
+
 /// Links named in one line at most.
 const NAMED: usize = 5;
 
@@ -73,6 +77,28 @@ impl Exam<'_> {
         let there = check.outcome != Outcome::Failed;
         self.checks.push(check);
         there
+    }
+
+    /// Whether files that a program still has open for writing can be seen: what it writes after a clear would be lost.
+    pub async fn check_open_files(&mut self, staging_root: &str) {
+        let path = staging_root.to_owned();
+        let looked = self.answer(move || {
+            let kind = rustix::fs::statfs(path.as_str()).ok().and_then(|fs| u64::try_from(fs.f_type).ok());
+            (kind.is_some_and(|kind| SHARED.contains(&kind)), crate::writers::Writers::now().blind())
+        });
+        let (outcome, message) = match looked.await {
+            None => return,
+            Some((true, _)) => (
+                Outcome::Warn,
+                "staging lies on a network file system: what other computers have open for writing cannot be told here; give settle_seconds more",
+            ),
+            Some((_, true)) => (
+                Outcome::Warn,
+                "programs of other accounts cannot be looked into: what they have open for writing is not seen (CAP_SYS_PTRACE lets this one look)",
+            ),
+            Some((false, false)) => (Outcome::Ok, "every program of this computer can be asked what it has open for writing"),
+        };
+        self.checks.push(Check::new(OPEN_FILES, outcome, message));
     }
 
     /// Makes the folder for made-up runs: the surest sign that it can be written to.

@@ -128,6 +128,9 @@ impl Exam<'_> {
     /// True when the destination is qualified.
     async fn all(&mut self, staging_root: &str) -> bool {
         let staging = self.check_staging(staging_root).await;
+        if staging {
+            self.check_open_files(staging_root).await;
+        }
         let prepared = self.check_state_folder().await;
         let tools = self.check_tools().await;
         let hindrance = match (&prepared, staging, tools) {

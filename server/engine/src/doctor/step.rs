@@ -95,6 +95,7 @@ mod tests {
             label: "E".into(),
             signal: None,
             settle_seconds: 0,
+            open_files_wait_seconds: 0,
             synced_here: true,
             transport: None,
             staging_transport: "smb_mount".into(),

@@ -240,7 +240,7 @@ impl Engine {
                 && let Ok(compared) = crate::seal::compare(&folder, &seal, crate::seal::Rehash::Never, &core.stop)
             {
                 let late = crate::watcher::late_of(&compared);
-                let obstacle = crate::clear::obstacles::obstacle(&core, &facts.run, &folder);
+                let obstacle = crate::clear::obstacles::obstacle(&core, &facts.run, &folder, &crate::writers::Writers::now());
                 core.change(&facts.run, |facts| {
                     facts.late = late;
                     facts.obstacle = obstacle;

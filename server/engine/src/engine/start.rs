@@ -142,6 +142,7 @@ impl Engine {
             index: Index::default(),
             events,
             locks: RunLocks::default(),
+            writers: crate::writers::LastLook::default(),
             record_turns: Default::default(),
             reserves,
             destinations,

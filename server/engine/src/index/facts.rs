@@ -83,6 +83,8 @@ pub struct Watch {
     pub fingerprint: Option<[u8; 32]>,
     /// When the fingerprint last changed, monotonic.
     pub unchanged_since: Duration,
+    /// Since when it waits for a program that has a file of it open for writing, monotonic.
+    pub written_since: Option<Duration>,
     /// What the gate judged last.
     pub judged: Option<Judged>,
     /// When sealed files were last compared with their seal, monotonic.

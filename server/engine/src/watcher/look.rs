@@ -7,6 +7,7 @@ use crate::ingest_store::{CREATION, INGEST, override_ids, read_creation, read_in
 use crate::record::{RecordError, RecordFolder, Stamp};
 use crate::seal::{Rehash, SealReader, compare};
 use crate::source::{RunFolder, SourceError, Survey, survey};
+use crate::writers::Writers;
 use domain::api::RowProblem;
 use domain::completeness::Signal;
 use domain::document::creation::Creation;
@@ -22,6 +23,11 @@ use std::time::Duration;
 
 /// How often the files of a sealed run are compared with their seal, at least.
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// Older looks at who writes say too little: programs open and close.
+const WRITERS_AGE: Duration = Duration::from_secs(10);
+/// How often it is looked whether the last writer of a run is gone.
+const LOOK_AT_WRITERS_EVERY: Duration = Duration::from_secs(3);
 
 /// What a look found beyond the facts it updated.
 pub struct Look {
@@ -86,10 +92,37 @@ pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
             seen.look_again_at = Some(facts.watch.unchanged_since + settle);
             facts.waiting_for = Some(format!("{} s without a change", settle.as_secs()));
         }
+        if seen.signal_present && seen.settled {
+            wait_for_writers(core, facts, &folder, &mut seen, now);
+        }
     } else {
         facts.waiting_for = None;
     }
     Ok(seen)
+}
+
+/// A run of which a file is still open for writing is not complete, for as long as its equipment's config lets it wait.
+fn wait_for_writers(core: &Core, facts: &mut Facts, folder: &RunFolder, seen: &mut Look, now: Duration) {
+    let patience = core.settings.equipment(facts.run.equipment()).map_or(3_600, |equipment| equipment.open_files_wait_seconds);
+    let since = *facts.watch.written_since.get_or_insert(now);
+    if now.saturating_sub(since) >= Duration::from_secs(patience) {
+        return;
+    }
+    let writers = core.writers.no_older_than(Duration::from_secs(2), now);
+    let Some((path, program)) = first_written(folder, &writers) else {
+        facts.watch.written_since = None;
+        return;
+    };
+    facts.waiting_for = Some(format!("{path} is still open for writing by {program}"));
+    // Looking through a large run takes a tenth of the time at most.
+    let took = core.clock.monotonic().saturating_sub(now);
+    (seen.signal_present, seen.look_again_at) = (false, Some(now + LOOK_AT_WRITERS_EVERY.max(took * 10)));
+}
+
+fn first_written(folder: &RunFolder, writers: &Writers) -> Option<(FilePath, String)> {
+    let entries = folder.walk().into_iter().flatten().filter_map(Result::ok).filter(|entry| entry.is_data_file());
+    let written = |path: &FilePath| folder.id_of(path).and_then(|id| writers.of(id)).map(str::to_owned);
+    entries.map(|entry| entry.path).find_map(|path| written(&path).map(|program| (path, program)))
 }
 
 /// Reads the documents anew when they changed.
@@ -253,7 +286,8 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
     facts.late = late_of(&compared);
     // Files that came after the proof are to be complete by the instrument's own word again.
     facts.waiting_for = if facts.late.count > 0 { signal_lacks(core, facts, folder) } else { None };
-    facts.obstacle = crate::clear::obstacles::obstacle(core, &facts.run, folder);
+    let writers = core.writers.no_older_than(WRITERS_AGE, core.clock.monotonic());
+    facts.obstacle = crate::clear::obstacles::obstacle(core, &facts.run, folder, &writers);
     Ok(compared.touched > 0)
 }
 

@@ -12,7 +12,7 @@ pub struct Scan {
     pub runs: Vec<RunPath>,
     /// Folders at run depth that are no runs, as shown paths below the root.
     pub unrecognised: Vec<String>,
-    /// Links to folders where equipment, projects, shelves or runs would stand, and what they lead to, as shown.
+    /// Links to folders where equipment, projects or shelves would stand, and what they lead to, as shown.
     pub linked: Vec<(String, String)>,
     /// Folders in which runs and their parents appear: the root, equipment, projects, shelves.
     pub parents: Vec<PathBuf>,
@@ -39,7 +39,9 @@ pub fn scan(root: &Path) -> Result<Scan, std::io::Error> {
         };
         let folder = entry.file_type().is_dir();
         let hidden = entry.file_name().as_bytes().starts_with(b".");
-        if !hidden && entry.path_is_symlink() && leads_to_a_folder(entry.path()) {
+        let shelf = entry.depth() == 3 && matches!(entry.file_name().to_str(), Some("Runs" | "TestRuns"));
+        // A link at run depth is no run, as the existing system has it; above, whole trees would be missed.
+        if !hidden && (entry.depth() < 3 || shelf) && entry.path_is_symlink() && leads_to_a_folder(entry.path()) {
             let target = std::fs::read_link(entry.path()).map(|target| escape_bytes(target.as_os_str().as_bytes()));
             scan.linked.push((below(root, entry.path()), target.unwrap_or_default()));
         }
@@ -49,7 +51,6 @@ pub fn scan(root: &Path) -> Result<Scan, std::io::Error> {
             }
             continue;
         }
-        let shelf = entry.depth() == 3 && matches!(entry.file_name().to_str(), Some("Runs" | "TestRuns"));
         if entry.depth() < 3 || shelf {
             scan.parents.push(entry.into_path());
             continue;
@@ -106,7 +107,7 @@ mod tests {
         let runs: Vec<_> = scan.runs.iter().map(RunPath::as_str).collect();
         assert_eq!(runs, ["E/P/Run_legacy", "E/P/Runs/Run_1", "E/P/TestRuns/TestRun_1"]);
         let linked: Vec<_> = scan.linked.iter().map(|(path, _)| path.as_str()).collect();
-        assert_eq!(linked, ["E/P/Runs/Run_link", "E/Q", "F"], "each is named once, and nothing behind it is walked");
+        assert_eq!(linked, ["E/Q", "F"], "each is named once, and nothing behind it is walked");
         assert_eq!(scan.unrecognised, ["E/P/Runs/Other", "E/P/Runs/Run_\\xff", "E/P/Stray"]);
     }
 

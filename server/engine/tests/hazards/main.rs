@@ -13,6 +13,7 @@ mod golden;
 mod nas_ways;
 mod new_life;
 mod only_copy;
+mod open_files;
 mod overrides;
 mod scheduled;
 mod stuck;

@@ -131,6 +131,7 @@ pub fn equipment(id: &str, root: &Path) -> Equipment {
         label: format!("{id} of the tests"),
         signal: Some(Signal::sentinel(SENTINEL).unwrap()),
         settle_seconds: 0,
+        open_files_wait_seconds: 3_600,
         synced_here: true,
         transport: Some(Transport { target: Target::Mount { path: root.display().to_string() }, bandwidth: Default::default() }),
         staging_transport: "smb_mount".into(),
