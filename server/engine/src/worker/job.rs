@@ -88,6 +88,7 @@ async fn work(
     let (written, early) = tokio::join!(write_checksums(&prepared.folder, &finished), early);
     written?;
     core.checkpoints.reached(Checkpoint::ChecksumsWritten);
+    sending.supersede(&finished).await?;
     let place = destination.transport.place_of(&job.run);
     core.store.sent(claim, finished.digest(), core.clock.now_ms(), finished.totals(), &place).await.map_err(store_failure)?;
     core.job_changed(claim.job().clone());
@@ -333,7 +334,7 @@ fn state_failure(error: &std::io::Error) -> Failure {
     Failure { class, side: Side::Here, message: format!("the state folder cannot be written: {error}") }
 }
 
-fn seal_failure(error: SealError) -> Failure {
+pub(super) fn seal_failure(error: SealError) -> Failure {
     match error {
         SealError::Source(error) => source_failure(error),
         SealError::Io { ref error, .. } => state_failure(error),

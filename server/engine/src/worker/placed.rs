@@ -1,5 +1,6 @@
 //! Which files we put at a destination, in this life of a run: decides between "ours, move aside" and "a stranger's, conflict".
 
+use crate::seal::{SealError, SealReader};
 use domain::path::FilePath;
 use std::collections::HashSet;
 use std::fs::File;
@@ -35,6 +36,17 @@ impl Placed {
     /// True when an earlier attempt or generation placed it. What this attempt placed is flushed first.
     pub fn contains(&self, file: &FilePath) -> bool {
         self.earlier.get_or_init(|| self.read()).contains(file.as_bytes())
+    }
+
+    /// What was placed in this life and a seal lacks, in path order: a later generation has it no more. Blocking.
+    pub fn lacking(&self, seal: &SealReader) -> Result<Vec<FilePath>, SealError> {
+        let mut lacking = self.read();
+        for file in seal.files()? {
+            lacking.remove(file?.path.as_bytes());
+        }
+        let mut lacking: Vec<FilePath> = lacking.iter().filter_map(|name| FilePath::new(name.to_vec()).ok()).collect();
+        lacking.sort();
+        Ok(lacking)
     }
 
     /// Hands everything to the kernel.

@@ -11,6 +11,7 @@ use crate::store::{Failure, Job};
 use crate::transport::{CallContext, HashOutcome, Hashed, Push, hash_all};
 use domain::api::Phase;
 use domain::job::FailureClass;
+use domain::log_line::Level;
 use domain::path::FilePath;
 use domain::proof::ProofLevel;
 use std::sync::Arc;
@@ -94,6 +95,25 @@ impl Sending<'_> {
             self.destination.note_failure(failure);
         }
         pushed
+    }
+
+    /// What an earlier generation put there and this one has no more is moved aside, so that what lies under the run's names is the run: an old
+    /// `-wal` beside a new index would be taken for a part of it.
+    pub async fn supersede(&self, seal: &SealReader) -> Result<(), Failure> {
+        if self.job.generation == 1 {
+            return Ok(());
+        }
+        let (placed, seal) = (self.run.placed.clone(), seal.clone());
+        let lacking = blocking(move || placed.lacking(&seal)).await.map_err(super::job::seal_failure)?;
+        let Some(first) = lacking.first() else { return Ok(()) };
+        let moved = self.destination.transport.move_aside(&self.job.run, &lacking, self.context).await.map_err(Failure::from);
+        moved.inspect_err(|failure| self.destination.note_failure(failure))?;
+        let files = domain::units::counted(lacking.len() as u64, "file");
+        let sentence =
+            format!("{files} of an earlier generation, which this one lacks, in .exlab-wizard/superseded on the NAS: first {first}");
+        self.core.ledger(&self.job.run, self.job.life, "superseded", sentence.clone()).await;
+        self.core.log(Some(&self.run.folder), &self.job.run, Level::Info, &sentence);
+        Ok(())
     }
 
     /// What is proven to be ours counts as placed by us, also where a crash came between its rename and the note of it.

@@ -216,3 +216,26 @@ async fn a_second_engine_on_one_state_folder_is_refused_until_the_first_has_stop
     second.stop().await;
     second.stop().await;
 }
+
+/// An index was sealed beside its `-wal`; the instrument ends and takes that away: the new index must not lie beside the old `-wal`.
+#[tokio::test(flavor = "multi_thread")]
+async fn d22_what_a_later_generation_lacks_moves_aside_on_the_nas() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = lab.start().await;
+    lab.push(&run, &[("index.db", b"old index"), ("index.db-wal", b"4,000 rows"), ("raw/a.tif", b"pixels"), (SENTINEL, b"")]);
+    until_verified(&engine, &run).await;
+    fs::remove_file(lab.staging(run.as_str()).join("index.db-wal")).unwrap();
+    lab.push(&run, &[("index.db", b"new index with all rows")]);
+    engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
+    let proven = |row: &domain::api::RunRow| row.job.as_ref().is_some_and(|job| job.generation == 2) && row.actions.clear.allowed;
+    until_row(&engine, &run, "generation 2 is proven", proven).await;
+    let there: Vec<String> = data_below(&lab.nas(&run)).iter().map(|(path, _)| path.display().to_string()).collect();
+    assert_eq!(there, [SENTINEL, "index.db", "raw/a.tif"]);
+    let aside = files_below(&lab.nas(&run).join(".exlab-wizard/superseded"));
+    let has = |name: &str, bytes: &[u8]| aside.iter().any(|(path, there)| path.ends_with(name) && there == bytes);
+    assert!(has("index.db-wal", b"4,000 rows") && has("index.db", b"old index"), "nothing of what was sent is gone: {aside:?}");
+    let ledger = engine.core().store.ledger(&run).await.unwrap();
+    assert!(ledger.iter().any(|entry| entry.kind == "superseded" && entry.detail.contains("index.db-wal")), "{ledger:?}");
+    engine.clear(run.as_str()).await.unwrap();
+    engine.stop().await;
+}

@@ -121,3 +121,18 @@ pub async fn same_size_same_mtime(make: Make) {
     assert_eq!((error.class, error.files), (FailureClass::Conflict, vec![file("a")]));
     assert_eq!(std::fs::read(run.there.join("a")).unwrap(), b"wrong");
 }
+
+/// What a later generation has no more leaves its name and is kept; what is gone already is no failure.
+pub async fn superseded(make: Make) {
+    let bench = Bench::new(make).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"index-wal", b"old"), (b"sub/b c", b"2")]);
+    bench.push_and_prove(&run).await;
+    let files = [file("index-wal"), file("never there"), file("sub/b c")];
+    for _ in 0..2 {
+        bench.transport().move_aside(&run.path, &files, &bench.context).await.unwrap();
+        let there = |name: &str| std::fs::read(run.there.join(name)).ok();
+        assert_eq!((there("a"), there("index-wal"), there("sub/b c")), (Some(b"1".to_vec()), None, None));
+        let aside = |name: &str| there(&format!(".exlab-wizard/superseded/1/{name}"));
+        assert_eq!((aside("index-wal"), aside("sub/b c")), (Some(b"old".to_vec()), Some(b"2".to_vec())));
+    }
+}
