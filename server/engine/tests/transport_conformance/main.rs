@@ -5,6 +5,7 @@
 mod bench;
 mod damage;
 mod faithful;
+mod lives;
 mod mount_only;
 mod rclone;
 mod rclone_disks;
@@ -73,6 +74,8 @@ macro_rules! all_laws {
             crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
             crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,
             crate::damage::same_size_same_mtime as v3_same_size_same_mtime,
+            crate::lives::equal_is_equal as v19_equal_is_equal,
+            crate::lives::what_differs_is_named as v19_what_differs_is_named,
             crate::resume::finished_files_are_not_sent_again as s2_finished_files_are_not_sent_again,
             crate::resume::cancelled_leaves_nothing_half as v8_cancelled_leaves_nothing_half,
             crate::resume::known_digests_are_used as s2_known_digests_are_used,

@@ -139,6 +139,11 @@ impl Pushing<'_> {
                     continue;
                 }
                 Some(_) if (self.push.placed_by_us)(&path) => old.push(path.as_bytes().to_vec()),
+                // A stranger of the same size may hold the same bytes (an earlier life put it there): verification decides.
+                Some(seen) if self.push.again.is_none() && has_size(seen, &stat) => {
+                    self.context.progress.skip_file(stat.size);
+                    continue;
+                }
                 Some(_) => {
                     self.leave(&path, &stat, format!("{path} is a different file there"));
                     continue;
@@ -287,5 +292,10 @@ impl Pushing<'_> {
 fn counts_as_sent(seen: &Seen, listed: &FileStat) -> bool {
     let sent = listed.mtime_ns.div_euclid(1_000_000_000);
     let same_time = seen.mtime_seconds == sent || (!seen.fraction && seen.mtime_seconds == sent - sent.rem_euclid(2));
-    seen.kind == Kind::File && seen.size == listed.size && same_time
+    has_size(seen, listed) && same_time
+}
+
+/// A regular file of the same size.
+pub(super) fn has_size(seen: &Seen, listed: &FileStat) -> bool {
+    seen.kind == Kind::File && seen.size == listed.size
 }
