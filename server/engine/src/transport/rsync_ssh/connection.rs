@@ -3,9 +3,9 @@
 //! It is a child of ours and never a daemon: it ends with this program. Its socket lies in a private folder with a short path,
 //! since such paths must be shorter than 100 bytes.
 
-use super::classify;
 use super::quote::{rsync_shell_word, ssh_path};
 use super::session::Abilities;
+use super::{classify, ssh_words};
 use crate::child::{Ended, Input, Running, Tool, run, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
@@ -133,7 +133,7 @@ impl Connection {
         let socket = self.ready(context).await?;
         let tool = Tool::new(&self.server.ssh).args(self.options(&socket)).args(["-T", "--", &self.server.target, command]);
         let ended = run_listening(&tool, input, output, &mut |_| (), &context.cancel).await.map_err(classify::child)?;
-        if ended.code == Some(255) { Err(classify::ssh(&ended, false)) } else { Ok(ended) }
+        if ended.code == Some(255) { Err(ssh_words::failure(&ended, false, &self.server)) } else { Ok(ended) }
     }
 
     /// For rsync's option `-e`.
@@ -175,23 +175,38 @@ impl Connection {
     async fn connect(&self) -> Result<Master, TransportError> {
         let key = &self.server.key;
         if let Err(error) = std::fs::File::open(key) {
-            let message = format!("the key {} cannot be read: {error}", key.display());
+            let message = format!(
+                "the key {0} cannot be read: {error}; check `ssh_key_path`, or make one with `ssh-keygen -t ed25519 -f '{0}'`",
+                key.display()
+            );
             return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));
         }
+        match self.attempt("-oLogLevel=ERROR").await? {
+            Ok(master) => Ok(master),
+            // Some reasons are no errors to ssh, but news: it says them only to who asks for more.
+            Err(silent) if silent.stderr.trim().is_empty() => {
+                self.attempt("-oLogLevel=INFO").await?.map_err(|ended| ssh_words::failure(&ended, true, &self.server))
+            }
+            Err(ended) => Err(ssh_words::failure(&ended, true, &self.server)),
+        }
+    }
+
+    /// Starts the shared connection once; how ssh ended when it does not stand.
+    async fn attempt(&self, level: &str) -> Result<Result<Master, Ended>, TransportError> {
         let folder = PrivateFolder::make()?;
         let socket = folder.socket();
         let mut options = self.options(&socket);
-        options.retain(|option| option != "-oControlMaster=no");
+        options.retain(|option| option != "-oControlMaster=no" && !option.starts_with("-oLogLevel="));
+        options.push(level.to_owned());
         options.extend(self.ciphers().await.map(|ciphers| format!("-oCiphers={ciphers}")));
         let tool = Tool::new(&self.server.ssh).args(options).args(["-M", "-N", "-T", "--", &self.server.target]);
         let mut running = Running::start(&tool).map_err(classify::child)?;
         loop {
             if socket.exists() {
-                return Ok(Master { running, folder });
+                return Ok(Ok(Master { running, folder }));
             }
             if !running.is_running() {
-                let ended = running.last_words().await.map_err(classify::child)?;
-                return Err(classify::ssh(&ended, true));
+                return Ok(Err(running.last_words().await.map_err(classify::child)?));
             }
             // ssh itself gives up after `ConnectTimeout`.
             tokio::time::sleep(LOOK_EVERY).await;

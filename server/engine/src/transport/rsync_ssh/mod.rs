@@ -29,6 +29,7 @@ mod record;
 mod send;
 mod session;
 mod settle;
+mod ssh_words;
 mod stream;
 
 use connection::Connection;
