@@ -17,6 +17,7 @@ mod rsync_ssh_stream;
 #[path = "../real_servers/servers.rs"]
 mod servers;
 mod ssh_servers;
+mod ssh_ways;
 mod ssh_words;
 #[path = "../real_servers/sshd.rs"]
 mod sshd;

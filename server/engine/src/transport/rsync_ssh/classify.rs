@@ -137,7 +137,17 @@ fn error(class: FailureClass, side: Side, what: &str, words: &str) -> TransportE
     /// Longer words tell no more.
     const WORDS: usize = 500;
     let words: String = words.chars().take(WORDS).collect();
+    if class == Authentication && side == Side::Destination && is_about_renaming(&words) {
+        let message =
+            format!("{what}: the account may write there but not rename or remove, which a whole file's name needs; allow it: {words}");
+        return TransportError::new(class, side, message);
+    }
     TransportError::new(class, side, format!("{what}: {words}"))
+}
+
+/// In the words of `mv`, of `rm` and of rsync.
+fn is_about_renaming(words: &str) -> bool {
+    ["mv: ", "rename ", "cannot remove"].iter().any(|word| words.contains(word))
 }
 
 #[cfg(test)]
@@ -214,6 +224,21 @@ mod tests {
     #[case(1, "something new", Unknown)]
     fn what_scripts_say(#[case] code: i32, #[case] stderr: &str, #[case] class: FailureClass) {
         assert_eq!(script(&ended(code, stderr), "x").class, class);
+    }
+
+    #[test]
+    fn an_account_that_may_not_rename_is_named() {
+        for said in [
+            "rsync: [receiver] rename \"/x/.a.Xy12\" -> \"a\" failed: Operation not permitted (1)",
+            "mv: cannot move './a' to '/x/a': Permission denied",
+            "rm: cannot remove './a': Operation not permitted",
+        ] {
+            for error in [rsync(&ended(23, said)), script(&ended(1, said), "x")] {
+                assert_eq!((error.class, error.side), (Authentication, Side::Destination), "{error}");
+                assert!(error.message.contains("may write there but not rename"), "{error}");
+            }
+        }
+        assert!(!script(&ended(1, "mkdir: cannot create directory './x': Permission denied"), "x").message.contains("rename"));
     }
 
     #[test]

@@ -51,6 +51,31 @@ pub struct Server {
     pub rsync: String,
 }
 
+impl Server {
+    /// As ssh wants it: an IPv6 address without brackets.
+    pub(super) fn for_ssh(&self) -> String {
+        match self.parts() {
+            (Some(user), host) => format!("{user}@{host}"),
+            (None, host) => host.to_owned(),
+        }
+    }
+
+    /// As rsync wants it, which takes what stands behind a colon for a path: an IPv6 address in brackets.
+    pub(super) fn for_rsync(&self) -> String {
+        match self.parts() {
+            (Some(user), host) if host.contains(':') => format!("{user}@[{host}]"),
+            (None, host) if host.contains(':') => format!("[{host}]"),
+            _ => self.target.clone(),
+        }
+    }
+
+    /// The account, where one is named, and the host without brackets.
+    pub(super) fn parts(&self) -> (Option<&str>, &str) {
+        let (user, host) = self.target.rsplit_once('@').map_or((None, self.target.as_str()), |(user, host)| (Some(user), host));
+        (user, host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host))
+    }
+}
+
 /// Connects when needed.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -131,7 +156,7 @@ impl Connection {
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
         let socket = self.ready(context).await?;
-        let tool = Tool::new(&self.server.ssh).args(self.options(&socket)).args(["-T", "--", &self.server.target, command]);
+        let tool = Tool::new(&self.server.ssh).args(self.options(&socket)).args(["-T", "--", &self.server.for_ssh(), command]);
         let ended = run_listening(&tool, input, output, &mut |_| (), &context.cancel).await.map_err(classify::child)?;
         if ended.code == Some(255) { Err(ssh_words::failure(&ended, false, &self.server)) } else { Ok(ended) }
     }
@@ -199,7 +224,7 @@ impl Connection {
         options.retain(|option| option != "-oControlMaster=no" && !option.starts_with("-oLogLevel="));
         options.push(level.to_owned());
         options.extend(self.ciphers().await.map(|ciphers| format!("-oCiphers={ciphers}")));
-        let tool = Tool::new(&self.server.ssh).args(options).args(["-M", "-N", "-T", "--", &self.server.target]);
+        let tool = Tool::new(&self.server.ssh).args(options).args(["-M", "-N", "-T", "--", &self.server.for_ssh()]);
         let mut running = Running::start(&tool).map_err(classify::child)?;
         loop {
             if socket.exists() {
@@ -218,7 +243,7 @@ impl Connection {
         if !has_aes() {
             return None;
         }
-        let tool = Tool::new(&self.server.ssh).args(["-G", "--", &self.server.target]);
+        let tool = Tool::new(&self.server.ssh).args(["-G", "--", &self.server.for_ssh()]);
         let (never, mut said) = (CancellationToken::new(), Vec::new());
         let mut hear = |bytes: &[u8]| said.extend_from_slice(bytes);
         let asked = tokio::time::timeout(Duration::from_secs(5), run(&tool, &[], &mut hear, &never)).await;
@@ -274,6 +299,8 @@ impl Connection {
             "-oForwardX11=no".to_owned(),
             "-oPermitLocalCommand=no".to_owned(),
             "-oRequestTTY=no".to_owned(),
+            // Another command in the account's own file would refuse ours.
+            "-oRemoteCommand=none".to_owned(),
             "-oEscapeChar=none".to_owned(),
             "-oLogLevel=ERROR".to_owned(),
         ]

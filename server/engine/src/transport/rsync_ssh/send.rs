@@ -76,7 +76,7 @@ async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counte
     if let Some(limit) = limit {
         tool = tool.arg(format!("--bwlimit={}", limit.max(1)));
     }
-    let remote = [connection.server().target.as_bytes(), b":", data, b"/"].concat();
+    let remote = [connection.server().for_rsync().as_bytes(), b":", data, b"/"].concat();
     tool = tool.args(["--", "./"]).arg(OsStr::from_bytes(&remote));
     let stop = context.cancel.child_token();
     counted.begin_attempt();

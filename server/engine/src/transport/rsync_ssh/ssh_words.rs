@@ -21,7 +21,7 @@ pub(super) fn failure(ended: &Ended, connecting: bool, server: &Server) -> Trans
 /// The first row that fits: what ssh says later only follows from it.
 fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)> {
     let line = |words: &str| said.lines().map(str::trim).find(|line| line.contains(words));
-    let (target, host, port) = (&server.target, host_of(server), server.port);
+    let (target, host, port) = (server.for_ssh(), server.parts().1.to_owned(), server.port);
     let (key, known_hosts) = (server.key.display(), server.known_hosts.display());
     let named = if port == 22 { host.clone() } else { format!("[{host}]:{port}") };
     let there = |class, message: String| Some((class, Side::Destination, message));
@@ -89,12 +89,7 @@ fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)
 
 /// The command that lets our key in.
 fn authorise(server: &Server) -> String {
-    format!("run `ssh-copy-id -i '{}.pub' -p {} {}`", server.key.display(), server.port, server.target)
-}
-
-fn host_of(server: &Server) -> String {
-    let host = server.target.rsplit_once('@').map_or(server.target.as_str(), |(_, host)| host);
-    host.trim_start_matches('[').trim_end_matches(']').to_owned()
+    format!("run `ssh-copy-id -i '{}.pub' -p {} {}`", server.key.display(), server.port, server.for_ssh())
 }
 
 /// `FILE:LINE` as words.
