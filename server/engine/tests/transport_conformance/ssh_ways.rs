@@ -4,6 +4,8 @@ use crate::bench::{Bench, Destination};
 use crate::remotes::write_program;
 use crate::ssh_servers::{RSYNC_SSH, behind, behind_own, push_with};
 use crate::sshd::Sshd;
+use engine::transport::Transport;
+use engine::transport::rsync_ssh::RsyncSshTransport;
 use engine::verify::{Verification, verify};
 
 #[tokio::test]
@@ -31,4 +33,47 @@ async fn a_command_in_the_accounts_own_ssh_config_is_not_run() {
     let behind = behind(bench.destination.root(), &bench.staging(), |server| server.ssh = ssh.display().to_string());
     let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
     bench.assert_proven(&run, &seal).await;
+}
+
+/// Processes of this computer, other than zombies, with these words in their command line.
+fn processes_with(words: &str) -> Vec<String> {
+    let of = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(of);
+    all.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(words)).collect()
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Tells the program that is to be killed where it connects to: the folder of an sshd, and its port.
+const TO_BE_KILLED: &str = "EXLAB_TEST_TO_BE_KILLED";
+
+#[tokio::test]
+async fn v8_no_connection_outlives_a_program_that_is_killed() {
+    let name = "ssh_ways::v8_no_connection_outlives_a_program_that_is_killed";
+    if let Ok(told) = std::env::var(TO_BE_KILLED) {
+        let (folder, port) = told.rsplit_once(':').unwrap();
+        let folder = std::path::PathBuf::from(folder);
+        let mut server = Sshd::shared().server();
+        (server.port, server.key, server.known_hosts) = (port.parse().unwrap(), folder.join("id"), folder.join("known_hosts"));
+        let transport = RsyncSshTransport::new(server, folder.display().to_string(), folder.join("staging"), None);
+        let _ = transport.identify(&Bench::unmarked(RSYNC_SSH).context).await;
+        std::fs::write(folder.join("connected"), "").unwrap();
+        return std::future::pending().await;
+    }
+    let sshd = Sshd::start();
+    let told = format!("{}:{}", sshd.folder.path().display(), sshd.port);
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let mut program = command.args(["--exact", name]).env(TO_BE_KILLED, told).spawn().unwrap();
+    wait_until("it connected", || sshd.path("connected").exists());
+    let words = sshd.path("known_hosts").display().to_string();
+    assert!(!processes_with(&words).is_empty(), "the shared connection stands");
+    program.kill().unwrap();
+    program.wait().unwrap();
+    wait_until("the shared connection ended", || processes_with(&words).is_empty());
 }

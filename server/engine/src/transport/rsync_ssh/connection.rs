@@ -1,6 +1,6 @@
 //! The connection to a server: one ssh that the others share, started when needed, ended when nobody needed it for a while.
 //!
-//! It is a child of ours and never a daemon: it ends with this program. Its socket lies in a private folder with a short path,
+//! It is a child of ours and never a daemon: it ends with this program, also when that is killed. Its socket lies in a private folder with a short path,
 //! since such paths must be shorter than 100 bytes.
 
 use super::quote::{rsync_shell_word, ssh_path};
@@ -31,6 +31,13 @@ const QUICK_CIPHERS: [&str; 2] = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What remains for the socket's own name, and for the suffix that ssh gives it while it makes it.
 const FOLDER_LENGTH_AT_MOST: usize = 60;
+
+/// Becomes what follows, which gets a `TERM` once our end of the standard input is closed, as the system does when this program ends, however
+/// it ends. Whoever waits for that only speaks to the process it was started by.
+const ENDS_WITH_US: &str = "exec 3<&0
+watch() { read x; read a b c parent rest </proc/self/stat; [ \"$parent\" != \"$1\" ] || kill -TERM \"$1\"; }
+watch $$ <&3 3<&- >/dev/null 2>&1 &
+exec \"$@\" </dev/null 3<&-";
 
 /// How a server is reached.
 #[derive(Clone, Debug)]
@@ -224,14 +231,25 @@ impl Connection {
         options.retain(|option| option != "-oControlMaster=no" && !option.starts_with("-oLogLevel="));
         options.push(level.to_owned());
         options.extend(self.ciphers().await.map(|ciphers| format!("-oCiphers={ciphers}")));
-        let tool = Tool::new(&self.server.ssh).args(options).args(["-M", "-N", "-T", "--", &self.server.for_ssh()]);
+        let tool = Tool::new("sh").args(["-c", ENDS_WITH_US, "sh", &self.server.ssh]).args(options).args([
+            "-M",
+            "-N",
+            "-T",
+            "--",
+            &self.server.for_ssh(),
+        ]);
         let mut running = Running::start(&tool).map_err(classify::child)?;
         loop {
             if socket.exists() {
                 return Ok(Ok(Master { running, folder }));
             }
             if !running.is_running() {
-                return Ok(Err(running.last_words().await.map_err(classify::child)?));
+                let ended = running.last_words().await.map_err(classify::child)?;
+                if let Some(126 | 127) = ended.code {
+                    let message = format!("{} cannot be run here: {}", self.server.ssh, ended.stderr.trim());
+                    return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));
+                }
+                return Ok(Err(ended));
             }
             // ssh itself gives up after `ConnectTimeout`.
             tokio::time::sleep(LOOK_EVERY).await;
