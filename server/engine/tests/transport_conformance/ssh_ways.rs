@@ -4,6 +4,7 @@ use crate::bench::{Bench, Destination};
 use crate::remotes::write_program;
 use crate::ssh_servers::{RSYNC_SSH, behind, behind_own, push_with};
 use crate::sshd::Sshd;
+use domain::job::{FailureClass, Side};
 use engine::transport::Transport;
 use engine::transport::rsync_ssh::RsyncSshTransport;
 use engine::verify::{Verification, verify};
@@ -76,4 +77,26 @@ async fn v8_no_connection_outlives_a_program_that_is_killed() {
     program.kill().unwrap();
     program.wait().unwrap();
     wait_until("the shared connection ended", || processes_with(&words).is_empty());
+}
+
+#[tokio::test]
+async fn v16_a_login_that_greets_is_no_part_of_any_answer() {
+    let greets = "ForceCommand echo 'Welcome to the lab'; eval \"$SSH_ORIGINAL_COMMAND\"; r=$?; echo Bye; exit $r";
+    let bench = Bench::new(RSYNC_SSH).await;
+    let behind = behind_own(Sshd::start_with(greets), bench.destination.root(), &bench.staging(), |_| ());
+    behind.transport().identify(&bench.context).await.unwrap();
+    // Many small files go as a stream, which is framed.
+    let names: Vec<String> = (0..400).map(|n| format!("f{n}")).collect();
+    let files: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), name.as_bytes())).collect();
+    let run = bench.run("P/Runs/Run_1", &files);
+    let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
+    let proof = verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
+    assert!(matches!(proof, Verification::Proven(_)), "{proof:?}");
+    // rsync cannot be framed.
+    let run = bench.run("P/Runs/Run_2", &[(b"a", &vec![7; 3 << 20])]);
+    let error = push_with(&behind, &bench, &run, "seal").await.unwrap_err();
+    assert_eq!((error.class, error.side), (FailureClass::Configuration, Side::Destination), "{error}");
+    for words in ["prints text before the answer", "Welcome to the lab", "~/.bashrc"] {
+        assert!(error.message.contains(words), "{error}");
+    }
 }

@@ -95,6 +95,20 @@ pub(super) fn rsync(ended: &Ended) -> TransportError {
     }
 }
 
+/// rsync, when it took what the account prints before every answer for the other rsync's words.
+pub(super) fn greeted(ended: &Ended, greeting: Option<&str>) -> Option<TransportError> {
+    if ended.success() || !ended.stderr.contains("is your shell clean") {
+        return None;
+    }
+    let text: String = greeting.unwrap_or("(not seen)").chars().take(300).collect();
+    let message = format!(
+        "the account prints text before the answer, which rsync cannot take: {text:?}; take it out of the account's ~/.bashrc, ~/.profile or \
+         ForceCommand for logins without a terminal, or print it on standard error ({})",
+        last_line(ended)
+    );
+    Some(TransportError::new(Configuration, Side::Destination, message))
+}
+
 /// A tool that could not be run here.
 pub(super) fn child(failed: ChildError) -> TransportError {
     match failed {

@@ -3,6 +3,8 @@
 //! It is a child of ours and never a daemon: it ends with this program, also when that is killed. Its socket lies in a private folder with a short path,
 //! since such paths must be shorter than 100 bytes.
 
+use super::framing::{Framing, Stands};
+use super::private_folder::PrivateFolder;
 use super::quote::{rsync_shell_word, ssh_path};
 use super::session::Abilities;
 use super::{classify, ssh_words};
@@ -10,7 +12,6 @@ use crate::child::{Ended, Input, Running, Tool, run, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::settings::HostKeyPolicy;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -29,8 +30,6 @@ const IDLE: Duration = Duration::from_secs(60);
 const QUICK_CIPHERS: [&str; 2] = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"];
 /// How often it is looked whether the connection stands.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// What remains for the socket's own name, and for the suffix that ssh gives it while it makes it.
-const FOLDER_LENGTH_AT_MOST: usize = 60;
 
 /// Becomes what follows, which gets a `TERM` once our end of the standard input is closed, as the system does when this program ends, however
 /// it ends. Whoever waits for that only speaks to the process it was started by.
@@ -91,6 +90,8 @@ pub(super) struct Connection {
     uses: Arc<AtomicU64>,
     /// Of the server at the other end of the connection that stands.
     abilities: std::sync::Mutex<Option<Abilities>>,
+    /// What the account prints before every answer.
+    greeting: std::sync::Mutex<Option<String>>,
 }
 
 /// The ssh that the others share.
@@ -102,7 +103,13 @@ struct Master {
 
 impl Connection {
     pub fn new(server: Server) -> Connection {
-        Connection { server, master: Arc::default(), uses: Arc::default(), abilities: std::sync::Mutex::default() }
+        Connection {
+            server,
+            master: Arc::default(),
+            uses: Arc::default(),
+            abilities: std::sync::Mutex::default(),
+            greeting: std::sync::Mutex::default(),
+        }
     }
 
     /// What is known of the server since this connection stands.
@@ -127,7 +134,10 @@ impl Connection {
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
         // Without `exec` and without a path: a restricted shell refuses both.
-        self.command("sh -s", &wrapped(script), output, context).await
+        let mut framing = Framing::new();
+        let script = framing.wrap(script);
+        let ended = self.command("sh -s", &script, &mut |bytes| framing.take(bytes, output), context).await?;
+        self.answered(&framing, ended, output)
     }
 
     /// Runs a script of ours whose commands read these pieces on standard input, which nobody else reads: the script goes before them.
@@ -138,10 +148,31 @@ impl Connection {
         output: &mut (dyn FnMut(&[u8]) + Send),
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
-        let script = wrapped(script);
+        let mut framing = Framing::new();
+        let script = framing.wrap(script);
         // Only the length is part of the command line. A shell that reads its script itself would read on; byte by byte none does.
         let command = format!("sh -c 'eval \"$(dd bs=1 count={} 2>/dev/null)\"'", script.len());
-        self.ask(&command, Input::Pieces(&script, pieces), output, context).await
+        let ended = self.ask(&command, Input::Pieces(&script, pieces), &mut |bytes| framing.take(bytes, output), context).await?;
+        self.answered(&framing, ended, output)
+    }
+
+    /// Notes what the account prints besides; a script that said to have ended well without having said its end did not.
+    fn answered(&self, framing: &Framing, ended: Ended, output: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Ended, TransportError> {
+        match framing.stands() {
+            // No shell of ours answered: whoever asked says so, with what was said instead.
+            Stands::Before => output(framing.greeting()),
+            Stands::Inside if ended.success() => return Err(super::look::garbled("a script at the server")),
+            Stands::Inside | Stands::After => {
+                let text = String::from_utf8_lossy(framing.greeting()).trim().to_owned();
+                *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = (!text.is_empty()).then_some(text);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// What the account printed before its last answer, which tools that speak for themselves take for one.
+    pub fn greeting(&self) -> Option<String> {
+        self.greeting.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs a command at the server; nothing of it may come from a name that was not quoted.
@@ -325,11 +356,6 @@ impl Connection {
     }
 }
 
-/// In braces, so that a script whose end was cut off by a broken connection does nothing at all.
-fn wrapped(script: &[u8]) -> Vec<u8> {
-    [b"{ LC_ALL=C; export LC_ALL; umask 022\n".as_slice(), script, b"\nexit 0; }\n"].concat()
-}
-
 /// Of what `ssh -G` says.
 fn quick_first(said: &str) -> Option<String> {
     let known: Vec<&str> = said.lines().find_map(|line| line.strip_prefix("ciphers "))?.trim().split(',').collect();
@@ -344,38 +370,6 @@ fn has_aes() -> bool {
     return std::arch::is_aarch64_feature_detected!("aes");
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     return false;
-}
-
-/// A folder that only this account can enter; removed with the connection.
-#[derive(Debug)]
-struct PrivateFolder(PathBuf);
-
-impl PrivateFolder {
-    fn make() -> Result<PrivateFolder, TransportError> {
-        let usual = std::env::temp_dir();
-        let parent = if usual.as_os_str().len() <= FOLDER_LENGTH_AT_MOST { usual } else { PathBuf::from("/tmp") };
-        let name = uuid::Uuid::new_v4().simple().to_string();
-        let path = parent.join(format!("exo-{}", &name[..12]));
-        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => Ok(PrivateFolder(path)),
-            Err(error) => {
-                let message = format!("no folder for a connection can be made in {}: {error}", parent.display());
-                Err(TransportError::new(FailureClass::LocalFull, Side::Here, message))
-            }
-        }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("s")
-    }
-}
-
-impl Drop for PrivateFolder {
-    fn drop(&mut self) {
-        // Ended by a signal, ssh may leave its socket behind.
-        let _ = std::fs::remove_file(self.socket());
-        let _ = std::fs::remove_dir(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,10 @@ pub(super) async fn send(sending: &Sending<'_>) -> Result<Option<TransportError>
     loop {
         let limit = (sending.context.limit)();
         let Some(ended) = attempt(sending, limit, &mut counted).await? else { continue };
+        let greeting = sending.session.place.connection.greeting();
+        if let Some(error) = classify::greeted(&ended, greeting.as_deref()) {
+            return Err(error);
+        }
         let failed = match ended.code {
             Some(0) => None,
             Some(23 | 24) => Some(classify::rsync(&ended)),

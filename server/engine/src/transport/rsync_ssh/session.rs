@@ -209,17 +209,15 @@ fn after_hello(said: &[u8]) -> Option<&[u8]> {
 fn no_shell(place: &Place, ended: &Ended, said: &[u8]) -> TransportError {
     let said = String::from_utf8_lossy(said);
     let words: String = format!("{} {}", said.trim(), ended.stderr.trim()).trim().chars().take(300).collect();
-    if !said.trim().is_empty() {
-        let message = format!(
-            "{}: whatever is asked for, the account answers {words:?}: its login shell is none, or a fixed command stands in the server's \
-             sshd_config (ForceCommand) or before the key in its authorized_keys (command=); take that away for this key",
-            place.describe()
-        );
-        return TransportError::new(FailureClass::Configuration, Side::Destination, message);
-    }
+    let why = if said.trim().is_empty() {
+        ""
+    } else {
+        " (its login shell is none, or a fixed command stands in the server's sshd_config (ForceCommand) or before the key in its authorized_keys \
+         (command=): this is what it answers, whatever is asked for)"
+    };
     let message = format!(
         "{}: the account cannot run `sh` at the server, which rsync_ssh needs; allow it, or reach the NAS over `rclone` with a remote of type \
-         sftp: {words}",
+         sftp: {words:?}{why}",
         place.describe()
     );
     TransportError::new(FailureClass::Configuration, Side::Destination, message)
