@@ -52,7 +52,7 @@ pub fn rclone_remote(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// `host` or `user@host`
+/// `host` or `user@host`; a host may be an IPv6 address, in brackets or not, with a zone or not.
 pub fn ssh_target(text: &str) -> Result<String, String> {
     no_dash(text)?;
     let (user, host) = text.rsplit_once('@').unwrap_or(("user", text));
@@ -60,10 +60,21 @@ pub fn ssh_target(text: &str) -> Result<String, String> {
         return Err(format!("{text:?} has no usable user name; write user@host"));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if is_ipv6(host) {
+        return Ok(text.to_owned());
+    }
     if host.is_empty() || host.starts_with('-') || !host.chars().all(plain) || text.contains(char::is_whitespace) {
         return Err(format!("{text:?} is no ssh target; write user@host (port under ssh_port, path under remote_path)"));
     }
     Ok(text.to_owned())
+}
+
+/// `::1`, `[::1]`, `fe80::1%eth0`, `[fe80::1%eth0]`
+fn is_ipv6(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let (address, zone) = bare.split_once('%').unwrap_or((bare, "0"));
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    address.parse::<std::net::Ipv6Addr>().is_ok() && !zone.is_empty() && zone.chars().all(plain)
 }
 
 /// A program: a bare name looked up in PATH, or an absolute path.
@@ -161,6 +172,14 @@ mod tests {
     #[case("nas01:/srv", false)]
     #[case("nas 01", false)]
     #[case("@nas", false)]
+    #[case("user@fe80::1%eth0", true)]
+    #[case("user@[::1]", true)]
+    #[case("::1", true)]
+    #[case("user@[fe80::1%en-0]", true)]
+    #[case("user@[::1", false)]
+    #[case("user@::1%", false)]
+    #[case("user@::1%a;b", false)]
+    #[case("user@[::1]:/srv", false)]
     fn v11_ssh_targets(#[case] text: &str, #[case] accepted: bool) {
         assert_eq!(ssh_target(text).is_ok(), accepted);
     }

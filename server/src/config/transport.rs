@@ -155,6 +155,7 @@ pub fn shared_place(target: &Target) -> String {
         Target::Rclone { remote, path, .. } => format!("{remote}:{path}"),
         Target::RsyncSsh { ssh_target, path, port, .. } => {
             let host = ssh_target.rsplit_once('@').map_or(ssh_target.as_str(), |(_, host)| host).to_ascii_lowercase();
+            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
             // A relative path begins in the account's home, so the account matters there only.
             let account = if path.starts_with('/') { host } else { ssh_target.clone() };
             format!("{account}:{port}:{path}")

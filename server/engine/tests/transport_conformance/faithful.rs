@@ -136,46 +136,6 @@ pub async fn record(make: Make) {
     assert_eq!(files_below(source.path()), [PathBuf::from("a")]);
 }
 
-/// The path is pushed again, in a second and a third life, whose ledger knows nothing of the first: what is equal is equal whatever its time,
-/// what is missing stays there, what is new is sent; and what changed is somebody else's file, named and left alone.
-pub async fn later_lives(make: Make) {
-    let bench = Bench::new(make).await;
-    let large = vec![7; 100_000];
-    let run = bench.run("P/Runs/Run_1", &[(b"equal", b"1"), (b"empty", b""), (b"sub/equal", &large), (b"gone", b"x"), (b"page", b"2")]);
-    bench.push_and_prove(&run).await;
-    std::fs::remove_file(run.source.path().join("gone")).unwrap();
-    for life in 2_u32..=3 {
-        bench.placed.lock().unwrap().clear();
-        for name in ["equal", "empty", "sub/equal", "page"] {
-            set_mtime(&run.source.path().join(name), 1_600_000_000 + u64::from(life), life * 1_000);
-        }
-        write(&run.source.path().join(format!("added-{life}")), b"new");
-        let seal = bench.push_listed(&run, &bench.list(&run), &format!("life-{life}"), None).await;
-        let seal = seal.unwrap_or_else(|error| panic!("life {life}: {error}"));
-        bench.assert_proven(&run, &seal).await;
-        assert_eq!(std::fs::read(run.there.join("gone")).unwrap(), b"x", "an earlier life's file is not ours to move");
-    }
-    bench.placed.lock().unwrap().clear();
-    // Of another size it is told at once, of the same size by the proof; sent again, it is a conflict and stays.
-    write(&run.source.path().join("equal"), b"other");
-    let error = bench.push_listed(&run, &bench.list(&run), "changed", None).await.unwrap_err();
-    assert_eq!((error.class, error.files.as_slice()), (domain::job::FailureClass::Conflict, [file("equal")].as_slice()), "{error}");
-    write(&run.source.path().join("equal"), b"1");
-    write(&run.source.path().join("page"), b"3");
-    let listing = bench.list(&run);
-    let seal = bench.push_listed(&run, &listing, "same size", None).await.unwrap();
-    match bench.verify(&run, &seal).await {
-        Verification::Differs { differences, .. } => {
-            assert_eq!(differences.iter().map(|d| d.path.clone()).collect::<Vec<_>>(), [file("page")])
-        }
-        other => panic!("{other:?}"),
-    }
-    let error = bench.push_listed(&run, &listing, "same size", Some(&[file("page")])).await.unwrap_err();
-    assert_eq!((error.class, error.files.as_slice()), (domain::job::FailureClass::Conflict, [file("page")].as_slice()), "{error}");
-    assert_eq!(std::fs::read(run.there.join("page")).unwrap(), b"2");
-    bench.assert_no_leftovers();
-}
-
 /// Nothing is more open there than here, whichever way a file takes; and what is a hole here takes no room there.
 pub async fn modes_and_holes(make: Make) {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -5,6 +5,7 @@
 mod bench;
 mod damage;
 mod faithful;
+mod lives;
 mod mount_only;
 mod rclone;
 mod rclone_disks;
@@ -16,6 +17,8 @@ mod rsync_ssh_stream;
 #[path = "../real_servers/servers.rs"]
 mod servers;
 mod ssh_servers;
+mod ssh_ways;
+mod ssh_words;
 #[path = "../real_servers/sshd.rs"]
 mod sshd;
 
@@ -68,13 +71,14 @@ macro_rules! all_laws {
             crate::faithful::two_projects_with_one_leaf as v1_two_projects_with_one_leaf,
             crate::faithful::only_sealed_files as only_sealed_files,
             crate::faithful::record as d10_record_and_lives,
-            crate::faithful::later_lives as v19_later_lives,
             crate::faithful::empty_run as v6_empty_run,
             crate::damage::every_damage_is_found as v3_v4_v7_every_damage_is_found,
             crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
             crate::damage::superseded as d22_superseded,
             crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,
             crate::damage::same_size_same_mtime as v3_same_size_same_mtime,
+            crate::lives::equal_is_equal as v19_equal_is_equal,
+            crate::lives::what_differs_is_named as v19_what_differs_is_named,
             crate::resume::finished_files_are_not_sent_again as s2_finished_files_are_not_sent_again,
             crate::resume::cancelled_leaves_nothing_half as v8_cancelled_leaves_nothing_half,
             crate::resume::known_digests_are_used as s2_known_digests_are_used,
@@ -106,7 +110,8 @@ conformance!(
     crate::faithful::odd_names as v9_odd_names,
     crate::faithful::only_sealed_files as only_sealed_files,
     crate::faithful::record as d10_record_and_lives,
-    crate::faithful::later_lives as v19_later_lives,
+    crate::lives::equal_is_equal as v19_equal_is_equal,
+    crate::lives::what_differs_is_named as v19_what_differs_is_named,
     crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
     crate::damage::superseded as d22_superseded,
     crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,

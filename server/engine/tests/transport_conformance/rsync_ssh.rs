@@ -339,3 +339,30 @@ async fn what_happens_while_rsync_runs_has_the_right_class() {
         assert!(!run.there.join("a").exists(), "{script}");
     }
 }
+
+#[tokio::test]
+async fn v19_what_a_broken_call_placed_meanwhile_is_no_conflict() {
+    let bench = Bench::new(RSYNC_SSH).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"b", b"22"), (b"sub/c", b"3")]);
+    let wrapper = bench.dir.path().join("rsync");
+    let place = |extra: &str| {
+        let script = format!("mkdir -p '{0}/sub'; cp a sub/c '{0}'; mv '{0}/c' '{0}/sub/c'; {extra}", run.there.display());
+        write_program(&wrapper, &format!("#!/bin/sh\n{script}\nexec rsync \"$@\"\n"));
+    };
+    place("");
+    let behind = behind(bench.destination.root(), &bench.staging(), |server| server.rsync = wrapper.display().to_string());
+    let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
+    bench.assert_proven(&run, &seal).await;
+    bench.assert_no_leftovers();
+    // Of another size it is, and of the same size it is found by what it holds.
+    std::fs::remove_dir_all(&run.there).unwrap();
+    bench.placed.lock().unwrap().clear();
+    place(&format!("echo other >'{}/a'", run.there.display()));
+    let error = push_with(&behind, &bench, &run, "second").await.unwrap_err();
+    assert_eq!((error.class, error.files), (FailureClass::Conflict, vec![file("a")]));
+    std::fs::remove_dir_all(&run.there).unwrap();
+    bench.placed.lock().unwrap().clear();
+    place(&format!("printf x >'{}/a'", run.there.display()));
+    let seal = push_with(&behind, &bench, &run, "third").await.unwrap();
+    assert!(matches!(bench.verify(&run, &seal).await, Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }));
+}

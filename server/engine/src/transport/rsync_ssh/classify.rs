@@ -95,6 +95,20 @@ pub(super) fn rsync(ended: &Ended) -> TransportError {
     }
 }
 
+/// rsync, when it took what the account prints before every answer for the other rsync's words.
+pub(super) fn greeted(ended: &Ended, greeting: Option<&str>) -> Option<TransportError> {
+    if ended.success() || !ended.stderr.contains("is your shell clean") {
+        return None;
+    }
+    let text: String = greeting.unwrap_or("(not seen)").chars().take(300).collect();
+    let message = format!(
+        "the account prints text before the answer, which rsync cannot take: {text:?}; take it out of the account's ~/.bashrc, ~/.profile or \
+         ForceCommand for logins without a terminal, or print it on standard error ({})",
+        last_line(ended)
+    );
+    Some(TransportError::new(Configuration, Side::Destination, message))
+}
+
 /// A tool that could not be run here.
 pub(super) fn child(failed: ChildError) -> TransportError {
     match failed {
@@ -137,7 +151,17 @@ fn error(class: FailureClass, side: Side, what: &str, words: &str) -> TransportE
     /// Longer words tell no more.
     const WORDS: usize = 500;
     let words: String = words.chars().take(WORDS).collect();
+    if class == Authentication && side == Side::Destination && is_about_renaming(&words) {
+        let message =
+            format!("{what}: the account may write there but not rename or remove, which a whole file's name needs; allow it: {words}");
+        return TransportError::new(class, side, message);
+    }
     TransportError::new(class, side, format!("{what}: {words}"))
+}
+
+/// In the words of `mv`, of `rm` and of rsync.
+fn is_about_renaming(words: &str) -> bool {
+    ["mv: ", "rename ", "cannot remove"].iter().any(|word| words.contains(word))
 }
 
 #[cfg(test)]
@@ -214,6 +238,21 @@ mod tests {
     #[case(1, "something new", Unknown)]
     fn what_scripts_say(#[case] code: i32, #[case] stderr: &str, #[case] class: FailureClass) {
         assert_eq!(script(&ended(code, stderr), "x").class, class);
+    }
+
+    #[test]
+    fn an_account_that_may_not_rename_is_named() {
+        for said in [
+            "rsync: [receiver] rename \"/x/.a.Xy12\" -> \"a\" failed: Operation not permitted (1)",
+            "mv: cannot move './a' to '/x/a': Permission denied",
+            "rm: cannot remove './a': Operation not permitted",
+        ] {
+            for error in [rsync(&ended(23, said)), script(&ended(1, said), "x")] {
+                assert_eq!((error.class, error.side), (Authentication, Side::Destination), "{error}");
+                assert!(error.message.contains("may write there but not rename"), "{error}");
+            }
+        }
+        assert!(!script(&ended(1, "mkdir: cannot create directory './x': Permission denied"), "x").message.contains("rename"));
     }
 
     #[test]

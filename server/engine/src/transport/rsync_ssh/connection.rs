@@ -1,16 +1,17 @@
 //! The connection to a server: one ssh that the others share, started when needed, ended when nobody needed it for a while.
 //!
-//! It is a child of ours and never a daemon: it ends with this program. Its socket lies in a private folder with a short path,
+//! It is a child of ours and never a daemon: it ends with this program, also when that is killed. Its socket lies in a private folder with a short path,
 //! since such paths must be shorter than 100 bytes.
 
-use super::classify;
+use super::framing::{Framing, Stands};
+use super::private_folder::PrivateFolder;
 use super::quote::{rsync_shell_word, ssh_path};
 use super::session::Abilities;
+use super::{classify, ssh_words};
 use crate::child::{Ended, Input, Running, Tool, run, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::settings::HostKeyPolicy;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -29,8 +30,13 @@ const IDLE: Duration = Duration::from_secs(60);
 const QUICK_CIPHERS: [&str; 2] = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"];
 /// How often it is looked whether the connection stands.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// What remains for the socket's own name, and for the suffix that ssh gives it while it makes it.
-const FOLDER_LENGTH_AT_MOST: usize = 60;
+
+/// Becomes what follows, which gets a `TERM` once our end of the standard input is closed, as the system does when this program ends, however
+/// it ends. Whoever waits for that only speaks to the process it was started by.
+const ENDS_WITH_US: &str = "exec 3<&0
+watch() { read x; read a b c parent rest </proc/self/stat; [ \"$parent\" != \"$1\" ] || kill -TERM \"$1\"; }
+watch $$ <&3 3<&- >/dev/null 2>&1 &
+exec \"$@\" </dev/null 3<&-";
 
 /// How a server is reached.
 #[derive(Clone, Debug)]
@@ -51,6 +57,31 @@ pub struct Server {
     pub rsync: String,
 }
 
+impl Server {
+    /// As ssh wants it: an IPv6 address without brackets.
+    pub(super) fn for_ssh(&self) -> String {
+        match self.parts() {
+            (Some(user), host) => format!("{user}@{host}"),
+            (None, host) => host.to_owned(),
+        }
+    }
+
+    /// As rsync wants it, which takes what stands behind a colon for a path: an IPv6 address in brackets.
+    pub(super) fn for_rsync(&self) -> String {
+        match self.parts() {
+            (Some(user), host) if host.contains(':') => format!("{user}@[{host}]"),
+            (None, host) if host.contains(':') => format!("[{host}]"),
+            _ => self.target.clone(),
+        }
+    }
+
+    /// The account, where one is named, and the host without brackets.
+    pub(super) fn parts(&self) -> (Option<&str>, &str) {
+        let (user, host) = self.target.rsplit_once('@').map_or((None, self.target.as_str()), |(user, host)| (Some(user), host));
+        (user, host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host))
+    }
+}
+
 /// Connects when needed.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -59,6 +90,8 @@ pub(super) struct Connection {
     uses: Arc<AtomicU64>,
     /// Of the server at the other end of the connection that stands.
     abilities: std::sync::Mutex<Option<Abilities>>,
+    /// What the account prints before every answer.
+    greeting: std::sync::Mutex<Option<String>>,
 }
 
 /// The ssh that the others share.
@@ -70,7 +103,13 @@ struct Master {
 
 impl Connection {
     pub fn new(server: Server) -> Connection {
-        Connection { server, master: Arc::default(), uses: Arc::default(), abilities: std::sync::Mutex::default() }
+        Connection {
+            server,
+            master: Arc::default(),
+            uses: Arc::default(),
+            abilities: std::sync::Mutex::default(),
+            greeting: std::sync::Mutex::default(),
+        }
     }
 
     /// What is known of the server since this connection stands.
@@ -95,7 +134,10 @@ impl Connection {
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
         // Without `exec` and without a path: a restricted shell refuses both.
-        self.command("sh -s", &wrapped(script), output, context).await
+        let mut framing = Framing::new();
+        let script = framing.wrap(script);
+        let ended = self.command("sh -s", &script, &mut |bytes| framing.take(bytes, output), context).await?;
+        self.answered(&framing, ended, output)
     }
 
     /// Runs a script of ours whose commands read these pieces on standard input, which nobody else reads: the script goes before them.
@@ -106,10 +148,31 @@ impl Connection {
         output: &mut (dyn FnMut(&[u8]) + Send),
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
-        let script = wrapped(script);
+        let mut framing = Framing::new();
+        let script = framing.wrap(script);
         // Only the length is part of the command line. A shell that reads its script itself would read on; byte by byte none does.
         let command = format!("sh -c 'eval \"$(dd bs=1 count={} 2>/dev/null)\"'", script.len());
-        self.ask(&command, Input::Pieces(&script, pieces), output, context).await
+        let ended = self.ask(&command, Input::Pieces(&script, pieces), &mut |bytes| framing.take(bytes, output), context).await?;
+        self.answered(&framing, ended, output)
+    }
+
+    /// Notes what the account prints besides; a script that said to have ended well without having said its end did not.
+    fn answered(&self, framing: &Framing, ended: Ended, output: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Ended, TransportError> {
+        match framing.stands() {
+            // No shell of ours answered: whoever asked says so, with what was said instead.
+            Stands::Before => output(framing.greeting()),
+            Stands::Inside if ended.success() => return Err(super::look::garbled("a script at the server")),
+            Stands::Inside | Stands::After => {
+                let text = String::from_utf8_lossy(framing.greeting()).trim().to_owned();
+                *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = (!text.is_empty()).then_some(text);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// What the account printed before its last answer, which tools that speak for themselves take for one.
+    pub fn greeting(&self) -> Option<String> {
+        self.greeting.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs a command at the server; nothing of it may come from a name that was not quoted.
@@ -131,9 +194,9 @@ impl Connection {
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
         let socket = self.ready(context).await?;
-        let tool = Tool::new(&self.server.ssh).args(self.options(&socket)).args(["-T", "--", &self.server.target, command]);
+        let tool = Tool::new(&self.server.ssh).args(self.options(&socket)).args(["-T", "--", &self.server.for_ssh(), command]);
         let ended = run_listening(&tool, input, output, &mut |_| (), &context.cancel).await.map_err(classify::child)?;
-        if ended.code == Some(255) { Err(classify::ssh(&ended, false)) } else { Ok(ended) }
+        if ended.code == Some(255) { Err(ssh_words::failure(&ended, false, &self.server)) } else { Ok(ended) }
     }
 
     /// For rsync's option `-e`.
@@ -175,23 +238,49 @@ impl Connection {
     async fn connect(&self) -> Result<Master, TransportError> {
         let key = &self.server.key;
         if let Err(error) = std::fs::File::open(key) {
-            let message = format!("the key {} cannot be read: {error}", key.display());
+            let message = format!(
+                "the key {0} cannot be read: {error}; check `ssh_key_path`, or make one with `ssh-keygen -t ed25519 -f '{0}'`",
+                key.display()
+            );
             return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));
         }
+        match self.attempt("-oLogLevel=ERROR").await? {
+            Ok(master) => Ok(master),
+            // Some reasons are no errors to ssh, but news: it says them only to who asks for more.
+            Err(silent) if silent.stderr.trim().is_empty() => {
+                self.attempt("-oLogLevel=INFO").await?.map_err(|ended| ssh_words::failure(&ended, true, &self.server))
+            }
+            Err(ended) => Err(ssh_words::failure(&ended, true, &self.server)),
+        }
+    }
+
+    /// Starts the shared connection once; how ssh ended when it does not stand.
+    async fn attempt(&self, level: &str) -> Result<Result<Master, Ended>, TransportError> {
         let folder = PrivateFolder::make()?;
         let socket = folder.socket();
         let mut options = self.options(&socket);
-        options.retain(|option| option != "-oControlMaster=no");
+        options.retain(|option| option != "-oControlMaster=no" && !option.starts_with("-oLogLevel="));
+        options.push(level.to_owned());
         options.extend(self.ciphers().await.map(|ciphers| format!("-oCiphers={ciphers}")));
-        let tool = Tool::new(&self.server.ssh).args(options).args(["-M", "-N", "-T", "--", &self.server.target]);
+        let tool = Tool::new("sh").args(["-c", ENDS_WITH_US, "sh", &self.server.ssh]).args(options).args([
+            "-M",
+            "-N",
+            "-T",
+            "--",
+            &self.server.for_ssh(),
+        ]);
         let mut running = Running::start(&tool).map_err(classify::child)?;
         loop {
             if socket.exists() {
-                return Ok(Master { running, folder });
+                return Ok(Ok(Master { running, folder }));
             }
             if !running.is_running() {
                 let ended = running.last_words().await.map_err(classify::child)?;
-                return Err(classify::ssh(&ended, true));
+                if let Some(126 | 127) = ended.code {
+                    let message = format!("{} cannot be run here: {}", self.server.ssh, ended.stderr.trim());
+                    return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));
+                }
+                return Ok(Err(ended));
             }
             // ssh itself gives up after `ConnectTimeout`.
             tokio::time::sleep(LOOK_EVERY).await;
@@ -203,7 +292,7 @@ impl Connection {
         if !has_aes() {
             return None;
         }
-        let tool = Tool::new(&self.server.ssh).args(["-G", "--", &self.server.target]);
+        let tool = Tool::new(&self.server.ssh).args(["-G", "--", &self.server.for_ssh()]);
         let (never, mut said) = (CancellationToken::new(), Vec::new());
         let mut hear = |bytes: &[u8]| said.extend_from_slice(bytes);
         let asked = tokio::time::timeout(Duration::from_secs(5), run(&tool, &[], &mut hear, &never)).await;
@@ -259,15 +348,12 @@ impl Connection {
             "-oForwardX11=no".to_owned(),
             "-oPermitLocalCommand=no".to_owned(),
             "-oRequestTTY=no".to_owned(),
+            // Another command in the account's own file would refuse ours.
+            "-oRemoteCommand=none".to_owned(),
             "-oEscapeChar=none".to_owned(),
             "-oLogLevel=ERROR".to_owned(),
         ]
     }
-}
-
-/// In braces, so that a script whose end was cut off by a broken connection does nothing at all.
-fn wrapped(script: &[u8]) -> Vec<u8> {
-    [b"{ LC_ALL=C; export LC_ALL; umask 022\n".as_slice(), script, b"\nexit 0; }\n"].concat()
 }
 
 /// Of what `ssh -G` says.
@@ -284,38 +370,6 @@ fn has_aes() -> bool {
     return std::arch::is_aarch64_feature_detected!("aes");
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     return false;
-}
-
-/// A folder that only this account can enter; removed with the connection.
-#[derive(Debug)]
-struct PrivateFolder(PathBuf);
-
-impl PrivateFolder {
-    fn make() -> Result<PrivateFolder, TransportError> {
-        let usual = std::env::temp_dir();
-        let parent = if usual.as_os_str().len() <= FOLDER_LENGTH_AT_MOST { usual } else { PathBuf::from("/tmp") };
-        let name = uuid::Uuid::new_v4().simple().to_string();
-        let path = parent.join(format!("exo-{}", &name[..12]));
-        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => Ok(PrivateFolder(path)),
-            Err(error) => {
-                let message = format!("no folder for a connection can be made in {}: {error}", parent.display());
-                Err(TransportError::new(FailureClass::LocalFull, Side::Here, message))
-            }
-        }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("s")
-    }
-}
-
-impl Drop for PrivateFolder {
-    fn drop(&mut self) {
-        // Ended by a signal, ssh may leave its socket behind.
-        let _ = std::fs::remove_file(self.socket());
-        let _ = std::fs::remove_dir(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -20,15 +20,18 @@ mod arrange;
 mod classify;
 mod connection;
 mod difference;
+mod framing;
 mod hashes;
 mod identity;
 mod look;
+mod private_folder;
 mod push;
 mod quote;
 mod record;
 mod send;
 mod session;
 mod settle;
+mod ssh_words;
 mod stream;
 
 use connection::Connection;

@@ -134,16 +134,16 @@ impl Pushing<'_> {
             }
             match there.get(path.as_bytes()) {
                 None => {}
-                // A stranger of the same size may hold the same bytes (the run was pushed before, in an earlier life): verification says
-                // whether it does, and asks for it again where it does not.
-                Some(seen)
-                    if self.push.again.is_none()
-                        && (counts_as_sent(seen, &stat) || (same_size(seen, &stat) && !(self.push.placed_by_us)(&path))) =>
-                {
+                Some(seen) if self.push.again.is_none() && counts_as_sent(seen, &stat) => {
                     self.context.progress.skip_file(stat.size);
                     continue;
                 }
                 Some(_) if (self.push.placed_by_us)(&path) => old.push(path.as_bytes().to_vec()),
+                // A stranger of the same size may hold the same bytes (an earlier life put it there): verification decides.
+                Some(seen) if self.push.again.is_none() && has_size(seen, &stat) => {
+                    self.context.progress.skip_file(stat.size);
+                    continue;
+                }
                 Some(_) => {
                     self.leave(&path, &stat, format!("{path} is a different file there"));
                     continue;
@@ -292,9 +292,10 @@ impl Pushing<'_> {
 fn counts_as_sent(seen: &Seen, listed: &FileStat) -> bool {
     let sent = listed.mtime_ns.div_euclid(1_000_000_000);
     let same_time = seen.mtime_seconds == sent || (!seen.fraction && seen.mtime_seconds == sent - sent.rem_euclid(2));
-    same_size(seen, listed) && same_time
+    has_size(seen, listed) && same_time
 }
 
-fn same_size(seen: &Seen, listed: &FileStat) -> bool {
+/// A regular file of the same size.
+pub(super) fn has_size(seen: &Seen, listed: &FileStat) -> bool {
     seen.kind == Kind::File && seen.size == listed.size
 }

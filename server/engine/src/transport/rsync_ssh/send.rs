@@ -46,6 +46,10 @@ pub(super) async fn send(sending: &Sending<'_>) -> Result<Option<TransportError>
     loop {
         let limit = (sending.context.limit)();
         let Some(ended) = attempt(sending, limit, &mut counted).await? else { continue };
+        let greeting = sending.session.place.connection.greeting();
+        if let Some(error) = classify::greeted(&ended, greeting.as_deref()) {
+            return Err(error);
+        }
         let failed = match ended.code {
             Some(0) => None,
             Some(23 | 24) => Some(classify::rsync(&ended)),
@@ -76,7 +80,7 @@ async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counte
     if let Some(limit) = limit {
         tool = tool.arg(format!("--bwlimit={}", limit.max(1)));
     }
-    let remote = [connection.server().target.as_bytes(), b":", data, b"/"].concat();
+    let remote = [connection.server().for_rsync().as_bytes(), b":", data, b"/"].concat();
     tool = tool.args(["--", "./"]).arg(OsStr::from_bytes(&remote));
     let stop = context.cancel.child_token();
     counted.begin_attempt();

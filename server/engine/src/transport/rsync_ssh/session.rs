@@ -79,18 +79,18 @@ impl Session {
             script.extend_from_slice(ABILITIES.as_bytes());
         }
         let (ended, said) = collect(&place.connection, &script, context).await?;
-        let Some(said) = after_hello(&said) else {
+        let Some(answer) = after_hello(&said) else {
             return match ended.code {
                 Some(NO_ROOT) if ended.stderr.contains("ermission denied") => Err(classify::script(&ended, &place.describe())),
                 Some(NO_ROOT) => Ok(None),
-                _ => Err(no_shell(place, &ended)),
+                _ => Err(no_shell(place, &ended, &said)),
             };
         };
-        let mut parts = said.splitn(3, |byte| *byte == 0);
+        let mut parts = answer.splitn(3, |byte| *byte == 0);
         let (Some(root), Some(marker), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(no_shell(place, &ended));
+            return Err(no_shell(place, &ended, b""));
         };
-        let Some(can) = known.or_else(|| Abilities::read(rest)) else { return Err(no_shell(place, &ended)) };
+        let Some(can) = known.or_else(|| Abilities::read(rest)) else { return Err(no_shell(place, &ended, b"")) };
         place.connection.note_abilities(can);
         let root = root.strip_suffix(b"\n").unwrap_or(root).to_vec();
         let session = Session { place: place.clone(), root, marker: marker.to_vec(), can };
@@ -205,11 +205,19 @@ fn after_hello(said: &[u8]) -> Option<&[u8]> {
     Some(&said[at + HELLO.len()..])
 }
 
-fn no_shell(place: &Place, ended: &Ended) -> TransportError {
-    let words: String = ended.stderr.trim().chars().take(300).collect();
+/// The account answers with something else than a shell's answer: `said`.
+fn no_shell(place: &Place, ended: &Ended, said: &[u8]) -> TransportError {
+    let said = String::from_utf8_lossy(said);
+    let words: String = format!("{} {}", said.trim(), ended.stderr.trim()).trim().chars().take(300).collect();
+    let why = if said.trim().is_empty() {
+        ""
+    } else {
+        " (its login shell is none, or a fixed command stands in the server's sshd_config (ForceCommand) or before the key in its authorized_keys \
+         (command=): this is what it answers, whatever is asked for)"
+    };
     let message = format!(
         "{}: the account cannot run `sh` at the server, which rsync_ssh needs; allow it, or reach the NAS over `rclone` with a remote of type \
-         sftp: {words}",
+         sftp: {words:?}{why}",
         place.describe()
     );
     TransportError::new(FailureClass::Configuration, Side::Destination, message)

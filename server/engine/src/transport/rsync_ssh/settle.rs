@@ -2,6 +2,7 @@
 
 use super::arrange;
 use super::look::{self, Kind, Looked};
+use super::push::has_size;
 use super::session::{HashTool, Session};
 use super::{hashes, session};
 use crate::hash::HashError;
@@ -151,8 +152,11 @@ impl Settling<'_> {
             let (ended, said) = session::collect(&session.place.connection, &script, self.context).await?;
             unmoved.taken.extend(arrange::placed(&session, run, &ended, &said)?.taken);
         }
+        let same = self.same_size(&unmoved.taken, files).await?;
         for file in files {
-            if unmoved.taken.contains(file.path.as_bytes()) {
+            if same.contains(file.path.as_bytes()) {
+                // Its bytes may be these: verification decides.
+            } else if unmoved.taken.contains(file.path.as_bytes()) {
                 self.problems.add(&file.path, format!("{} appeared there just now", file.path));
             } else {
                 (self.push.placed)(&file.path);
@@ -174,6 +178,21 @@ impl Settling<'_> {
             _ if hashes => hashes::hash_in_parts(&session, run, paths, bytes, &mut tell, &self.hashing).await,
             _ => Ok(()),
         }
+    }
+
+    /// Which of the names that were taken meanwhile hold a file of the right size: a call that broke off may still be at work at the
+    /// server and have placed it.
+    async fn same_size(&self, taken: &BTreeSet<Vec<u8>>, files: &[&Outgoing]) -> Result<HashSet<Vec<u8>>, TransportError> {
+        if taken.is_empty() || self.push.again.is_some() {
+            return Ok(HashSet::new());
+        }
+        let names = taken.iter().map(Vec::as_slice);
+        let there = look::in_run(&self.session, self.push.run, names, self.context).await?.unwrap_or_default();
+        let is_same = |file: &&&Outgoing| {
+            let path = file.path.as_bytes();
+            taken.contains(path) && there.get(path).is_some_and(|seen| has_size(seen, &file.stat))
+        };
+        Ok(files.iter().filter(is_same).map(|file| file.path.as_bytes().to_vec()).collect())
     }
 
     async fn make_folders(&mut self, folders: &[FilePath]) -> Result<(), TransportError> {

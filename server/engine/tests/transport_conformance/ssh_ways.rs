@@ -1,0 +1,102 @@
+//! Ways to a server that people really have: an address of IPv6, a command in the account's own ssh_config.
+
+use crate::bench::{Bench, Destination};
+use crate::remotes::write_program;
+use crate::ssh_servers::{RSYNC_SSH, behind, behind_own, push_with};
+use crate::sshd::Sshd;
+use domain::job::{FailureClass, Side};
+use engine::transport::Transport;
+use engine::transport::rsync_ssh::RsyncSshTransport;
+use engine::verify::{Verification, verify};
+
+#[tokio::test]
+async fn an_address_of_ipv6_with_and_without_brackets_leads_there() {
+    for host in ["::1", "[::1]"] {
+        let bench = Bench::new(RSYNC_SSH).await;
+        let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"sub/b", b"2")]);
+        let sshd = Sshd::start_with("ListenAddress ::1");
+        let behind = behind_own(sshd, bench.destination.root(), &bench.staging(), |server| {
+            server.target = server.target.replace("127.0.0.1", host);
+        });
+        let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
+        let proof = verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
+        assert!(matches!(proof, Verification::Proven(_)), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_in_the_accounts_own_ssh_config_is_not_run() {
+    let bench = Bench::new(RSYNC_SSH).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1")]);
+    let (config, ssh) = (bench.dir.path().join("config"), bench.dir.path().join("ssh"));
+    std::fs::write(&config, "Host *\n  RemoteCommand tmux attach\n  RequestTTY force\n").unwrap();
+    write_program(&ssh, &format!("#!/bin/sh\nexec ssh -F '{}' \"$@\"\n", config.display()));
+    let behind = behind(bench.destination.root(), &bench.staging(), |server| server.ssh = ssh.display().to_string());
+    let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
+    bench.assert_proven(&run, &seal).await;
+}
+
+/// Processes of this computer, other than zombies, with these words in their command line.
+fn processes_with(words: &str) -> Vec<String> {
+    let of = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(of);
+    all.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(words)).collect()
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Tells the program that is to be killed where it connects to: the folder of an sshd, and its port.
+const TO_BE_KILLED: &str = "EXLAB_TEST_TO_BE_KILLED";
+
+#[tokio::test]
+async fn v8_no_connection_outlives_a_program_that_is_killed() {
+    let name = "ssh_ways::v8_no_connection_outlives_a_program_that_is_killed";
+    if let Ok(told) = std::env::var(TO_BE_KILLED) {
+        let (folder, port) = told.rsplit_once(':').unwrap();
+        let folder = std::path::PathBuf::from(folder);
+        let mut server = Sshd::shared().server();
+        (server.port, server.key, server.known_hosts) = (port.parse().unwrap(), folder.join("id"), folder.join("known_hosts"));
+        let transport = RsyncSshTransport::new(server, folder.display().to_string(), folder.join("staging"), None);
+        let _ = transport.identify(&Bench::unmarked(RSYNC_SSH).context).await;
+        std::fs::write(folder.join("connected"), "").unwrap();
+        return std::future::pending().await;
+    }
+    let sshd = Sshd::start();
+    let told = format!("{}:{}", sshd.folder.path().display(), sshd.port);
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let mut program = command.args(["--exact", name]).env(TO_BE_KILLED, told).spawn().unwrap();
+    wait_until("it connected", || sshd.path("connected").exists());
+    let words = sshd.path("known_hosts").display().to_string();
+    assert!(!processes_with(&words).is_empty(), "the shared connection stands");
+    program.kill().unwrap();
+    program.wait().unwrap();
+    wait_until("the shared connection ended", || processes_with(&words).is_empty());
+}
+
+#[tokio::test]
+async fn v16_a_login_that_greets_is_no_part_of_any_answer() {
+    let greets = "ForceCommand echo 'Welcome to the lab'; eval \"$SSH_ORIGINAL_COMMAND\"; r=$?; echo Bye; exit $r";
+    let bench = Bench::new(RSYNC_SSH).await;
+    let behind = behind_own(Sshd::start_with(greets), bench.destination.root(), &bench.staging(), |_| ());
+    behind.transport().identify(&bench.context).await.unwrap();
+    // Many small files go as a stream, which is framed.
+    let names: Vec<String> = (0..400).map(|n| format!("f{n}")).collect();
+    let files: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), name.as_bytes())).collect();
+    let run = bench.run("P/Runs/Run_1", &files);
+    let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
+    let proof = verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
+    assert!(matches!(proof, Verification::Proven(_)), "{proof:?}");
+    // rsync cannot be framed.
+    let run = bench.run("P/Runs/Run_2", &[(b"a", &vec![7; 3 << 20])]);
+    let error = push_with(&behind, &bench, &run, "seal").await.unwrap_err();
+    assert_eq!((error.class, error.side), (FailureClass::Configuration, Side::Destination), "{error}");
+    for words in ["prints text before the answer", "Welcome to the lab", "~/.bashrc"] {
+        assert!(error.message.contains(words), "{error}");
+    }
+}
