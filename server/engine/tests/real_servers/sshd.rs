@@ -41,8 +41,17 @@ impl Sshd {
         Sshd::start_with("")
     }
 
+    /// SFTP begins in this folder, and the shell elsewhere.
+    pub fn start_with_sftp_in(folder: &Path) -> Sshd {
+        Sshd::begin("", &format!(" -d {}", folder.display()))
+    }
+
     /// With more lines of configuration.
     pub fn start_with(lines: &str) -> Sshd {
+        Sshd::begin(lines, "")
+    }
+
+    fn begin(lines: &str, sftp: &str) -> Sshd {
         let folder = tempfile::Builder::new().prefix("sshd-").tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         keygen(&path("host_key"));
@@ -57,7 +66,7 @@ impl Sshd {
         let lines = if lines.contains("SetEnv ") { lines.replacen("SetEnv", &home, 1) } else { format!("{lines}\n{home}") };
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\nStrictModes no\nUsePAM no\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxSessions 20\nMaxStartups 50\nSubsystem sftp internal-sftp\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxSessions 20\nMaxStartups 50\nSubsystem sftp internal-sftp{sftp}\n\
              LogLevel ERROR\n{lines}\n",
             shown("host_key"),
             shown("authorized_keys"),

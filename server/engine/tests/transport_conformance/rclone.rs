@@ -1,6 +1,6 @@
 //! What only a destination behind rclone can meet; over real backends, with Debian's rclone and with the current one.
 
-use crate::bench::{Bench, Destination, file, files_below, marker, rewrite_keeping_mtime, write};
+use crate::bench::{Bench, Destination, Make, file, files_below, marker, rewrite_keeping_mtime, write};
 use crate::remotes::{
     CRYPT, CRYPT_CURRENT, DEBIAN, LOCAL, LOCAL_CURRENT, Made, SFTP, SFTP_CURRENT, SMB, SMB_CURRENT, crypt, current, local, push_over, sftp,
     write_program,
@@ -306,4 +306,18 @@ async fn v1_a_name_taken_at_the_last_moment_is_a_conflict() {
     assert_eq!((error.class, error.files), (FailureClass::Conflict, vec![file("a"), file("new\nline")]));
     assert_eq!(std::fs::read(run.there.join("a")).unwrap(), b"theirs, another size");
     assert_eq!(std::fs::read(run.there.join("b")).unwrap(), b"ours");
+}
+
+/// The shell finds none of the files that SFTP shows: nothing fails, nothing is believed, and what the proof rests on is read back (V18).
+pub async fn read_back_past_a_shell_that_sees_other_paths(make: Make) {
+    let bench = Bench::new(make).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"sub/b", &vec![7; 300_000])]);
+    let seal = bench.push(&run).await.unwrap();
+    match bench.verify(&run, &seal).await {
+        Verification::Proven(manifest) => {
+            assert_eq!(manifest.level(), ProofLevel::L3, "{}", manifest.method());
+            assert!(manifest.method().contains("read back"), "{}", manifest.method());
+        }
+        other => panic!("{other:?}"),
+    }
 }

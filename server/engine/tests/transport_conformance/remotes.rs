@@ -9,6 +9,7 @@ use engine::transport::{Transport, TransportError};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 /// Debian's.
 pub const DEBIAN: &str = "/usr/bin/rclone";
@@ -78,7 +79,10 @@ pub fn local<'a>(program: &str, root: &'a Path, staging: &'a Path) -> Made<'a> {
 }
 
 pub fn sftp<'a>(program: &str, root: &'a Path, staging: &'a Path) -> Made<'a> {
-    let server = Sshd::shared().server();
+    sftp_at(&Sshd::shared().server(), program, root, staging)
+}
+
+fn sftp_at<'a>(server: &engine::transport::rsync_ssh::Server, program: &str, root: &'a Path, staging: &'a Path) -> Made<'a> {
     let (user, host) = server.target.split_once('@').unwrap();
     let config = format!(
         "[nas]\ntype = sftp\nhost = {host}\nuser = {user}\nport = {}\nkey_file = {}\nshell_type = unix\nmd5sum_command = md5sum\n\
@@ -93,6 +97,21 @@ pub const LOCAL: Make = |root, staging| Box::new(local(DEBIAN, root, staging).be
 pub const LOCAL_CURRENT: Make = |root, staging| Box::new(local(&current(), root, staging).behind());
 pub const SFTP: Make = |root, staging| Box::new(sftp(DEBIAN, root, staging).behind());
 pub const SFTP_CURRENT: Make = |root, staging| Box::new(sftp(&current(), root, staging).behind());
+
+/// A NAS whose shell sees other paths than SFTP does: what it hashes is nothing of ours, or is not there.
+fn shell_elsewhere(program: &str, root: &Path, staging: &Path) -> Box<dyn Destination> {
+    std::fs::create_dir_all(root).unwrap();
+    let server = Sshd::start_with_sftp_in(root.parent().unwrap());
+    let path = root.file_name().unwrap().to_str().unwrap().to_owned();
+    let made = sftp_at(&server.server(), program, root, staging);
+    // Newer ones ask SFTP where it begins, and give the shell whole paths: these lead nowhere either.
+    let config = format!("{}path_override = /nowhere\n", made.config);
+    let made = Made { path, config, ..made };
+    Box::new(Behind { _server: Some(Box::new(Mutex::new(server))), ..made.behind() })
+}
+
+pub const SHELL_ELSEWHERE: Make = |root, staging| shell_elsewhere(DEBIAN, root, staging);
+pub const SHELL_ELSEWHERE_CURRENT: Make = |root, staging| shell_elsewhere(&current(), root, staging);
 
 /// `rclone serve webdav`, which keeps no times, and whose names are text.
 pub const WEBDAV: Make = |root, staging| {

@@ -31,13 +31,13 @@ pub(super) async fn move_files(
     let (odd, plain): (Vec<&[u8]>, Vec<&[u8]>) = files.iter().copied().partition(|name| is_odd(name));
     let mut complaint = None;
     if !plain.is_empty() {
-        let call = session.call("move", what).args(["--no-traverse", "--ignore-existing", "--ignore-checksum"]);
+        let call = session.write("move", what).args(["--no-traverse", "--ignore-existing"]);
         let call = call.operands([session.at(from), session.at(to)]).only(plain);
         let ended = call.run(&mut |_| (), &mut |_| (), context).await?;
         complaint = (!ended.success()).then_some(ended);
     }
     for name in odd {
-        let call = session.call("moveto", what).args(["--ignore-existing", "--ignore-checksum"]);
+        let call = session.write("moveto", what).arg("--ignore-existing");
         let call = call.operands([session.at(&join(from, name)), session.at(&join(to, name))]);
         let ended = call.run(&mut |_| (), &mut |_| (), context).await?;
         if !ended.success() {

@@ -66,10 +66,10 @@ async fn put(session: &Session, marker: &Marker, replace: bool, context: &CallCo
     text.push(b'\n');
     let temporary = format!(".exlab-orchestrator/tmp/identity-{}", uuid::Uuid::new_v4().simple());
     let what = format!("writing the marker of {}", session.place.describe());
-    session.call("rcat", what.as_str()).operands([session.at(temporary.as_bytes())]).input(text).ask(context).await?;
+    session.write("rcat", what.as_str()).operands([session.at(temporary.as_bytes())]).input(text).ask(context).await?;
     let how = if replace { "--ignore-times" } else { "--ignore-existing" };
     let places = [session.at(temporary.as_bytes()), session.at(MARKER.as_bytes())];
-    let moved = session.call("moveto", what.as_str()).arg(how).operands(places).collect(context).await;
+    let moved = session.write("moveto", what.as_str()).arg(how).operands(places).collect(context).await;
     // Where it was not moved, since another was quicker, it is in nobody's way.
     let tidied = session.call("deletefile", "tidying").operands([session.at(temporary.as_bytes())]).collect(context).await;
     let (ended, _) = moved?;

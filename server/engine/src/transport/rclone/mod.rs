@@ -71,6 +71,8 @@ struct Place {
     max_stream_bytes: Option<u64>,
     /// Asked once, when the destination first answers.
     backend: OnceCell<Backend>,
+    /// Whether what it hashes by itself is what it holds for us; asked once.
+    tells_hashes: OnceCell<bool>,
     /// How hashes are made; known once the backend is.
     method: OnceLock<&'static str>,
 }
@@ -92,6 +94,7 @@ impl RcloneTransport {
             staging,
             max_stream_bytes,
             backend: OnceCell::new(),
+            tells_hashes: OnceCell::new(),
             method: OnceLock::new(),
         };
         RcloneTransport { place: Arc::new(place) }
@@ -107,6 +110,7 @@ impl RcloneTransport {
             staging: staging.clone(),
             max_stream_bytes: *max_stream_bytes,
             backend: OnceCell::new(),
+            tells_hashes: OnceCell::new(),
             method: OnceLock::new(),
         };
         RcloneTransport { place: Arc::new(place) }

@@ -231,7 +231,7 @@ impl Pushing<'_> {
             }
         }
         let places = [OsString::from("."), self.session.at(&self.folder)];
-        let call = self.session.call("copy", "making empty folders").arg("--create-empty-src-dirs");
+        let call = self.session.write("copy", "making empty folders").arg("--create-empty-src-dirs");
         call.operands(places).in_folder(tree.path().to_owned()).ask(self.context).await?;
         self.is_new = false;
         Ok(())

@@ -103,12 +103,7 @@ async fn keep_earlier_life(session: &Session, run: &RunPath, earlier: u64, conte
     if files.is_empty() && !begun {
         return Ok(());
     }
-    session
-        .call("move", what)
-        .args(["--ignore-existing", "--ignore-checksum"])
-        .operands([session.at(&moving), session.at(&done)])
-        .ask(context)
-        .await?;
+    session.write("move", what).arg("--ignore-existing").operands([session.at(&moving), session.at(&done)]).ask(context).await?;
     Ok(())
 }
 
@@ -122,11 +117,11 @@ async fn write(session: &Session, run: &RunPath, files: &[RecordFile], context: 
         here.file(file.path.as_bytes(), &file.bytes)?;
     }
     // `--ignore-times`: another one of the same size and second is replaced all the same.
-    let options = ["--ignore-times", "--ignore-checksum", "--no-traverse"];
-    let call = session.call("copy", what.as_str()).args(options).args(session.backend.copy_options());
+    let options = ["--ignore-times", "--no-traverse"];
+    let call = session.write("copy", what.as_str()).args(options).args(session.backend.copy_options());
     let call = call.operands([OsString::from("."), session.at(&temporary)]);
     call.in_folder(here.path().to_owned()).ask(context).await?;
-    let call = session.call("move", what.as_str()).args(options).operands([session.at(&temporary), session.at(&session.in_run(run, b""))]);
+    let call = session.write("move", what.as_str()).args(options).operands([session.at(&temporary), session.at(&session.in_run(run, b""))]);
     let (ended, _) = call.collect(context).await?;
     if !ended.success() {
         return Err(classify::rclone(&ended, &what));
@@ -159,7 +154,7 @@ impl Ours {
 
     async fn write(&self, session: &Session, entries: &[(FilePath, Digest)], context: &CallContext) -> Result<(), TransportError> {
         let text: String = entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect();
-        let call = session.call("rcat", "writing what is ours").operands([session.at(&self.place)]).input(text.into_bytes());
+        let call = session.write("rcat", "writing what is ours").operands([session.at(&self.place)]).input(text.into_bytes());
         call.ask(context).await.map(drop)
     }
 

@@ -94,12 +94,12 @@ async fn attempt(
     let folder = PathBuf::from(format!("/proc/self/fd/{}", source.dir().as_fd().as_raw_fd()));
     let call = match group {
         Group::Many(names) => {
-            let call = session.call("copy", "sending files").operands([OsString::from("."), session.at(data)]);
+            let call = session.write("copy", "sending files").operands([OsString::from("."), session.at(data)]);
             call.only(names.iter().copied())
         }
         Group::One(name) => {
             let here = OsStr::from_bytes(&[b"./", *name].concat()).to_owned();
-            session.call("copyto", "sending files").operands([here, session.at(&join(data, name))])
+            session.write("copyto", "sending files").operands([here, session.at(&join(data, name))])
         }
     };
     let control = Arc::new(Control::new());
@@ -132,8 +132,7 @@ async fn attempt(
 }
 
 fn options(call: super::tool::Call, session: &Session, again: bool, limit: Option<u64>) -> super::tool::Call {
-    // Verified here, against the seal; rclone's own checking would take one command per file over sftp.
-    let mut options = vec!["--no-traverse".to_owned(), "--ignore-checksum".to_owned()];
+    let mut options = vec!["--no-traverse".to_owned()];
     options.extend(session.backend.copy_options().iter().map(|option| (*option).to_owned()));
     if again {
         options.push("--ignore-times".to_owned());

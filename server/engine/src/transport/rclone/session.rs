@@ -7,6 +7,7 @@ use super::{Place, classify};
 use crate::transport::{CallContext, TransportError, same_host};
 use domain::job::{FailureClass, Side};
 use domain::path::RunPath;
+use domain::proof::Digest;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -46,7 +47,6 @@ impl Session {
     /// Connects and reads the marker, whatever it holds.
     pub async fn open(place: &Arc<Place>, context: &CallContext) -> Result<Session, TransportError> {
         let backend = place.backend.get_or_try_init(|| backend::ask(place, context)).await?.clone();
-        let _ = place.method.set(backend.method());
         let call = place.rclone.call("cat", format!("reading the marker of {}", place.describe())).arg("--head=65536");
         let what = call.what().to_owned();
         let (ended, marker) = call.operands([place.at(MARKER.as_bytes())]).collect(context).await?;
@@ -61,12 +61,35 @@ impl Session {
 
     /// Connects and shows that this is a destination: the marker is there, and the staging tree does not see it.
     pub async fn open_marked(place: &Arc<Place>, context: &CallContext) -> Result<Session, TransportError> {
-        let session = Session::open(place, context).await?;
+        let mut session = Session::open(place, context).await?;
         if session.marker.is_empty() {
             let message = format!("{} holds no marker: the NAS's disk is not mounted there, or `nas init` was never run", place.describe());
             return Err(TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message));
         }
+        if session.backend.has_sha256 {
+            let tells = place.tells_hashes.get_or_try_init(|| session.tells_the_marker(context)).await?;
+            session.backend.has_sha256 = *tells;
+        }
+        let _ = place.method.set(session.backend.method());
         Ok(session)
+    }
+
+    /// Whether the destination tells the marker's hash. The bytes that were read are known here: a hash that is refused, or is of something
+    /// else, says that its hashes are not of what it holds for us. Then everything is read back.
+    async fn tells_the_marker(&self, context: &CallContext) -> Result<bool, TransportError> {
+        let place = &self.place;
+        let call = self.call("hashsum", format!("asking {} for the hash of its marker", place.describe())).arg("sha256");
+        let what = call.what().to_owned();
+        let (ended, said) = call.operands([place.at(MARKER.as_bytes())]).collect(context).await?;
+        if !ended.success() && classify::connecting(&ended, &what).class == FailureClass::DestinationUnreachable {
+            return Err(classify::connecting(&ended, &what));
+        }
+        let told = said.get(..64).and_then(|digest| std::str::from_utf8(digest).ok()).and_then(Digest::parse);
+        let agrees = told == Some(super::hashes::digest_of_bytes(&self.marker));
+        if !agrees {
+            tracing::warn!(destination = place.describe(), "it tells no hash of its own marker, or another: what it holds is read back");
+        }
+        Ok(agrees)
     }
 
     /// Refuses a destination that is, holds, or lies in the staging tree (D12).
@@ -90,6 +113,12 @@ impl Session {
     /// A call of rclone.
     pub fn call(&self, command: &str, what: impl Into<String>) -> Call {
         self.place.rclone.call(command, what)
+    }
+
+    /// A call that writes. None verifies by itself: over SFTP that asks the account's shell, which may see other paths than SFTP does or
+    /// none; we verify.
+    pub fn write(&self, command: &str, what: impl Into<String>) -> Call {
+        self.call(command, what).args(["--ignore-checksum", "--sftp-disable-hashcheck"])
     }
 
     /// Something below the root.
