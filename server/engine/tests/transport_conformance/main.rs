@@ -129,16 +129,15 @@ conformance!(
 );
 
 // The account's shell sees other paths than SFTP: nothing it says counts, and everything is read back.
-macro_rules! laws_of_reading_back {
-    ($transport:ident, $make:expr) => {
-        conformance!(
-            $transport,
-            $make,
-            crate::rclone::read_back_past_a_shell_that_sees_other_paths as v18_read_back_past_a_shell_that_sees_other_paths,
-            crate::resume::marker_is_not_replaced_unasked as v13_marker_is_not_replaced_unasked,
-        );
-    };
-}
-
-laws_of_reading_back!(over_sftp_with_a_shell_elsewhere, crate::remotes::SHELL_ELSEWHERE);
-laws_of_reading_back!(over_sftp_with_a_shell_elsewhere_current, crate::remotes::SHELL_ELSEWHERE_CURRENT);
+conformance!(
+    over_sftp_with_a_shell_elsewhere,
+    crate::remotes::SHELL_ELSEWHERE,
+    crate::rclone::v18_read_back_past_a_shell_that_sees_other_paths as v18_read_back_past_a_shell_that_sees_other_paths,
+    crate::resume::marker_is_not_replaced_unasked as v13_marker_is_not_replaced_unasked,
+);
+conformance!(
+    over_sftp_with_a_shell_elsewhere_current,
+    crate::remotes::SHELL_ELSEWHERE_CURRENT,
+    crate::rclone::v18_read_back_past_a_shell_that_sees_other_paths as v18_read_back_past_a_shell_that_sees_other_paths,
+    crate::resume::marker_is_not_replaced_unasked as v13_marker_is_not_replaced_unasked,
+);

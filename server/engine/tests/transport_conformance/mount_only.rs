@@ -221,10 +221,15 @@ async fn a_full_destination_is_said_and_goes_on_when_there_is_room() {
     assert_eq!(error.class, FailureClass::DestinationFull);
     assert_eq!(std::fs::read(run.there.join(".exlab-wizard/ingest.json")).unwrap(), b"{}");
     bench.assert_no_leftovers();
-    // Read-only is nothing that goes away by itself.
+    // What stands there as it is to be is not written again.
+    let inode = || std::fs::metadata(run.there.join(".exlab-wizard/ingest.json")).unwrap().ino();
+    let before = inode();
+    bench.transport().put_record(&run.path, 1, &record(b"{}".to_vec()), &bench.context).await.unwrap();
+    assert_eq!(inode(), before);
+    // Read-only for a while is waited for.
     mount(&["-o", "remount,ro"], bench.destination.root());
     let other = bench.run("P/Runs/Run_2", &[(b"a", b"1")]);
-    assert_eq!(bench.push(&other).await.unwrap_err().class, FailureClass::Configuration);
+    assert_eq!(bench.push(&other).await.unwrap_err().class, FailureClass::DestinationUnreachable);
     bench.assert_proven(&run, &seal).await;
 }
 

@@ -309,7 +309,7 @@ async fn v1_a_name_taken_at_the_last_moment_is_a_conflict() {
 }
 
 /// The shell finds none of the files that SFTP shows: nothing fails, nothing is believed, and what the proof rests on is read back (V18).
-pub async fn read_back_past_a_shell_that_sees_other_paths(make: Make) {
+pub async fn v18_read_back_past_a_shell_that_sees_other_paths(make: Make) {
     let bench = Bench::new(make).await;
     let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"sub/b", &vec![7; 300_000])]);
     let seal = bench.push(&run).await.unwrap();

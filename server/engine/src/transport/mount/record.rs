@@ -24,6 +24,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Dir, Mode};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -54,9 +55,12 @@ impl MountTransport {
         let (progress, throttle) = (ProgressSink::new(), Throttle::new(Arc::new(|| None)));
         let copying = Copying::new(&root, &temporary, &throttle, &progress, cancel);
         let aside = Aside::new(&root, &folder);
-        let (mut ours, mut replaced) = (Ours::read(&root, run)?, Vec::new());
+        let (mut ours, mut replaced, mut equal) = (Ours::read(&root, run)?, Vec::new(), HashSet::new());
         for file in files {
             let there = digest_there(&folder, file, cancel)?;
+            if there == Some(digest_of(file)) {
+                equal.insert(&file.path);
+            }
             match there {
                 Some(digest) if ours.contains(&file.path, &digest) => replaced.push((file.path.clone(), digest)),
                 Some(digest) if digest != digest_of(file) => aside.take(&file.path)?,
@@ -67,7 +71,8 @@ impl MountTransport {
         ours.entries = replaced;
         ours.entries.extend(files.iter().map(|file| (file.path.clone(), digest_of(file))));
         ours.write(&copying)?;
-        for file in files {
+        // What is equal is not written: where nothing may be replaced, it need not be.
+        for file in files.iter().filter(|file| !equal.contains(&file.path)) {
             put(&copying, &folder, file)?;
         }
         root.sync()?;
