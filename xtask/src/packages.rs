@@ -46,6 +46,8 @@ os.remove(wheel)";
 /// Installs what lacks, or says what lacks.
 pub fn ensure() -> Result<()> {
     components()?;
+    // Clippy reads the panel as it is compiled for the browser, before the panel is built.
+    crate::site::add_target()?;
     debian()?;
     current_rclone()?;
     node_modules()

@@ -16,6 +16,8 @@ mod styles;
 mod unused;
 mod wasm;
 
+pub use wasm::add_target;
+
 use crate::machine;
 use crate::process;
 use crate::step::Step;

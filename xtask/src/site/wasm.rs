@@ -67,7 +67,7 @@ pub fn build(package: &Path) -> Result<()> {
 }
 
 /// Makes sure that rustc has the standard library for the browser.
-fn add_target() -> Result<()> {
+pub fn add_target() -> Result<()> {
     let folder = Call::new("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]).cwd(machine::root()).read()?;
     if Path::new(folder.trim()).is_dir() {
         return Ok(());
