@@ -88,7 +88,7 @@ fn collect(folder: &Path, guards: &mut Guards) -> Result<()> {
 
 /// `fn d3_v1_late_files_are_kept(…` gives D3, V1 and the name.
 fn rust_test(line: &str) -> Found {
-    let rest = line.trim_start().trim_start_matches("async ").strip_prefix("fn ")?;
+    let rest = line.trim_start().trim_start_matches("pub ").trim_start_matches("async ").strip_prefix("fn ")?;
     let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     let numbers: Vec<String> = name.split('_').map(str::to_ascii_uppercase).take_while(|word| is_number(word)).collect();
     let lower_case = !name.starts_with(|c: char| c.is_ascii_uppercase());
