@@ -2,20 +2,24 @@
 //! an intent, an entry in the history. So some space is taken beforehand, given up for a clear alone, and taken again after it.
 
 use rustix::fs::{FallocateFlags, Mode, OFlags};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Name of the file that holds the room, hidden from every walk.
 pub const RESERVE_FILE: &str = ".exlab-reserve";
 /// A disk that is this much smaller than the room wanted gives an eighth of what is free.
 const SHARE: u64 = 8;
+/// More than any room that is kept.
+const MOST: u64 = 16 << 20;
 
 /// Room on one disk. Whoever clears borrows it.
 pub struct Reserve {
     folder: PathBuf,
     bytes: u64,
     borrowers: Mutex<Borrowers>,
+    told: AtomicBool,
 }
 
 #[derive(Default)]
@@ -30,7 +34,7 @@ pub struct Borrowed(Arc<Reserve>);
 impl Reserve {
     /// Room of `bytes` in `folder`, not taken yet.
     pub fn new(folder: PathBuf, bytes: u64) -> Reserve {
-        Reserve { folder, bytes, borrowers: Mutex::default() }
+        Reserve { folder, bytes, borrowers: Mutex::default(), told: AtomicBool::new(false) }
     }
 
     /// Takes the room where it is not taken yet; a disk that has none to give is tried again later. Blocking.
@@ -47,8 +51,7 @@ impl Reserve {
         borrowers.count += 1;
         if !borrowers.given_up && free(&self.folder).is_some_and(|free| free < self.bytes) {
             borrowers.given_up = true;
-            // One that is not there was never taken: there is nothing to give.
-            let _ = std::fs::remove_file(self.folder.join(RESERVE_FILE));
+            Reserve::give_up(&self.folder);
         }
         drop(borrowers);
         Borrowed(self.clone())
@@ -56,7 +59,8 @@ impl Reserve {
 
     /// Gives up the room in this folder before anything else runs; false where none is kept. Blocking.
     pub fn give_up(folder: &Path) -> bool {
-        std::fs::remove_file(folder.join(RESERVE_FILE)).is_ok()
+        let path = folder.join(RESERVE_FILE);
+        holds_nothing(&path) && std::fs::remove_file(path).is_ok()
     }
 
     /// True while the room is given up: what is no clear leaves it alone.
@@ -72,9 +76,23 @@ impl Reserve {
         if there >= wanted || wanted == 0 {
             return;
         }
-        if let Err(error) = fill(&path, wanted) {
-            tracing::warn!(folder = %self.folder.display(), %error, "no room could be kept back for clearing; it is tried again");
-            let _ = std::fs::remove_file(&path);
+        // Somebody else's file of that name is nobody's room.
+        if std::fs::symlink_metadata(&path).is_ok() && !holds_nothing(&path) {
+            return self.tell("there is a file of that name that is not ours");
+        }
+        match fill(&path, wanted) {
+            Ok(()) => self.told.store(false, Ordering::Relaxed),
+            Err(error) => {
+                self.tell(&error.to_string());
+                Reserve::give_up(&self.folder);
+            }
+        }
+    }
+
+    /// Once, until room was kept again.
+    fn tell(&self, why: &str) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(folder = %self.folder.display(), why, "no room could be kept back for clearing; it is tried again");
         }
     }
 }
@@ -90,6 +108,15 @@ impl Drop for Borrowed {
     }
 }
 
+/// A plain file of zeros, no larger than any room: removing it takes nothing away. Never waits, never follows a link.
+fn holds_nothing(path: &Path) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(path, flags, Mode::empty()).map(std::fs::File::from) else { return false };
+    let plain = file.metadata().is_ok_and(|stat| stat.is_file() && stat.len() <= MOST);
+    let mut bytes = Vec::new();
+    plain && file.take(MOST).read_to_end(&mut bytes).is_ok() && bytes.iter().all(|byte| *byte == 0)
+}
+
 fn free(folder: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(folder).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
@@ -97,7 +124,7 @@ fn free(folder: &Path) -> Option<u64> {
 
 /// Really takes the space, also where nothing can be preallocated.
 fn fill(path: &Path, bytes: u64) -> std::io::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mut file = std::fs::File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?);
     if rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes).is_err() {
         let zeros = [0; 1 << 16];
@@ -126,5 +153,24 @@ mod tests {
         assert_eq!((taken(), reserve.is_given_up()), (1 << 20, false), "a disk with room needs no room given up");
         drop(borrowed);
         assert_eq!(taken(), 1 << 20);
+        assert!(Reserve::give_up(dir.path()) && taken() == 0);
+    }
+
+    /// What an instrument wrote under that name is data: neither grown nor removed, however full its disk is; and nothing waits for a FIFO.
+    #[test]
+    fn d21_somebody_elses_file_of_that_name_is_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(RESERVE_FILE);
+        // More than any disk has left: the room would be given up at once.
+        let reserve = Arc::new(Reserve::new(dir.path().to_owned(), u64::MAX));
+        std::fs::write(&path, "only copy").unwrap();
+        reserve.keep();
+        drop(reserve.borrow());
+        assert!(!Reserve::give_up(dir.path()));
+        assert_eq!(std::fs::read(&path).unwrap(), b"only copy");
+        std::fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        reserve.keep();
+        assert!(!Reserve::give_up(dir.path()) && path.exists());
     }
 }

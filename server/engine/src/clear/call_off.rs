@@ -34,8 +34,6 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
             return Err(Problem::new(ErrorCode::NothingToCallOff, sentence));
         }
     };
-    core.ledger(run, intent.life, "clear_called_off", "by an operator".into()).await;
-    core.log(None, run, Level::Warn, "its clear was called off by an operator");
     let job = core.store.job(&intent.job_id).await.map_err(|error| Problem::new(ErrorCode::StateUnavailable, error.to_string()))?;
     let gone = match &job {
         Some(job) => sealed_and_gone(core, job, &folder).await.unwrap_or(intent.freed),
@@ -59,6 +57,8 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
         take_back(core, &intent, &folder, WHY).await.map_err(waits)?;
         Totals::default()
     };
+    core.ledger(run, intent.life, "clear_called_off", "by an operator".into()).await;
+    core.log(None, run, Level::Warn, "its clear was called off by an operator");
     note_clearing(core, run, None);
     core.look_at(run);
     Ok(CallOffAnswer { run_path: run.as_str().to_owned(), files_freed: freed.files, bytes_freed: freed.bytes })
