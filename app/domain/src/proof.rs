@@ -62,6 +62,20 @@ pub struct FileStat {
     pub inode: u64,
 }
 
+/// A file whose change time is younger than this when it is looked at may change once more within one tick of its clock, unseen.
+const SETTLED_NS: i64 = 2_000_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
+
+impl FileStat {
+    /// True when any later change of the file's bytes must show in its stat, as looked at at `now_ns`: its inode and its change time are
+    /// told, that is finer than a second, no copy of the modification time (which anybody may set), and not so young that another change
+    /// would bear the same.
+    pub fn shows_changes(&self, now_ns: i64) -> bool {
+        let fine = self.ctime_ns % SECOND_NS != 0 && self.ctime_ns != self.mtime_ns;
+        self.inode != 0 && fine && self.ctime_ns < now_ns.saturating_sub(SETTLED_NS)
+    }
+}
+
 /// One data file as listed when its run was sealed; `digest` is set once the file has been read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SealedFile {
@@ -216,6 +230,25 @@ mod tests {
         assert_eq!(Digest::parse(text).unwrap().to_string(), text);
         assert_eq!(Digest::parse(&text[1..]), None);
         assert_eq!(Digest::parse(&text.replace('5', "g")), None);
+    }
+
+    #[test]
+    fn d16_what_shows_no_change_is_not_relied_on() {
+        let now_ns = 1_800_000_000 * SECOND_NS;
+        let usual = FileStat { size: 1, mtime_ns: 1_700_000_000_123_456_789, ctime_ns: 1_799_999_000_123_456_789, inode: 7 };
+        let cases = [
+            ("a usual one", usual, true),
+            ("no inode", FileStat { inode: 0, ..usual }, false),
+            ("no change time", FileStat { ctime_ns: 0, ..usual }, false),
+            ("whole seconds", FileStat { ctime_ns: 1_799_999_000 * SECOND_NS, ..usual }, false),
+            ("the modification time again", FileStat { ctime_ns: usual.mtime_ns, ..usual }, false),
+            ("changed a moment ago", FileStat { ctime_ns: now_ns - 1_999_999_999, ..usual }, false),
+            ("changed before that", FileStat { ctime_ns: now_ns - 2_000_000_001, ..usual }, true),
+            ("a clock that is ahead", FileStat { ctime_ns: now_ns + 3_600 * SECOND_NS + 1, ..usual }, false),
+        ];
+        for (name, stat, expected) in cases {
+            assert_eq!(stat.shows_changes(now_ns), expected, "{name}");
+        }
     }
 
     #[test]

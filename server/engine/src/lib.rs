@@ -19,6 +19,7 @@ pub mod gatekeeper;
 pub mod hash;
 pub mod index;
 pub mod ingest_store;
+pub mod last_look;
 mod local_time;
 pub mod measure;
 pub mod only_copy;

@@ -3,15 +3,17 @@
 
 use crate::core::Core;
 use crate::gatekeeper::blocking;
+use crate::last_look;
 use crate::only_copy;
 use crate::progress::ProgressSink;
 use crate::seal::{Rehash, SealReader, compare};
 use crate::source::RunFolder;
 use crate::store::{Failure, Job, NewProof, StoreError};
-use crate::transport::CallContext;
+use crate::transport::{CallContext, Transport, TransportError};
 use crate::verify::{Verification, VerifiedManifest, verify};
 use domain::job::{FailureClass, JobEvent, JobState, Side};
 use domain::log_line::Level;
+use domain::path::RunPath;
 use domain::proof::{Difference, ProofLevel, Totals};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -100,11 +102,29 @@ pub async fn prove(core: &Arc<Core>, job: &Job, source: Option<&RunFolder>, cont
         blocking(move || seal_of(&core, &job)).await?
     };
     context.progress.begin(domain::api::Phase::Verifying, seal.totals().files, seal.totals().bytes);
-    let outcome = verify(&*destination.transport, &job.run, &seal, source, context).await.map_err(Failure::from);
+    let outcome = look_and_verify(core, &*destination.transport, &job.run, &seal, source, context).await.map_err(Failure::from);
     if let Err(failure) = &outcome {
         destination.note_failure(failure);
     }
-    outcome.map(Proof::from)
+    outcome
+}
+
+/// What the files look like is noted before they are read: a later look tells what changed since.
+async fn look_and_verify(
+    core: &Core,
+    transport: &dyn Transport,
+    run: &RunPath,
+    seal: &SealReader,
+    source: Option<&RunFolder>,
+    context: &CallContext,
+) -> Result<Proof, TransportError> {
+    let now_ns = core.clock.now_ms().saturating_mul(1_000_000);
+    let noted = last_look::note(transport, run, seal, now_ns, context).await?;
+    let proof = Proof::from(verify(transport, run, seal, source, context).await?);
+    if matches!(proof, Proof::Holds(_)) {
+        blocking(move || noted.keep()).await;
+    }
+    Ok(proof)
 }
 
 /// Counts a proof that held on a job that was proven before.

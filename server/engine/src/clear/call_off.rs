@@ -1,12 +1,11 @@
 //! Calling a clear off that waits: nothing more is removed. A run of which nothing went is what it was; the rest of one that had begun to go
 //! is put back where it stood and is a new life, as after any clear that was given up.
 
-use super::aside::{self, CLEARING_FOLDER};
-use super::carry_out::{put_back, take_back};
-use super::resume::{Place, find, give_back, open_intent, sealed_and_gone};
+use super::aside::CLEARING_FOLDER;
+use super::back::{back_untouched, give_back, sealed_and_gone, take_back};
+use super::resume::{Place, find, open_intent};
 use super::{ClearStop, PATIENCE, note_clearing};
 use crate::core::Core;
-use crate::gatekeeper::blocking;
 use domain::api::CallOffAnswer;
 use domain::log_line::Level;
 use domain::path::RunPath;
@@ -48,13 +47,7 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
         let _given_up = give_back(core, &mut intent, &job, folder, Problem::new(ErrorCode::StagingNotProven, WHY)).await;
         gone
     } else {
-        put_back(core, &intent).await;
-        let (owned, id) = (core.clone(), intent.id.clone());
-        if blocking(move || aside::stands(&owned, &id)).await {
-            let sentence = format!("{run}: something new stands at its path, so that it stays in {CLEARING_FOLDER}; move that away first");
-            return Err(Problem::new(ErrorCode::RunBusy, sentence));
-        }
-        take_back(core, &intent, &folder, WHY).await.map_err(waits)?;
+        back_untouched(core, &intent, &folder, WHY).await.map_err(waits)?;
         Totals::default()
     };
     core.ledger(run, intent.life, "clear_called_off", "by an operator".into()).await;

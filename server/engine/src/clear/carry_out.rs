@@ -1,19 +1,21 @@
 //! From the intent to the end of the life, step by step; each step is recorded after it was done.
 
-use super::aside::{self, CLEARING_FOLDER, Renamed};
-use super::delete::{Absent, delete_data, delete_record, record_totals, remove_folders};
+use super::aside::{self, Renamed};
+use super::back::{back_untouched, put_back, take_back};
+use super::delete::{Absent, End, delete_data, delete_record, record_totals, remove_folders};
 use super::permit::ClearPermit;
 use super::{ClearStop, note_clearing};
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::gatekeeper::{blocking, tell_producer};
 use crate::ingest_store::{self, read_ingest};
+use crate::last_look::LastLook;
 use crate::only_copy::retire;
 use crate::progress::ProgressSink;
-use crate::prove::call_context;
+use crate::prove::{Differences, call_context, record_broken};
 use crate::record::{RecordError, RecordFolder};
 use crate::source::RunFolder;
-use crate::store::{ClearStep, ClearedLife, Intent, Job};
+use crate::store::{ClearStep, ClearedLife, Failure, Intent, Job};
 use crate::tally::Moved;
 use crate::transport::RecordFile;
 use crate::watcher::object;
@@ -23,8 +25,9 @@ use domain::document::creation::SyncStatus;
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
 use domain::problem::{ErrorCode, Problem};
-use domain::proof::Totals;
+use domain::proof::{Digest, FileStat, SealedFile, Totals};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// How often a record that is written to while it goes is sent again before the clear waits.
@@ -181,42 +184,6 @@ async fn rename_aside(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> 
     Err(Problem::new(ErrorCode::StagingNotProven, format!("{} was not cleared: {why}", intent.run)).into())
 }
 
-/// Gives up a clear of which nothing was removed: `cleared`, where it was recorded, is followed by an entry that takes it back, so that the
-/// run is what it was, and no new life begins. While that entry cannot be written the intent stands.
-pub async fn take_back(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, why: &str) -> Result<(), ClearStop> {
-    let (handle, id, at, host) = (folder.clone(), intent.id.clone(), core.clock.now(), core.host.clone());
-    let reason = why.to_owned();
-    let written = blocking(move || {
-        if !is_cleared_by(&handle, &id) {
-            return Ok(None);
-        }
-        // What was proven is said again: the latest `sync_verified` is what a proof is held against.
-        let record = RecordFolder::open(handle.dir())?;
-        let ingest = record.as_ref().map(read_ingest).transpose()?.flatten();
-        let mut extra = ingest.and_then(|ingest| ingest.last(RunState::SyncVerified)).map(|entry| entry.fields).unwrap_or_default();
-        for own in ["state", "at", "host"] {
-            extra.remove(own);
-        }
-        extra.insert("clear_taken_back".into(), json!({"intent": id, "reason": reason}));
-        ingest_store::append(handle.dir(), RunEvent::ClearTakenBack, at, &host, extra).map(Some)
-    })
-    .await;
-    match written {
-        Ok(None) => {}
-        Ok(Some((ingest, stamp))) => {
-            core.change(&intent.run, |facts| {
-                facts.ingest = Ok(Some(ingest));
-                facts.watch.ingest = stamp;
-            });
-            core.store.record_due_now(&intent.job_id).await?;
-            core.work_now(intent.run.equipment());
-        }
-        Err(error) => return Err(ClearStop::Waiting(format!("{why}; and that it was not cleared could not be recorded: {error}"))),
-    }
-    tell_producer(core, &intent.run, folder, SyncStatus::Synced);
-    abort(core, intent, why).await
-}
-
 /// Deletes the data, and then, when all of it went, the record. Answers what was kept, and why. The intent knows what was freed, by what
 /// went and not by what this start removed: a crash in between loses no count.
 async fn delete(
@@ -229,10 +196,19 @@ async fn delete(
 ) -> Result<Vec<(String, String)>, ClearStop> {
     let totals = permit.seal().totals();
     progress.begin(Phase::Clearing, totals.files, totals.bytes);
-    let (owned, shown) = (core.clone(), progress.clone());
+    let (owned, shown, runtime) = (core.clone(), progress.clone(), tokio::runtime::Handle::current());
     let progress = progress.clone();
-    let (data, permit) = blocking(move || (delete_data(&permit, absent, &owned.checkpoints, &progress, &owned.stop), permit)).await;
-    let data = data.map_err(ClearStop::Waiting)?;
+    let (ended, permit, mut look) = blocking(move || {
+        let mut look = LastLook::of(permit.seal());
+        let mut ask = |batch: &[SealedFile]| runtime.block_on(look_once_more(&owned, &permit, &mut look, batch));
+        let ended = delete_data(&permit, absent, &owned.checkpoints, &progress, &owned.stop, &mut ask);
+        (ended, permit, look)
+    })
+    .await;
+    let data = match ended.map_err(ClearStop::Waiting)? {
+        End::Through(data) => data,
+        End::Untouched(differences) => return Err(untouched(core, intent, &permit, &differences).await),
+    };
     intent.freed = data.freed;
     core.store.note_intent(intent).await?;
     core.checkpoints.reached(Checkpoint::DataUnlinked);
@@ -252,7 +228,11 @@ async fn delete(
         intent.record = blocking(move || record_totals(&handle)).await.map_err(ClearStop::Waiting)?;
         core.store.note_intent(intent).await?;
     }
-    let (mut record, mut rounds) = (record, 0);
+    let mut record = record;
+    if !still_there(core, &permit, &mut look, &record).await? {
+        record = send_finished_record(core, permit.job(), &folder, &shown).await?;
+    }
+    let mut rounds = 0;
     let (gone, left) = loop {
         let handle = folder.clone();
         let deleted = move || Ok((delete_record(&handle, &record)?, record_totals(&handle)?));
@@ -275,6 +255,54 @@ async fn delete(
     }
 }
 
+/// Looks at files of one batch at the destination, its identity first; what it does not prove now.
+async fn look_once_more(
+    core: &Arc<Core>,
+    permit: &ClearPermit,
+    look: &mut LastLook,
+    batch: &[SealedFile],
+) -> Result<Option<Differences>, String> {
+    let (run, folder) = (&permit.job().run, permit.folder());
+    let equipment = run.equipment();
+    let destination = core.destinations.get(equipment);
+    let destination = destination.ok_or_else(|| format!("equipment {equipment} has no destination in the config"))?;
+    let context = call_context(core, equipment, &core.stop, &ProgressSink::new());
+    let failed = |failure: Failure| {
+        destination.note_failure(&failure);
+        format!("the last look at the NAS had no answer: {}", failure.message)
+    };
+    destination.prove_identity(&context).await.map_err(failed)?;
+    look.at(&*destination.transport, run, batch, folder, &context).await.map_err(|error| failed(error.into()))
+}
+
+/// True while the NAS holds the record as it was sent.
+async fn still_there(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastLook, record: &[RecordFile]) -> Result<bool, ClearStop> {
+    let mut batch: Vec<SealedFile> = record.iter().map(as_sealed).collect();
+    batch.sort_by(|a, b| a.path.cmp(&b.path));
+    match batch.is_empty() {
+        true => Ok(true),
+        false => Ok(look_once_more(core, permit, look, &batch).await.map_err(ClearStop::Waiting)?.is_none()),
+    }
+}
+
+fn as_sealed(file: &RecordFile) -> SealedFile {
+    let stat = FileStat { size: file.bytes.len() as u64, mtime_ns: 0, ctime_ns: 0, inode: 0 };
+    SealedFile { path: file.path.clone(), stat, digest: Digest(Sha256::digest(&file.bytes).into()) }
+}
+
+/// The NAS was damaged after its proof, and nothing is gone here: the run is what it was, and its damage is dealt with as any other.
+async fn untouched(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, differences: &Differences) -> ClearStop {
+    let why = format!("the NAS changed after it was proven: {}", differences.sentence);
+    if let Err(stop) = back_untouched(core, intent, permit.folder(), &why).await {
+        return stop;
+    }
+    if let Err(error) = record_broken(core, permit.job(), differences).await {
+        return error.into();
+    }
+    let names: Vec<String> = differences.first.iter().map(|difference| difference.path.to_string()).collect();
+    Problem::new(ErrorCode::DestinationNotProven, format!("{} was not cleared: {why}", intent.run)).with("files", names).into()
+}
+
 /// What is proven but cannot be removed: it waits aside, and goes when it can.
 fn rest(stuck: &[(String, String)]) -> Option<String> {
     let (name, why) = stuck.first()?;
@@ -290,25 +318,6 @@ async fn remove_aside(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> 
     })
     .await;
     removed.map_err(ClearStop::Waiting)
-}
-
-/// Puts what is left back to where the run stood; where something new stands there, it stays aside and is named in the ledger.
-pub async fn put_back(core: &Arc<Core>, intent: &Intent) {
-    let (owned, run, id) = (core.clone(), intent.run.clone(), intent.id.clone());
-    if let Err(errno) = blocking(move || aside::put_back(&owned, &run, &id)).await {
-        let place = format!("{CLEARING_FOLDER}/{}", intent.id);
-        core.ledger(&intent.run, intent.life, "kept_aside", format!("what was not proven stays in {place}: {errno}")).await;
-        core.log(None, &intent.run, Level::Error, &format!("what was not proven could not be put back and stays in {place}: {errno}"));
-    }
-}
-
-/// Gives the intent up; what stands, stands.
-pub async fn abort(core: &Arc<Core>, intent: &Intent, why: &str) -> Result<(), ClearStop> {
-    let mut intent = intent.clone();
-    core.store.advance_intent(&mut intent, ClearStep::Aborted).await?;
-    core.ledger(&intent.run, intent.life, "clear_aborted", why.to_owned()).await;
-    core.log(None, &intent.run, Level::Error, &format!("the clear was given up: {why}"));
-    Ok(())
 }
 
 /// Life and ledger, job, intent, in this order: a crash between two of them repeats the rest.

@@ -1,23 +1,28 @@
 //! The one place in the program that deletes what an instrument wrote.
 //!
 //! Works beneath the handle of a folder that was renamed aside, takes a permit, compares each file with its sealed entry once
-//! more and unlinks it by name in its own folder's handle. What is not exactly what was sealed stays, and is named.
+//! more, looks once more whether the destination still proves it, and unlinks it by name in its own folder's handle. What is not exactly
+//! what was sealed, or not proven at that moment, stays, and is named.
 
 use super::permit::ClearPermit;
 use crate::beneath;
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::hash::Hasher;
+use crate::last_look;
 use crate::progress::ProgressSink;
+use crate::prove::Differences;
 use crate::record::is_ours;
-use crate::seal::Item;
+use crate::seal::{Item, SealItems};
 use crate::source::{Entry, RunFolder, SourceError};
 use crate::transport::RecordFile;
+use crate::verify::sentence;
 use crate::writers::Writers;
 use domain::gate::EntryKind;
 use domain::path::{FilePath, RECORD_FOLDER};
-use domain::proof::{FileStat, Totals};
+use domain::proof::{DifferenceKind, Digest, FileStat, SealedFile, Totals};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use tokio_util::sync::CancellationToken;
 
@@ -42,8 +47,19 @@ pub enum Absent {
 }
 
 const NAMED: usize = 1_000;
-/// After so many files it is looked anew who writes to one.
-const BATCH: u64 = 1_000;
+/// So many bytes end a batch too: where the destination has to hash them again, something goes meanwhile.
+const BATCH_BYTES: u64 = 4 << 30;
+
+/// The last look at the destination, for files of one batch in path order: what it no longer proves. An error: there is no answer.
+pub type Look<'a> = dyn FnMut(&[SealedFile]) -> Result<Option<Differences>, String> + 'a;
+
+/// How deleting ended.
+pub enum End {
+    /// It went through the whole seal.
+    Through(Deleted),
+    /// Before anything went the destination was found not to hold what it was proven to hold.
+    Untouched(Differences),
+}
 
 impl Deleted {
     fn keep(&mut self, path: &FilePath, why: impl Into<String>) {
@@ -59,76 +75,136 @@ impl Deleted {
     }
 }
 
-/// Deletes the data of a permitted run. The folder is the permit's own, by handle, wherever it has been renamed to. Blocking.
+/// Deletes the data of a permitted run, batch by batch: each file is compared with its sealed entry, the batch is looked at once more at
+/// the destination, and then it goes. The folder is the permit's own, by handle, wherever it has been renamed to. Blocking.
 pub fn delete_data(
     permit: &ClearPermit,
     absent: Absent,
     checkpoints: &Checkpoints,
     progress: &ProgressSink,
     stop: &CancellationToken,
-) -> Result<Deleted, String> {
+    look: &mut Look<'_>,
+) -> Result<End, String> {
     let folder = permit.folder();
-    let mut deleted = Deleted::default();
-    let mut hasher = Hasher::new();
-    let mut parent = Parent::new(folder);
-    // The run stands aside: nobody opens it by its path any more, and who has it open still is seen now.
-    let (mut writers, mut unlinked) = (Writers::now(), 0_u64);
-    let items = permit.seal().items().map_err(|error| error.to_string())?;
-    for item in items {
-        if stop.is_cancelled() {
-            return Err("the program is stopping".into());
-        }
-        match item.map_err(|error| error.to_string())? {
-            Item::File { path, stat, digest: Some(digest), young } => {
-                let now = match folder.stat(&path) {
-                    Ok(now) => now,
-                    Err(SourceError::Vanished { .. }) => {
-                        if absent == Absent::RemovedBefore {
-                            deleted.freed.add(stat.size);
-                        }
-                        continue;
-                    }
-                    Err(error) => {
-                        deleted.keep(&path, error.to_string());
-                        continue;
-                    }
-                };
-                if now != stat || young {
-                    match hasher.local(folder, &path, &now, stop, &|_| ()) {
-                        Ok(hashed) if hashed.digest == digest => {}
-                        Ok(_) => {
-                            deleted.keep(&path, "has other content than was sealed");
-                            continue;
-                        }
-                        Err(error) => {
-                            deleted.keep(&path, error.to_string());
-                            continue;
-                        }
-                    }
-                }
-                unlinked += 1;
-                if unlinked.is_multiple_of(BATCH) {
-                    writers = Writers::now();
-                }
-                if let Some(program) = folder.id_of(&path).and_then(|id| writers.of(id)) {
-                    deleted.keep(&path, format!("is open for writing by {program}"));
-                    continue;
-                }
-                unlink(&mut parent, &path, &now, &mut deleted);
-                progress.skip_file(stat.size);
-                checkpoints.reached(Checkpoint::FileUnlinked);
-            }
-            Item::Unsupported { path, stat, .. } => match folder.stat(&path) {
-                Ok(now) if now == stat => unlink_special(&mut parent, &path, &mut deleted),
-                Ok(_) => deleted.keep(&path, "was replaced after it was sealed"),
-                Err(_) => {}
-            },
-            Item::File { path, .. } => deleted.keep(&path, "has no digest in its seal"),
-            Item::EmptyFolder { .. } => {}
+    let mut work = Work { folder, absent, stop, hasher: Hasher::new(), parent: Parent::new(folder), deleted: Deleted::default() };
+    let mut items = permit.seal().items().map_err(|error| error.to_string())?;
+    while let Some(batch) = work.next_batch(&mut items)? {
+        match look(&batch.files)? {
+            Some(differences) if work.deleted.freed.files == 0 => return Ok(End::Untouched(differences)),
+            unproven => work.unlink_batch(batch, unproven, checkpoints, progress)?,
         }
     }
-    keep_the_rest(folder, &mut deleted)?;
-    Ok(deleted)
+    keep_the_rest(folder, &mut work.deleted)?;
+    Ok(End::Through(work.deleted))
+}
+
+/// What goes at once.
+#[derive(Default)]
+struct Batch {
+    files: Vec<SealedFile>,
+    /// Links and special files that an override let through.
+    special: Vec<FilePath>,
+}
+
+struct Work<'a> {
+    folder: &'a RunFolder,
+    absent: Absent,
+    stop: &'a CancellationToken,
+    hasher: Hasher,
+    parent: Parent<'a>,
+    deleted: Deleted,
+}
+
+impl Work<'_> {
+    /// The next files that are here as they were sealed, with the stat they have now; `None` at the end. What must stay is noted on the way.
+    fn next_batch(&mut self, items: &mut SealItems) -> Result<Option<Batch>, String> {
+        let (mut batch, mut bytes) = (Batch::default(), 0_u64);
+        while batch.files.len() + batch.special.len() < last_look::BATCH && bytes < BATCH_BYTES {
+            self.unless_stopped()?;
+            let Some(item) = items.next() else {
+                let ended = batch.files.is_empty() && batch.special.is_empty();
+                return Ok((!ended).then_some(batch));
+            };
+            match item.map_err(|error| error.to_string())? {
+                Item::File { path, stat, digest: Some(digest), young } => {
+                    if let Some(stat) = self.as_sealed(&path, stat, digest, young) {
+                        bytes += stat.size;
+                        batch.files.push(SealedFile { path, stat, digest });
+                    }
+                }
+                Item::Unsupported { path, stat, .. } => match self.folder.stat(&path) {
+                    Ok(now) if now == stat => batch.special.push(path),
+                    Ok(_) => self.deleted.keep(&path, "was replaced after it was sealed"),
+                    Err(_) => {}
+                },
+                Item::File { path, .. } => self.deleted.keep(&path, "has no digest in its seal"),
+                Item::EmptyFolder { .. } => {}
+            }
+        }
+        Ok(Some(batch))
+    }
+
+    /// The stat of a file that holds what was sealed; what does not is kept.
+    fn as_sealed(&mut self, path: &FilePath, sealed: FileStat, digest: Digest, young: bool) -> Option<FileStat> {
+        let now = match self.folder.stat(path) {
+            Ok(now) => now,
+            Err(SourceError::Vanished { .. }) => {
+                if self.absent == Absent::RemovedBefore {
+                    self.deleted.freed.add(sealed.size);
+                }
+                return None;
+            }
+            Err(error) => {
+                self.deleted.keep(path, error.to_string());
+                return None;
+            }
+        };
+        if now == sealed && !young {
+            return Some(now);
+        }
+        match self.hasher.local(self.folder, path, &now, self.stop, &|_| ()) {
+            Ok(hashed) if hashed.digest == digest => return Some(now),
+            Ok(_) => self.deleted.keep(path, "has other content than was sealed"),
+            Err(error) => self.deleted.keep(path, error.to_string()),
+        }
+        None
+    }
+
+    /// Unlinks what is proven and nobody writes to.
+    fn unlink_batch(
+        &mut self,
+        batch: Batch,
+        unproven: Option<Differences>,
+        checkpoints: &Checkpoints,
+        progress: &ProgressSink,
+    ) -> Result<(), String> {
+        // The run stands aside: nobody opens it by its path any more, and who has it open still is seen now.
+        let writers = Writers::now();
+        let unproven: HashMap<FilePath, DifferenceKind> =
+            unproven.into_iter().flat_map(|found| found.first).map(|difference| (difference.path, difference.kind)).collect();
+        for SealedFile { path, stat, .. } in batch.files {
+            self.unless_stopped()?;
+            if let Some(kind) = unproven.get(&path) {
+                self.deleted.keep(&path, format!("is not proven on the NAS any more: it {}", sentence(kind)));
+                continue;
+            }
+            if let Some(program) = self.folder.id_of(&path).and_then(|id| writers.of(id)) {
+                self.deleted.keep(&path, format!("is open for writing by {program}"));
+                continue;
+            }
+            unlink(&mut self.parent, &path, &stat, &mut self.deleted);
+            progress.skip_file(stat.size);
+            checkpoints.reached(Checkpoint::FileUnlinked);
+        }
+        for path in batch.special {
+            unlink_special(&mut self.parent, &path, &mut self.deleted);
+        }
+        Ok(())
+    }
+
+    fn unless_stopped(&self) -> Result<(), String> {
+        if self.stop.is_cancelled() { Err("the program is stopping".into()) } else { Ok(()) }
+    }
 }
 
 /// Unlinks a file whose stat was just compared; once more, in the handle of its own folder.

@@ -5,6 +5,7 @@
 //! aside, compare and unlink, end the life. What cannot be proven is kept, named, and put back.
 
 mod aside;
+mod back;
 mod call_off;
 mod carry_out;
 mod delete;

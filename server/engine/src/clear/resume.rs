@@ -4,7 +4,8 @@
 //! ingest.json that does not carry that id is somebody else's.
 
 use super::aside::{self, CLEARING_FOLDER};
-use super::carry_out::{abort, carry_out, finish, is_cleared_by, put_back, take_back};
+use super::back::{abort, give_back, take_back};
+use super::carry_out::{carry_out, finish, is_cleared_by};
 use super::obstacles::obstacle_inside;
 use super::permit::{permit, permit_again};
 use super::{ClearStop, note_clearing, with_room};
@@ -12,9 +13,8 @@ use crate::core::{Core, unless_it_panics};
 use crate::gatekeeper::blocking;
 use crate::index::Facts;
 use crate::progress::ProgressSink;
-use crate::prove::seal_of;
 use crate::source::{RunFolder, SourceError};
-use crate::store::{ClearStep, Intent, Job};
+use crate::store::{ClearStep, Intent};
 use domain::api::ClearingView;
 use domain::document::ingest::Ingest;
 use domain::path::RunPath;
@@ -181,40 +181,6 @@ async fn wait(core: &Arc<Core>, intent: &mut Intent, problem: Problem) -> Result
     note_clearing(core, &intent.run, Some(view));
     show_aside(core, intent);
     Err(ClearStop::Waiting(problem.message))
-}
-
-/// Ends a clear that had begun to delete: what is left goes back and is a new life, what went is counted.
-pub(super) async fn give_back(
-    core: &Arc<Core>,
-    intent: &mut Intent,
-    job: &Job,
-    folder: RunFolder,
-    problem: Problem,
-) -> Result<Totals, ClearStop> {
-    match sealed_and_gone(core, job, &folder).await {
-        Ok(gone) => intent.freed = gone,
-        Err(error) => tracing::error!(run = %intent.run, error, "what was freed before the clear was given up cannot be counted"),
-    }
-    put_back(core, intent).await;
-    finish(core, intent, job, &[("the clear was given up:".to_owned(), problem.message.clone())]).await?;
-    Err(problem.into())
-}
-
-/// Sealed files that are not there any more, and their bytes.
-pub(super) async fn sealed_and_gone(core: &Arc<Core>, job: &Job, folder: &RunFolder) -> Result<Totals, String> {
-    let (core, job, folder) = (core.clone(), job.clone(), folder.clone());
-    blocking(move || {
-        let seal = seal_of(&core, &job).map_err(|failure| failure.message)?;
-        let mut gone = Totals::default();
-        for file in seal.files().map_err(|error| error.to_string())? {
-            let file = file.map_err(|error| error.to_string())?;
-            if matches!(folder.stat(&file.path), Err(SourceError::Vanished { .. })) {
-                gone.add(file.stat.size);
-            }
-        }
-        Ok(gone)
-    })
-    .await
 }
 
 pub(super) async fn find(core: &Arc<Core>, intent: &Intent) -> Result<Place, ClearStop> {

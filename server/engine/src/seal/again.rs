@@ -4,13 +4,12 @@
 //! No clear rests on it: there every file whose stat is not the sealed one is read again.
 
 use super::compare::{CompareError, Rehash, compare_with};
-use super::file::{Content, ItemReader, ItemWriter, beside};
+use super::file::{Content, InOrder, ItemWriter, beside};
 use super::line::Item;
 use super::{SealError, SealReader};
 use crate::source::RunFolder;
 use domain::path::FilePath;
 use domain::proof::{Digest, FileStat};
-use std::iter::Peekable;
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 
@@ -56,20 +55,18 @@ impl Keeper {
 }
 
 /// What was kept, asked for in path order.
-pub(super) struct Known(Option<Peekable<ItemReader>>);
+pub(super) struct Known(InOrder);
 
 impl Known {
     /// What there is for this seal; nothing where nothing was kept, or where it cannot be read.
     pub(super) fn of(seal: &SealReader) -> Known {
-        Known(ItemReader::open(&file_of(seal), Content::Again).ok().map(Iterator::peekable))
+        Known(InOrder::open(&file_of(seal), Content::Again))
     }
 
     /// What the file with this stat was found to hold. A torn file answers nothing from the tear on.
     pub(super) fn digest(&mut self, path: &FilePath, stat: &FileStat) -> Option<Digest> {
-        let items = self.0.as_mut()?;
-        while items.next_if(|item| item.as_ref().is_ok_and(|item| item.path() < path)).is_some() {}
-        match items.peek()? {
-            Ok(Item::File { path: known, stat: then, digest, .. }) if known == path && then == stat => *digest,
+        match self.0.at(path)? {
+            Item::File { stat: then, digest, .. } if then == stat => *digest,
             _ => None,
         }
     }

@@ -2,12 +2,14 @@
 
 use super::SealError;
 use super::line::Item;
+use domain::path::FilePath;
 use domain::proof::{Digest, Totals};
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
 /// What a file is, written in its first line.
@@ -17,6 +19,7 @@ pub(super) enum Content {
     Seal,
     Early,
     Again,
+    Seen,
 }
 
 impl Content {
@@ -26,6 +29,7 @@ impl Content {
             Content::Seal => "exlab-orchestrator seal 1\n",
             Content::Early => "exlab-orchestrator early hashes 1\n",
             Content::Again => "exlab-orchestrator hashed again 1\n",
+            Content::Seen => "exlab-orchestrator seen there 1\n",
         }
     }
 }
@@ -231,5 +235,22 @@ impl Iterator for ItemReader {
         let item = self.step().transpose();
         self.ended = !matches!(item, Some(Ok(_)));
         item
+    }
+}
+
+/// Items of a file, asked for by path, in path order. What cannot be read, or not any more, answers nothing.
+#[derive(Debug)]
+pub(super) struct InOrder(Option<Peekable<ItemReader>>);
+
+impl InOrder {
+    pub fn open(path: &Path, content: Content) -> InOrder {
+        InOrder(ItemReader::open(path, content).ok().map(Iterator::peekable))
+    }
+
+    /// The item of this path; one that was asked for behind it is passed over.
+    pub fn at(&mut self, path: &FilePath) -> Option<&Item> {
+        let items = self.0.as_mut()?;
+        while items.next_if(|item| item.as_ref().is_ok_and(|item| item.path() < path)).is_some() {}
+        items.peek()?.as_ref().ok().filter(|item| item.path() == path)
     }
 }

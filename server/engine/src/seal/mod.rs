@@ -15,6 +15,7 @@ mod file;
 mod line;
 mod listing;
 mod reader;
+mod seen;
 mod writer;
 
 pub use again::{HashedAgain, hash_again};
@@ -24,6 +25,7 @@ pub use early::{Early, EarlyHashes};
 pub use line::{Item, UnsupportedKind};
 pub use listing::{Listing, ListingItems};
 pub use reader::{SealFiles, SealItems, SealReader};
+pub use seen::{Part, Seen, SeenWriter};
 pub use writer::SealWriter;
 
 use crate::source::SourceError;

@@ -15,7 +15,7 @@ use crate::source::RunFolder;
 use async_trait::async_trait;
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
-use domain::proof::{Digest, FirstDifference, ProofLevel};
+use domain::proof::{Digest, FileStat, FirstDifference, ProofLevel};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -186,6 +186,13 @@ pub trait Transport: Send + Sync + 'static {
         found: &mut (dyn FnMut(Hashed) + Send),
         context: &CallContext,
     ) -> Result<(), TransportError>;
+
+    /// What can be told of these files of the run without reading them, in the given order; `None` of what is no regular file, is not
+    /// there, or of which nothing can be told. It never follows a link under the last name. A destination that tells no change times
+    /// need not be asked: by itself this answers nothing.
+    async fn look(&self, _run: &RunPath, files: &[FilePath], _context: &CallContext) -> Result<Vec<Option<FileStat>>, TransportError> {
+        Ok(vec![None; files.len()])
+    }
 
     /// Moves our own earlier files aside to `.exlab-wizard/superseded/<n>/` of the run.
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError>;

@@ -8,7 +8,7 @@ use crate::seal::SealReader;
 use crate::source::RunFolder;
 use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
-use domain::proof::FirstDifference;
+use domain::proof::{FileStat, FirstDifference};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -18,6 +18,7 @@ mod aside;
 mod copy;
 mod hashes;
 mod identity;
+mod look;
 mod ours;
 mod push;
 mod read_back;
@@ -105,6 +106,11 @@ impl Transport for MountTransport {
     ) -> Result<(), TransportError> {
         let job = hashes::Job::new(self, run, seal, source, context);
         thread::run_with(context, move |outbox| job.run(outbox), |batch: Vec<Hashed>| batch.into_iter().for_each(&mut *found)).await
+    }
+
+    async fn look(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<Vec<Option<FileStat>>, TransportError> {
+        let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
+        thread::run(context, move |cancel| look::look(&own, &run, &files, cancel)).await
     }
 
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {

@@ -4,6 +4,7 @@
 mod acts;
 mod alone;
 mod clear;
+mod clear_gap;
 mod clear_midway;
 mod clear_rights;
 mod documents;

@@ -5,6 +5,7 @@
 mod bench;
 mod damage;
 mod faithful;
+mod gap;
 mod lives;
 mod mount_only;
 mod rclone;
@@ -75,6 +76,7 @@ macro_rules! all_laws {
             crate::damage::every_damage_is_found as v3_v4_v7_every_damage_is_found,
             crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
             crate::damage::superseded as d22_superseded,
+            crate::gap::damage_is_seen as d16_damage_is_seen,
             crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,
             crate::damage::same_size_same_mtime as v3_same_size_same_mtime,
             crate::lives::equal_is_equal as v19_equal_is_equal,
@@ -114,6 +116,7 @@ conformance!(
     crate::lives::what_differs_is_named as v19_what_differs_is_named,
     crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
     crate::damage::superseded as d22_superseded,
+    crate::gap::damage_is_seen as d16_damage_is_seen,
     crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,
     crate::resume::finished_files_are_not_sent_again as s2_finished_files_are_not_sent_again,
     crate::resume::missing_marker as v10_missing_marker,

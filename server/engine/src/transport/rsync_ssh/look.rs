@@ -1,12 +1,14 @@
 //! Looking at files at the server: kind, size and time of those asked for, or of everything in a folder of ours.
 
 use super::session::Session;
-use super::{classify, session};
+use super::{Place, classify, session};
 pub(super) use crate::transport::portions::folders_above;
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
-use domain::path::RunPath;
+use domain::path::{FilePath, RunPath};
+use domain::proof::FileStat;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Names of one command at most, and their bytes: well below what any system takes.
 const NAMES: usize = 250;
@@ -29,6 +31,8 @@ pub(super) struct Seen {
     pub mtime_seconds: i64,
     /// False where the time holds whole seconds only.
     pub fraction: bool,
+    /// With its times in nanoseconds.
+    pub stat: FileStat,
 }
 
 /// What is there of what was looked for, by relative path.
@@ -43,14 +47,14 @@ pub(super) fn functions(session: &Session) -> &'static str {
     if session.can.find_prints {
         // As many names for one program as the system takes: starting programs is most of the work on small files.
         // That something is not there is no trouble; everything else that find says is. xargs says 123 when find missed something.
-        r#"look() { { find "$@" -maxdepth 0 -printf '%y %s %T@ %p\0' 2>&1 1>&3 </dev/null | grep -v 'No such file or directory' >&2; } 3>&1; }
-look_lines() { { { tr '\n' '\000' | xargs -0 -r -s 1000000 sh -c 'exec find "$@" -maxdepth 0 -printf "%y %s %T@ %p\0"' sh ||
+        r#"look() { { find "$@" -maxdepth 0 -printf '%y %s %T@ %C@ %i %p\0' 2>&1 1>&3 </dev/null | grep -v 'No such file or directory' >&2; } 3>&1; }
+look_lines() { { { tr '\n' '\000' | xargs -0 -r -s 1000000 sh -c 'exec find "$@" -maxdepth 0 -printf "%y %s %T@ %C@ %i %p\0"' sh ||
 [ $? = 123 ] || echo 'find: was stopped' >&2; } 2>&1 1>&3 | grep -v 'No such file or directory' >&2; } 3>&1; true; }
-all() { find . ! -type d -printf '%y %s %T@ %p\0' </dev/null; }
+all() { find . ! -type d -printf '%y %s %T@ %C@ %i %p\0' </dev/null; }
 "#
     } else {
-        r#"look() { for f; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%s %s\0' "$(stat -c '%f %s %Y' -- "$f")" "$f"; fi; done; }
-all() { find . ! -type d -exec sh -c 'for f; do printf "%s %s\0" "$(stat -c "%f %s %Y" -- "$f")" "$f"; done' sh {} + </dev/null; }
+        r#"look() { for f; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%s %s\0' "$(stat -c '%f %s %Y %Z %i' -- "$f")" "$f"; fi; done; }
+all() { find . ! -type d -exec sh -c 'for f; do printf "%s %s\0" "$(stat -c "%f %s %Y %Z %i" -- "$f")" "$f"; done' sh {} + </dev/null; }
 "#
     }
 }
@@ -107,6 +111,19 @@ pub(super) fn call_lines<'a>(script: &mut Vec<u8>, function: &str, names: impl I
 /// A relative name as a word that is never taken for an option.
 pub(super) fn word_here(name: &[u8]) -> Vec<u8> {
     super::quote::shell_word(&[b"./", name].concat())
+}
+
+/// What is told of files of the run, in their order.
+pub(super) async fn stats(
+    place: &Arc<Place>,
+    run: &RunPath,
+    files: &[FilePath],
+    context: &CallContext,
+) -> Result<Vec<Option<FileStat>>, TransportError> {
+    let session = Session::open_marked(place, context).await?;
+    let there = in_run(&session, run, files.iter().map(FilePath::as_bytes), context).await?.unwrap_or_default();
+    let told = |path: &FilePath| there.get(path.as_bytes()).filter(|seen| seen.kind == Kind::File).map(|seen| seen.stat);
+    Ok(files.iter().map(told).collect())
 }
 
 /// Looks at names inside the run; `None` when the run's folder is not there.
@@ -191,10 +208,13 @@ pub(super) fn read(said: &[u8], last: &[u8]) -> Option<Looked> {
     Some(found)
 }
 
-/// `kind size mtime ./name`
+/// `kind size mtime ctime inode ./name`
 fn parse(line: &[u8]) -> Option<(Vec<u8>, Seen)> {
-    let mut parts = line.splitn(4, |byte| *byte == b' ');
-    let (kind, size, time, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let mut parts = line.splitn(6, |byte| *byte == b' ');
+    let kind = parts.next()?;
+    let mut word = || std::str::from_utf8(parts.next()?).ok();
+    let (size, mtime, ctime, inode) = (word()?.parse().ok()?, Time::parse(word()?)?, Time::parse(word()?)?, word()?.parse().ok()?);
+    let name = parts.next()?;
     let kind = match kind {
         b"f" => Kind::File,
         b"d" => Kind::Folder,
@@ -205,17 +225,32 @@ fn parse(line: &[u8]) -> Option<(Vec<u8>, Seen)> {
             _ => Kind::Other,
         },
     };
-    let size = std::str::from_utf8(size).ok()?.parse().ok()?;
-    let time = std::str::from_utf8(time).ok()?;
-    let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
-    let fraction_given = fraction.bytes().any(|digit| digit != b'0');
-    let mut mtime_seconds: i64 = seconds.parse().ok()?;
-    // `find` writes -1.5 for what is second -2 and a half.
-    if seconds.starts_with('-') && fraction_given {
-        mtime_seconds -= 1;
-    }
     let name = name.strip_prefix(b"./").unwrap_or(name).to_vec();
-    Some((name, Seen { kind, size, mtime_seconds, fraction: fraction_given }))
+    let stat = FileStat { size, mtime_ns: mtime.nanoseconds(), ctime_ns: ctime.nanoseconds(), inode };
+    Some((name, Seen { kind, size, mtime_seconds: mtime.seconds, fraction: mtime.part > 0, stat }))
+}
+
+/// Seconds since the epoch, rounded down, and nanoseconds.
+struct Time {
+    seconds: i64,
+    part: i64,
+}
+
+impl Time {
+    fn parse(text: &str) -> Option<Time> {
+        let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+        let (whole, part) = (seconds.parse::<i64>().ok()?, digits.parse::<i64>().ok()?);
+        // `find` writes -1.5 for what is second -2 and a half.
+        match seconds.starts_with('-') && part > 0 {
+            true => Some(Time { seconds: whole - 1, part: 1_000_000_000 - part }),
+            false => Some(Time { seconds: whole, part }),
+        }
+    }
+
+    fn nanoseconds(&self) -> i64 {
+        self.seconds.saturating_mul(1_000_000_000).saturating_add(self.part)
+    }
 }
 
 /// The server said something else than was agreed.
@@ -227,19 +262,25 @@ pub(super) fn garbled(what: &str) -> TransportError {
 mod tests {
     use super::*;
     use crate::child::{Tool, run};
-    use domain::path::FilePath;
     use tokio_util::sync::CancellationToken;
 
     #[test]
     fn v9_both_ways_of_listing_are_read_whatever_the_names_are() {
-        let seen = |kind, size, mtime_seconds, fraction| Seen { kind, size, mtime_seconds, fraction };
-        let said = b"f 12 1500000000.1234567890 ./a b\n c\0d 0 7.0000000000 ./sub\0l 3 -1.5000000000 ./x\x0081a4 5 9 ./\xff\0.";
+        let seen = |kind, size, mtime_seconds, fraction, mtime_ns, ctime_ns, inode| {
+            let stat = FileStat { size, mtime_ns, ctime_ns, inode };
+            Seen { kind, size, mtime_seconds, fraction, stat }
+        };
+        let said = b"f 12 1500000000.1234567890 1600000000.5000000000 77 ./a b\n c\0d 0 7.0000000000 8.0 1 ./sub\0\
+            l 3 -1.7500000000 9.25 2 ./x\x0081a4 5 9 10 3 ./\xff\0.";
         let found = read(said, b".").unwrap();
-        assert_eq!(found[b"a b\n c".as_slice()], seen(Kind::File, 12, 1_500_000_000, true));
-        assert_eq!(found[b"sub".as_slice()], seen(Kind::Folder, 0, 7, false));
-        assert_eq!(found[b"x".as_slice()], seen(Kind::Other, 3, -2, true));
-        assert_eq!(found[b"\xff".as_slice()], seen(Kind::File, 5, 9, false));
-        assert_eq!(read(b"f 12 1.0 ./a\0", b"."), None, "cut off");
+        assert_eq!(
+            found[b"a b\n c".as_slice()],
+            seen(Kind::File, 12, 1_500_000_000, true, 1_500_000_000_123_456_789, 1_600_000_000_500_000_000, 77)
+        );
+        assert_eq!(found[b"sub".as_slice()], seen(Kind::Folder, 0, 7, false, 7_000_000_000, 8_000_000_000, 1));
+        assert_eq!(found[b"x".as_slice()], seen(Kind::Other, 3, -2, true, -1_750_000_000, 9_250_000_000, 2));
+        assert_eq!(found[b"\xff".as_slice()], seen(Kind::File, 5, 9, false, 9_000_000_000, 10_000_000_000, 3));
+        assert_eq!(read(b"f 12 1.0 2.0 3 ./a\0", b"."), None, "cut off");
         assert_eq!(read(b"garbage\0.", b"."), None);
     }
 

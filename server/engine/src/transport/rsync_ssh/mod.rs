@@ -9,7 +9,7 @@ use crate::seal::SealReader;
 use crate::source::RunFolder;
 use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
-use domain::proof::FirstDifference;
+use domain::proof::{FileStat, FirstDifference};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -134,6 +134,10 @@ impl Transport for RsyncSshTransport {
         context: &CallContext,
     ) -> Result<(), TransportError> {
         hashes::of_seal(&self.place, run, seal, found, context).await
+    }
+
+    async fn look(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<Vec<Option<FileStat>>, TransportError> {
+        look::stats(&self.place, run, files, context).await
     }
 
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {

@@ -1,0 +1,121 @@
+//! The ways back from a clear that does not come to its end: nothing was removed, and the run is what it was; or something was, and what is
+//! left is a new life.
+
+use super::ClearStop;
+use super::aside::{self, CLEARING_FOLDER};
+use super::carry_out::{finish, is_cleared_by};
+use crate::core::Core;
+use crate::gatekeeper::{blocking, tell_producer};
+use crate::ingest_store::{self, read_ingest};
+use crate::prove::seal_of;
+use crate::record::RecordFolder;
+use crate::source::{RunFolder, SourceError};
+use crate::store::{ClearStep, Intent, Job};
+use domain::document::creation::SyncStatus;
+use domain::lifecycle::{RunEvent, RunState};
+use domain::log_line::Level;
+use domain::problem::Problem;
+use domain::proof::Totals;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Gives up a clear of which nothing was removed: `cleared`, where it was recorded, is followed by an entry that takes it back, so that the
+/// run is what it was, and no new life begins. While that entry cannot be written the intent stands.
+pub async fn take_back(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, why: &str) -> Result<(), ClearStop> {
+    let (handle, id, at, host) = (folder.clone(), intent.id.clone(), core.clock.now(), core.host.clone());
+    let reason = why.to_owned();
+    let written = blocking(move || {
+        if !is_cleared_by(&handle, &id) {
+            return Ok(None);
+        }
+        // What was proven is said again: the latest `sync_verified` is what a proof is held against.
+        let record = RecordFolder::open(handle.dir())?;
+        let ingest = record.as_ref().map(read_ingest).transpose()?.flatten();
+        let mut extra = ingest.and_then(|ingest| ingest.last(RunState::SyncVerified)).map(|entry| entry.fields).unwrap_or_default();
+        for own in ["state", "at", "host"] {
+            extra.remove(own);
+        }
+        extra.insert("clear_taken_back".into(), json!({"intent": id, "reason": reason}));
+        ingest_store::append(handle.dir(), RunEvent::ClearTakenBack, at, &host, extra).map(Some)
+    })
+    .await;
+    match written {
+        Ok(None) => {}
+        Ok(Some((ingest, stamp))) => {
+            core.change(&intent.run, |facts| {
+                facts.ingest = Ok(Some(ingest));
+                facts.watch.ingest = stamp;
+            });
+            core.store.record_due_now(&intent.job_id).await?;
+            core.work_now(intent.run.equipment());
+        }
+        Err(error) => return Err(ClearStop::Waiting(format!("{why}; and that it was not cleared could not be recorded: {error}"))),
+    }
+    tell_producer(core, &intent.run, folder, SyncStatus::Synced);
+    abort(core, intent, why).await
+}
+
+/// Gives up a clear that was renamed aside, and of which nothing was removed: its folder goes back to where it stood first. Where something
+/// new stands there the intent stands.
+pub async fn back_untouched(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, why: &str) -> Result<(), ClearStop> {
+    put_back(core, intent).await;
+    let (owned, id) = (core.clone(), intent.id.clone());
+    if blocking(move || aside::stands(&owned, &id)).await {
+        let place = format!("something new stands at its path, so that it stays in {CLEARING_FOLDER}; move that away first");
+        return Err(ClearStop::Waiting(format!("{why}; {place}")));
+    }
+    take_back(core, intent, folder, why).await
+}
+
+/// Puts what is left back to where the run stood; where something new stands there, it stays aside and is named in the ledger.
+pub async fn put_back(core: &Arc<Core>, intent: &Intent) {
+    let (owned, run, id) = (core.clone(), intent.run.clone(), intent.id.clone());
+    if let Err(errno) = blocking(move || aside::put_back(&owned, &run, &id)).await {
+        let place = format!("{CLEARING_FOLDER}/{}", intent.id);
+        core.ledger(&intent.run, intent.life, "kept_aside", format!("what was not proven stays in {place}: {errno}")).await;
+        core.log(None, &intent.run, Level::Error, &format!("what was not proven could not be put back and stays in {place}: {errno}"));
+    }
+}
+
+/// Gives the intent up; what stands, stands.
+pub async fn abort(core: &Arc<Core>, intent: &Intent, why: &str) -> Result<(), ClearStop> {
+    let mut intent = intent.clone();
+    core.store.advance_intent(&mut intent, ClearStep::Aborted).await?;
+    core.ledger(&intent.run, intent.life, "clear_aborted", why.to_owned()).await;
+    core.log(None, &intent.run, Level::Error, &format!("the clear was given up: {why}"));
+    Ok(())
+}
+
+/// Ends a clear that had begun to delete: what is left goes back and is a new life, what went is counted.
+pub(super) async fn give_back(
+    core: &Arc<Core>,
+    intent: &mut Intent,
+    job: &Job,
+    folder: RunFolder,
+    problem: Problem,
+) -> Result<Totals, ClearStop> {
+    match sealed_and_gone(core, job, &folder).await {
+        Ok(gone) => intent.freed = gone,
+        Err(error) => tracing::error!(run = %intent.run, error, "what was freed before the clear was given up cannot be counted"),
+    }
+    put_back(core, intent).await;
+    finish(core, intent, job, &[("the clear was given up:".to_owned(), problem.message.clone())]).await?;
+    Err(problem.into())
+}
+
+/// Sealed files that are not there any more, and their bytes.
+pub(super) async fn sealed_and_gone(core: &Arc<Core>, job: &Job, folder: &RunFolder) -> Result<Totals, String> {
+    let (core, job, folder) = (core.clone(), job.clone(), folder.clone());
+    blocking(move || {
+        let seal = seal_of(&core, &job).map_err(|failure| failure.message)?;
+        let mut gone = Totals::default();
+        for file in seal.files().map_err(|error| error.to_string())? {
+            let file = file.map_err(|error| error.to_string())?;
+            if matches!(folder.stat(&file.path), Err(SourceError::Vanished { .. })) {
+                gone.add(file.stat.size);
+            }
+        }
+        Ok(gone)
+    })
+    .await
+}

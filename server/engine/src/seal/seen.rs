@@ -1,0 +1,94 @@
+//! What could be told of a destination's files without reading them, looked at right before they were hashed; kept beside the seal while
+//! that proof holds. What still looks the same holds the same bytes.
+
+use super::file::{Content, InOrder, ItemWriter, beside};
+use super::line::Item;
+use super::{SealError, SealReader};
+use domain::path::FilePath;
+use domain::proof::{FileStat, SealedFile};
+use std::path::PathBuf;
+
+fn file_of(seal: &SealReader) -> PathBuf {
+    beside(seal.path(), ".seen")
+}
+
+/// Takes what is seen, in path order.
+#[derive(Debug)]
+pub struct SeenWriter {
+    path: PathBuf,
+    out: ItemWriter,
+}
+
+impl SeenWriter {
+    /// Begins anew: what was seen before is forgotten.
+    pub fn begin(seal: &SealReader) -> Result<SeenWriter, SealError> {
+        let path = file_of(seal);
+        forget(&path)?;
+        Ok(SeenWriter { out: ItemWriter::create(beside(&path, ".partial"), Content::Seen)?, path })
+    }
+
+    /// The destination's file looks like this.
+    pub fn put(&mut self, path: &FilePath, stat: FileStat) -> Result<(), SealError> {
+        self.out.put(&Item::File { path: path.clone(), stat, digest: None, young: false })
+    }
+
+    /// The proof held: what was seen before it may be relied on.
+    pub fn keep(self) -> Result<(), SealError> {
+        self.out.close(&self.path, 0).map(|_| ())
+    }
+}
+
+fn forget(path: &std::path::Path) -> Result<(), SealError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(super::file::io_error(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// What was seen before the last proof that held, asked for in path order.
+#[derive(Debug)]
+pub struct Seen(InOrder);
+
+impl Seen {
+    /// Of this seal; nothing where nothing was kept, or where it cannot be read.
+    pub fn of(seal: &SealReader) -> Seen {
+        Seen(InOrder::open(&file_of(seal), Content::Seen))
+    }
+
+    /// How this file looked.
+    pub fn at(&mut self, path: &FilePath) -> Option<FileStat> {
+        match self.0.at(path)? {
+            Item::File { stat, .. } => Some(*stat),
+            _ => None,
+        }
+    }
+}
+
+/// A seal of these few files, in a file beside the whole one that is removed with it.
+#[derive(Debug)]
+pub struct Part(SealReader);
+
+impl Part {
+    /// In path order, as they were sealed.
+    pub fn of(seal: &SealReader, files: &[SealedFile]) -> Result<Part, SealError> {
+        let path = beside(seal.path(), ".part");
+        let mut out = ItemWriter::create(beside(&path, ".partial"), Content::Seal)?;
+        for SealedFile { path, stat, digest } in files {
+            out.put(&Item::File { path: path.clone(), stat: *stat, digest: Some(*digest), young: false })?;
+        }
+        let trailer = out.close(&path, 0)?;
+        Ok(Part(SealReader::finished(&path, trailer)))
+    }
+
+    /// As a seal.
+    pub fn seal(&self) -> &SealReader {
+        &self.0
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Best effort: the next one is written anew whatever lies there.
+        let _ = std::fs::remove_file(self.0.path());
+    }
+}

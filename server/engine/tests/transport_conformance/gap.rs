@@ -1,0 +1,73 @@
+//! Damage that falls between the proof of a clear and the moment its files are unlinked (D16).
+
+use crate::bench::{Bench, Make, file, rewrite_keeping_mtime, write};
+use domain::path::FilePath;
+use domain::proof::SealedFile;
+use engine::last_look::{LastLook, note};
+use engine::seal::SealReader;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// So late that nothing counts as changed a moment ago.
+const MUCH_LATER_NS: i64 = 4_000_000_000_000_000_000;
+
+/// Another change must be able to show: waits until the disk's clock has gone on since these files were last changed.
+async fn until_the_clock_ticks(folder: &Path) {
+    let changed = |path: &Path| std::fs::metadata(path).map(|seen| (seen.ctime(), seen.ctime_nsec())).unwrap();
+    let latest = crate::bench::files_below(folder).iter().map(|path| changed(&folder.join(path))).max().unwrap();
+    let probe = folder.parent().unwrap().join("tick");
+    loop {
+        write(&probe, b"");
+        let now = changed(&probe);
+        std::fs::remove_file(&probe).unwrap();
+        if now > latest {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn sealed(seal: &SealReader) -> Vec<SealedFile> {
+    seal.files().unwrap().map(Result::unwrap).collect()
+}
+
+/// Whatever happens to a file there is seen, also where size and time are as they were; equal bytes are equal, and what nobody touched
+/// stays proven.
+pub async fn damage_is_seen(make: Make) {
+    let bench = Bench::new(make).await;
+    let names = ["cut", "flipped", "grown", "removed", "replaced", "sub/flipped", "sub/untouched", "touched", "untouched"];
+    let content = b"what the instrument wrote";
+    let files: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), content.as_slice())).collect();
+    let run = bench.run("P/Runs/Run_1", &files);
+    let seal = bench.push(&run).await.unwrap();
+    until_the_clock_ticks(&run.there).await;
+    let noted = note(bench.transport(), &run.path, &seal, MUCH_LATER_NS, &bench.context).await.unwrap();
+    bench.assert_proven(&run, &seal).await;
+    noted.keep();
+
+    let all = sealed(&seal);
+    let (transport, source) = (bench.transport(), &run.source);
+    let nothing = LastLook::of(&seal).at(transport, &run.path, &all, source, &bench.context).await.unwrap();
+    assert!(nothing.is_none(), "{nothing:?}");
+
+    let there = |name: &str| run.there.join(name);
+    rewrite_keeping_mtime(&there("flipped"), b"What the instrument wrote");
+    rewrite_keeping_mtime(&there("sub/flipped"), b"what the instrument wrotE");
+    rewrite_keeping_mtime(&there("touched"), content);
+    write(&there("cut"), &content[..3]);
+    write(&there("grown"), b"what the instrument wrote, and more");
+    std::fs::remove_file(there("removed")).unwrap();
+    let time = std::fs::metadata(there("replaced")).unwrap().modified().unwrap();
+    write(&there("another"), b"WHAT THE INSTRUMENT WROTE");
+    std::fs::File::options().write(true).open(there("another")).unwrap().set_modified(time).unwrap();
+    std::fs::rename(there("another"), there("replaced")).unwrap();
+
+    let mut look = LastLook::of(&seal);
+    let mut unproven: Vec<FilePath> = Vec::new();
+    // In two batches, as a clear of many files asks.
+    for batch in all.chunks(5) {
+        let found = look.at(transport, &run.path, batch, source, &bench.context).await.unwrap();
+        unproven.extend(found.into_iter().flat_map(|found| found.first).map(|difference| difference.path));
+    }
+    assert_eq!(unproven, ["cut", "flipped", "grown", "removed", "replaced", "sub/flipped"].map(file));
+}
