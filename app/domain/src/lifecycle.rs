@@ -63,6 +63,22 @@ pub enum RunEvent {
     NewLife,
     /// A clear could not be carried out and nothing of the run was removed: it is `sync_verified` as before, and the history says so.
     ClearTakenBack,
+    /// Its folder was renamed: nothing of it counts as sent under the new name, and it goes the whole way again.
+    Renamed,
+}
+
+impl RunEvent {
+    /// All events.
+    pub const ALL: [RunEvent; 8] = [
+        RunEvent::Seen,
+        RunEvent::Completed,
+        RunEvent::Queued,
+        RunEvent::Proven,
+        RunEvent::Cleared,
+        RunEvent::NewLife,
+        RunEvent::ClearTakenBack,
+        RunEvent::Renamed,
+    ];
 }
 
 /// The event cannot happen in this state.
@@ -86,6 +102,7 @@ pub fn apply(state: Option<RunState>, event: RunEvent) -> Result<RunState, Illeg
         (Some(SyncVerified), RunEvent::Cleared) => Ok(Cleared),
         (Some(Cleared), RunEvent::NewLife) => Ok(Staging),
         (Some(Cleared), RunEvent::ClearTakenBack) => Ok(SyncVerified),
+        (Some(Staging | Complete | SyncQueued | SyncVerified), RunEvent::Renamed) => Ok(Staging),
         (state, event) => Err(IllegalTransition { state, event }),
     }
 }
@@ -95,31 +112,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const EVENTS: [RunEvent; 7] = [
-        RunEvent::Seen,
-        RunEvent::Completed,
-        RunEvent::Queued,
-        RunEvent::Proven,
-        RunEvent::Cleared,
-        RunEvent::NewLife,
-        RunEvent::ClearTakenBack,
-    ];
-
     proptest! {
         /// The law of the whole program.
         #[test]
-        fn no_event_sequence_reaches_cleared_without_a_proof(events in proptest::collection::vec(0..EVENTS.len(), 0..60)) {
+        fn no_event_sequence_reaches_cleared_without_a_proof(events in proptest::collection::vec(0..RunEvent::ALL.len(), 0..60)) {
             let mut state = None;
             let mut proven_in_this_life = false;
-            for event in events.into_iter().map(|n| EVENTS[n]) {
+            for event in events.into_iter().map(|n| RunEvent::ALL[n]) {
                 let Ok(next) = apply(state, event) else { continue };
                 match event {
                     RunEvent::Proven => proven_in_this_life = true,
-                    RunEvent::Seen | RunEvent::NewLife => proven_in_this_life = false,
+                    RunEvent::Seen | RunEvent::NewLife | RunEvent::Renamed => proven_in_this_life = false,
                     _ => {}
                 }
                 prop_assert!(next != RunState::Cleared || proven_in_this_life);
-                prop_assert!(Some(next) >= state || matches!(event, RunEvent::NewLife | RunEvent::ClearTakenBack), "forward only");
+                let back = matches!(event, RunEvent::NewLife | RunEvent::ClearTakenBack | RunEvent::Renamed);
+                prop_assert!(Some(next) >= state || back, "forward only");
                 state = Some(next);
             }
         }

@@ -95,6 +95,19 @@ pub struct RunPath {
     leaf_start: u16,
 }
 
+/// Endings that programs give to what they have not finished writing.
+const UNFINISHED: [&str; 5] = [".tmp", ".part", ".partial", ".filepart", ".crdownload"];
+
+/// What of a folder's name says that it is still being made: one of the usual endings, whatever its case, or `~` at its beginning. It is
+/// renamed when it is done.
+pub fn arriving_name(name: &str) -> Option<&'static str> {
+    let ends_in = |ending: &str| {
+        let at = name.len().checked_sub(ending.len());
+        at.and_then(|at| name.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
+    };
+    if name.starts_with('~') { Some("~") } else { UNFINISHED.into_iter().find(|ending| ends_in(ending)) }
+}
+
 impl RunPath {
     /// Parses a path relative to the staging root. Nothing is normalised.
     pub fn parse(text: &str) -> Result<RunPath, PathError> {
@@ -158,6 +171,11 @@ impl RunPath {
     /// Last segment.
     pub fn leaf(&self) -> &str {
         &self.text[usize::from(self.leaf_start)..]
+    }
+
+    /// What of its name says that the run is still on its way; `None` for a run.
+    pub fn arriving(&self) -> Option<&'static str> {
+        arriving_name(self.leaf())
     }
 
     /// Kind by the leaf's prefix. The document may say otherwise; the gate reports that.
@@ -309,6 +327,24 @@ mod tests {
         assert_eq!((run.shelf(), run.kind(), run.as_str()), (shelf, kind, text));
         assert_eq!(format!("{}/{}", run.equipment(), run.below_equipment()), text);
         assert!(text.ends_with(run.leaf()));
+    }
+
+    #[rstest]
+    #[case("Run_1", None)]
+    #[case("Run_1.tmp", Some(".tmp"))]
+    #[case("Run_1.TMP", Some(".tmp"))]
+    #[case("Run_1.part", Some(".part"))]
+    #[case("Run_1.partial", Some(".partial"))]
+    #[case("Run_1.tif.filepart", Some(".filepart"))]
+    #[case("Run_1.crdownload", Some(".crdownload"))]
+    #[case("~Run_1", Some("~"))]
+    #[case("Run_~1", None)]
+    #[case("Run_1.tmp.old", None)]
+    #[case("Run_part", None)]
+    #[case("Run_µ", None)]
+    #[case("", None)]
+    fn s16_names_of_what_is_not_finished(#[case] name: &str, #[case] expected: Option<&str>) {
+        assert_eq!(arriving_name(name), expected);
     }
 
     #[rstest]

@@ -7,16 +7,6 @@ use std::collections::BTreeSet;
 /// From, event, to; `[*]` is "no record yet".
 type Arrow = (String, String, String);
 
-const RUN_EVENTS: [RunEvent; 7] = [
-    RunEvent::Seen,
-    RunEvent::Completed,
-    RunEvent::Queued,
-    RunEvent::Proven,
-    RunEvent::Cleared,
-    RunEvent::NewLife,
-    RunEvent::ClearTakenBack,
-];
-
 const JOB_EVENTS: [JobEvent; 10] = [
     JobEvent::Claimed,
     JobEvent::Sent,
@@ -34,7 +24,7 @@ const JOB_EVENTS: [JobEvent; 10] = [
 fn every_event_is_listed(run: RunEvent, job: JobEvent) {
     match run {
         RunEvent::Seen | RunEvent::Completed | RunEvent::Queued | RunEvent::Proven => {}
-        RunEvent::Cleared | RunEvent::NewLife | RunEvent::ClearTakenBack => {}
+        RunEvent::Cleared | RunEvent::NewLife | RunEvent::ClearTakenBack | RunEvent::Renamed => {}
     }
     match job {
         JobEvent::Claimed | JobEvent::Sent | JobEvent::Proven | JobEvent::Postponed | JobEvent::GaveUp => {}
@@ -62,7 +52,7 @@ fn drawn(function: &str) -> BTreeSet<Arrow> {
 fn the_life_of_a_run_is_drawn_as_it_is() {
     let states = std::iter::once(None).chain(RunState::ALL.map(Some));
     let allowed: BTreeSet<Arrow> = states
-        .flat_map(|state| RUN_EVENTS.map(|event| (state, event)))
+        .flat_map(|state| RunEvent::ALL.map(|event| (state, event)))
         .filter_map(|(state, event)| {
             let to = lifecycle::apply(state, event).ok()?;
             Some((state.map_or("[*]", RunState::as_str).into(), format!("{event:?}"), to.as_str().into()))
@@ -83,12 +73,12 @@ fn the_life_of_a_job_is_drawn_as_it_is() {
 
 #[test]
 fn all_events_are_known_here() {
-    for (index, run) in RUN_EVENTS.into_iter().enumerate() {
-        assert!(!RUN_EVENTS[..index].contains(&run));
+    for (index, run) in RunEvent::ALL.into_iter().enumerate() {
+        assert!(!RunEvent::ALL[..index].contains(&run));
         every_event_is_listed(run, JOB_EVENTS[0]);
     }
     for (index, job) in JOB_EVENTS.into_iter().enumerate() {
         assert!(!JOB_EVENTS[..index].contains(&job));
-        every_event_is_listed(RUN_EVENTS[0], job);
+        every_event_is_listed(RunEvent::ALL[0], job);
     }
 }

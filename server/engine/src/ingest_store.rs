@@ -5,7 +5,7 @@ use cap_std::fs::Dir;
 use domain::api::RowProblem;
 use domain::document::creation::{Creation, SyncStatus};
 use domain::document::ingest::{FirstIngest, Ingest};
-use domain::lifecycle::{RunEvent, apply};
+use domain::lifecycle::{RunEvent, RunState, apply};
 use domain::overrides::OverrideEntry;
 use domain::path::RunPath;
 use domain::timestamp::Timestamp;
@@ -53,6 +53,11 @@ pub fn write_first(run: &Dir, first: &FirstIngest<'_>) -> Result<Ingest, RecordE
     Ok(written)
 }
 
+/// Writes that the run's folder was renamed to what `to` says; refused where the state that stands in the file now does not allow it.
+pub fn rename(run: &Dir, to: &FirstIngest<'_>) -> Result<(Ingest, Option<Stamp>), RecordError> {
+    change(run, RunEvent::Renamed, |ingest, _| ingest.rename(to))
+}
+
 /// Appends the transition that `event` makes from the state that stands in the file now; illegal ones write nothing. Answers the document
 /// and the stamp it was written with.
 pub fn append(
@@ -62,6 +67,10 @@ pub fn append(
     host: &str,
     extra: Map<String, Value>,
 ) -> Result<(Ingest, Option<Stamp>), RecordError> {
+    change(run, event, |ingest, next| ingest.append(next, at, host, extra.clone()))
+}
+
+fn change(run: &Dir, event: RunEvent, made: impl Fn(&mut Ingest, RunState)) -> Result<(Ingest, Option<Stamp>), RecordError> {
     let missing = || RecordError::Stale("its ingest.json is gone".into());
     let record = RecordFolder::open(run)?.ok_or_else(missing)?;
     let mut written = None;
@@ -70,7 +79,7 @@ pub fn append(
         let state = ingest.current_state();
         let known = state.known().ok_or_else(|| RecordError::Stale(format!("its state `{}` is not known here", state.as_str())))?;
         let next = apply(Some(known), event).map_err(|illegal| RecordError::Stale(illegal.to_string()))?;
-        ingest.append(next, at, host, extra.clone());
+        made(&mut ingest, next);
         let bytes = ingest.to_bytes();
         written = Some(ingest);
         Ok(bytes)

@@ -191,6 +191,26 @@ impl Ingest {
         &self.state
     }
 
+    /// Where the run lay when it was first seen, or was last renamed, as recorded; `None` where that is no path of a run.
+    pub fn run_path(&self) -> Option<RunPath> {
+        RunPath::parse(text(&self.object(), "run_path")?).ok()
+    }
+
+    /// The run's folder was renamed: from now on it is this run, and its life goes the whole way again. Its history stays, and says what it
+    /// was called.
+    pub fn rename(&mut self, to: &FirstIngest<'_>) {
+        let before = text(&self.object(), "run_path").unwrap_or_default().to_owned();
+        let extra = Map::from_iter([("renamed_from".to_owned(), json!(before))]);
+        self.append(RunState::Staging, to.at, to.host, extra);
+        let mut object = self.object();
+        object.insert("project_name".into(), json!(to.project_name));
+        object.insert("equipment_id".into(), json!(to.run.equipment()));
+        object.insert("run_kind".into(), json!(to.run_kind));
+        object.insert("run_path".into(), json!(to.run.as_str()));
+        object.insert("transport".into(), json!(to.transport));
+        *self = Ingest::of(object, self.minor);
+    }
+
     /// The run's kind as recorded.
     pub fn run_kind(&self) -> Option<RunKind> {
         match text(&self.object(), "run_kind")? {

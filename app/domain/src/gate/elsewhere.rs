@@ -1,16 +1,23 @@
 //! Findings that others make and the gate only carries: the watcher and the transports know the facts, the words are here.
 
 use crate::finding::{Finding, OffendingKind, Rule};
+use crate::path::arriving_name;
 use crate::path::{FilePath, RunPath};
 use crate::units;
 
 /// A folder at run depth that is no run: `path` is relative to the staging root, as shown text.
 pub fn unrecognised_folder(path: &str, files: u64, bytes: u64) -> Finding {
-    let detail = format!(
-        "This folder is no run, so nothing in it is sent or cleared ({}, {}): rename it to Run_... or TestRun_... if it holds a run.",
-        units::counted(files, "file"),
-        units::bytes_u64(bytes)
-    );
+    let leaf = path.rsplit('/').next().unwrap_or(path);
+    let size = format!("({}, {})", units::counted(files, "file"), units::bytes_u64(bytes));
+    let detail = match arriving_name(leaf) {
+        Some(token) => format!(
+            "This folder is still arriving, as the {token} in its name says {size}: nothing in it is sent or cleared until it is renamed to \
+             Run_... or TestRun_...."
+        ),
+        None => format!(
+            "This folder is no run, so nothing in it is sent or cleared {size}: rename it to Run_... or TestRun_... if it holds a run."
+        ),
+    };
     of_a_folder(Rule::UnrecognisedFolder, path, detail)
 }
 

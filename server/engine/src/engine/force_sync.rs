@@ -29,6 +29,11 @@ fn gate_problem(run: &RunPath, error: GateError) -> Problem {
     }
 }
 
+fn not_complete(run: &RunPath, facts: &Facts) -> Problem {
+    let lacks = facts.waiting_for.clone().unwrap_or_else(|| "its completeness signal".into());
+    Problem::new(ErrorCode::StagingNotComplete, format!("{run} is not complete: {lacks}")).with("lacks", lacks)
+}
+
 impl Engine {
     /// Queues a run now; answers when it is queued or blocked.
     pub(super) async fn force_sync_run(&self, run: &RunPath, request: &ForceSyncRequest) -> Result<ForceSyncAnswer, Problem> {
@@ -51,15 +56,12 @@ impl Engine {
                 ErrorCode::DocumentUnreadable,
                 format!("the state of {run} was written by a newer version and is not known here"),
             )),
+            None if run.arriving().is_some() => Err(not_complete(run, &facts)),
             None | Some(RunState::Staging) if request.assume_complete => {
                 self.assume_complete(run, &facts, request).await?;
                 self.queue(run, 1).await
             }
-            None | Some(RunState::Staging) => {
-                let lacks = facts.waiting_for.clone().unwrap_or_else(|| "its completeness signal".into());
-                let sentence = format!("{run} is not complete: {lacks}");
-                Err(Problem::new(ErrorCode::StagingNotComplete, sentence).with("lacks", lacks))
-            }
+            None | Some(RunState::Staging) => Err(not_complete(run, &facts)),
             Some(RunState::Complete) => self.queue(run, generation_to_queue(core, facts.job.as_ref()).await).await,
             Some(RunState::SyncQueued) => self.hurry(run, facts.job).await,
             Some(RunState::SyncVerified) => self.sync_again(run, &facts, request).await,

@@ -18,6 +18,7 @@ use domain::settings::Settings;
 use domain::timestamp::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Everything known of a run that stands in the staging tree.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct Facts {
     pub job: Option<Job>,
     /// Set while a worker, a verify or a clear is on it.
     pub progress: Option<ProgressSink>,
+    /// Ends what a worker sends of it.
+    pub sending: Option<CancellationToken>,
     /// What the watcher waits for while `staging`.
     pub waiting_for: Option<String>,
     /// Findings of the gate.
@@ -131,6 +134,11 @@ impl Facts {
         }
     }
 
+    /// Stops the worker that sends it; false when none does.
+    pub fn stop_sending(&self) -> bool {
+        self.sending.as_ref().inspect(|sending| sending.cancel()).is_some()
+    }
+
     /// A run just seen, nothing known yet.
     pub fn new(run: RunPath, life: u64) -> Facts {
         Facts {
@@ -143,6 +151,7 @@ impl Facts {
             changed_at: None,
             job: None,
             progress: None,
+            sending: None,
             waiting_for: None,
             findings: Arc::default(),
             late: Late::default(),

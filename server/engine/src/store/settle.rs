@@ -215,6 +215,14 @@ impl Store {
         Ok(sqlx::query_as(query).fetch_all(&self.writer).await?)
     }
 
+    /// Takes a job out of the queue that nobody works on and nothing was proven of: its run is another one now. False when somebody changed
+    /// it meanwhile.
+    pub async fn withdraw(&self, job: &Job) -> Result<bool, StoreError> {
+        let query = "DELETE FROM jobs WHERE id = $1 AND revision = $2 AND state IN ('queued', 'failed')";
+        let done = sqlx::query(query).bind(&job.id).bind(job.revision).execute(&self.writer).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// What an equipment's worker left in work without settling it, after a fault in this program: failed, and said so (S3). Answers the jobs.
     pub async fn fail_abandoned(&self, equipment_id: &str, failure: &Failure) -> Result<Vec<Job>, StoreError> {
         let query = "UPDATE jobs SET revision = revision + 1, state = 'failed', claim = NULL, error_class = $1, error_side = $2, error_message = $3 \

@@ -2,6 +2,7 @@
 
 use super::again;
 use super::look::{Look, look};
+use super::renamed::{Followed, first_ingest, follow, renamed_from};
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::gatekeeper::{Asked, GateError, ask, blocking, generation_to_queue, record_event, tell_producer};
@@ -13,8 +14,7 @@ use crate::source::{RunFolder, SourceError};
 use crate::store::{ClearedLife, Job, StoreError};
 use crate::tally::Moved;
 use domain::cleanup::{automatic_clear_due, conditions};
-use domain::document::creation::{Creation, SyncStatus};
-use domain::document::ingest::FirstIngest;
+use domain::document::creation::SyncStatus;
 use domain::job::{JobEvent, JobState};
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
@@ -81,7 +81,10 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
         .await
     };
     let looked = looked?;
-    if looked.folder.is_none() {
+    let Some(folder) = &looked.folder else { return Ok(Evaluated::default()) };
+    if let (Some(token), Ok(None)) = (run.arriving(), &facts.ingest) {
+        facts.waiting_for = Some(format!("its new name: the {token} in this one says that it is still arriving"));
+        core.merge(facts, |_, _| ());
         return Ok(Evaluated::default());
     }
     settle_life(&mut facts);
@@ -92,6 +95,7 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
         let Some(known) = known else { return };
         facts.job.clone_from(&known.job);
         facts.progress.clone_from(&known.progress);
+        facts.sending.clone_from(&known.sending);
         if sealed {
             facts.findings = known.findings.clone();
             facts.watch.judged = known.watch.judged;
@@ -101,6 +105,14 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
         // A job of a run that was away may have changed before its row was there.
         let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
         core.reload_job(run, life).await?;
+    }
+    if let Some(facts) = core.index.get(run)
+        && let Some(before) = renamed_from(core, &facts).await
+    {
+        return Ok(match follow(core, run, &before, folder).await? {
+            Followed::Done => Evaluated { state: Some(RunState::Staging), stepped: true, look_again_at: None },
+            Followed::Stopping => Evaluated { look_again_at: Some(core.clock.monotonic() + BUSY_FOR), ..Evaluated::default() },
+        });
     }
     follow_interlocks(core, run).await?;
     let observation = observe(core, run, &looked);
@@ -301,23 +313,13 @@ pub async fn record_queued(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) 
 }
 
 async fn record_seen(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> Result<(), EvaluateError> {
-    let (at, host) = (core.clock.now(), core.host.clone());
-    let transport = core.settings.equipment(run.equipment()).map_or("smb_mount".to_owned(), |e| e.staging_transport.clone());
-    let (handle, run_path) = (folder.clone(), run.clone());
+    let (handle, run_path, owned) = (folder.clone(), run.clone(), core.clone());
     let ingest = blocking(move || {
-        let creation: Option<Creation> = match RecordFolder::open(handle.dir())? {
+        let creation = match RecordFolder::open(handle.dir())? {
             Some(record) => read_creation(&record).ok().flatten(),
             None => None,
         };
-        let first = FirstIngest {
-            project_name: creation.as_ref().and_then(Creation::project_name).unwrap_or(run_path.project()),
-            run_kind: creation.as_ref().and_then(Creation::run_kind).unwrap_or(run_path.kind()),
-            run: &run_path,
-            transport: &transport,
-            at,
-            host: &host,
-        };
-        ingest_store::write_first(handle.dir(), &first)
+        ingest_store::write_first(handle.dir(), &first_ingest(&owned, &run_path, creation.as_ref(), owned.clock.now()))
     })
     .await?;
     core.checkpoints.reached(Checkpoint::SeenRecorded);

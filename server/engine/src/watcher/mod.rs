@@ -10,6 +10,7 @@ mod look;
 mod manifest;
 mod nudge;
 mod quiet;
+mod renamed;
 mod scan;
 
 pub use evaluate::{EvaluateError, Evaluated, evaluate_run, object, record_queued};

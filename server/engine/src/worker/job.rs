@@ -29,6 +29,7 @@ use domain::retry::{RETRY_WAITS_SECONDS, Settlement, Tried, settle};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Runs a claimed job to its settlement.
 pub async fn run(core: &Arc<Core>, destination: &Arc<Destination>, mut claim: Claim, progress: &ProgressSink) -> Result<(), StoreError> {
@@ -36,11 +37,15 @@ pub async fn run(core: &Arc<Core>, destination: &Arc<Destination>, mut claim: Cl
     core.checkpoints.reached(Checkpoint::Claimed);
     progress.begin(Phase::Listing, 0, 0);
     core.job_changed(job.clone());
-    core.change(&job.run, |facts| facts.progress = Some(progress.clone()));
-    let outcome = unless_it_panics(work(core, destination, &mut claim, progress)).await;
+    let stop = core.stop.child_token();
+    core.change(&job.run, |facts| {
+        facts.progress = Some(progress.clone());
+        facts.sending = Some(stop.clone());
+    });
+    let outcome = unless_it_panics(work(core, destination, &mut claim, progress, &stop)).await;
     let outcome = outcome.unwrap_or_else(|text| Err(fault(&text)));
     let settled = settle_outcome(core, destination, &claim, outcome).await;
-    core.change(&job.run, |facts| facts.progress = None);
+    core.change(&job.run, |facts| (facts.progress, facts.sending) = (None, None));
     core.look_at(&job.run);
     settled
 }
@@ -64,9 +69,10 @@ async fn work(
     destination: &Arc<Destination>,
     claim: &mut Claim,
     progress: &ProgressSink,
+    stop: &CancellationToken,
 ) -> Result<VerifiedManifest, Failure> {
     let job = claim.job().clone();
-    let context = call_context(core, job.run.equipment(), &core.stop, progress);
+    let context = call_context(core, job.run.equipment(), stop, progress);
     let prepared = {
         let (core, job) = (core.clone(), job.clone());
         blocking(move || prepare(&core, &job)).await?

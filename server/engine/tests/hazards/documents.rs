@@ -106,8 +106,9 @@ async fn fields_of_newer_versions_survive_a_whole_life() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_python_system_verified_is_not_proven_by_us_until_we_have_sent_and_proven_it() {
     let (lab, run) = (Lab::new(), run("Run_1"));
-    let old = fixture("ingest/older_minor.json");
-    lab.push(&run, &[(".exlab-wizard/ingest.json", &old), ("a.bin", b"only copy"), (SENTINEL, b"")]);
+    let mut old: serde_json::Value = serde_json::from_slice(&fixture("ingest/older_minor.json")).unwrap();
+    old["run_path"] = run.as_str().into();
+    lab.push(&run, &[(".exlab-wizard/ingest.json", old.to_string().as_bytes()), ("a.bin", b"only copy"), (SENTINEL, b"")]);
     let engine = lab.start().await;
     let shown = row(&engine, &run).await;
     assert_eq!((shown.actions.clear.reason.as_deref(), shown.proof), (Some("staging_not_proven"), None));

@@ -16,6 +16,7 @@ mod new_life;
 mod only_copy;
 mod open_files;
 mod overrides;
+mod renamed;
 mod scheduled;
 mod stuck;
 #[path = "../support/mod.rs"]
