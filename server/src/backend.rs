@@ -11,6 +11,8 @@ use domain::api::{
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
 use domain::settings::Settings;
+use engine::clock::Clock;
+use engine::staging_owner::adopt;
 use engine::{Engine, MarkError, Options, StartError};
 use futures::future::BoxFuture;
 use std::path::Path;
@@ -58,6 +60,24 @@ pub async fn nas_init(settings: &Settings, state_folder: &Path, hostname: &str, 
     let marker = marked.map_err(|error| Problem::new(mark_code(&error), error.to_string()))?;
     let target = settings.equipment(equipment).and_then(|e| e.transport.as_ref()).map(|t| t.target.describe()).unwrap_or_default();
     Ok(format!("{target} is marked for {} of installation {}.", marker.equipment, marker.installation))
+}
+
+/// Takes over a staging tree; the answer is a sentence.
+pub fn staging_adopt(settings: &Settings, state_folder: &Path, hostname: &str, force: bool) -> Result<String, Problem> {
+    let orchestrator = settings.orchestrator.as_ref();
+    let orchestrator = orchestrator.ok_or_else(|| Problem::new(ErrorCode::OrchestratorDisabled, StartError::Off.to_string()))?;
+    let installation = engine::state_folder::installation(state_folder);
+    let installation = installation.map_err(|error| Problem::new(ErrorCode::StateUnavailable, error.to_string()))?;
+    let root = &orchestrator.staging_root;
+    let adopted = adopt(Path::new(root), &installation, hostname, Clock::system().now(), force);
+    let before = adopted.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, error.to_string()))?;
+    Ok(match before {
+        Some(before) => format!(
+            "{root} is this installation's now; it belonged to {} on {} since {}. Its destinations are taken over one by one: `nas init EQUIPMENT --adopt`.",
+            before.installation, before.host, before.since
+        ),
+        None => format!("{root} is this installation's."),
+    })
 }
 
 /// Takes over the Python system's queue; the answer is a sentence.

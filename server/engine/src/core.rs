@@ -12,6 +12,7 @@ use crate::record_turn::RecordTurns;
 use crate::reserve::{Borrowed, Reserve};
 use crate::run_locks::RunLocks;
 use crate::source::{RunFolder, SourceError, StagingRoot};
+use crate::staging_owner::StagingOwner;
 use crate::store::{Job, NewLedgerEntry, Store, StoreError};
 use crate::tally::Tally;
 use domain::log_line::{Level, LogLine};
@@ -53,6 +54,8 @@ pub struct Core {
     pub events: Events,
     /// What operators started.
     pub acts: Acts,
+    /// Whose staging tree it is.
+    pub staging_owner: StagingOwner,
     /// One hand on a run at a time.
     pub locks: RunLocks,
     /// Room for clearing on the disks of the state folder and of the staging tree.
@@ -173,6 +176,7 @@ impl Core {
     pub fn root(&self) -> Result<StagingRoot, SourceError> {
         let root = StagingRoot::open(Path::new(&self.staging_root))?;
         let failed = |error: std::io::Error| SourceError::Root { path: root.path().to_owned(), error };
+        self.staging_owner.known().map_err(|why| failed(std::io::Error::other(why)))?;
         let stat = rustix::fs::fstat(root.folder()).map_err(|errno| failed(errno.into()))?;
         match *self.root_identity.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(known) if known != (stat.st_dev, stat.st_ino) => Err(failed(std::io::Error::other(ANOTHER_ROOT))),
@@ -181,8 +185,12 @@ impl Core {
     }
 
     /// Room to clear in, also on a disk that is full to the last byte; until what is answered is dropped. Blocking, and so is the drop.
-    pub fn room_for_clearing(&self) -> [Borrowed; 2] {
-        self.reserves.each_ref().map(Reserve::borrow)
+    pub fn room_for_clearing(&self) -> Vec<Borrowed> {
+        // Of a tree that is another installation's nothing is touched.
+        if self.staging_owner.known().is_err() {
+            return Vec::new();
+        }
+        self.reserves.iter().map(Reserve::borrow).collect()
     }
 
     /// Keeps room back for clearing, where it is not kept yet. Blocking.

@@ -33,6 +33,7 @@ mod reserve;
 pub mod run_locks;
 pub mod seal;
 pub mod source;
+pub mod staging_owner;
 pub mod state_folder;
 pub mod store;
 pub mod tally;

@@ -121,6 +121,9 @@ enum Command {
     /// Prepare the NAS
     #[command(subcommand)]
     Nas(NasCommand),
+    /// The staging tree
+    #[command(subcommand)]
+    Staging(StagingCommand),
     /// Take over the queue of the Python system (its sync_queue.db); stop the server first
     ImportQueue {
         /// The file
@@ -153,6 +156,16 @@ enum NasCommand {
         /// Take over a folder that another installation or equipment has marked
         #[arg(long)]
         adopt: bool,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum StagingCommand {
+    /// Take over a staging tree that another installation works on; works without the server
+    Adopt {
+        /// Also from one that was at work a moment ago
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -228,6 +241,7 @@ fn dispatch(arguments: Arguments, environment: &Environment) -> Result<(), Comma
         Command::Why { run } => plan::why(&client::Client::new(&settings()?), run),
         Command::Doctor { equipment, json } => doctor::doctor(&settings()?, &state()?, equipment.as_deref(), *json),
         Command::Nas(NasCommand::Init { equipment, adopt }) => server::nas_init(&settings()?, &state()?, environment, equipment, *adopt),
+        Command::Staging(StagingCommand::Adopt { force }) => server::staging_adopt(&settings()?, &state()?, environment, *force),
         Command::ImportQueue { file } => server::import_queue(&settings()?, &state()?, file),
         Command::Bench(command) => bench::bench(command, &state()?),
         Command::Simulate(options) => simulate::run(options).map_err(|error| CommandError::Failed(error.to_string())),
@@ -266,6 +280,7 @@ mod tests {
     #[case(&["--config", "c.yaml", "list", "--json"], true)]
     #[case(&["clear", "E/p/Runs/Run_1", "--dry-run", "--config", "c.yaml"], true)]
     #[case(&["nas", "init", "CONFOCAL_01", "--adopt", "--config", "c.yaml"], true)]
+    #[case(&["staging", "adopt", "--force", "--config", "c.yaml"], true)]
     #[case(&["bench", "queue"], true)]
     #[case(&["bench", "hash", "file"], true)]
     #[case(&["doctor", "--config", "c.yaml"], true)]

@@ -43,6 +43,12 @@ pub fn nas_init(
     Ok(())
 }
 
+/// `staging adopt`
+pub fn staging_adopt(settings: &Settings, state_folder: &Path, environment: &Environment, force: bool) -> Result<(), CommandError> {
+    print(&backend::staging_adopt(settings, state_folder, &environment.hostname, force)?);
+    Ok(())
+}
+
 /// `import-queue FILE`
 pub fn import_queue(settings: &Settings, state_folder: &Path, file: &Path) -> Result<(), CommandError> {
     print(&block_on(backend::import_queue(settings, state_folder, file))??);

@@ -49,6 +49,23 @@ async fn doctor_ends_with_zero_only_when_all_is_well() {
 }
 
 #[tokio::test]
+async fn d17_a_staging_tree_is_taken_over_only_when_asked_and_from_one_that_is_at_work_only_by_force() {
+    let place = laboratory();
+    let file = place.path().join("staging/.exlab-owner.json");
+    let theirs = r#"{"what":"exlab-orchestrator staging owner","installation":"6d0f1f3e-3a55-4a6e-8a39-2b1a0a4e5f10","host":"other-pc","since":"2026-04-17T14:32:00Z"}"#;
+    fs::write(&file, theirs).unwrap();
+    let refused = place.run(&["staging", "adopt"]).await;
+    assert_eq!((refused.code, refused.out.as_str()), (1, ""));
+    assert!(refused.errors.contains("other-pc") && refused.errors.contains("--force"), "{}", refused.errors);
+    assert_eq!(fs::read_to_string(&file).unwrap(), theirs);
+    let forced = place.run(&["staging", "adopt", "--force"]).await;
+    assert_eq!(forced.code, 0, "{}", forced.errors);
+    assert!(forced.out.contains("it belonged to 6d0f1f3e") && forced.out.contains("on other-pc"), "{}", forced.out);
+    let again = place.run(&["staging", "adopt"]).await;
+    assert!((again.code, again.out.contains("is this installation's.")) == (0, true), "{}{}", again.out, again.errors);
+}
+
+#[tokio::test]
 async fn doctor_says_when_there_is_nothing_to_look_at() {
     let place = laboratory();
     let unknown = place.run(&["doctor", "NONE_01"]).await;

@@ -16,6 +16,7 @@ pub use log::LogFile;
 pub use start::{MarkError, Options, StartError, import_queue, mark_destination, transport_of};
 
 use crate::core::Core;
+use crate::gatekeeper::blocking;
 use crate::state_folder::StateFolder;
 use crate::watcher::StagingWatcher;
 use domain::api::Event;
@@ -49,6 +50,8 @@ impl Engine {
             tracing::warn!("something did not end in time, most likely a hung mount; it is taken up again at the next start");
         }
         self.keep_tally().await;
+        let core = self.core.clone();
+        blocking(move || core.staging_owner.release()).await;
         self.core.store.close().await;
         self.state_folder.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

@@ -14,6 +14,7 @@ use crate::problems::Notes;
 use crate::progress::ProgressSink;
 use crate::reserve::Reserve;
 use crate::run_locks::RunLocks;
+use crate::staging_owner::StagingOwner;
 use crate::state_folder::{StateFolder, StateFolderError, installation};
 use crate::store::{Store, StoreError};
 use crate::tally::Tally;
@@ -129,7 +130,13 @@ impl Engine {
             Arc::new(Reserve::new(options.state_folder.clone(), STATE_RESERVE_BYTES)),
             Arc::new(Reserve::new(PathBuf::from(&orchestrator.staging_root), STAGING_RESERVE_BYTES)),
         ];
+        let root = PathBuf::from(&orchestrator.staging_root);
+        let staging_owner = StagingOwner::new(root, state_folder.installation(), &options.host, options.clock.clone());
+        if let Err(why) = staging_owner.look() {
+            tracing::error!("the staging tree {}: {why}", orchestrator.staging_root);
+        }
         let core = Arc::new(Core {
+            staging_owner,
             staging_root: orchestrator.staging_root,
             label: orchestrator.label,
             host: options.host,

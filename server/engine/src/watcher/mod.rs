@@ -159,6 +159,7 @@ impl StagingWatcher {
         let known = self.core.index.runs();
         let expected = *self.core.root_identity.lock().unwrap_or_else(PoisonError::into_inner);
         let before: BTreeSet<RunPath> = known.iter().cloned().collect();
+        let owned = self.core.clone();
         let scanned = blocking(move || -> Result<(Scan, (u64, u64)), String> {
             let unreadable = |error: std::io::Error| format!("the staging root {root} cannot be read: {error}");
             let metadata = std::fs::metadata(&root).map_err(unreadable)?;
@@ -169,6 +170,7 @@ impl StagingWatcher {
             if another && !before.is_empty() && !scan.runs.iter().any(|run| before.contains(run)) {
                 return Err(format!("the staging root {root} cannot be read: {ANOTHER_ROOT}"));
             }
+            owned.staging_owner.look().map_err(|why| format!("the staging root {root}: {why}"))?;
             Ok((scan, identity))
         })
         .await;

@@ -22,4 +22,5 @@ mod stuck;
 #[path = "../support/mod.rs"]
 mod support;
 mod sync;
+mod two_installations;
 mod watcher;

@@ -7,6 +7,8 @@ use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::problem::ErrorCode;
 use engine::Engine;
+use engine::clock::Clock;
+use engine::staging_owner::adopt;
 use engine::state_folder::StateFolderError;
 use engine::{StartError, mark_destination};
 use std::fs;
@@ -101,6 +103,12 @@ async fn d15_without_its_state_folder_nothing_is_ours_until_it_is_adopted_and_pr
     let engine = Engine::start(lab.settings.clone(), lab.options()).await.unwrap();
     engine.ready(std::time::Duration::from_secs(10)).await.unwrap();
     let kept = data_below(&lab.staging(run.as_str()));
+    // Neither is the staging tree.
+    assert!(engine.status().staging_error.is_some_and(|why| why.contains("another installation")));
+    assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::StagingUnavailable);
+    let installation = engine::state_folder::installation(&lab.path("state")).unwrap();
+    adopt(&lab.path("staging"), &installation, "lab-pc", Clock::system().now(), false).unwrap();
+    until("the tree is ours", async || engine.status().staging_error.is_none().then_some(())).await;
     let problem = engine.clear(run.as_str()).await.unwrap_err();
     assert_eq!(problem.code, ErrorCode::StagingNotProven);
     assert!(problem.message.contains("not proven by this installation"), "{problem:?}");

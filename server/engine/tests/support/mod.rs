@@ -10,6 +10,7 @@ use domain::path::RunPath;
 use domain::problem::Problem;
 use domain::settings::{Equipment, Orchestrator, Settings, StagingCleanup, Target, Transport};
 use engine::checkpoint::{Checkpoint, Checkpoints};
+use engine::staging_owner::OWNER_FILE;
 use engine::{Engine, Options};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -177,8 +178,9 @@ pub async fn until_record_sent(engine: &Engine, run: &RunPath) {
 pub fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     loop {
         let listed = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
-        // Room that the program keeps back for clearing.
-        let listed = listed.filter(|entry| entry.file_name() != ".exlab-reserve");
+        // Room that the program keeps back for clearing, and whose tree it is.
+        let own = [".exlab-reserve", OWNER_FILE];
+        let listed = listed.filter(|entry| !own.iter().any(|own| entry.file_name() == *own));
         let read: std::io::Result<Vec<_>> =
             listed.map(|entry| Ok((entry.path().strip_prefix(folder).unwrap().to_owned(), std::fs::read(entry.path())?))).collect();
         match read {
