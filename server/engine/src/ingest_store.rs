@@ -17,6 +17,10 @@ pub const INGEST: &str = "ingest.json";
 pub const CREATION: &str = "creation.json";
 /// File name of the list of what an override let through and is not sent: links, FIFOs, sockets, devices.
 pub const UNSENT: &str = "unsent.json";
+/// File name of what the bytes do not say: attributes, permissions, owners.
+pub const METADATA: &str = "metadata.json";
+/// File name of what of it the record could not take.
+pub const NOT_CARRIED: &str = "metadata_not_carried.json";
 /// File name of the list of hashes.
 pub const CHECKSUMS: &str = "checksums.sha256";
 

@@ -14,9 +14,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod attributes;
 mod survey;
 mod walk;
 
+pub use attributes::{Attribute, attributes_of, digest_of, value_of};
 pub use survey::{Survey, survey};
 pub use walk::{Entry, Walk};
 

@@ -2,7 +2,8 @@
 
 use super::aside::{self, Renamed};
 use super::back::{back_untouched, put_back, take_back};
-use super::delete::{Absent, End, delete_data, delete_record, record_totals, remove_folders};
+use super::delete::{Absent, End, delete_data, remove_folders};
+use super::delete_record::{delete_record, record_totals};
 use super::permit::ClearPermit;
 use super::{ClearStop, note_clearing};
 use crate::checkpoint::Checkpoint;

@@ -11,10 +11,8 @@ use crate::hash::Hasher;
 use crate::last_look;
 use crate::progress::ProgressSink;
 use crate::prove::Differences;
-use crate::record::is_ours;
-use crate::seal::{Item, SealItems};
-use crate::source::{Entry, RunFolder, SourceError};
-use crate::transport::RecordFile;
+use crate::seal::{Item, SealEntries, Sealed};
+use crate::source::{RunFolder, SourceError, digest_of};
 use crate::verify::sentence;
 use crate::writers::Writers;
 use domain::gate::EntryKind;
@@ -62,7 +60,7 @@ pub enum End {
 }
 
 impl Deleted {
-    fn keep(&mut self, path: &FilePath, why: impl Into<String>) {
+    pub(super) fn keep(&mut self, path: &FilePath, why: impl Into<String>) {
         if self.kept.len() < NAMED {
             self.kept.push((path.to_string(), why.into()));
         }
@@ -87,8 +85,8 @@ pub fn delete_data(
 ) -> Result<End, String> {
     let folder = permit.folder();
     let mut work = Work { folder, absent, stop, hasher: Hasher::new(), parent: Parent::new(folder), deleted: Deleted::default() };
-    let mut items = permit.seal().items().map_err(|error| error.to_string())?;
-    while let Some(batch) = work.next_batch(&mut items)? {
+    let mut entries = permit.seal().entries().map_err(|error| error.to_string())?;
+    while let Some(batch) = work.next_batch(&mut entries)? {
         match look(&batch.files)? {
             Some(differences) if work.deleted.freed.files == 0 => return Ok(End::Untouched(differences)),
             unproven => work.unlink_batch(batch, unproven, checkpoints, progress)?,
@@ -102,6 +100,8 @@ pub fn delete_data(
 #[derive(Default)]
 struct Batch {
     files: Vec<SealedFile>,
+    /// Of each of them, as sealed.
+    attributes: Vec<Option<Digest>>,
     /// Links and special files that an override let through.
     special: Vec<FilePath>,
 }
@@ -117,19 +117,21 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// The next files that are here as they were sealed, with the stat they have now; `None` at the end. What must stay is noted on the way.
-    fn next_batch(&mut self, items: &mut SealItems) -> Result<Option<Batch>, String> {
+    fn next_batch(&mut self, entries: &mut SealEntries) -> Result<Option<Batch>, String> {
         let (mut batch, mut bytes) = (Batch::default(), 0_u64);
         while batch.files.len() + batch.special.len() < last_look::BATCH && bytes < BATCH_BYTES {
             self.unless_stopped()?;
-            let Some(item) = items.next() else {
+            let Some(sealed) = entries.next() else {
                 let ended = batch.files.is_empty() && batch.special.is_empty();
                 return Ok((!ended).then_some(batch));
             };
-            match item.map_err(|error| error.to_string())? {
+            let Sealed { item, attributes } = sealed.map_err(|error| error.to_string())?;
+            match item {
                 Item::File { path, stat, digest: Some(digest), young } => {
-                    if let Some(stat) = self.as_sealed(&path, stat, digest, young) {
+                    if let Some(stat) = self.as_sealed(&path, stat, (digest, attributes), young) {
                         bytes += stat.size;
                         batch.files.push(SealedFile { path, stat, digest });
+                        batch.attributes.push(attributes);
                     }
                 }
                 Item::Unsupported { path, stat, .. } => match self.folder.stat(&path) {
@@ -138,14 +140,20 @@ impl Work<'_> {
                     Err(_) => {}
                 },
                 Item::File { path, .. } => self.deleted.keep(&path, "has no digest in its seal"),
-                Item::EmptyFolder { .. } => {}
+                Item::EmptyFolder { .. } | Item::Attributes { .. } => {}
             }
         }
         Ok(Some(batch))
     }
 
     /// The stat of a file that holds what was sealed; what does not is kept.
-    fn as_sealed(&mut self, path: &FilePath, sealed: FileStat, digest: Digest, young: bool) -> Option<FileStat> {
+    fn as_sealed(
+        &mut self,
+        path: &FilePath,
+        sealed: FileStat,
+        (digest, attributes): (Digest, Option<Digest>),
+        young: bool,
+    ) -> Option<FileStat> {
         let now = match self.folder.stat(path) {
             Ok(now) => now,
             Err(SourceError::Vanished { .. }) => {
@@ -161,6 +169,10 @@ impl Work<'_> {
         };
         if now == sealed && !young {
             return Some(now);
+        }
+        if self.folder.attributes(path).map(|now| digest_of(&now)).ok() != Some(attributes) {
+            self.deleted.keep(path, "has other extended attributes than were sealed");
+            return None;
         }
         match self.hasher.local(self.folder, path, &now, self.stop, &|_| ()) {
             Ok(hashed) if hashed.digest == digest => return Some(now),
@@ -182,7 +194,7 @@ impl Work<'_> {
         let writers = Writers::now();
         let unproven: HashMap<FilePath, DifferenceKind> =
             unproven.into_iter().flat_map(|found| found.first).map(|difference| (difference.path, difference.kind)).collect();
-        for SealedFile { path, stat, .. } in batch.files {
+        for (SealedFile { path, stat, digest }, attributes) in batch.files.into_iter().zip(batch.attributes) {
             self.unless_stopped()?;
             if let Some(kind) = unproven.get(&path) {
                 self.deleted.keep(&path, format!("is not proven on the NAS any more: it {}", sentence(kind)));
@@ -192,7 +204,13 @@ impl Work<'_> {
                 self.deleted.keep(&path, format!("is open for writing by {program}"));
                 continue;
             }
-            unlink(&mut self.parent, &path, &stat, &mut self.deleted);
+            if unlink(&mut self.parent, &path, &stat, &mut self.deleted) == Unlinked::OtherStat {
+                // One that had another name in the run, which went a moment ago, has another change time: it is compared anew.
+                let now = self.as_sealed(&path, stat, (digest, attributes), false);
+                if now.is_some_and(|now| unlink(&mut self.parent, &path, &now, &mut self.deleted) == Unlinked::OtherStat) {
+                    self.deleted.keep(&path, "changed while it was being cleared");
+                }
+            }
             progress.skip_file(stat.size);
             checkpoints.reached(Checkpoint::FileUnlinked);
         }
@@ -207,8 +225,17 @@ impl Work<'_> {
     }
 }
 
+/// What came of unlinking.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unlinked {
+    /// It is gone, or noted as stuck.
+    Done,
+    /// It is not as it was compared, and stands.
+    OtherStat,
+}
+
 /// Unlinks a file whose stat was just compared; once more, in the handle of its own folder.
-fn unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileStat, deleted: &mut Deleted) {
+pub(super) fn unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileStat, deleted: &mut Deleted) -> Unlinked {
     let outcome = parent.of(path).and_then(|(folder, name)| {
         let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if beneath::file_stat(&stat) != *compared {
@@ -219,9 +246,10 @@ fn unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileStat, deleted
     match outcome {
         Ok(()) => deleted.freed.add(compared.size),
         Err(Errno::NOENT) => {}
-        Err(Errno::STALE) => deleted.keep(path, "changed while it was being cleared"),
+        Err(Errno::STALE) => return Unlinked::OtherStat,
         Err(errno) => deleted.stick(path, errno),
     }
+    Unlinked::Done
 }
 
 /// A link, FIFO, socket or device that an override let through: nothing of it was sent, and it is as it was listed.
@@ -247,63 +275,6 @@ fn keep_the_rest(folder: &RunFolder, deleted: &mut Deleted) -> Result<(), String
         }
     }
     Ok(())
-}
-
-/// Everything of the record that still stands. Blocking.
-pub fn record_totals(folder: &RunFolder) -> Result<Totals, String> {
-    let mut totals = Totals::default();
-    for entry in record_entries(folder)? {
-        if let EntryKind::File { size } = entry.kind {
-            totals.add(size);
-        }
-    }
-    Ok(totals)
-}
-
-fn record_entries(folder: &RunFolder) -> Result<Vec<Entry>, String> {
-    let mut entries = Vec::new();
-    for entry in folder.walk().map_err(|error| error.to_string())? {
-        match entry {
-            Ok(entry) if entry.is_record() => entries.push(entry),
-            Ok(_) | Err(SourceError::Vanished { .. }) => {}
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    Ok(entries)
-}
-
-/// Deletes the record where all of it equals what was just proven on the NAS; our own temporary files and locks go unproven. Where anything
-/// differs nothing of it goes: half a record is none. Answers what was kept, and why. Blocking.
-pub fn delete_record(folder: &RunFolder, proven: &[RecordFile]) -> Result<Deleted, String> {
-    let mut deleted = Deleted::default();
-    let entries = record_entries(folder)?;
-    for entry in &entries {
-        match entry.kind {
-            EntryKind::Folder => {}
-            EntryKind::File { .. } if is_ours(last_name(&entry.path)) => {}
-            EntryKind::File { size } if proven.iter().any(|file| file.path == entry.path && same_bytes(folder, file, size)) => {}
-            EntryKind::File { .. } => deleted.keep(&entry.path, "is not as it was proven on the NAS"),
-            _ => deleted.keep(&entry.path, "is a link or a special file in the record"),
-        }
-    }
-    if deleted.kept.is_empty() {
-        let mut parent = Parent::new(folder);
-        for entry in entries.iter().filter(|entry| entry.kind != EntryKind::Folder) {
-            unlink(&mut parent, &entry.path, &entry.stat, &mut deleted);
-        }
-    }
-    Ok(deleted)
-}
-
-fn last_name(path: &FilePath) -> &str {
-    path.segments().last().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("")
-}
-
-fn same_bytes(folder: &RunFolder, proven: &RecordFile, size: u64) -> bool {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    let read = folder.open_file(&proven.path).ok().and_then(|(file, _)| file.take(size + 1).read_to_end(&mut bytes).ok());
-    read.is_some() && bytes[..] == proven.bytes[..]
 }
 
 /// Removes the run's empty folders, deepest first, then its own folder from `parent`. A folder that is not empty stays. Blocking.
@@ -334,13 +305,13 @@ pub fn remove_folders(folder: &RunFolder, keep_record: bool) -> Result<(), Strin
 }
 
 /// Handles of parent folders, opened part by part without following links; keeps the last one, since files come sorted.
-struct Parent<'a> {
+pub(super) struct Parent<'a> {
     run: &'a RunFolder,
     open: Option<(Vec<u8>, OwnedFd)>,
 }
 
 impl<'a> Parent<'a> {
-    fn new(run: &'a RunFolder) -> Parent<'a> {
+    pub fn new(run: &'a RunFolder) -> Parent<'a> {
         Parent { run, open: None }
     }
 

@@ -9,6 +9,7 @@ mod back;
 mod call_off;
 mod carry_out;
 mod delete;
+mod delete_record;
 pub(crate) mod obstacles;
 mod permit;
 mod resume;

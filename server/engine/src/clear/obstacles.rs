@@ -6,6 +6,7 @@
 use super::aside;
 use crate::core::Core;
 use crate::source::RunFolder;
+use crate::worker::metadata::not_carried;
 use crate::writers::{FileId, Writers};
 use domain::path::{RunPath, escape_bytes};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
@@ -55,7 +56,8 @@ fn look(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Writers) -> Re
         Err(Errno::NOENT) => {}
         Err(errno) => return Err(Obstacle(format!("{} cannot be opened: {errno}", aside::CLEARING_FOLDER))),
     }
-    inside(folder.dir().as_fd(), &Around { mount: mount_of(folder.dir().as_fd()), writers }, b"", 0)
+    inside(folder.dir().as_fd(), &Around { mount: mount_of(folder.dir().as_fd()), writers }, b"", 0)?;
+    not_carried(folder).map_or(Ok(()), |sentence| Err(Obstacle(sentence)))
 }
 
 /// Every folder of the run, and every entry in it.

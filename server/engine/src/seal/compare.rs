@@ -2,9 +2,10 @@
 
 use super::again::{Keeper, Known};
 use super::line::{Item, UnsupportedKind};
+use super::reader::Sealed;
 use super::{SealError, SealReader};
 use crate::hash::{HashError, Hasher};
-use crate::source::{Entry, RunFolder, SourceError};
+use crate::source::{Entry, RunFolder, SourceError, digest_of};
 use domain::path::FilePath;
 use domain::proof::{Digest, FileStat, Totals};
 use std::cmp::Ordering;
@@ -71,6 +72,8 @@ pub enum Change {
         /// Now.
         found: Digest,
     },
+    /// Same bytes so far as was looked; its extended attributes (streams, labels) are not those that were sealed.
+    Attributes,
     /// Now a file where another kind of thing was sealed, or the other way round.
     Kind,
     /// It had to be read again and cannot be.
@@ -86,6 +89,7 @@ impl std::fmt::Display for Change {
             Change::Size { sealed, found } => write!(f, "has {found} bytes, {sealed} were sealed"),
             Change::Touched => f.write_str("was written to or replaced"),
             Change::Content { .. } => f.write_str("has other content than was sealed"),
+            Change::Attributes => f.write_str("has other extended attributes (streams, labels) than were sealed"),
             Change::Kind => f.write_str("is another kind of entry than was sealed"),
             Change::Unreadable { reason } => write!(f, "cannot be read again: {reason}"),
         }
@@ -145,8 +149,11 @@ pub(super) fn compare_with(
     cancel: &CancellationToken,
 ) -> Result<LocalComparison, CompareError> {
     let known = Known::of(seal);
-    let mut comparison = Comparison { run, rehash, cancel, known, keeper, hasher: Hasher::new(), found: LocalComparison::default() };
-    let mut sealed = seal.items()?.filter(|item| !matches!(item, Ok(Item::EmptyFolder { .. })));
+    let mut comparison =
+        Comparison { run, rehash, cancel, known, keeper, hasher: Hasher::new(), found: LocalComparison::default(), silent: false };
+    let entries = seal.entries()?;
+    comparison.silent = entries.is_silent_on_attributes();
+    let mut sealed = entries.filter(|sealed| !matches!(sealed, Ok(Sealed { item: Item::EmptyFolder { .. }, .. })));
     let mut next = sealed.next().transpose()?;
     for entry in run.walk()? {
         if cancel.is_cancelled() {
@@ -159,14 +166,14 @@ pub(super) fn compare_with(
             Err(error) => return Err(error.into()),
         };
         loop {
-            let order = next.as_ref().map_or(Ordering::Less, |item| entry.path.cmp(item.path()));
+            let order = next.as_ref().map_or(Ordering::Less, |sealed| entry.path.cmp(sealed.item.path()));
             match (order, next.take()) {
-                (Ordering::Greater, Some(item)) => {
-                    comparison.found.missing.push(item.path().clone());
+                (Ordering::Greater, Some(sealed_there)) => {
+                    comparison.found.missing.push(sealed_there.item.path().clone());
                     next = sealed.next().transpose()?;
                 }
-                (Ordering::Equal, Some(item)) => {
-                    comparison.pair(&entry, &item)?;
+                (Ordering::Equal, Some(sealed_there)) => {
+                    comparison.pair(&entry, &sealed_there)?;
                     next = sealed.next().transpose()?;
                     break;
                 }
@@ -178,8 +185,8 @@ pub(super) fn compare_with(
             }
         }
     }
-    while let Some(item) = next {
-        comparison.found.missing.push(item.path().clone());
+    while let Some(gone) = next {
+        comparison.found.missing.push(gone.item.path().clone());
         next = sealed.next().transpose()?;
     }
     Ok(comparison.found)
@@ -193,23 +200,43 @@ struct Comparison<'a> {
     keeper: Option<&'a mut Keeper>,
     hasher: Hasher,
     found: LocalComparison,
+    /// The seal says nothing of attributes.
+    silent: bool,
 }
 
 impl Comparison<'_> {
-    fn pair(&mut self, entry: &Entry, item: &Item) -> Result<(), CompareError> {
-        let change = match item {
+    fn pair(&mut self, entry: &Entry, sealed: &Sealed) -> Result<(), CompareError> {
+        let change = match &sealed.item {
+            Item::File { stat, young, .. }
+                if entry.is_data_file()
+                    && entry.stat.size == stat.size
+                    && (entry.stat != *stat || *young || self.silent)
+                    && self.attributes(entry)? != sealed.attributes =>
+            {
+                Some(Change::Attributes)
+            }
             Item::File { stat, digest: Some(digest), young, .. } if entry.is_data_file() => self.file(entry, stat, *digest, *young)?,
             Item::Unsupported { kind, stat, .. } if UnsupportedKind::of(entry.kind) == Some(*kind) => {
                 (entry.stat != *stat).then_some(Change::Touched)
             }
             _ => Some(Change::Kind),
         };
-        match (change, item) {
+        match (change, &sealed.item) {
             (Some(change), _) => self.found.changed.push((entry.path.clone(), change)),
             (None, Item::File { stat, .. }) => self.found.unchanged.add(stat.size),
             (None, _) => {}
         }
         Ok(())
+    }
+
+    /// Whatever changes attributes changes the change time, too: they are looked at where that is another.
+    fn attributes(&self, entry: &Entry) -> Result<Option<Digest>, CompareError> {
+        match self.run.attributes(&entry.path) {
+            Ok(attributes) => Ok(digest_of(&attributes)),
+            // Who reads its bytes says so.
+            Err(SourceError::Unreadable { .. } | SourceError::Vanished { .. } | SourceError::NotRegular { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn file(&mut self, entry: &Entry, sealed: &FileStat, digest: Digest, young: bool) -> Result<Option<Change>, CompareError> {

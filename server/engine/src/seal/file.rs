@@ -23,10 +23,19 @@ pub(super) enum Content {
 }
 
 impl Content {
+    /// The first line as it was before files had lines of attributes; those say nothing of attributes.
+    fn older_header(self) -> Option<&'static str> {
+        match self {
+            Content::Listing => Some("exlab-orchestrator listing 1\n"),
+            Content::Seal => Some("exlab-orchestrator seal 1\n"),
+            Content::Early | Content::Again | Content::Seen => None,
+        }
+    }
+
     fn header(self) -> &'static str {
         match self {
-            Content::Listing => "exlab-orchestrator listing 1\n",
-            Content::Seal => "exlab-orchestrator seal 1\n",
+            Content::Listing => "exlab-orchestrator listing 1.1\n",
+            Content::Seal => "exlab-orchestrator seal 1.1\n",
             Content::Early => "exlab-orchestrator early hashes 1\n",
             Content::Again => "exlab-orchestrator hashed again 1\n",
             Content::Seen => "exlab-orchestrator seen there 1\n",
@@ -150,6 +159,7 @@ pub(super) struct ItemReader {
     last: Option<Item>,
     trailer: Option<Trailer>,
     ended: bool,
+    older: bool,
 }
 
 impl ItemReader {
@@ -164,9 +174,11 @@ impl ItemReader {
             last: None,
             trailer: None,
             ended: false,
+            older: false,
         };
         reader.read_line()?;
-        if reader.buffer != content.header().as_bytes() {
+        reader.older = content.older_header().is_some_and(|header| reader.buffer == header.as_bytes());
+        if !reader.older && reader.buffer != content.header().as_bytes() {
             return Err(reader.torn("its first line is another"));
         }
         reader.hash.update(&reader.buffer);
@@ -202,7 +214,7 @@ impl ItemReader {
             return Ok(None);
         }
         let item = Item::parse(line).ok_or_else(|| self.torn("a line has no meaning"))?;
-        if self.last.as_ref().is_some_and(|last| last.path() >= item.path()) {
+        if self.last.as_ref().is_some_and(|last| !item.follows(last)) || (self.older && matches!(item, Item::Attributes { .. })) {
             return Err(self.torn("its lines are not in order"));
         }
         self.hash.update(&self.buffer);
@@ -211,6 +223,11 @@ impl ItemReader {
         }
         self.last = Some(item.clone());
         Ok(Some(item))
+    }
+
+    /// Written before attributes were: it says nothing of them.
+    pub fn is_older(&self) -> bool {
+        self.older
     }
 
     /// The last line, once it was read and fits.

@@ -2,6 +2,7 @@
 //!
 //! `f <size> <mtime> <ctime> <inode> <digest or -> <settled|young> <name>`: a data file. `d <name>`: an empty folder.
 //! `u <kind> <size> <mtime> <ctime> <inode> <name>`: a link, FIFO, socket or device, which is never sent.
+//! `a <digest> <name>`, right behind the file's own line: it has extended attributes, and this is their digest (since minor 1).
 
 use crate::source::Entry;
 use domain::gate::EntryKind;
@@ -70,6 +71,13 @@ pub enum Item {
         /// Inside the run.
         path: FilePath,
     },
+    /// The data file of the line before has extended attributes.
+    Attributes {
+        /// Inside the run.
+        path: FilePath,
+        /// Of their names and values.
+        digest: Digest,
+    },
     /// Never sent.
     Unsupported {
         /// Inside the run.
@@ -85,7 +93,15 @@ impl Item {
     /// Inside the run.
     pub fn path(&self) -> &FilePath {
         match self {
-            Item::File { path, .. } | Item::EmptyFolder { path } | Item::Unsupported { path, .. } => path,
+            Item::File { path, .. } | Item::EmptyFolder { path } | Item::Attributes { path, .. } | Item::Unsupported { path, .. } => path,
+        }
+    }
+
+    /// May stand behind this line: paths go on in order, attributes follow their file.
+    pub(super) fn follows(&self, before: &Item) -> bool {
+        match self {
+            Item::Attributes { path, .. } => matches!(before, Item::File { path: file, .. } if file == path),
+            _ => before.path() < self.path(),
         }
     }
 
@@ -114,6 +130,11 @@ impl Item {
                 out.push_str(if *young { " young " } else { " settled " });
             }
             Item::EmptyFolder { .. } => out.push_str("d "),
+            Item::Attributes { digest, .. } => {
+                out.push_str("a ");
+                out.push_str(&hex::encode(digest.0));
+                out.push(' ');
+            }
             Item::Unsupported { kind, stat, .. } => {
                 out.push_str("u ");
                 out.push_str(kind.as_str());
@@ -144,6 +165,10 @@ impl Item {
                 Some(Item::File { path: parse_name(parts.next()?)?, stat, digest, young })
             }
             "d" => Some(Item::EmptyFolder { path: parse_name(rest)? }),
+            "a" => {
+                let (digest, name) = rest.split_once(' ')?;
+                Some(Item::Attributes { path: parse_name(name)?, digest: Digest::parse(digest)? })
+            }
             "u" => {
                 let (kind, rest) = rest.split_once(' ')?;
                 let (stat, name) = parse_stat(rest)?;
@@ -232,6 +257,7 @@ mod tests {
             let items = [
                 Item::File { path: path.clone(), stat, digest: digest.map(Digest), young },
                 Item::EmptyFolder { path: path.clone() },
+                Item::Attributes { path: path.clone(), digest: Digest([size as u8; 32]) },
                 Item::Unsupported { path, kind: UnsupportedKind::Fifo, stat },
             ];
             for item in items {
@@ -245,7 +271,20 @@ mod tests {
 
     #[test]
     fn what_is_no_line_is_refused() {
-        for line in ["", "f", "d ", "d ..", "d a\\", "d a\\xg0", "f 1 2 3 4 - maybe a", "f 1 2 3 4 00 young a", "x a", "u pipe 1 2 3 4 a"] {
+        for line in [
+            "",
+            "f",
+            "d ",
+            "d ..",
+            "d a\\",
+            "d a\\xg0",
+            "f 1 2 3 4 - maybe a",
+            "f 1 2 3 4 00 young a",
+            "x a",
+            "u pipe 1 2 3 4 a",
+            "a 00 a",
+            "a b",
+        ] {
             assert_eq!(Item::parse(line), None, "{line:?}");
         }
     }

@@ -3,7 +3,8 @@
 use super::SealError;
 use super::file::{Content, ItemReader, ItemWriter, Trailer, beside};
 use super::line::Item;
-use crate::source::{Entry, RunFolder, SourceError};
+use crate::source::{Entry, RunFolder, SourceError, digest_of};
+use domain::path::FilePath;
 use domain::proof::{Digest, Totals};
 use std::path::{Path, PathBuf};
 
@@ -25,8 +26,12 @@ impl Listing {
                 entry => entry?,
             };
             visitor(&entry);
-            if let Some(item) = Item::of(entry) {
-                writer.put(&item)?;
+            let Some(item) = Item::of(entry) else { continue };
+            writer.put(&item)?;
+            if let Item::File { path, .. } = item
+                && let Some(digest) = attributes(run, &path)?
+            {
+                writer.put(&Item::Attributes { path, digest })?;
             }
         }
         let trailer = writer.close(path, listed_at_ns)?;
@@ -57,6 +62,15 @@ impl Listing {
     /// Streams it in path order.
     pub fn items(&self) -> Result<ListingItems, SealError> {
         ItemReader::open(&self.path, Content::Listing).map(ListingItems)
+    }
+}
+
+/// Of a file that cannot be opened nothing is said here: whoever reads its bytes says so.
+fn attributes(run: &RunFolder, path: &FilePath) -> Result<Option<Digest>, SealError> {
+    match run.attributes(path) {
+        Ok(attributes) => Ok(digest_of(&attributes)),
+        Err(SourceError::Unreadable { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -24,7 +24,7 @@ pub use compare::{Capped, Change, CompareError, LISTED_AT_MOST, LocalComparison,
 pub use early::{Early, EarlyHashes};
 pub use line::{Item, UnsupportedKind};
 pub use listing::{Listing, ListingItems};
-pub use reader::{SealFiles, SealItems, SealReader};
+pub use reader::{SealEntries, SealFiles, SealItems, SealReader, Sealed};
 pub use seen::{Part, Seen, SeenWriter};
 pub use writer::SealWriter;
 

@@ -4,6 +4,7 @@ use super::SealError;
 use super::file::{Content, ItemReader, Trailer};
 use super::line::Item;
 use domain::proof::{Digest, SealedFile, Totals};
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 
 /// A finished seal in the state folder. Cheap to clone; holds no file open.
@@ -58,6 +59,12 @@ impl SealReader {
         self.items().map(SealFiles)
     }
 
+    /// Streams everything but that attributes are one with their file.
+    pub fn entries(&self) -> Result<SealEntries, SealError> {
+        let items = self.items()?;
+        Ok(SealEntries { silent: items.0.is_older(), items: items.peekable() })
+    }
+
     /// Streams everything: files, empty folders, and what is never sent.
     pub fn items(&self) -> Result<SealItems, SealError> {
         ItemReader::open(&self.path, Content::Seal).map(SealItems)
@@ -85,6 +92,46 @@ impl Iterator for SealItems {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next()
+    }
+}
+
+/// Something sealed: an item that is no line of attributes, and those of a file.
+#[derive(Debug)]
+pub struct Sealed {
+    /// What.
+    pub item: Item,
+    /// The digest of its attributes; `None` where it has none, or where the seal says nothing of them.
+    pub attributes: Option<Digest>,
+}
+
+/// Iterator over a seal by what is sealed: a file and its attributes are one.
+#[derive(Debug)]
+pub struct SealEntries {
+    items: Peekable<SealItems>,
+    silent: bool,
+}
+
+impl SealEntries {
+    /// True where the seal is older than its lines of attributes: nothing is known of any.
+    pub fn is_silent_on_attributes(&self) -> bool {
+        self.silent
+    }
+}
+
+impl Iterator for SealEntries {
+    type Item = Result<Sealed, SealError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = match self.items.next()? {
+            Ok(item) => item,
+            Err(error) => return Some(Err(error)),
+        };
+        let attributes = self.items.next_if(|next| matches!(next, Ok(Item::Attributes { .. })));
+        let attributes = attributes.and_then(Result::ok).and_then(|line| match line {
+            Item::Attributes { digest, .. } => Some(digest),
+            _ => None,
+        });
+        Some(Ok(Sealed { item, attributes }))
     }
 }
 

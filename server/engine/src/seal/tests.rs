@@ -322,3 +322,27 @@ fn checksums_are_what_sha256sum_accepts() {
     let golden = include_bytes!("../../../../app/domain/tests/fixtures/checksums/checksums.sha256");
     assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(golden));
 }
+
+/// What an installation sealed before attributes were: it loads, and says nothing of any.
+#[test]
+fn d19_an_older_seal_loads_and_does_not_vouch_for_attributes() {
+    use sha2::{Digest as _, Sha256};
+    let fixture = Fixture::new(&[("a", "1"), ("b", "2")]);
+    let seal = fixture.seal_at(HOUR_NS);
+    let body = |text: &str| text.rsplit_once("end ").map(|(body, _)| body.to_owned()).unwrap();
+    let text = std::fs::read_to_string(fixture.state("seal")).unwrap();
+    let older = body(&text).replacen("seal 1.1\n", "seal 1\n", 1);
+    let digest = Digest(Sha256::digest(older.as_bytes()).into());
+    std::fs::write(fixture.state("seal"), format!("{older}end 2 2 0 {digest}\n")).unwrap();
+    let loaded = SealReader::open(&fixture.state("seal")).unwrap();
+    assert_eq!((loaded.totals(), loaded.digest()), (seal.totals(), digest));
+    let compared = || compare(&fixture.run, &loaded, Rehash::WhereNeeded, &CancellationToken::new()).unwrap();
+    assert!(compared().is_unchanged());
+    rustix::fs::setxattr(fixture.path("b"), "user.label", b"x", rustix::fs::XattrFlags::empty()).unwrap();
+    assert_eq!(compared().changed.first, [(FilePath::new("b").unwrap(), Change::Attributes)]);
+    // A line of attributes in it was put there by somebody.
+    let edited = older.replacen("f 1", &format!("a {digest} a\nf 1"), 2);
+    let digest = Digest(Sha256::digest(edited.as_bytes()).into());
+    std::fs::write(fixture.state("seal"), format!("{edited}end 2 2 0 {digest}\n")).unwrap();
+    assert!(matches!(SealReader::open(&fixture.state("seal")), Err(SealError::Torn { .. })));
+}

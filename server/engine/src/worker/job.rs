@@ -1,5 +1,6 @@
 //! One job: seal, send, verify, settle. Every way out of here settles the claim; a panic is a recorded failure (S3).
 
+use super::metadata::{self, MetadataError};
 use super::placed::Placed;
 use super::sending::{Prepared, Sending};
 use super::{seal_file, unsent};
@@ -7,10 +8,10 @@ use crate::checkpoint::Checkpoint;
 use crate::core::{Core, unless_it_panics};
 use crate::destination::Destination;
 use crate::gatekeeper::{Examiner, blocking, creation_of, tell_producer};
-use crate::ingest_store::{CHECKSUMS, UNSENT};
+use crate::ingest_store::{CHECKSUMS, METADATA, UNSENT};
 use crate::progress::ProgressSink;
 use crate::prove::{Differences, Proof, call_context};
-use crate::record::RecordFolder;
+use crate::record::{RecordError, RecordFolder};
 use crate::seal::{Early, EarlyHashes, Listing, SealError, SealReader, SealWriter, checksums_file};
 use crate::source::{RunFolder, SourceError};
 use crate::store::{Claim, Failure, Job, NewProof, StoreError};
@@ -180,17 +181,21 @@ async fn write_checksums(folder: &RunFolder, seal: &SealReader) -> Result<(), Fa
     let written = blocking(move || {
         let record = RecordFolder::open_or_create(folder.dir())?;
         record.replace_with(CHECKSUMS, |out| checksums_file(&seal, out).map(|_| ()))?;
-        unsent::list(&folder, &seal, &record)
+        unsent::list(&folder, &seal, &record)?;
+        metadata::list(&folder, &seal, &record)
     })
     .await;
     written.map_err(|error| match error {
-        crate::record::RecordError::Full { .. } => {
+        MetadataError::Source(error) => source_failure(error),
+        MetadataError::Seal(error) => seal_failure(error),
+        MetadataError::Changed(_) => Failure { class: FailureClass::LocalFileChanged, side: Side::Source, message: error.to_string() },
+        MetadataError::Record(RecordError::Full { .. }) => {
             Failure { class: FailureClass::LocalFull, side: Side::Source, message: error.to_string() }
         }
         other => Failure {
             class: FailureClass::LocalRead,
             side: Side::Source,
-            message: format!("{CHECKSUMS} or {UNSENT} could not be written: {other}"),
+            message: format!("{CHECKSUMS}, {UNSENT} or {METADATA} could not be written: {other}"),
         },
     })
 }

@@ -5,6 +5,7 @@
 //! work at once; one that makes no progress for a while lends its place to the others and goes on without it.
 
 mod job;
+pub(crate) mod metadata;
 mod placed;
 mod record_push;
 mod reread;

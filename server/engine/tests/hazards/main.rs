@@ -3,6 +3,7 @@
 
 mod acts;
 mod alone;
+mod beside_the_bytes;
 mod clear;
 mod clear_gap;
 mod clear_midway;

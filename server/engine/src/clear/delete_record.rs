@@ -1,0 +1,68 @@
+//! Deleting a run's record, once all its data is gone: the other half of the one deleter, by its hand.
+
+use super::delete::{Deleted, Parent, Unlinked, unlink};
+use crate::record::is_ours;
+use crate::source::{Entry, RunFolder, SourceError};
+use crate::transport::RecordFile;
+use domain::gate::EntryKind;
+use domain::path::FilePath;
+use domain::proof::Totals;
+
+/// Everything of the record that still stands. Blocking.
+pub fn record_totals(folder: &RunFolder) -> Result<Totals, String> {
+    let mut totals = Totals::default();
+    for entry in record_entries(folder)? {
+        if let EntryKind::File { size } = entry.kind {
+            totals.add(size);
+        }
+    }
+    Ok(totals)
+}
+
+fn record_entries(folder: &RunFolder) -> Result<Vec<Entry>, String> {
+    let mut entries = Vec::new();
+    for entry in folder.walk().map_err(|error| error.to_string())? {
+        match entry {
+            Ok(entry) if entry.is_record() => entries.push(entry),
+            Ok(_) | Err(SourceError::Vanished { .. }) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(entries)
+}
+
+/// Deletes the record where all of it equals what was just proven on the NAS; our own temporary files and locks go unproven. Where anything
+/// differs nothing of it goes: half a record is none. Answers what was kept, and why. Blocking.
+pub fn delete_record(folder: &RunFolder, proven: &[RecordFile]) -> Result<Deleted, String> {
+    let mut deleted = Deleted::default();
+    let entries = record_entries(folder)?;
+    for entry in &entries {
+        match entry.kind {
+            EntryKind::Folder => {}
+            EntryKind::File { .. } if is_ours(last_name(&entry.path)) => {}
+            EntryKind::File { size } if proven.iter().any(|file| file.path == entry.path && same_bytes(folder, file, size)) => {}
+            EntryKind::File { .. } => deleted.keep(&entry.path, "is not as it was proven on the NAS"),
+            _ => deleted.keep(&entry.path, "is a link or a special file in the record"),
+        }
+    }
+    if deleted.kept.is_empty() {
+        let mut parent = Parent::new(folder);
+        for entry in entries.iter().filter(|entry| entry.kind != EntryKind::Folder) {
+            if unlink(&mut parent, &entry.path, &entry.stat, &mut deleted) == Unlinked::OtherStat {
+                deleted.keep(&entry.path, "changed while it was being cleared");
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+fn last_name(path: &FilePath) -> &str {
+    path.segments().last().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("")
+}
+
+fn same_bytes(folder: &RunFolder, proven: &RecordFile, size: u64) -> bool {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let read = folder.open_file(&proven.path).ok().and_then(|(file, _)| file.take(size + 1).read_to_end(&mut bytes).ok());
+    read.is_some() && bytes[..] == proven.bytes[..]
+}
