@@ -261,6 +261,42 @@ fn bytes_sent(log: &Path) -> u64 {
     count.lines().next().unwrap().replace(',', "").trim().parse().unwrap()
 }
 
+/// The server needs a moment to see that nobody sends any more; then the part is kept.
+async fn until_a_part_is_kept(bench: &Bench, file: &str) {
+    let parts = bench.destination.root().join(".exlab-orchestrator/tmp");
+    let part = Path::new(".exlab-orchestrator-part").join(file);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !files_below(&parts).iter().any(|name| name.ends_with(&part)) {
+        assert!(std::time::Instant::now() < deadline, "no part was kept: {:?}", files_below(&parts));
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn v8_the_part_of_a_file_that_is_gone_goes_too_and_leaves_no_folder() {
+    let mut bench = Bench::new(RSYNC_SSH).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"sub/big", &vec![5; 24_000_000])]);
+    let (cancel, root) = (bench.context.cancel.clone(), bench.destination.root().to_owned());
+    bench.context.limit = Arc::new(move || {
+        if on_its_way(&root) > 4_000_000 {
+            cancel.cancel();
+        }
+        Some(6_000)
+    });
+    assert_eq!(bench.push(&run).await.unwrap_err().class, FailureClass::Interrupted);
+    until_a_part_is_kept(&bench, "big").await;
+    std::fs::remove_file(run.source.path().join("sub/big")).unwrap();
+    std::fs::write(run.source.path().join("sub/other"), b"what is left").unwrap();
+    bench.context.cancel = Default::default();
+    bench.context.limit = Arc::new(|| None);
+    let listing = bench.list(&run);
+    let seal = bench.push_listed(&run, &listing, "another seal", None).await.unwrap();
+    bench.assert_proven(&run, &seal).await;
+    assert_eq!(files_below(&run.there), [PathBuf::from("sub/other")]);
+    assert!(!run.there.join("sub/.exlab-orchestrator-part").exists(), "a folder of rsync's came with it");
+    bench.assert_no_leftovers();
+}
+
 #[tokio::test]
 async fn s2_an_interrupted_transfer_goes_on_where_it_was() {
     let mut bench = Bench::new(RSYNC_SSH).await;
@@ -281,13 +317,7 @@ async fn s2_an_interrupted_transfer_goes_on_where_it_was() {
     let error = bench.push_over(behind.transport(), &run, &listing, "seal", None).await.unwrap_err();
     assert_eq!(error.class, FailureClass::Interrupted, "{error}");
     assert_eq!(files_below(&run.there), Vec::<PathBuf>::new(), "nothing half under a final name");
-    // The server needs a moment to see that nobody sends any more; then the part is kept.
-    let parts = bench.destination.root().join(".exlab-orchestrator/tmp");
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !files_below(&parts).iter().any(|name| name.ends_with("partial/big")) {
-        assert!(std::time::Instant::now() < deadline, "no part was kept: {:?}", files_below(&parts));
-        tokio::task::yield_now().await;
-    }
+    until_a_part_is_kept(&bench, "big").await;
     let kept = on_its_way(bench.destination.root());
     assert!(kept > 6_000_000, "{kept} bytes are there");
     bench.context.cancel = Default::default();

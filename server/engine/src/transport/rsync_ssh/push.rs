@@ -258,12 +258,11 @@ impl Pushing<'_> {
         if others.is_empty() {
             return Ok(carried);
         }
-        let partial = self.own_folders(data).await?;
+        self.own_folders(data).await?;
         let sending = Sending {
             session: &self.session,
             source: self.push.source,
             data,
-            partial: &partial,
             files: &others.iter().map(|file| &file.path).collect::<Vec<_>>(),
             bytes: others.iter().map(|file| file.stat.size).sum(),
             again: self.push.again.is_some(),
@@ -273,17 +272,16 @@ impl Pushing<'_> {
         Ok(Carried { there: None, failed: carried.failed.or(failed) })
     }
 
-    /// Makes what rsync needs, once: the last part of its target's path is its own to make. Where the part of a file lies that it is at.
-    async fn own_folders(&mut self, data: &[u8]) -> Result<Vec<u8>, TransportError> {
-        let partial = [self.temporary.as_slice(), b"/partial"].concat();
+    /// Makes what rsync needs, once: the last part of its target's path is its own to make.
+    async fn own_folders(&mut self, data: &[u8]) -> Result<(), TransportError> {
         if !self.has_own_folders {
             let word = super::quote::shell_word;
             let above = data.rsplitn(2, |byte| *byte == b'/').last().unwrap_or(data);
-            let script = [b"mkdir -p ".to_vec(), word(above), b" ".to_vec(), word(&partial), b" || exit 1".to_vec()].concat();
+            let script = [b"mkdir -p ".to_vec(), word(above), b" || exit 1".to_vec()].concat();
             self.session.ask(&script, "making a folder for what is sent", self.context).await?;
             self.has_own_folders = true;
         }
-        Ok(partial)
+        Ok(())
     }
 }
 

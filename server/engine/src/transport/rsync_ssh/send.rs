@@ -19,6 +19,9 @@ use std::time::Duration;
 
 /// How often the limit is asked for while a transfer runs.
 const ASK_EVERY: Duration = Duration::from_millis(50);
+/// Folder that the part of a file lies in which was being sent, beside its place. By a relative name: of a part under an absolute one the
+/// rsync of Debian 12 (3.2.7-1+deb12u5) does not go on, and crashes where it makes holes.
+pub(super) const PARTS: &str = ".exlab-orchestrator-part";
 /// rsync ends itself after so many seconds without a byte.
 const SILENCE_SECONDS: u32 = 120;
 
@@ -28,8 +31,6 @@ pub(super) struct Sending<'a> {
     pub source: &'a RunFolder,
     /// Where files come to lie under their names; absolute, at the server.
     pub data: &'a [u8],
-    /// Where the part of a file lies that was being sent; absolute, at the server.
-    pub partial: &'a [u8],
     /// Files of the run.
     pub files: &'a [&'a FilePath],
     /// Their bytes in all.
@@ -62,7 +63,7 @@ pub(super) async fn send(sending: &Sending<'_>) -> Result<Option<TransportError>
 
 /// Runs rsync once; `None` when it was ended because the limit is another now.
 async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counted) -> Result<Option<Ended>, TransportError> {
-    let Sending { session, source, data, partial, files, again, context, .. } = sending;
+    let Sending { session, source, data, files, again, context, .. } = sending;
     let connection = &session.place.connection;
     let shell = connection.rsync_shell(context).await?;
     // The handle follows the folder when it is renamed, and no link leads elsewhere.
@@ -71,7 +72,7 @@ async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counte
         .args(["--files-from=-", "--from0", "--times", "--omit-dir-times", "--protect-args", "--no-human-readable"])
         .args(["--info=progress2", "--outbuf=L", "--chmod=a-s,Dgo-w,Du+rwx,Fgo-w,Fa-x,Fu+rw", "--sparse"])
         .args([format!("--timeout={SILENCE_SECONDS}")])
-        .arg(OsStr::from_bytes(&[b"--partial-dir=", *partial].concat()))
+        .args([format!("--partial-dir={PARTS}")])
         .args([format!("--rsh={shell}")])
         .in_folder(folder);
     if *again {

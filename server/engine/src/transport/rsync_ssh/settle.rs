@@ -3,6 +3,7 @@
 use super::arrange;
 use super::look::{self, Kind, Looked};
 use super::push::has_size;
+use super::send::PARTS;
 use super::session::{HashTool, Session};
 use super::{hashes, session};
 use crate::hash::HashError;
@@ -47,6 +48,13 @@ pub(super) struct Settling<'a> {
     /// For hashing, with progress of its own.
     pub hashing: CallContext,
     pub problems: Problems,
+}
+
+/// The folder of a part of a file.
+fn folder_of_parts(name: &[u8]) -> Option<&[u8]> {
+    let folder = &name[..name.iter().rposition(|byte| *byte == b'/')?];
+    let last = folder.rsplit(|byte| *byte == b'/').next()?;
+    (last == PARTS.as_bytes()).then_some(folder)
 }
 
 /// What a script said of placing, and of hashing after it.
@@ -99,6 +107,10 @@ impl Settling<'_> {
         if !found.is_empty() {
             let mut script = look::enter_own(data);
             look::call(&mut script, "rm -f", found.keys().map(Vec::as_slice));
+            // A folder that moves as it is must not bring one of rsync's with it.
+            let parts: BTreeSet<&[u8]> = found.keys().filter_map(|name| folder_of_parts(name)).collect();
+            script.extend_from_slice(b"gone() { rmdir \"$@\" 2>/dev/null; true; }\n");
+            look::call(&mut script, "gone", parts);
             self.session.ask(&script, "tidying what was sent", self.context).await?;
         }
         Ok(arrived)
