@@ -1,11 +1,11 @@
 //! The life of the server: the port first, then the engine; on a signal everything in reverse, and exit code 0.
 
 use crate::backend::{self, Running};
+use crate::http::limits::Limits;
 use crate::http::{self, Options};
 use crate::late::LateBackend;
 use crate::off::first_status;
 use app::backend::PanelBackend;
-use axum::serve::ListenerExt;
 use domain::problem::Problem;
 use domain::settings::Settings;
 use std::net::SocketAddr;
@@ -78,7 +78,7 @@ pub async fn serve(settings: Settings, state_folder: &Path, hostname: &str) -> R
 }
 
 /// Interrupts the engine's work, which also ends the requests that wait for it, then waits for both.
-async fn end(running: Running, http: Option<tokio::task::JoinHandle<std::io::Result<()>>>) {
+async fn end(running: Running, http: Option<tokio::task::JoinHandle<()>>) {
     let engine = (running.stop)();
     let requests = async {
         if let Some(http) = http {
@@ -96,24 +96,14 @@ async fn listen(address: &str) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address: address.to_owned(), source })
 }
 
-async fn answer(
-    listener: TcpListener,
-    address: SocketAddr,
-    backend: Arc<dyn PanelBackend>,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+async fn answer(listener: TcpListener, address: SocketAddr, backend: Arc<dyn PanelBackend>, stop: CancellationToken) {
     let site = Arc::new(http::site::EmbeddedSite);
     if !http::site::is_built(&*site) {
         tracing::warn!("the panel is not in this binary: build it with `cargo xtask build`; REST works");
     }
-    let router = http::router(backend, Options { address, stop: stop.clone(), site });
-    // Small answers must not wait for the kernel to gather more.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was refused");
-        }
-    });
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    let limits = Limits::default();
+    let router = http::router(backend, Options { address, stop: stop.clone(), site, limits });
+    http::listen::serve(listener, router, limits, stop).await;
 }
 
 struct Signals {

@@ -16,6 +16,8 @@ mod body;
 mod events;
 mod guard;
 mod health;
+pub mod limits;
+pub mod listen;
 mod panel;
 mod problems;
 mod render;
@@ -35,13 +37,11 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use domain::problem::{ErrorCode, Problem};
+use limits::Limits;
 use site::SiteFiles;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-
-/// Largest body taken: an act over 100,000 runs with long names.
-const LARGEST_BODY: usize = 32 << 20;
 
 /// What the routes need besides the backend.
 #[derive(Clone)]
@@ -52,6 +52,8 @@ pub struct Options {
     pub stop: CancellationToken,
     /// The panel's files.
     pub site: Arc<dyn SiteFiles>,
+    /// How much a request may bring, and how long that may take.
+    pub limits: Limits,
 }
 
 /// What every handler is given.
@@ -83,7 +85,7 @@ fn orchestrator_stopping() -> Problem {
 
 /// All routes.
 pub fn router(backend: Arc<dyn PanelBackend>, options: Options) -> Router {
-    let Options { address, stop, site } = options;
+    let Options { address, stop, site, limits } = options;
     let http = Http { backend, stop, site };
     let api = Router::new()
         .route("/staging", get(staging::list_with_ours))
@@ -106,7 +108,8 @@ pub fn router(backend: Arc<dyn PanelBackend>, options: Options) -> Router {
         .with_state(http.clone());
     routes
         .merge(panel::router(http))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(limits, limits::whole_body))
         .layer(middleware::from_fn_with_state(guard::Ours::new(address), guard::refuse_foreign))
         .layer(middleware::from_fn(trace::around))
 }

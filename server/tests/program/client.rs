@@ -4,6 +4,7 @@ use crate::answers::row;
 use crate::fake::{Fake, RUN};
 use crate::tool::Place;
 use app::backend::PanelBackend;
+use server::http::limits::Limits;
 use server::http::site::EmbeddedSite;
 use server::http::{Options, router};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ async fn served(fake: Fake) -> (Arc<Fake>, Place) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let fake = Arc::new(fake);
-    let options = Options { address, stop: CancellationToken::new(), site: Arc::new(EmbeddedSite) };
+    let options = Options { address, stop: CancellationToken::new(), site: Arc::new(EmbeddedSite), limits: Limits::default() };
     let router = router(Arc::clone(&fake) as Arc<dyn PanelBackend>, options);
     tokio::spawn(async move { axum::serve(listener, router).await });
     (fake, Place::new(&format!("server: {{listen: \"{address}\"}}\n")))

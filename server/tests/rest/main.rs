@@ -6,6 +6,7 @@ mod events;
 mod faces;
 mod fake;
 mod guard;
+mod limits;
 mod panel;
 mod paths;
 mod problems;

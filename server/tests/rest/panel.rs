@@ -88,7 +88,7 @@ async fn a_body_beyond_all_measure_is_refused_by_functions_too() {
     let fake = Arc::new(Fake::default());
     let body = format!("{{\"run\":\"{}\"}}", "x".repeat(32 << 20));
     let answered = post_json(&fake, "/api/v1/fn/run_detail", &body).await;
-    assert_eq!((answered.status.as_u16(), &answered.json()["code"]), (400, &json!("bad_request")), "{:.300}", answered.text);
+    assert_eq!((answered.status.as_u16(), &answered.json()["code"]), (413, &json!("unprocessable")), "{:.300}", answered.text);
     assert!(fake.asked().is_empty());
 }
 

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
+use server::http::limits::Limits;
 use server::http::site::{SiteFile, SiteFiles};
 use server::http::{Options, router};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub fn service(fake: &Arc<Fake>) -> Router {
 
 pub fn stoppable(fake: &Arc<Fake>, stop: CancellationToken) -> Router {
     let backend: Arc<dyn PanelBackend> = Arc::clone(fake) as Arc<dyn PanelBackend>;
-    router(backend, Options { address: HOST.parse().unwrap(), stop, site: Arc::new(SmallSite) })
+    router(backend, Options { address: HOST.parse().unwrap(), stop, site: Arc::new(SmallSite), limits: Limits::default() })
 }
 
 pub struct Answered {
