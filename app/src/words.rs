@@ -153,7 +153,7 @@ pub fn capitalised(text: &str) -> String {
 
 /// `1 run`, `2 runs`
 pub fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", domain::units::count(count), if count == 1 { one } else { many })
+    domain::units::plural(count, one, many)
 }
 
 /// Bytes for people.

@@ -54,10 +54,14 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// `1 name is`, `1,234 names are`: a count with the words that follow it.
+pub fn plural(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(n), if n == 1 { one } else { many })
+}
+
 /// `1 file`, `1,234 files`: a count with its noun, of nouns whose plural takes an `s`.
 pub fn counted(n: u64, noun: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", count(n))
+    plural(n, noun, &format!("{noun}s"))
 }
 
 /// Whole percent, 0 to 100, cut: 100 only when everything is done. Nothing of nothing is done.

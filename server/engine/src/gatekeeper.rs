@@ -13,6 +13,7 @@ use domain::gate::{Circumstances, EntryKind, EquipmentStanding, Judge, Verdict};
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
 use domain::path::{FilePath, RunPath};
+use domain::units;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -169,7 +170,12 @@ pub async fn ask(core: &Arc<Core>, run: &RunPath, generation: u64) -> Result<Ask
         Err(blocking_findings) => {
             tell_producer(core, run, &folder, SyncStatus::BlockedByValidation);
             let first = blocking_findings.first().map(|f| format!("{}: {}", f.rule.as_str(), f.rule_detail)).unwrap_or_default();
-            core.log(Some(&folder), run, Level::Warn, &format!("NAS sync blocked by {} findings; {first}", blocking_findings.len()));
+            core.log(
+                Some(&folder),
+                run,
+                Level::Warn,
+                &format!("NAS sync blocked by {}; {first}", units::counted(blocking_findings.len() as u64, "finding")),
+            );
             Ok(Asked::Blocked(blocking_findings))
         }
     }

@@ -4,7 +4,7 @@
 //! the old document or the new one and a crash leaves one of the two. Links are never followed: a record folder that is a
 //! link is an error, not a place to write.
 
-use crate::ingest_store::{CHECKSUMS, CREATION, INGEST};
+use crate::ingest_store::{CHECKSUMS, CREATION, INGEST, METADATA, UNSENT};
 use cap_std::fs::Dir;
 use domain::path::{FilePath, RECORD_FOLDER};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -28,7 +28,7 @@ pub enum RecordError {
         what: String,
     },
     /// A record file that is far larger than any document.
-    #[error("{what} is larger than {} MiB and is not read", DOCUMENT_LIMIT >> 20)]
+    #[error("{what} is larger than {} MiB and is not read", limit_of(what) >> 20)]
     TooLarge {
         /// Which file.
         what: String,
@@ -49,7 +49,10 @@ pub enum RecordError {
     Stale(String),
 }
 
+/// Documents are small; what is larger than this is none.
 const DOCUMENT_LIMIT: u64 = 64 << 20;
+/// Lists of ours have a line for every file of a run: some hundred bytes each, of some millions.
+const LIST_LIMIT: u64 = 1 << 30;
 /// How often a document is read again when another program wrote it meanwhile.
 const REWRITE_TRIES: usize = 10;
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -296,6 +299,10 @@ pub fn is_ours(name: &str) -> bool {
     name.strip_suffix(".lock").is_some_and(document) || temporary(name) == Some(true)
 }
 
+fn limit_of(name: &str) -> u64 {
+    if [CHECKSUMS, METADATA, UNSENT].contains(&name) { LIST_LIMIT } else { DOCUMENT_LIMIT }
+}
+
 fn read_at(dir: &Dir, name: &str) -> Result<Option<Vec<u8>>, RecordError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
@@ -307,11 +314,12 @@ fn read_at(dir: &Dir, name: &str) -> Result<Option<Vec<u8>>, RecordError> {
     if !metadata.is_file() {
         return Err(io(name)(std::io::Error::other("it is no regular file")));
     }
-    if metadata.len() > DOCUMENT_LIMIT {
+    let limit = limit_of(name);
+    if metadata.len() > limit {
         return Err(RecordError::TooLarge { what: name.to_owned() });
     }
     let mut bytes = Vec::new();
-    file.take(DOCUMENT_LIMIT + 1).read_to_end(&mut bytes).map_err(io(name))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(io(name))?;
     Ok(Some(bytes))
 }
 

@@ -137,3 +137,17 @@ fn an_ended_life_moves_aside_and_repeating_it_is_harmless() {
     assert_eq!(files[0].0.to_string(), ".exlab-wizard/lives/1/ingest.json");
     assert_eq!(files[0].1, b"old");
 }
+
+#[test]
+fn the_lists_of_a_run_of_millions_of_files_belong_to_its_record() {
+    let (temporary, dir) = run();
+    let record = RecordFolder::open_or_create(&dir).unwrap();
+    let large = |name: &str| {
+        let file = std::fs::File::create(temporary.path().join(RECORD_FOLDER).join(name)).unwrap();
+        file.set_len(DOCUMENT_LIMIT + 1).unwrap();
+    };
+    large("checksums.sha256");
+    assert_eq!(record.files().unwrap()[0].1.len() as u64, DOCUMENT_LIMIT + 1);
+    large("creation.json");
+    assert!(matches!(record.files(), Err(RecordError::TooLarge { .. })), "no document is that large");
+}

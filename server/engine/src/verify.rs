@@ -7,6 +7,7 @@ use domain::api::Phase;
 use domain::job::FailureClass;
 use domain::path::{FilePath, RunPath};
 use domain::proof::{Difference, DifferenceKind, Digest, ProofLevel, SealedFile, Totals};
+use domain::units;
 use sha2::{Digest as _, Sha256};
 use std::iter::Peekable;
 
@@ -133,7 +134,7 @@ pub async fn verify_rest(
         find_first_bytes(transport, run, source, &mut found.differences, context).await;
     }
     let reason = match found.differences.first() {
-        Some(first) => format!("{} of {} files differ; {}: {}", found.total, totals.files, first.path, sentence(&first.kind)),
+        Some(first) => format!("{}; {}: {}", differ(found.total, totals.files), first.path, sentence(&first.kind)),
         None => "not every sealed file was compared".to_owned(),
     };
     let class = if found.differences.is_empty() { FailureClass::CouldNotHash } else { found.class };
@@ -156,11 +157,18 @@ async fn find_first_bytes(
     }
 }
 
+/// `1 of 1 file differs`, `1 of 2 files differ`.
+fn differ(found: u64, of: u64) -> String {
+    format!("{} of {}", units::count(found), units::plural(of, "file differs", "files differ"))
+}
+
 /// One sentence about one file.
 pub fn sentence(kind: &DifferenceKind) -> String {
     match kind {
         DifferenceKind::Missing => "is missing at the destination".to_owned(),
-        DifferenceKind::Size { sealed, found } => format!("has {found} bytes at the destination, {sealed} were sealed"),
+        DifferenceKind::Size { sealed, found } => {
+            format!("has {} at the destination, {} sealed", units::counted(*found, "byte"), units::plural(*sealed, "was", "were"))
+        }
         DifferenceKind::Hash { first_difference: Some(first), .. } if first.is_hole() => {
             format!("differs from byte {} on, where the destination holds nothing but zeros: a write to it was lost", first.at)
         }

@@ -30,6 +30,7 @@ use domain::log_line::Level;
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
 use domain::proof::Totals;
+use domain::units;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ impl ClearStop {
             ClearStop::Waiting(why) => format!("the clear goes on by itself: {why}"),
             ClearStop::KeptBack { kept, .. } => {
                 let first = kept.first().map(|(name, why)| format!("{name} {why}")).unwrap_or_default();
-                format!("{} entries were kept and put back: {first}", kept.len())
+                format!("{} kept and put back: {first}", units::plural(kept.len() as u64, "entry was", "entries were"))
             }
         }
     }
@@ -169,10 +170,14 @@ async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) ->
     let id = uuid::Uuid::new_v4().to_string();
     let job = permit.job();
     let intent = core.store.intend(&id, run, job.life, &job.id, core.clock.now_ms()).await?;
-    core.ledger(run, job.life, "clear_intended", format!("{} files, {} bytes, {}", job.totals.files, job.totals.bytes, permit.evidence()))
-        .await;
+    core.ledger(run, job.life, "clear_intended", clear_intended(job, &permit)).await;
     core.checkpoints.reached(crate::checkpoint::Checkpoint::Intended);
     carry_out::carry_out(core, intent, permit, progress).await
+}
+
+fn clear_intended(job: &crate::store::Job, permit: &permit::ClearPermit) -> String {
+    let (files, bytes) = (units::counted(job.totals.files, "file"), units::counted(job.totals.bytes, "byte"));
+    format!("{files}, {bytes}, {}", permit.evidence())
 }
 
 /// Notes on the row that a clear works on the run, or no longer does.

@@ -20,6 +20,7 @@ use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
 use domain::proof::ProofLevel;
+use domain::units;
 use std::sync::Arc;
 
 /// Evidence that every byte of a run that may be deleted is at its destination. Cannot be made elsewhere, nor copied.
@@ -171,8 +172,8 @@ async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &Progr
         let late = late_of(&compared);
         let names: Vec<String> = late.names.iter().map(|(name, _)| name.clone()).collect();
         let first = late.names.first().map(|(name, what)| format!("{name} {what}")).unwrap_or_default();
-        let sentence =
-            format!("{} files of {} are not as they were sealed: {first}; force a sync to seal and send them", late.count, job.run);
+        let files = units::plural(late.count, "file is", "files are");
+        let sentence = format!("{}: {files} not as sealed: {first}; force a sync to seal and send what is there", job.run);
         core.change(&job.run, |facts| facts.late = late);
         Err(not_proven(&job, sentence, &names))
     })

@@ -135,7 +135,8 @@ impl Engine {
                     files: manifest.totals().files,
                     bytes: manifest.totals().bytes,
                 };
-                core.ledger(run, life, "verified_by_operator", format!("{} files at level {}", view.files, view.level)).await;
+                core.ledger(run, life, "verified_by_operator", format!("{} at level {}", units::counted(view.files, "file"), view.level))
+                    .await;
                 Ok(VerifyAnswer { run_path, proven: true, proof: Some(view), differences: Vec::new(), differences_total: 0 })
             }
             Ok(Proof::Broken(differences)) => {
@@ -196,11 +197,11 @@ impl Engine {
                     return format!("the clear goes on by itself: {why}");
                 }
                 let bytes = i64::try_from(answer.bytes_freed).unwrap_or(i64::MAX);
-                format!("cleared: {} files, {} freed", units::count(answer.files_freed), units::bytes(bytes))
+                format!("cleared: {}, {} freed", units::counted(answer.files_freed, "file"), units::bytes(bytes))
             }),
             ActKind::Verify => result(run, self.verify(run).await, |answer| match &answer.proof {
-                Some(proof) => format!("proven at level {}: {} files", proof.level, units::count(proof.files)),
-                None => format!("not proven: {} files differ", units::count(answer.differences_total)),
+                Some(proof) => format!("proven at level {}: {}", proof.level, units::counted(proof.files, "file")),
+                None => format!("not proven: {}", units::plural(answer.differences_total, "file differs", "files differ")),
             }),
             ActKind::Retry => result(run, self.retry(run).await, |_| "queued again".into()),
             ActKind::CallOff => result(run, self.call_off(run).await, |answer| match answer.files_freed {

@@ -13,6 +13,7 @@ use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
+use domain::units;
 use serde_json::json;
 use std::time::Duration;
 
@@ -203,7 +204,10 @@ impl Engine {
         }
         let answer = self.queue(run, job.generation).await?;
         if !answer.blocking_findings.is_empty() {
-            let sentence = format!("{run} is held back by {} findings: fix or override them first", answer.blocking_findings.len());
+            let sentence = format!(
+                "{run} is held back by {}: fix or override first",
+                units::counted(answer.blocking_findings.len() as u64, "finding")
+            );
             return Err(nothing(&sentence).with("blocking_findings", answer.blocking_findings));
         }
         let job = core.index.look(run, |facts| facts.job.clone()).flatten().unwrap_or(job);

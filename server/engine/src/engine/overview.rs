@@ -84,7 +84,7 @@ fn of_cleared(cleared: &[(RunPath, Failure)]) -> Vec<AttentionItem> {
     let about = |found: Vec<&(RunPath, Failure)>, what: &str| {
         let (run, failure) = found.first()?;
         let runs = found.len() as u64;
-        let first = if runs == 1 { run.to_string() } else { format!("{} runs, first {run}", units::count(runs)) };
+        let first = if runs == 1 { run.to_string() } else { format!("{}, first {run}", units::counted(runs, "run")) };
         let message = format!("What the NAS holds of cleared runs {what}: {first}: {}.", failure.message);
         Some(item(AttentionKind::ClearedDamaged, runs, message, failure.class.remedy_when_cleared()))
     };
@@ -111,14 +111,10 @@ fn of_destination(destination: &DestinationView, rows: &[RunRow]) -> AttentionIt
 }
 
 fn of_runs(kind: AttentionKind, runs: u64, rows: &[RunRow]) -> AttentionItem {
-    let one = runs == 1;
     let (message, remedy) = match kind {
         AttentionKind::Failed => (format!("{} failed", units::counted(runs, "job")), "Read what happened, remove the cause, then retry."),
         AttentionKind::Blocked => (
-            format!(
-                "{} held back by the Pre-Sync Gate",
-                if one { "1 run is".to_owned() } else { format!("{} runs are", units::count(runs)) }
-            ),
+            format!("{} held back by the Pre-Sync Gate", units::plural(runs, "run is", "runs are")),
             "Fix or override the findings; then they go on by themselves.",
         ),
         AttentionKind::Unreadable => (
@@ -126,7 +122,7 @@ fn of_runs(kind: AttentionKind, runs: u64, rows: &[RunRow]) -> AttentionItem {
             "Nothing is done with them until their documents and files can be read.",
         ),
         AttentionKind::Late => (
-            format!("{} late or changed files", if one { "1 run has".to_owned() } else { format!("{} runs have", units::count(runs)) }),
+            format!("{} late or changed files", units::plural(runs, "run has", "runs have")),
             "Force a sync to seal, send and prove them anew; until then they are not cleared.",
         ),
         _ => (format!("{} cannot go on", units::counted(runs, "clear")), "Each says what it waits for; it goes on by itself then."),

@@ -8,6 +8,7 @@ use crate::hash::{HashError, Hasher};
 use crate::source::{Entry, RunFolder, SourceError, digest_of};
 use domain::path::FilePath;
 use domain::proof::{Digest, FileStat, Totals};
+use domain::units;
 use std::cmp::Ordering;
 use tokio_util::sync::CancellationToken;
 
@@ -86,7 +87,9 @@ pub enum Change {
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Change::Size { sealed, found } => write!(f, "has {found} bytes, {sealed} were sealed"),
+            Change::Size { sealed, found } => {
+                write!(f, "has {}, {} sealed", units::counted(*found, "byte"), units::plural(*sealed, "was", "were"))
+            }
             Change::Touched => f.write_str("was written to or replaced"),
             Change::Content { .. } => f.write_str("has other content than was sealed"),
             Change::Attributes => f.write_str("has other extended attributes (streams, labels) than were sealed"),

@@ -9,6 +9,7 @@ use domain::api::Phase;
 use domain::job::{FailureClass, Side};
 use domain::path::FilePath;
 use domain::proof::{Digest, FileStat};
+use domain::units;
 use tokio_util::sync::CancellationToken;
 
 struct Task {
@@ -71,7 +72,7 @@ pub fn hash_all(source: &RunFolder, listing: &Listing, seal: &SealWriter, contex
     seal.flush()?;
     outcome?;
     if unreadable_total > 0 {
-        unreadable.message = format!("{unreadable_total} files cannot be read; {}", unreadable.message);
+        unreadable.message = format!("{} cannot be read; {}", units::counted(unreadable_total, "file"), unreadable.message);
         return Err(unreadable);
     }
     Ok(())

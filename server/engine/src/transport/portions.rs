@@ -8,6 +8,7 @@ use crate::source::{InOrder, RunFolder};
 use domain::job::{FailureClass, Side};
 use domain::path::FilePath;
 use domain::proof::{FileStat, Totals};
+use domain::units;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -136,9 +137,14 @@ impl Problems {
         if self.total == 0 {
             return Ok(());
         }
-        let message = format!("{} names are taken at the destination by something that is not ours; {}", self.total, self.first);
+        let message = format!("{}; {}", taken(self.total), self.first);
         Err(TransportError { class: FailureClass::Conflict, side: Side::Destination, message, files: self.files })
     }
+}
+
+/// What a conflict says first.
+pub(super) fn taken(names: u64) -> String {
+    format!("{} taken at the destination by something that is not ours", units::plural(names, "name is", "names are"))
 }
 
 pub(super) fn fault(error: tokio::task::JoinError) -> TransportError {

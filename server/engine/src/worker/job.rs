@@ -27,6 +27,7 @@ use domain::log_line::Level;
 use domain::path::FilePath;
 use domain::proof::ProofLevel;
 use domain::retry::{RETRY_WAITS_SECONDS, Settlement, Tried, settle};
+use domain::units;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -171,7 +172,8 @@ fn admitted(core: &Core, job: &Job, verdict: &Verdict) -> Result<(), Failure> {
     });
     verdict.admit().map(|_| ()).map_err(|blocking| {
         let first = blocking.first().map(|finding| format!("{}: {}", finding.rule.as_str(), finding.rule_detail)).unwrap_or_default();
-        let message = format!("{} findings hold it back since it was queued; {first}", blocking.len());
+        let message =
+            format!("{} it back since it was queued; {first}", units::plural(blocking.len() as u64, "finding holds", "findings hold"));
         Failure { class: FailureClass::BlockedByValidation, side: Side::Source, message }
     })
 }
@@ -299,7 +301,13 @@ async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &
             destination.took_something();
             let totals = manifest.totals();
             core.tally.add(Moved::Proven, totals.bytes, core.clock.now());
-            let detail = format!("{} files, {} bytes at level {}, {}", totals.files, totals.bytes, manifest.level(), manifest.method());
+            let detail = format!(
+                "{}, {} at level {}, {}",
+                units::counted(totals.files, "file"),
+                units::counted(totals.bytes, "byte"),
+                manifest.level(),
+                manifest.method()
+            );
             core.ledger(&run, life, "proven", detail).await;
             core.change(&run, |facts| facts.late = crate::index::Late::default());
         }

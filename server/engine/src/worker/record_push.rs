@@ -15,6 +15,7 @@ use crate::transport::{CallContext, RecordFile};
 use crate::verify::{sentence, verify_record};
 use domain::job::{FailureClass, Side};
 use domain::log_line::Level;
+use domain::units;
 use std::sync::Arc;
 
 /// Sends the record of a proven job once its proof stands in ingest.json; a failure is tried again later.
@@ -91,7 +92,10 @@ pub async fn push_record(
     let proven = verify_record(&files, &hashed);
     proven.map_err(|differences| {
         let first = differences.first().map(|d| format!("{} {}", d.path, sentence(&d.kind))).unwrap_or_default();
-        let message = format!("{} files of the record are not proven on the NAS: {first}", differences.len());
+        let message = format!(
+            "{} not proven on the NAS: {first}",
+            units::plural(differences.len() as u64, "file of the record is", "files of the record are")
+        );
         Failure { class: FailureClass::HashMismatch, side: Side::Destination, message }
     })?;
     Ok(files)

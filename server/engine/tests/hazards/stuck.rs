@@ -26,7 +26,7 @@ async fn s1_a_blocked_run_stays_complete_with_its_reason_and_is_judged_again_whe
     let answer = engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
     assert_eq!((answer.state.as_str(), answer.job_id, answer.blocking_findings.len()), ("blocked", None, 1));
     let log = fs::read_to_string(lab.staging(run.as_str()).join(".exlab-wizard/wizard.lab-pc.log")).unwrap();
-    assert!(log.contains("blocked by 1 findings; unresolved_placeholder_token"), "{log}");
+    assert!(log.contains("blocked by 1 finding; unresolved_placeholder_token"), "{log}");
 
     let folder = lab.staging(run.as_str()).join("raw");
     fs::rename(folder.join("<sample_name>.tif"), folder.join("sample 7.tif")).unwrap();

@@ -1,6 +1,7 @@
 //! Sending the sealed files: a few threads copy, the seal takes their digests in order.
 
 use super::super::failure::FILES_NAMED_AT_MOST;
+use super::super::portions::taken;
 use super::super::throttle::Throttle;
 use super::super::{CallContext, Push, TransportError};
 use super::MountTransport;
@@ -15,6 +16,7 @@ use crate::source::RunFolder;
 use domain::api::Phase;
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
+use domain::units;
 use std::collections::BTreeSet;
 use std::sync::mpsc::SyncSender;
 use tokio_util::sync::CancellationToken;
@@ -181,18 +183,19 @@ impl Named {
     }
 
     fn into_error(self, class: FailureClass, side: Side, what: &str) -> TransportError {
-        TransportError { class, side, message: format!("{} {what}; {}", self.total, self.first), files: self.files }
+        TransportError { class, side, message: format!("{what}; {}", self.first), files: self.files }
     }
 }
 
 impl Problems {
     fn into_result(self) -> Result<(), TransportError> {
         if self.unreadable.total > 0 {
-            return Err(self.unreadable.into_error(FailureClass::LocalRead, Side::Source, "files cannot be read"));
+            let what = format!("{} cannot be read", units::counted(self.unreadable.total, "file"));
+            return Err(self.unreadable.into_error(FailureClass::LocalRead, Side::Source, &what));
         }
         if self.conflicts.total > 0 {
-            let what = "names are taken at the destination by something that is not ours";
-            return Err(self.conflicts.into_error(FailureClass::Conflict, Side::Destination, what));
+            let what = taken(self.conflicts.total);
+            return Err(self.conflicts.into_error(FailureClass::Conflict, Side::Destination, &what));
         }
         Ok(())
     }
