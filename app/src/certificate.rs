@@ -156,7 +156,7 @@ fn Steps(
     view! {
         <section class="panel block" aria-labelledby="steps-title">
             <h2 id="steps-title">"Steps of its life"</h2>
-            <div class="listing">
+            <div class="listing" tabindex="0" role="region" aria-label="Table of the steps">
                 <table class="plain stacked">
                     <thead>
                         <tr>

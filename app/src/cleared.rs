@@ -99,7 +99,7 @@ fn Listing(
     runs: Vec<ClearedRun>,
 ) -> impl IntoView {
     view! {
-        <div class="listing">
+        <div class="listing" tabindex="0" role="region" aria-label="Table of cleared runs">
             <table class="plain cleared">
                 <thead>
                     <tr>

@@ -34,6 +34,19 @@ for (const colorScheme of ["light", "dark"] as const) {
       expect(await findings(page)).toEqual([]);
     });
 
+    test("a run's page and the others are free of findings on a phone, where tables scroll", async ({ lab, panel, page }) => {
+      const run = Run.push(lab);
+      await untilState(run, "sync_verified");
+      await page.setViewportSize({ width: 360, height: 740 });
+      await panel.open();
+      await panel.row(run).getByRole("link", { name: run.leaf, exact: true }).click();
+      await expect(page.getByRole("region", { name: "Table of the ledger" })).toBeVisible();
+      expect(await findings(page)).toEqual([]);
+      await panel.open("/overview");
+      await page.getByText("The same as a table").click();
+      expect(await findings(page)).toEqual([]);
+    });
+
     test("the overview is free of findings", async ({ lab, panel, page }) => {
       const run = Run.push(lab);
       await untilState(run, "sync_verified");

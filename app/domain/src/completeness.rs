@@ -22,8 +22,14 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// Refuses anything but a single plain name.
+    /// Refuses anything but a single plain name, and patterns.
     pub fn sentinel(filename: &str) -> Result<Signal, String> {
+        if filename.contains(['*', '?']) {
+            return Err(format!(
+                "sentinel {filename:?} is a pattern, and a name is taken literally, so that no run would ever be complete: write the exact \
+                 name of a file that every run ends with, or completeness_signal: manifest"
+            ));
+        }
         single_name("sentinel", filename).map(|filename| Signal::SentinelFile { filename })
     }
 

@@ -60,7 +60,7 @@ fn banners(status: &PanelStatus) -> impl IntoView + use<> {
         banner(
             Tone::Bad,
             "alert",
-            "The staging tree cannot be read.",
+            "The staging tree cannot be worked on.",
             format!("{error} The rows are the last known ones; nothing is forgotten."),
         )
     });

@@ -113,7 +113,7 @@ fn result(kind: ActKind, result: ActResult) -> impl IntoView {
         (false, _) => ("check", "tone-good", "Done: "),
     };
     let named = (!files.is_empty())
-        .then(|| view! { <ul class="files">{files.into_iter().map(|file| view! { <li><code>{file}</code></li> }).collect_view()}</ul> });
+        .then(|| view! { <ul class="files" tabindex="0" aria-label="Files">{files.into_iter().map(|file| view! { <li><code>{file}</code></li> }).collect_view()}</ul> });
     view! {
         <li class=format!("result {tone}")>
             <Icon name=icon />

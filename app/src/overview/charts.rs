@@ -48,7 +48,7 @@ pub fn Charts(
             {young}
             <details>
                 <summary>"The same as a table"</summary>
-                <div class="listing">
+                <div class="listing" tabindex="0" role="region" aria-label="Table of the hours">
                     <table class="plain">
                         <thead>
                             <tr>

@@ -25,7 +25,7 @@ pub fn Equipment(
             <div class="block-head">
                 <h2 id="equipment-title">"Equipment"</h2>
             </div>
-            <div class="listing">
+            <div class="listing" tabindex="0" role="region" aria-label="Table of equipment">
                 <table class="plain stacked equipment">
                     <thead>
                         <tr>

@@ -21,7 +21,7 @@ fn key(found: &ProblemFinding) -> String {
 pub fn Table() -> impl IntoView {
     let state = expect_context::<PageState>();
     view! {
-        <div class="listing">
+        <div class="listing" tabindex="0" role="region" aria-label="Table of findings">
             <table class="plain problems">
                 <thead>
                     <tr>

@@ -155,7 +155,7 @@ fn window(files: RunFiles, run: String, view: RunView) -> impl IntoView {
         .then(|| at(files.offset.saturating_add(step)));
     let text = range(&files);
     view! {
-        <div class="listing">
+        <div class="listing" tabindex="0" role="region" aria-label="Table of files">
             <table class="plain stacked">
                 <thead>
                     <tr>

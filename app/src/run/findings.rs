@@ -112,7 +112,7 @@ pub fn LateFiles(
             <section class="panel block" aria-labelledby="late-title">
                 <h2 id="late-title">"Late files" <span class="muted">{format!(" · {}", counted(total, "file", "files"))}</span></h2>
                 <p class="muted">"They are not on the NAS as they are here. Force a sync: they are sealed, sent and proven as the next generation."</p>
-                <ul class="files">
+                <ul class="files" tabindex="0" aria-label="Late files">
                     {files
                         .into_iter()
                         .map(|file| {

@@ -87,7 +87,7 @@ pub fn Ledger(
         view! {
             <section class="panel block" aria-labelledby="ledger-title">
                 <h2 id="ledger-title">"Ledger" <span class="muted">" · kept outside the run, also when it is gone"</span></h2>
-                <div class="listing">
+                <div class="listing" tabindex="0" role="region" aria-label="Table of the ledger">
                     <table class="plain">
                         <thead>
                             <tr><th scope="col">"When"</th><th scope="col">"What"</th><th scope="col">"Detail"</th><th scope="col" class="number">"Life"</th></tr>

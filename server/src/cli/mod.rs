@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand};
 use domain::api::{ActKind, ForceSyncRequest};
 use domain::problem::Problem;
 use domain::settings::Settings;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Refused or failed.
@@ -59,6 +59,9 @@ enum Command {
     CheckConfig {
         /// The file
         file: PathBuf,
+        /// What stands in it and means nothing is a mistake, too
+        #[arg(long)]
+        strict: bool,
     },
     /// List the staged runs
     List {
@@ -221,12 +224,7 @@ fn dispatch(arguments: Arguments, environment: &Environment) -> Result<(), Comma
     let act = |kind, run: &str, request| acting::act(&client::Client::new(&settings()?), kind, run, request);
     match &arguments.command {
         Command::Serve(options) => server::serve(settings()?, &state()?, options, environment),
-        Command::CheckConfig { file } => {
-            let settings = config::load(file, environment)?;
-            let (file, summary) = (file.display(), config::summary(&settings));
-            print(&format!("{file}: good\n{summary}\npanel         http://{}", settings.listen));
-            Ok(())
-        }
+        Command::CheckConfig { file, strict } => check_config(file, *strict, environment),
         Command::List { json } => list::list(&client::Client::new(&settings()?), *json),
         Command::ForceSync { run, assume_complete, operator, reason } => {
             let request = ForceSyncRequest { assume_complete: *assume_complete, operator: operator.clone(), reason: reason.clone() };
@@ -246,6 +244,19 @@ fn dispatch(arguments: Arguments, environment: &Environment) -> Result<(), Comma
         Command::Bench(command) => bench::bench(command, &state()?),
         Command::Simulate(options) => simulate::run(options).map_err(|error| CommandError::Failed(error.to_string())),
     }
+}
+
+fn check_config(file: &Path, strict: bool, environment: &Environment) -> Result<(), CommandError> {
+    let config::Checked { settings, warnings } = config::examine(file, environment)?;
+    if strict && !warnings.is_empty() {
+        return Err(config::ConfigError { file: file.to_owned(), mistakes: warnings }.into());
+    }
+    for config::Mistake { at, message } in warnings {
+        eprintln!("{}:{}:{}: warning: {message}", file.display(), at.line, at.column);
+    }
+    let (file, summary) = (file.display(), config::summary(&settings));
+    print(&format!("{file}: good\n{summary}\npanel         http://{}", settings.listen));
+    Ok(())
 }
 
 fn load(file: Option<&PathBuf>, environment: &Environment) -> Result<Settings, CommandError> {
@@ -289,6 +300,7 @@ mod tests {
     #[case(&["simulate", "--staging", "/s"], true)]
     #[case(&["force-sync", "E/p/Runs/Run_1", "--assume-complete"], false)]
     #[case(&["force-sync", "R", "--assume-complete", "--operator", "alex", "--reason", "the flag was lost"], true)]
+    #[case(&["check-config", "c.yaml", "--strict"], true)]
     #[case(&["clear"], false)]
     #[case(&["erase", "E"], false)]
     fn commands(#[case] words: &[&str], #[case] accepted: bool) {

@@ -11,7 +11,7 @@ fn alex() -> Environment {
 }
 
 fn settings(text: &str) -> Settings {
-    check(text, &alex()).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+    check(text, &alex()).unwrap_or_else(|mistakes| panic!("{mistakes:#?}")).settings
 }
 
 fn mistakes(text: &str) -> Vec<(u64, u64, String)> {
@@ -219,4 +219,35 @@ fn a_file_that_cannot_be_used_says_which_and_where() {
         load(&file, &alex()).unwrap_err().to_string(),
         format!("{}:2:19: is not UTF-8 from here on; save the file as UTF-8", file.display())
     );
+}
+
+#[rstest]
+#[case(
+    "equipment:\n  - id: A\n    transport: {type: mount, path: /nas/A}\n    orchestrator_staging_transport: {type: smb_mount}\n",
+    4,
+    5,
+    "sync_mode: nas"
+)]
+#[case("equipment:\n  - id: A\n    sync_mode: stage\n    transport: {type: mount, path: /nas/A}\n", 4, 5, "another workstation")]
+#[case(
+    "equipment:\n  - {id: A, sync_mode: stage, completeness_signal: manifest, manifest_filename: m.json, sentinel_filename: x}\n",
+    2,
+    85,
+    "the signal is manifest"
+)]
+fn what_means_nothing_where_it_stands_is_a_warning(#[case] text: &str, #[case] line: u64, #[case] column: u64, #[case] words: &str) {
+    let checked = check(text, &alex()).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let warned: Vec<_> = checked.warnings.iter().map(|warning| (warning.at.line, warning.at.column)).collect();
+    assert_eq!(warned, [(line, column)], "{:?}", checked.warnings);
+    assert!(checked.warnings[0].message.contains(words), "{:?}", checked.warnings);
+}
+
+#[rstest]
+#[case("final_summary_*.txt")]
+#[case("done?.flag")]
+fn s19_a_pattern_is_refused_with_the_form_that_works(#[case] name: &str) {
+    let text =
+        format!("equipment:\n  - id: A\n    sync_mode: stage\n    completeness_signal: sentinel_file\n    sentinel_filename: '{name}'\n");
+    let found = mistakes(&text);
+    assert!(matches!(&found[..], [(5, 24, message)] if message.contains("taken literally") && message.contains("manifest")), "{found:?}");
 }

@@ -52,6 +52,11 @@ fn read_one(index: usize, node: &Node, report: &Report, environment: &Environmen
     let synced_here = section.word("sync_mode", &SYNC_MODES).unwrap_or(true);
     let transport = read_transport(&mut section, synced_here, environment);
     let staging_transport = read_staging_transport(&mut section);
+    if synced_here {
+        section.means_nothing("orchestrator_staging_transport", "its runs are synced from here, so nothing hands them on (sync_mode: nas)");
+    } else {
+        section.means_nothing("transport", "another workstation sends its runs (sync_mode: stage)");
+    }
     // Folders of the Python system's other duties.
     section.ignore(&["local_root", "nas_root"]);
     section.finish();
@@ -99,6 +104,10 @@ fn read_signal(section: &mut Section<'_>) -> Option<Signal> {
     };
     if name.is_none() {
         section.required_text(key, what);
+    }
+    match kind? {
+        SignalKind::Sentinel => section.means_nothing("manifest_filename", "the signal is sentinel_file"),
+        SignalKind::Manifest => section.means_nothing("sentinel_filename", "the signal is manifest"),
     }
     let name = name?;
     let signal = match kind? {

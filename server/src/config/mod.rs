@@ -44,8 +44,22 @@ impl fmt::Display for ConfigError {
     }
 }
 
+/// A file that can be used.
+#[derive(Debug)]
+pub struct Checked {
+    /// What it says.
+    pub settings: Settings,
+    /// What stands in it and means nothing, in the file's order.
+    pub warnings: Vec<Mistake>,
+}
+
 /// Reads and checks a file.
 pub fn load(file: &Path, environment: &Environment) -> Result<Settings, ConfigError> {
+    examine(file, environment).map(|checked| checked.settings)
+}
+
+/// The same, with what stands in it and means nothing.
+pub fn examine(file: &Path, environment: &Environment) -> Result<Checked, ConfigError> {
     let failed = |at, message: String| ConfigError { file: file.to_owned(), mistakes: vec![Mistake { at, message }] };
     let bytes = std::fs::read(file).map_err(|error| failed(Position::START, format!("cannot be read: {error}")))?;
     let text = match std::str::from_utf8(&bytes) {
@@ -59,7 +73,7 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Settings, ConfigEr
 }
 
 /// Checks a config's text.
-pub fn check(text: &str, environment: &Environment) -> Result<Settings, Vec<Mistake>> {
+pub fn check(text: &str, environment: &Environment) -> Result<Checked, Vec<Mistake>> {
     let root = node::parse(text).map_err(|error| vec![Mistake { at: error.at, message: format!("is not YAML: {}", error.message) }])?;
     let report = Report::default();
     let mut file = Section::new("", Position::START, &root, &report);
@@ -80,8 +94,8 @@ pub fn check(text: &str, environment: &Environment) -> Result<Settings, Vec<Mist
     // Sections of the Python system's other duties.
     file.ignore(&["paths", "lims", "plugins", "operators"]);
     file.finish();
-    let mistakes = report.into_mistakes();
-    if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
+    let (mistakes, warnings) = report.into_found();
+    if mistakes.is_empty() { Ok(Checked { settings, warnings }) } else { Err(mistakes) }
 }
 
 fn position_after(valid: &[u8]) -> Position {

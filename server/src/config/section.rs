@@ -16,22 +16,33 @@ pub struct Mistake {
     pub message: String,
 }
 
-/// All mistakes found so far.
+/// All mistakes found so far, and what is no mistake and means nothing.
 #[derive(Debug, Default)]
-pub struct Report(RefCell<Vec<Mistake>>);
+pub struct Report {
+    mistakes: RefCell<Vec<Mistake>>,
+    warnings: RefCell<Vec<Mistake>>,
+}
 
 impl Report {
     /// Adds a mistake.
     pub fn add(&self, at: Position, message: impl Into<String>) {
-        self.0.borrow_mut().push(Mistake { at, message: message.into() });
+        self.mistakes.borrow_mut().push(Mistake { at, message: message.into() });
     }
 
-    /// In the file's order, each once.
-    pub fn into_mistakes(self) -> Vec<Mistake> {
-        let mut mistakes = self.0.into_inner();
-        mistakes.sort();
-        mistakes.dedup();
-        mistakes
+    /// Adds a warning: the file can be used, and this in it has no effect.
+    pub fn warn(&self, at: Position, message: impl Into<String>) {
+        self.warnings.borrow_mut().push(Mistake { at, message: message.into() });
+    }
+
+    /// Mistakes and warnings in the file's order, each once.
+    pub fn into_found(self) -> (Vec<Mistake>, Vec<Mistake>) {
+        let in_order = |found: RefCell<Vec<Mistake>>| {
+            let mut found = found.into_inner();
+            found.sort();
+            found.dedup();
+            found
+        };
+        (in_order(self.mistakes), in_order(self.warnings))
     }
 }
 
@@ -95,6 +106,13 @@ impl<'a> Section<'a> {
     pub fn missing(&self, key: &str, what: &str) {
         let at = self.entries.iter().find(|entry| entry.key == key).map_or(self.at, |entry| entry.key_at);
         self.mistake(at, key, format!("is missing; {what}"));
+    }
+
+    /// Says of a key that is written here that it means nothing here, and why.
+    pub fn means_nothing(&mut self, key: &'static str, why: &str) {
+        if let Some(entry) = self.take(key) {
+            self.report.warn(entry.key_at, format!("{}: means nothing here: {why}", self.name(key)));
+        }
     }
 
     /// The key's value unless it is absent or null.

@@ -23,7 +23,7 @@ fn a_reader_collects_every_mistake_in_the_files_order() {
     assert_eq!(section.whole("hours", 1..=u64::MAX), None);
     assert!(section.list("list").is_empty());
     section.finish();
-    let lines: Vec<_> = report.into_mistakes().into_iter().map(|m| (m.at.line, m.at.column, m.message)).collect();
+    let lines: Vec<_> = report.into_found().0.into_iter().map(|m| (m.at.line, m.at.column, m.message)).collect();
     assert_eq!(
         lines,
         [

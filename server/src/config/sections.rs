@@ -52,6 +52,9 @@ pub fn orchestrator(mut section: Section<'_>, environment: &Environment) -> Orch
 fn staging_cleanup(mut section: Section<'_>) -> StagingCleanup {
     let scheduled = section.word("mode", &CLEANUP_MODES).unwrap_or(false);
     let retain_hours = section.whole_u32("retain_hours", 1..=876_000).unwrap_or(24);
+    if !scheduled {
+        section.means_nothing("retain_hours", "nothing is cleared by itself (mode: manual)");
+    }
     section.finish();
     if scheduled { StagingCleanup::Scheduled { retain_hours } } else { StagingCleanup::Manual }
 }
