@@ -2,7 +2,7 @@
 
 use crate::demo::Demo;
 use crate::process::{Call, Running};
-use crate::{site, stop};
+use crate::{machine, packages, site, stop};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::fs::{self, File};
@@ -25,6 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Builds and runs until Ctrl-C.
 pub fn run(options: &Options) -> Result<()> {
+    // The panel is half as large by wasm-opt, which comes with the npm packages; without them it works as well.
+    if machine::find_tool("npm").is_some()
+        && let Err(error) = packages::node_modules()
+    {
+        println!("    the npm packages are not here, so the panel stays larger: {error:#}");
+    }
     let binary = site::build()?;
     match &options.config {
         Some(config) => real(&binary, config),

@@ -14,8 +14,8 @@ use domain::job::FailureClass;
 use domain::path::{FilePath, RunPath};
 use domain::proof::{FileStat, SealedFile};
 
-/// Files that are looked at, and then unlinked, at once.
-pub const BATCH: usize = 1_000;
+/// Files that are noted at once.
+const BATCH: usize = 1_000;
 
 /// What the destination's files look like before a proof reads them; to be kept when that proof holds.
 #[derive(Debug)]

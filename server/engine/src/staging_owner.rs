@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -87,6 +88,8 @@ pub struct StagingOwner {
     own: Owner,
     clock: Clock,
     state: Mutex<State>,
+    /// That no file can be put there was said.
+    told: AtomicBool,
 }
 
 struct State {
@@ -101,7 +104,7 @@ impl StagingOwner {
     pub fn new(root: PathBuf, installation: &str, host: &str, clock: Clock) -> StagingOwner {
         let own = owner(installation, host, clock.now());
         let known = Err("whose it is was not looked at yet".to_owned());
-        StagingOwner { root, own, clock, state: Mutex::new(State { known, renewed: None }) }
+        StagingOwner { root, own, clock, state: Mutex::new(State { known, renewed: None }), told: AtomicBool::new(false) }
     }
 
     /// What was found last: it is ours, or why it is not.
@@ -132,7 +135,9 @@ impl StagingOwner {
         match read(&folder).map_err(unreadable)? {
             None => {
                 // A root that takes no file of ours is told by the first clear: it needs a folder there, too.
-                if let Err(error) = write(&folder, &self.own, self.clock.now(), false) {
+                if let Err(error) = write(&folder, &self.own, self.clock.now(), false)
+                    && !self.told.swap(true, Ordering::Relaxed)
+                {
                     tracing::warn!(%error, "the staging root takes no owner file: a second installation on it would not be noticed");
                 }
                 Ok(())

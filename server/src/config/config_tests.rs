@@ -232,7 +232,7 @@ fn a_file_that_cannot_be_used_says_which_and_where() {
 #[case(
     "equipment:\n  - {id: A, sync_mode: stage, completeness_signal: manifest, manifest_filename: m.json, sentinel_filename: x}\n",
     2,
-    85,
+    89,
     "the signal is manifest"
 )]
 fn what_means_nothing_where_it_stands_is_a_warning(#[case] text: &str, #[case] line: u64, #[case] column: u64, #[case] words: &str) {

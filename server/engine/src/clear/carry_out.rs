@@ -202,7 +202,9 @@ async fn delete(
     let (ended, permit, mut look) = blocking(move || {
         let mut look = LastLook::of(permit.seal());
         let mut ask = |batch: &[SealedFile]| runtime.block_on(look_once_more(&owned, &permit, &mut look, batch));
-        let ended = delete_data(&permit, absent, &owned.checkpoints, &progress, &owned.stop, &mut ask);
+        let destination = owned.destinations.get(permit.job().run.equipment());
+        let at_once = destination.map_or(1, |destination| destination.transport.looks_at_once());
+        let ended = delete_data(&permit, absent, &owned.checkpoints, &progress, &owned.stop, (at_once, &mut ask));
         (ended, permit, look)
     })
     .await;

@@ -8,7 +8,6 @@ use super::permit::ClearPermit;
 use crate::beneath;
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::hash::Hasher;
-use crate::last_look;
 use crate::progress::ProgressSink;
 use crate::prove::Differences;
 use crate::seal::{Item, SealEntries, Sealed};
@@ -73,7 +72,7 @@ impl Deleted {
     }
 }
 
-/// Deletes the data of a permitted run, batch by batch: each file is compared with its sealed entry, the batch is looked at once more at
+/// Deletes the data of a permitted run, so many files at once: each is compared with its sealed entry, the batch is looked at once more at
 /// the destination, and then it goes. The folder is the permit's own, by handle, wherever it has been renamed to. Blocking.
 pub fn delete_data(
     permit: &ClearPermit,
@@ -81,12 +80,12 @@ pub fn delete_data(
     checkpoints: &Checkpoints,
     progress: &ProgressSink,
     stop: &CancellationToken,
-    look: &mut Look<'_>,
+    (at_once, look): (usize, &mut Look<'_>),
 ) -> Result<End, String> {
     let folder = permit.folder();
     let mut work = Work { folder, absent, stop, hasher: Hasher::new(), parent: Parent::new(folder), deleted: Deleted::default() };
     let mut entries = permit.seal().entries().map_err(|error| error.to_string())?;
-    while let Some(batch) = work.next_batch(&mut entries)? {
+    while let Some(batch) = work.next_batch(&mut entries, at_once)? {
         match look(&batch.files)? {
             Some(differences) if work.deleted.freed.files == 0 => return Ok(End::Untouched(differences)),
             unproven => work.unlink_batch(batch, unproven, checkpoints, progress)?,
@@ -117,9 +116,9 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// The next files that are here as they were sealed, with the stat they have now; `None` at the end. What must stay is noted on the way.
-    fn next_batch(&mut self, entries: &mut SealEntries) -> Result<Option<Batch>, String> {
+    fn next_batch(&mut self, entries: &mut SealEntries, at_once: usize) -> Result<Option<Batch>, String> {
         let (mut batch, mut bytes) = (Batch::default(), 0_u64);
-        while batch.files.len() + batch.special.len() < last_look::BATCH && bytes < BATCH_BYTES {
+        while batch.files.len() + batch.special.len() < at_once && bytes < BATCH_BYTES {
             self.unless_stopped()?;
             let Some(sealed) = entries.next() else {
                 let ended = batch.files.is_empty() && batch.special.is_empty();

@@ -21,7 +21,7 @@ use crate::tally::Tally;
 use crate::transport::mount::MountTransport;
 use crate::transport::rclone::{RcloneTransport, Remote};
 use crate::transport::rsync_ssh::{RsyncSshTransport, Server};
-use crate::transport::{CallContext, Marker, Transport, TransportError};
+use crate::transport::{CallContext, Marker, Transport, TransportError, remove_leftovers};
 use crate::watcher::{POLL_INTERVAL, StagingWatcher};
 use crate::worker;
 use domain::settings::{Equipment, Settings, Target};
@@ -107,6 +107,7 @@ impl Engine {
     pub async fn start(settings: Settings, options: Options) -> Result<Engine, StartError> {
         let orchestrator = settings.orchestrator.clone().ok_or(StartError::Off)?;
         let state_folder = StateFolder::open(&options.state_folder)?;
+        crate::gatekeeper::blocking(remove_leftovers).await;
         let store = open_store(&options.state_folder).await?;
         for job in store.recover().await? {
             tracing::info!(run = %job.run, "goes on where it was interrupted");

@@ -24,6 +24,7 @@ mod failure;
 mod hash_all;
 pub mod mount;
 mod portions;
+mod private_name;
 pub mod rclone;
 pub mod rsync_ssh;
 mod same_host;
@@ -31,6 +32,7 @@ pub(crate) mod throttle;
 
 pub use failure::FILES_NAMED_AT_MOST;
 pub use hash_all::hash_all;
+pub use private_name::remove_leftovers;
 
 /// Why a transport failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -192,6 +194,12 @@ pub trait Transport: Send + Sync + 'static {
     /// need not be asked: by itself this answers nothing.
     async fn look(&self, _run: &RunPath, files: &[FilePath], _context: &CallContext) -> Result<Vec<Option<FileStat>>, TransportError> {
         Ok(vec![None; files.len()])
+    }
+
+    /// Files of one last look before they are unlinked. More where a look needs a listing of the whole run, so that the listings of a large
+    /// one cost little beside hashing it.
+    fn looks_at_once(&self) -> usize {
+        1_000
     }
 
     /// Moves our own earlier files aside to `.exlab-wizard/superseded/<n>/` of the run.

@@ -158,6 +158,10 @@ impl Transport for RcloneTransport {
         hashes::of_seal(&self.place, run, seal, found, context).await
     }
 
+    fn looks_at_once(&self) -> usize {
+        10_000
+    }
+
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
         arrange::move_files_aside(&self.place, run, files, context).await
     }

@@ -1,6 +1,6 @@
 //! A folder of this computer that only this account can enter, for what rclone is to carry and what is no file of the run.
 
-use crate::transport::TransportError;
+use crate::transport::{TransportError, private_name};
 use domain::job::{FailureClass, Side};
 use std::ffi::OsStr;
 use std::io;
@@ -18,7 +18,7 @@ pub(super) struct PrivateFolder {
 
 impl PrivateFolder {
     pub fn make() -> Result<PrivateFolder, TransportError> {
-        let path = std::env::temp_dir().join(format!("exo-{}", uuid::Uuid::new_v4().simple()));
+        let path = private_name::new_in(&std::env::temp_dir());
         std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(|error| full(&path, &error))?;
         Ok(PrivateFolder { path, made: Vec::new() })
     }

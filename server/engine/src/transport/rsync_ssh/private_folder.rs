@@ -1,6 +1,6 @@
 //! Where the socket of a connection lies: a folder of its own with a short path.
 
-use crate::transport::TransportError;
+use crate::transport::{TransportError, private_name};
 use domain::job::{FailureClass, Side};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -17,8 +17,7 @@ impl PrivateFolder {
     pub fn make() -> Result<PrivateFolder, TransportError> {
         let usual = std::env::temp_dir();
         let parent = if usual.as_os_str().len() <= FOLDER_LENGTH_AT_MOST { usual } else { PathBuf::from("/tmp") };
-        let name = uuid::Uuid::new_v4().simple().to_string();
-        let path = parent.join(format!("exo-{}", &name[..12]));
+        let path = private_name::new_in(&parent);
         match std::fs::DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => Ok(PrivateFolder(path)),
             Err(error) => {
