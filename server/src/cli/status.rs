@@ -56,11 +56,11 @@ fn as_text(status: &PanelStatus) -> String {
 fn disk(disk: &DiskGauge) -> String {
     let size = |bytes: u64| units::bytes(i64::try_from(bytes).unwrap_or(i64::MAX));
     format!(
-        "staging disk  {} free of {}; {} in {} run(s) can be cleared",
+        "staging disk  {} free of {}; {} in {} can be cleared",
         size(disk.free_bytes),
         size(disk.total_bytes),
         size(disk.clearable_bytes),
-        units::count(disk.clearable_runs)
+        units::counted(disk.clearable_runs, "run")
     )
 }
 

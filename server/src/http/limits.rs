@@ -18,7 +18,8 @@ use tokio::time::{Instant, Sleep};
 /// The limits of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once; another one is told so and closed. Browsers hold up to six of one panel, and one more for its events.
+    /// Connections at once. Another one takes the place of the one that has asked nothing for longest; where all have asked something it is
+    /// told so and closed. Browsers hold up to six of one panel, and one more for its events.
     pub connections: usize,
     /// For all headers of a request; also how long a connection may be idle between two.
     pub header_time: Duration,

@@ -2,32 +2,39 @@
 
 use super::limits::{Limits, NO_CONNECTION_LEFT, Patient};
 use axum::Router;
+use axum::extract::Request;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 /// What makes taking a connection fail, such as too many open files, is seldom over at once.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(200);
+/// How long a connection that is ended for another one may take to make room.
+const MAKES_ROOM_WITHIN: Duration = Duration::from_secs(1);
 
 /// Answers until `stop`, then lets what is being answered end.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let ending = GracefulShutdown::new();
+    let mut silent = Silent::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
-                Ok(place) => answer(stream, router.clone(), limits, place, &ending),
-                Err(_) => {
+            Ok((stream, _)) => match place(&places, &mut silent).await {
+                Some(place) => answer(stream, router.clone(), limits, place, silent.add(limits.connections), &ending),
+                None => {
                     tracing::warn!(connections = limits.connections, "a connection was refused: too many are open");
                     // What does not go at once does not go: nobody is waited for.
                     let _ = stream.try_write(NO_CONNECTION_LEFT);
@@ -43,19 +50,66 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     ending.shutdown().await;
 }
 
-fn answer(stream: TcpStream, router: Router, limits: Limits, place: OwnedSemaphorePermit, ending: &GracefulShutdown) {
+/// A place for a connection. Where all are taken, the one that has been silent longest gives its own up: thousands that ask nothing must not
+/// keep those out that do.
+async fn place(places: &Arc<Semaphore>, silent: &mut Silent) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Some(place);
+    }
+    silent.oldest()?.cancel();
+    tokio::time::timeout(MAKES_ROOM_WITHIN, Arc::clone(places).acquire_owned()).await.ok()?.ok()
+}
+
+/// Connections that have not asked anything yet, oldest first.
+#[derive(Default)]
+struct Silent(VecDeque<Newcomer>);
+
+struct Newcomer {
+    end: CancellationToken,
+    /// Set by the first whole request, and when it is closed.
+    done: Arc<AtomicBool>,
+}
+
+impl Silent {
+    fn add(&mut self, connections: usize) -> Newcomer {
+        if self.0.len() >= connections.saturating_mul(2) {
+            self.0.retain(|newcomer| !newcomer.done.load(Ordering::Relaxed));
+        }
+        let (end, done) = (CancellationToken::new(), Arc::default());
+        self.0.push_back(Newcomer { end: end.clone(), done: Arc::clone(&done) });
+        Newcomer { end, done }
+    }
+
+    fn oldest(&mut self) -> Option<CancellationToken> {
+        std::iter::from_fn(|| self.0.pop_front()).find(|newcomer| !newcomer.done.load(Ordering::Relaxed)).map(|newcomer| newcomer.end)
+    }
+}
+
+fn answer(stream: TcpStream, router: Router, limits: Limits, place: OwnedSemaphorePermit, newcomer: Newcomer, ending: &GracefulShutdown) {
     // Small answers must not wait for the kernel to gather more.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
+    let Newcomer { end, done } = newcomer;
+    let asked = Arc::clone(&done);
+    let service = router.map_request(move |request: Request<hyper::body::Incoming>| {
+        asked.store(true, Ordering::Relaxed);
+        request
+    });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.header_time).max_header_size(limits.header_bytes);
     let stream = TokioIo::new(Patient::new(stream, limits.write_time));
-    let connection = ending.watch(http.serve_connection(stream, TowerToHyperService::new(router)));
+    let connection = ending.watch(http.serve_connection(stream, TowerToHyperService::new(service)));
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended");
+        tokio::select! {
+            ended = connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended");
+                }
+            }
+            () = end.cancelled() => tracing::debug!("a connection that asked nothing was ended for another one"),
         }
+        done.store(true, Ordering::Relaxed);
         drop(place);
     });
 }

@@ -135,19 +135,31 @@ async fn s21_a_client_that_never_reads_is_let_go() {
 }
 
 #[tokio::test]
-async fn s21_beyond_so_many_connections_one_is_told_so_at_once_and_the_next_is_served() {
+async fn s21_beyond_so_many_connections_one_that_asks_nothing_makes_room() {
+    let server = server(Limits { connections: 3, header_time: PATIENCE, ..short() }).await;
+    let mut silent = Vec::new();
+    for _ in 0..30 {
+        silent.push(server.say("GET /").await);
+    }
+    server.answers().await;
+    // The oldest ones were ended for those that came after them.
+    until_closed(silent.remove(0)).await;
+}
+
+#[tokio::test]
+async fn s21_where_all_connections_have_asked_one_more_is_told_so_at_once_and_the_next_is_served() {
     let server = server(Limits { connections: 3, header_time: PATIENCE, ..short() }).await;
     let mut held = Vec::new();
     for _ in 0..3 {
-        held.push(server.say("GET /").await);
+        let mut events = server.say("GET /api/v1/events HTTP/1.1\r\nhost: HOST\r\n\r\n").await;
+        assert!(events.read(&mut [0; 4_096]).await.unwrap() > 0);
+        held.push(events);
     }
     let one_more = || server.asked("GET /healthz HTTP/1.1\r\nhost: HOST\r\nconnection: close\r\n\r\n");
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    // Until all three are taken.
-    while !one_more().await.starts_with("HTTP/1.1 503") {
-        assert!(tokio::time::Instant::now() < deadline);
-    }
+    let refused = one_more().await;
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("Too many connections"), "{refused}");
     held.pop();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while !one_more().await.starts_with("HTTP/1.1 200") {
         assert!(tokio::time::Instant::now() < deadline);
     }

@@ -83,7 +83,7 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
     let looked = looked?;
     let Some(folder) = &looked.folder else { return Ok(Evaluated::default()) };
     if let (Some(token), Ok(None)) = (run.arriving(), &facts.ingest) {
-        facts.waiting_for = Some(format!("its new name: the {token} in this one says that it is still arriving"));
+        facts.waiting_for = Some(format!("its new name; it is still arriving, as the {token} in this one says"));
         core.merge(facts, |_, _| ());
         return Ok(Evaluated::default());
     }
