@@ -9,10 +9,11 @@ use crate::prove::{Differences, Proof};
 use crate::seal::{Part, SealError, SealFiles, SealReader, Seen, SeenWriter};
 use crate::source::RunFolder;
 use crate::transport::{CallContext, Transport, TransportError};
-use crate::verify::verify;
+use crate::verify::{sentence, verify};
 use domain::job::FailureClass;
 use domain::path::{FilePath, RunPath};
-use domain::proof::{FileStat, SealedFile};
+use domain::proof::{DifferenceKind, FileStat, SealedFile};
+use std::collections::HashMap;
 
 /// Files that are noted at once.
 const BATCH: usize = 1_000;
@@ -96,6 +97,26 @@ async fn look(
     }
 }
 
+/// A file that the destination held, byte for byte, a moment ago. Made only by the last look, and what is unlinked needs one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProvenNow(SealedFile);
+
+impl ProvenNow {
+    /// The file, with the stat it was given with.
+    pub fn file(&self) -> &SealedFile {
+        &self.0
+    }
+}
+
+/// What the last look found of a batch.
+#[derive(Debug)]
+pub struct Looked {
+    /// For every file of the batch, in its order: proven now, or why not, as a phrase that follows its name.
+    pub files: Vec<Result<ProvenNow, (FilePath, String)>>,
+    /// What differs, where anything does.
+    pub lost: Option<Differences>,
+}
+
 /// The last look of one clear; batches come in path order.
 #[derive(Debug)]
 pub struct LastLook {
@@ -109,33 +130,83 @@ impl LastLook {
         LastLook { seal: seal.clone(), seen: Seen::of(seal) }
     }
 
-    /// Looks at these files, and hashes again what does not look as it did; answers what is not proven now. `source`: the run's folder
-    /// here. An error means that there is no answer: nothing of the batch may go.
+    /// Looks at these files, and hashes again what does not look as it did. `source`: the run's folder here. An error means that there is no
+    /// answer: nothing of the batch may go.
     pub async fn at(
         &mut self,
         transport: &dyn Transport,
         run: &RunPath,
-        batch: &[SealedFile],
+        batch: Vec<SealedFile>,
         source: &RunFolder,
         context: &CallContext,
-    ) -> Result<Option<Differences>, TransportError> {
+    ) -> Result<Looked, TransportError> {
         let paths: Vec<FilePath> = batch.iter().map(|file| file.path.clone()).collect();
         let now = look(transport, run, &paths, context).await?;
-        let unsure = batch.iter().zip(now).filter(|(file, now)| {
-            let seen = self.seen.at(&file.path);
-            seen.is_none() || seen != *now
-        });
-        let unsure: Vec<SealedFile> = unsure.map(|(file, _)| file.clone()).collect();
+        let sure: Vec<bool> = paths.iter().zip(now).map(|(path, now)| self.seen.at(path).is_some_and(|seen| Some(seen) == now)).collect();
+        let unsure: Vec<SealedFile> = batch.iter().zip(&sure).filter(|(_, sure)| !**sure).map(|(file, _)| file.clone()).collect();
         if unsure.is_empty() {
-            return Ok(None);
+            return Ok(Looked { files: batch.into_iter().map(|file| Ok(ProvenNow(file))).collect(), lost: None });
         }
         let part = {
-            let seal = self.seal.clone();
+            let (seal, unsure) = (self.seal.clone(), unsure);
             blocking(move || Part::of(&seal, &unsure)).await?
         };
-        match Proof::from(verify(transport, run, part.seal(), Some(source), context).await?) {
-            Proof::Holds(_) => Ok(None),
-            Proof::Broken(differences) => Ok(Some(differences)),
-        }
+        let proof = Proof::from(verify(transport, run, part.seal(), Some(source), context).await?);
+        Ok(judged(batch, &sure, proof))
+    }
+
+    /// The clear is over: what was seen is of no use any more. Best effort. Blocking.
+    pub fn forget(self) {
+        Seen::forget(&self.seal);
+    }
+}
+
+/// What is sure is proven; of the rest what the proof covers. Where it does not name all that differs, nothing of the rest is proven: what is
+/// not named is not therefore equal.
+fn judged(batch: Vec<SealedFile>, sure: &[bool], proof: Proof) -> Looked {
+    let lost = match proof {
+        Proof::Holds(_) => None,
+        Proof::Broken(differences) => Some(differences),
+    };
+    let named: HashMap<&FilePath, &DifferenceKind> =
+        lost.iter().flat_map(|lost| &lost.first).map(|difference| (&difference.path, &difference.kind)).collect();
+    let all_named = lost.as_ref().is_none_or(|lost| lost.total > 0 && lost.total == named.len() as u64);
+    let verdict = |(file, sure): (SealedFile, &bool)| match named.get(&file.path) {
+        _ if *sure => Ok(ProvenNow(file)),
+        Some(kind) => Err((file.path, sentence(kind))),
+        None if all_named => Ok(ProvenNow(file)),
+        None => Err((file.path, "was not found equal when too much differed".to_owned())),
+    };
+    let files = batch.into_iter().zip(sure).map(verdict).collect();
+    Looked { files, lost }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::proof::{Difference, Digest};
+
+    fn file(n: usize) -> SealedFile {
+        let stat = FileStat { size: 1, mtime_ns: 0, ctime_ns: 0, inode: 0 };
+        SealedFile { path: FilePath::new(format!("{n:05}")).unwrap(), stat, digest: Digest([0; 32]) }
+    }
+
+    fn broken(named: std::ops::Range<usize>, total: u64) -> Proof {
+        let first = named.map(|n| Difference { path: file(n).path, kind: DifferenceKind::Missing }).collect();
+        Proof::Broken(Differences { class: FailureClass::HashMismatch, first, total, sentence: String::new() })
+    }
+
+    fn proven(count: usize, sure: &[usize], proof: Proof) -> Vec<usize> {
+        let sure: Vec<bool> = (0..count).map(|n| sure.contains(&n)).collect();
+        let looked = judged((0..count).map(file).collect(), &sure, proof);
+        looked.files.iter().enumerate().filter(|(_, verdict)| verdict.is_ok()).map(|(n, _)| n).collect()
+    }
+
+    #[test]
+    fn d16_what_is_not_named_is_not_therefore_proven() {
+        assert_eq!(proven(4, &[], broken(1..3, 2)), [0, 3], "all that differs is named");
+        assert_eq!(proven(4, &[0], broken(1..3, 3)), [0], "more differs than is named");
+        assert_eq!(proven(4, &[], broken(0..0, 0)), [0_usize; 0], "broken, and nobody says where");
+        assert_eq!(proven(4, &[2], broken(0..0, 0)), [2], "what looks as it did was not asked about");
     }
 }

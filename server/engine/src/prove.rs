@@ -119,9 +119,13 @@ async fn look_and_verify(
     context: &CallContext,
 ) -> Result<Proof, TransportError> {
     let now_ns = core.clock.now_ms().saturating_mul(1_000_000);
-    let noted = last_look::note(transport, run, seal, now_ns, context).await?;
+    // Of a run that is cleared nothing is left to look at for.
+    let noted = match source {
+        Some(_) => Some(last_look::note(transport, run, seal, now_ns, context).await?),
+        None => None,
+    };
     let proof = Proof::from(verify(transport, run, seal, source, context).await?);
-    if matches!(proof, Proof::Holds(_)) {
+    if let (Proof::Holds(_), Some(noted)) = (&proof, noted) {
         blocking(move || noted.keep()).await;
     }
     Ok(proof)

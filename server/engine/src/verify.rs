@@ -8,7 +8,6 @@ use domain::job::FailureClass;
 use domain::path::{FilePath, RunPath};
 use domain::proof::{Difference, DifferenceKind, Digest, ProofLevel, SealedFile, Totals};
 use domain::units;
-use sha2::{Digest as _, Sha256};
 use std::iter::Peekable;
 
 /// Differences listed at most.
@@ -292,12 +291,10 @@ fn gravity(class: FailureClass) -> u8 {
 pub fn verify_record(sent: &[RecordFile], hashed: &[Hashed]) -> Result<ProofLevel, Vec<Difference>> {
     let mut found = Found::default();
     for file in sent {
-        let digest = Digest(Sha256::digest(&file.bytes).into());
         let mut answers = hashed.iter().filter(|hashed| hashed.path == file.path);
         match (answers.next(), answers.next()) {
             (Some(answer), None) => {
-                let stat = domain::proof::FileStat { size: file.bytes.len() as u64, mtime_ns: 0, ctime_ns: 0, inode: 0 };
-                found.compare(SealedFile { path: file.path.clone(), stat, digest }, answer.outcome.clone());
+                found.compare(file.as_sealed(), answer.outcome.clone());
             }
             (None, _) => found.no_answer(file.path.clone()),
             (Some(_), Some(_)) => found.unasked(file.path.clone()),

@@ -7,6 +7,7 @@ use crate::source::StagingRoot;
 use crate::transport::{Marker, Push};
 use domain::proof::{FileStat, FirstDifference};
 use rstest::rstest;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 

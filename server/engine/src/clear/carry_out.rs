@@ -10,7 +10,7 @@ use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::gatekeeper::{blocking, tell_producer};
 use crate::ingest_store::{self, read_ingest};
-use crate::last_look::LastLook;
+use crate::last_look::{LastLook, Looked};
 use crate::only_copy::retire;
 use crate::progress::ProgressSink;
 use crate::prove::{Differences, call_context, record_broken};
@@ -26,9 +26,8 @@ use domain::document::creation::SyncStatus;
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
 use domain::problem::{ErrorCode, Problem};
-use domain::proof::{Digest, FileStat, SealedFile, Totals};
+use domain::proof::{SealedFile, Totals};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// How often a record that is written to while it goes is sent again before the clear waits.
@@ -201,7 +200,7 @@ async fn delete(
     let progress = progress.clone();
     let (ended, permit, mut look) = blocking(move || {
         let mut look = LastLook::of(permit.seal());
-        let mut ask = |batch: &[SealedFile]| runtime.block_on(look_once_more(&owned, &permit, &mut look, batch));
+        let mut ask = |batch: Vec<SealedFile>| runtime.block_on(look_once_more(&owned, &permit, &mut look, batch));
         let destination = owned.destinations.get(permit.job().run.equipment());
         let at_once = destination.map_or(1, |destination| destination.transport.looks_at_once());
         let ended = delete_data(&permit, absent, &owned.checkpoints, &progress, &owned.stop, (at_once, &mut ask));
@@ -254,17 +253,15 @@ async fn delete(
     core.checkpoints.reached(Checkpoint::RecordUnlinked);
     match rest(&gone.stuck) {
         Some(why) => Err(ClearStop::Waiting(why)),
-        None => Ok(Vec::new()),
+        None => {
+            blocking(move || look.forget()).await;
+            Ok(Vec::new())
+        }
     }
 }
 
-/// Looks at files of one batch at the destination, its identity first; what it does not prove now.
-async fn look_once_more(
-    core: &Arc<Core>,
-    permit: &ClearPermit,
-    look: &mut LastLook,
-    batch: &[SealedFile],
-) -> Result<Option<Differences>, String> {
+/// Looks at files of one batch at the destination, its identity first.
+async fn look_once_more(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastLook, batch: Vec<SealedFile>) -> Result<Looked, String> {
     let (run, folder) = (&permit.job().run, permit.folder());
     let equipment = run.equipment();
     let destination = core.destinations.get(equipment);
@@ -280,17 +277,13 @@ async fn look_once_more(
 
 /// True while the NAS holds the record as it was sent.
 async fn still_there(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastLook, record: &[RecordFile]) -> Result<bool, ClearStop> {
-    let mut batch: Vec<SealedFile> = record.iter().map(as_sealed).collect();
+    let mut batch: Vec<SealedFile> = record.iter().map(RecordFile::as_sealed).collect();
     batch.sort_by(|a, b| a.path.cmp(&b.path));
-    match batch.is_empty() {
-        true => Ok(true),
-        false => Ok(look_once_more(core, permit, look, &batch).await.map_err(ClearStop::Waiting)?.is_none()),
+    if batch.is_empty() {
+        return Ok(true);
     }
-}
-
-fn as_sealed(file: &RecordFile) -> SealedFile {
-    let stat = FileStat { size: file.bytes.len() as u64, mtime_ns: 0, ctime_ns: 0, inode: 0 };
-    SealedFile { path: file.path.clone(), stat, digest: Digest(Sha256::digest(&file.bytes).into()) }
+    let looked = look_once_more(core, permit, look, batch).await.map_err(ClearStop::Waiting)?;
+    Ok(looked.files.iter().all(Result::is_ok))
 }
 
 /// The NAS was damaged after its proof, and nothing is gone here: the run is what it was, and its damage is dealt with as any other.

@@ -8,18 +8,17 @@ use super::permit::ClearPermit;
 use crate::beneath;
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::hash::Hasher;
+use crate::last_look::{Looked, ProvenNow};
 use crate::progress::ProgressSink;
 use crate::prove::Differences;
 use crate::seal::{Item, SealEntries, Sealed};
 use crate::source::{RunFolder, SourceError, digest_of};
-use crate::verify::sentence;
 use crate::writers::Writers;
 use domain::gate::EntryKind;
 use domain::path::{FilePath, RECORD_FOLDER};
-use domain::proof::{DifferenceKind, Digest, FileStat, SealedFile, Totals};
+use domain::proof::{Digest, FileStat, SealedFile, Totals};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
-use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use tokio_util::sync::CancellationToken;
 
@@ -47,8 +46,8 @@ const NAMED: usize = 1_000;
 /// So many bytes end a batch too: where the destination has to hash them again, something goes meanwhile.
 const BATCH_BYTES: u64 = 4 << 30;
 
-/// The last look at the destination, for files of one batch in path order: what it no longer proves. An error: there is no answer.
-pub type Look<'a> = dyn FnMut(&[SealedFile]) -> Result<Option<Differences>, String> + 'a;
+/// The last look at the destination, for files of one batch in path order. An error: there is no answer.
+pub type Look<'a> = dyn FnMut(Vec<SealedFile>) -> Result<Looked, String> + 'a;
 
 /// How deleting ended.
 pub enum End {
@@ -86,9 +85,11 @@ pub fn delete_data(
     let mut work = Work { folder, absent, stop, hasher: Hasher::new(), parent: Parent::new(folder), deleted: Deleted::default() };
     let mut entries = permit.seal().entries().map_err(|error| error.to_string())?;
     while let Some(batch) = work.next_batch(&mut entries, at_once)? {
-        match look(&batch.files)? {
+        let Batch { files, attributes, special } = batch;
+        let Looked { files, lost } = look(files)?;
+        match lost {
             Some(differences) if work.deleted.freed.files == 0 => return Ok(End::Untouched(differences)),
-            unproven => work.unlink_batch(batch, unproven, checkpoints, progress)?,
+            _ => work.unlink_batch(files.into_iter().zip(attributes), special, checkpoints, progress)?,
         }
     }
     keep_the_rest(folder, &mut work.deleted)?;
@@ -184,36 +185,38 @@ impl Work<'_> {
     /// Unlinks what is proven and nobody writes to.
     fn unlink_batch(
         &mut self,
-        batch: Batch,
-        unproven: Option<Differences>,
+        files: impl Iterator<Item = (Result<ProvenNow, (FilePath, String)>, Option<Digest>)>,
+        special: Vec<FilePath>,
         checkpoints: &Checkpoints,
         progress: &ProgressSink,
     ) -> Result<(), String> {
         // The run stands aside: nobody opens it by its path any more, and who has it open still is seen now.
         let writers = Writers::now();
-        let unproven: HashMap<FilePath, DifferenceKind> =
-            unproven.into_iter().flat_map(|found| found.first).map(|difference| (difference.path, difference.kind)).collect();
-        for (SealedFile { path, stat, digest }, attributes) in batch.files.into_iter().zip(batch.attributes) {
+        for (looked, attributes) in files {
             self.unless_stopped()?;
-            if let Some(kind) = unproven.get(&path) {
-                self.deleted.keep(&path, format!("is not proven on the NAS any more: it {}", sentence(kind)));
+            let proven = match looked {
+                Ok(proven) => proven,
+                Err((path, why)) => {
+                    self.deleted.keep(&path, format!("is not proven on the NAS any more: it {why}"));
+                    continue;
+                }
+            };
+            let SealedFile { path, stat, digest } = proven.file();
+            if let Some(program) = self.folder.id_of(path).and_then(|id| writers.of(id)) {
+                self.deleted.keep(path, format!("is open for writing by {program}"));
                 continue;
             }
-            if let Some(program) = self.folder.id_of(&path).and_then(|id| writers.of(id)) {
-                self.deleted.keep(&path, format!("is open for writing by {program}"));
-                continue;
-            }
-            if unlink(&mut self.parent, &path, &stat, &mut self.deleted) == Unlinked::OtherStat {
+            if unlink_proven(&mut self.parent, &proven, stat, &mut self.deleted) == Unlinked::OtherStat {
                 // One that had another name in the run, which went a moment ago, has another change time: it is compared anew.
-                let now = self.as_sealed(&path, stat, (digest, attributes), false);
-                if now.is_some_and(|now| unlink(&mut self.parent, &path, &now, &mut self.deleted) == Unlinked::OtherStat) {
-                    self.deleted.keep(&path, "changed while it was being cleared");
+                let now = self.as_sealed(path, *stat, (*digest, attributes), false);
+                if now.is_some_and(|now| unlink_proven(&mut self.parent, &proven, &now, &mut self.deleted) == Unlinked::OtherStat) {
+                    self.deleted.keep(path, "changed while it was being cleared");
                 }
             }
             progress.skip_file(stat.size);
             checkpoints.reached(Checkpoint::FileUnlinked);
         }
-        for path in batch.special {
+        for path in special {
             unlink_special(&mut self.parent, &path, &mut self.deleted);
         }
         Ok(())
@@ -231,6 +234,11 @@ pub(super) enum Unlinked {
     Done,
     /// It is not as it was compared, and stands.
     OtherStat,
+}
+
+/// Unlinks a file of the data: only one that the destination holds at this moment.
+fn unlink_proven(parent: &mut Parent<'_>, proven: &ProvenNow, compared: &FileStat, deleted: &mut Deleted) -> Unlinked {
+    unlink(parent, &proven.file().path, compared, deleted)
 }
 
 /// Unlinks a file whose stat was just compared; once more, in the handle of its own folder.

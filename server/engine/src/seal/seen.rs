@@ -55,6 +55,13 @@ impl Seen {
         Seen(InOrder::open(&file_of(seal), Content::Seen))
     }
 
+    /// Removes what was kept for this seal. Best effort: it costs room and nothing else.
+    pub fn forget(seal: &SealReader) {
+        if let Err(error) = forget(&file_of(seal)) {
+            tracing::debug!(%error, "what the destination's files looked like stays");
+        }
+    }
+
     /// How this file looked.
     pub fn at(&mut self, path: &FilePath) -> Option<FileStat> {
         match self.0.at(path)? {

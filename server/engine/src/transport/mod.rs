@@ -15,7 +15,8 @@ use crate::source::RunFolder;
 use async_trait::async_trait;
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
-use domain::proof::{Digest, FileStat, FirstDifference, ProofLevel};
+use domain::proof::{Digest, FileStat, FirstDifference, ProofLevel, SealedFile};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -141,6 +142,14 @@ pub struct RecordFile {
     pub path: FilePath,
     /// Its bytes.
     pub bytes: Arc<[u8]>,
+}
+
+impl RecordFile {
+    /// As if it was sealed, to be held against what the destination says; its stat tells its size and nothing else.
+    pub fn as_sealed(&self) -> SealedFile {
+        let stat = FileStat { size: self.bytes.len() as u64, mtime_ns: 0, ctime_ns: 0, inode: 0 };
+        SealedFile { path: self.path.clone(), stat, digest: Digest(Sha256::digest(&self.bytes).into()) }
+    }
 }
 
 /// A destination of one equipment.

@@ -28,6 +28,10 @@ pub trait Destination: Send + Sync {
     fn limit_is_asked_at_least(&self) -> usize {
         9
     }
+    /// True where it is told when a file was changed last, finely: then nothing that looks as it did is hashed again.
+    fn tells_changes(&self) -> bool {
+        false
+    }
     /// False for names that this destination cannot hold; the gate must refuse those.
     fn holds(&self, _name: &[u8]) -> bool {
         true

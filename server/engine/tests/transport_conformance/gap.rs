@@ -4,7 +4,9 @@ use crate::bench::{Bench, Make, file, rewrite_keeping_mtime, write};
 use domain::path::FilePath;
 use domain::proof::SealedFile;
 use engine::last_look::{LastLook, note};
+use engine::progress::ProgressSink;
 use engine::seal::SealReader;
+use engine::transport::CallContext;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -27,6 +29,13 @@ async fn until_the_clock_ticks(folder: &Path) {
     }
 }
 
+/// A context that counts the bytes that are read by themselves.
+fn counted(bench: &Bench) -> (CallContext, impl Fn() -> u64) {
+    let progress = ProgressSink::new();
+    let told = progress.clone();
+    (CallContext { progress, ..bench.context.clone() }, move || told.snapshot().bytes_done)
+}
+
 fn sealed(seal: &SealReader) -> Vec<SealedFile> {
     seal.files().unwrap().map(Result::unwrap).collect()
 }
@@ -47,8 +56,12 @@ pub async fn damage_is_seen(make: Make) {
 
     let all = sealed(&seal);
     let (transport, source) = (bench.transport(), &run.source);
-    let nothing = LastLook::of(&seal).at(transport, &run.path, &all, source, &bench.context).await.unwrap();
-    assert!(nothing.is_none(), "{nothing:?}");
+    let (context, read) = counted(&bench);
+    let looked = LastLook::of(&seal).at(transport, &run.path, all.clone(), source, &context).await.unwrap();
+    assert!(looked.lost.is_none() && looked.files.iter().all(Result::is_ok), "{looked:?}");
+    if bench.destination.tells_changes() {
+        assert_eq!(read(), 0, "what looks as it did is not read again");
+    }
 
     let there = |name: &str| run.there.join(name);
     rewrite_keeping_mtime(&there("flipped"), b"What the instrument wrote");
@@ -66,8 +79,22 @@ pub async fn damage_is_seen(make: Make) {
     let mut unproven: Vec<FilePath> = Vec::new();
     // In two batches, as a clear of many files asks.
     for batch in all.chunks(5) {
-        let found = look.at(transport, &run.path, batch, source, &bench.context).await.unwrap();
-        unproven.extend(found.into_iter().flat_map(|found| found.first).map(|difference| difference.path));
+        let looked = look.at(transport, &run.path, batch.to_vec(), source, &bench.context).await.unwrap();
+        unproven.extend(looked.files.into_iter().filter_map(Result::err).map(|(path, _)| path));
     }
     assert_eq!(unproven, ["cut", "flipped", "grown", "removed", "replaced", "sub/flipped"].map(file));
+}
+
+/// A NAS that loses more files at once than are ever named: none of them counts as proven.
+pub async fn more_than_is_named(make: Make) {
+    let bench = Bench::new(make).await;
+    let names: Vec<String> = (0..1_500).map(|n| format!("{n:04}")).collect();
+    let files: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), b"x".as_slice())).collect();
+    let run = bench.run("P/Runs/Run_1", &files);
+    let seal = bench.push_and_prove(&run).await;
+    names[..1_400].iter().for_each(|name| std::fs::remove_file(run.there.join(name)).unwrap());
+    let looked = LastLook::of(&seal).at(bench.transport(), &run.path, sealed(&seal), &run.source, &bench.context).await.unwrap();
+    assert_eq!(looked.lost.unwrap().total, 1_400);
+    let proven: Vec<FilePath> = looked.files.into_iter().flatten().map(|proven| proven.file().path.clone()).collect();
+    assert!(proven.iter().all(|path| path.to_string().as_str() >= "1400"), "{proven:?}");
 }

@@ -38,6 +38,10 @@ impl Destination for Mount {
         &self.transport
     }
 
+    fn tells_changes(&self) -> bool {
+        true
+    }
+
     fn root(&self) -> &Path {
         &self.root
     }
@@ -98,6 +102,8 @@ conformance!(rsync_ssh_keeps, crate::ssh_servers::RSYNC_SSH, crate::faithful::mo
 conformance!(a_plain_server_keeps, crate::ssh_servers::PLAIN_SERVER, crate::faithful::modes_and_holes as v20_modes_and_holes);
 
 all_laws!(mount, crate::MOUNT);
+conformance!(mount_loses_much, crate::MOUNT, crate::gap::more_than_is_named as d16_more_than_is_named);
+conformance!(rclone_loses_much, crate::remotes::LOCAL_CURRENT, crate::gap::more_than_is_named as d16_more_than_is_named);
 all_laws!(over_rsync_ssh, crate::ssh_servers::RSYNC_SSH);
 all_laws!(over_rsync_ssh_to_a_plain_server, crate::ssh_servers::PLAIN_SERVER);
 all_laws!(over_rclone, crate::remotes::LOCAL);

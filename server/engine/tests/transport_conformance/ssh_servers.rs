@@ -38,6 +38,11 @@ impl Destination for Behind {
     fn limit_is_asked_at_least(&self) -> usize {
         1
     }
+
+    /// The server that all tests share has GNU's `find`.
+    fn tells_changes(&self) -> bool {
+        self.own.is_none()
+    }
 }
 
 /// A transport of its own to the server that all tests share.
