@@ -5,7 +5,7 @@
 
 use domain::proof::FileStat;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -115,6 +115,18 @@ pub(crate) fn make_folders_with(folder: impl AsFd, path: &[u8], mode: impl Fn(&[
     held.map(|fd| (fd, made)).ok_or(Errno::NOENT)
 }
 
+/// Renames without replacing, on any file system: one that has no such rename gets a look and a plain one. `EEXIST` where the name is taken.
+pub(crate) fn rename_new(from: impl AsFd, name: &[u8], to: impl AsFd, new_name: &[u8]) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(from.as_fd(), name, to.as_fd(), new_name, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match rustix::fs::statat(to.as_fd(), new_name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => rustix::fs::renameat(from, name, to, new_name),
+            Ok(_) => Err(Errno::EXIST),
+            Err(errno) => Err(errno),
+        },
+        answer => answer,
+    }
+}
+
 /// Parent and last name; the parent of a single name is empty.
 pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|b| *b == b'/') {
@@ -174,6 +186,19 @@ mod tests {
         }
         assert_eq!(stat(&root, b"real/file").unwrap().st_size, 1);
         assert!(matches!(stat(&root, b"link/file"), Err(Errno::LOOP | Errno::NOTDIR)));
+    }
+
+    #[test]
+    fn a_rename_replaces_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            std::fs::write(dir.path().join(name), name).unwrap();
+        }
+        let root = std::fs::File::open(dir.path()).unwrap();
+        assert_eq!(rename_new(&root, b"a", &root, b"b"), Err(Errno::EXIST));
+        rename_new(&root, b"a", &root, b"c").unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).ok();
+        assert_eq!((read("a"), read("b").as_deref(), read("c").as_deref()), (None, Some("b"), Some("a")));
     }
 
     #[test]

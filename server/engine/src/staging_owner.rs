@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use domain::timestamp::Timestamp;
 use domain::units;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -132,16 +132,24 @@ impl StagingOwner {
             let file = self.root.join(OWNER_FILE);
             format!("whose it is cannot be told, because {} cannot be read: {error}; `staging adopt` writes it anew", file.display())
         };
-        match read(&folder).map_err(unreadable)? {
-            None => {
+        let found = match read(&folder).map_err(unreadable)? {
+            None => match write(&folder, &self.own, self.clock.now(), false) {
+                Ok(()) => return Ok(()),
+                // Another one was faster: it is its tree.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(&folder).map_err(unreadable)?,
                 // A root that takes no file of ours is told by the first clear: it needs a folder there, too.
-                if let Err(error) = write(&folder, &self.own, self.clock.now(), false)
-                    && !self.told.swap(true, Ordering::Relaxed)
-                {
-                    tracing::warn!(%error, "the staging root takes no owner file: a second installation on it would not be noticed");
+                Err(error) => {
+                    if !self.told.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(%error, "the staging root takes no owner file: a second installation on it would not be noticed");
+                    }
+                    return Ok(());
                 }
-                Ok(())
-            }
+            },
+            found => found,
+        };
+        match found {
+            // Gone again within a moment: the next look is soon.
+            None => Err("its owner file comes and goes: another installation begins on it".to_owned()),
             Some(heard) if heard.owner.installation != self.own.installation => Err(self.foreign(&heard)),
             Some(heard) if heard.owner.host != self.own.host => match heard.fresh_for(self.clock.now()) {
                 Some(age) => Err(format!(
@@ -235,15 +243,13 @@ fn write(folder: &OwnedFd, owner: &Owner, now: Timestamp, replace: bool) -> io::
     let mut file = File::from(rustix::fs::openat(folder, &temporary, flags, Mode::from_raw_mode(0o664))?);
     let mut text = serde_json::to_vec_pretty(owner)?;
     text.push(b'\n');
-    let placed = file.write_all(&text).and_then(|()| set_time(&file, now.unix_seconds())).and_then(|()| file.sync_all()).and_then(|()| {
-        if replace {
-            return Ok(rustix::fs::renameat(folder, &temporary, folder, OWNER_FILE)?);
-        }
-        match rustix::fs::renameat_with(folder, &temporary, folder, OWNER_FILE, RenameFlags::NOREPLACE) {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(rustix::fs::renameat(folder, &temporary, folder, OWNER_FILE)?),
-            answer => Ok(answer?),
-        }
-    });
+    let placed =
+        file.write_all(&text).and_then(|()| set_time(&file, now.unix_seconds())).and_then(|()| file.sync_all()).and_then(
+            |()| match replace {
+                true => Ok(rustix::fs::renameat(folder, &temporary, folder, OWNER_FILE)?),
+                false => Ok(beneath::rename_new(folder, temporary.as_bytes(), folder, OWNER_FILE.as_bytes())?),
+            },
+        );
     if placed.is_err() {
         // Best effort: it is hidden, and in nobody's way.
         let _ = rustix::fs::unlinkat(folder, &temporary, AtFlags::empty());
@@ -264,4 +270,28 @@ fn set_time(file: impl AsFd, seconds: i64) -> io::Result<()> {
     let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
     let last_modification = Timespec { tv_sec: seconds, tv_nsec: 0 };
     Ok(rustix::fs::futimens(file, &Timestamps { last_access, last_modification })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever begins on a tree that nobody has: one of them has it, and all others know.
+    #[test]
+    fn d17_of_many_that_begin_at_once_one_has_the_tree() {
+        for _ in 0..20 {
+            let root = tempfile::tempdir().unwrap();
+            let together = std::sync::Barrier::new(8);
+            let begin = |n: usize| {
+                let owner = StagingOwner::new(root.path().to_owned(), &format!("installation {n}"), &format!("host {n}"), Clock::system());
+                together.wait();
+                owner.look()
+            };
+            let outcomes: Vec<Result<(), String>> = std::thread::scope(|scope| {
+                let started: Vec<_> = (0..8).map(|n| scope.spawn(move || begin(n))).collect();
+                started.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! The folder that runs are renamed into while they are cleared, and the renames there and back. Everything by handle, through
 //! no link; nothing is ever replaced.
 
+use crate::beneath::rename_new;
 use crate::core::Core;
 use crate::source::{RunFolder, SourceError};
 use domain::path::RunPath;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -38,21 +39,21 @@ pub enum Renamed {
 /// Renames the run aside and makes sure that what was renamed is the folder that was proven (D9, D13). Blocking.
 pub fn rename_aside(core: &Core, run: &RunPath, intent: &str, proven: &RunFolder) -> Result<Renamed, Errno> {
     let (parent, aside) = (parent_of(core, run)?, clearing_folder(core)?);
-    rename(&parent, run.leaf(), &aside, intent)?;
+    rename_new(&parent, run.leaf().as_bytes(), &aside, intent.as_bytes())?;
     let (moved, handle) = (rustix::fs::statat(&aside, intent, AtFlags::SYMLINK_NOFOLLOW)?, rustix::fs::fstat(proven.dir())?);
     if (moved.st_dev, moved.st_ino) == (handle.st_dev, handle.st_ino) {
         rustix::fs::fsync(&parent)?;
         rustix::fs::fsync(&aside)?;
         return Ok(Renamed::Aside);
     }
-    rename(&aside, intent, &parent, run.leaf())?;
+    rename_new(&aside, intent.as_bytes(), &parent, run.leaf().as_bytes())?;
     Ok(Renamed::Another)
 }
 
 /// Puts what is left back to where the run stood; `EEXIST` when something new stands there. Blocking.
 pub fn put_back(core: &Core, run: &RunPath, intent: &str) -> Result<(), Errno> {
     let (parent, aside) = (parent_of(core, run)?, clearing_folder(core)?);
-    match rename(&aside, intent, &parent, run.leaf()) {
+    match rename_new(&aside, intent.as_bytes(), &parent, run.leaf().as_bytes()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),
     }
@@ -97,16 +98,4 @@ pub(super) fn parent_of(core: &Core, run: &RunPath) -> Result<OwnedFd, Errno> {
 pub(super) fn clearing_folder(core: &Core) -> Result<OwnedFd, Errno> {
     let root = rustix::fs::open(core.staging_root.as_str(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
     rustix::fs::openat(&root, CLEARING_FOLDER, FOLDER, Mode::empty())
-}
-
-/// Without replacing; on file systems that have no such rename, a look and a plain one.
-fn rename(from: &OwnedFd, name: &str, to: &OwnedFd, new_name: &str) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match rustix::fs::statat(to, new_name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => rustix::fs::renameat(from, name, to, new_name),
-            Ok(_) => Err(Errno::EXIST),
-            Err(errno) => Err(errno),
-        },
-        answer => answer,
-    }
 }

@@ -164,7 +164,12 @@ async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) ->
     core.checkpoints.reached(crate::checkpoint::Checkpoint::Permitted);
     {
         let core = core.clone();
-        let prepared = blocking(move || aside::prepare(&core)).await;
+        // The tree may have been given to another installation since it was looked at.
+        let prepared = blocking(move || {
+            let _known = core.staging_owner.look();
+            aside::prepare(&core)
+        });
+        let prepared = prepared.await;
         prepared.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, error.to_string()))?;
     }
     let id = uuid::Uuid::new_v4().to_string();

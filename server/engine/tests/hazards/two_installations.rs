@@ -114,3 +114,21 @@ async fn d17_an_owner_that_cannot_be_read_is_told_and_can_be_taken_over() {
     until_ours(&engine).await;
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d17_a_clear_that_is_asked_for_right_after_the_tree_was_given_away_is_refused() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    lab.mark().await;
+    let mut options = lab.options();
+    // It polls once, and would learn of it an hour later.
+    options.poll_interval = Duration::from_secs(3_600);
+    lab.push_usual(&run);
+    let first = Engine::start(lab.settings.clone(), options).await.unwrap();
+    until_verified(&first, &run).await;
+    until_record_sent(&first, &run).await;
+    take_over(&lab, "another state", true).unwrap();
+    let before = files_below(&lab.staging(run.as_str()));
+    assert_eq!(first.clear(run.as_str()).await.unwrap_err().code, ErrorCode::StagingUnavailable);
+    assert_eq!(files_below(&lab.staging(run.as_str())), before, "nothing of it was touched");
+    first.stop().await;
+}

@@ -52,7 +52,7 @@ impl<'a> Aside<'a> {
             target.extend_from_slice(parent);
         }
         let (to, _) = beneath::make_folders(self.run, &target)?;
-        rename_no_replace(&from, name, &to, name)
+        beneath::rename_new(&from, name, &to, name)
     }
 
     /// The number after the highest one there is.
@@ -70,17 +70,6 @@ impl<'a> Aside<'a> {
         let next: u64 = highest + 1;
         *number = Some(next);
         Ok(next)
-    }
-}
-
-/// Renames without replacing, on any file system.
-pub(super) fn rename_no_replace(from: &OwnedFd, name: &[u8], to: &OwnedFd, new_name: &[u8]) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(from, name, to, new_name, rustix::fs::RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match look(to, new_name)? {
-            Some(_) => Err(Errno::EXIST),
-            None => rustix::fs::renameat(from, name, to, new_name),
-        },
-        answer => answer,
     }
 }
 

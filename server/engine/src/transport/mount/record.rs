@@ -9,7 +9,7 @@
 use super::super::throttle::Throttle;
 use super::super::{Hashed, RecordFile, TransportError};
 use super::MountTransport;
-use super::aside::{Aside, rename_no_replace};
+use super::aside::Aside;
 use super::copy::{Copying, Temporary};
 use super::ours::Ours;
 use super::read_back::read_back;
@@ -145,7 +145,7 @@ fn keep_earlier_life(run: &OwnedFd, earlier: u64) -> Result<(), Errno> {
         }
     }
     for name in names {
-        rename_no_replace(&record, &name, &target, &name)?;
+        beneath::rename_new(&record, &name, &target, &name)?;
     }
-    rename_no_replace(&lives, moving.as_bytes(), &lives, done.as_bytes())
+    beneath::rename_new(&lives, moving.as_bytes(), &lives, done.as_bytes())
 }
