@@ -151,6 +151,11 @@ impl RunFolder {
         &self.dir
     }
 
+    /// Device and inode of the folder itself; `None` when it cannot be looked at.
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        rustix::fs::fstat(&*self.dir).ok().map(|stat| beneath::identity(&stat))
+    }
+
     /// Absolute path when it was opened; for messages.
     pub fn path(&self) -> &Path {
         &self.path

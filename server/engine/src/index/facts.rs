@@ -92,6 +92,10 @@ pub struct Watch {
     pub judged: Option<Judged>,
     /// When sealed files were last compared with their seal, monotonic.
     pub swept_at: Option<Duration>,
+    /// Which folder stands at the run's path (device and inode), and which one stood there before it.
+    pub folder: Option<(u64, u64)>,
+    /// The one before.
+    pub former_folder: Option<(u64, u64)>,
     /// mtime of the run's folder when it was last looked at.
     pub folder_mtime_ns: i128,
     /// The last failure of evaluating it, so that it is logged once.
@@ -132,6 +136,11 @@ impl Facts {
         if self.life == job.life && self.job.as_ref().is_none_or(|known| age(known) <= age(&job)) {
             self.job = Some(job);
         }
+    }
+
+    /// True where this folder stood at the run's path when it was last looked at, or before the one that stands there now.
+    pub fn stood_here(&self, folder: (u64, u64)) -> bool {
+        [self.watch.folder, self.watch.former_folder].contains(&Some(folder))
     }
 
     /// Stops the worker that sends it; false when none does.

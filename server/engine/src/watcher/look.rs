@@ -53,6 +53,10 @@ pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
         Err(SourceError::RunGone { .. }) => return Ok(blank),
         Err(error) => return Err(error),
     };
+    let id = folder.identity();
+    if facts.watch.folder != id {
+        facts.watch.former_folder = std::mem::replace(&mut facts.watch.folder, id);
+    }
     read_documents(facts, &folder);
     let now = core.clock.monotonic();
     let mut seen = Look { folder: Some(folder.clone()), standing: Folder::WithData, ..blank };

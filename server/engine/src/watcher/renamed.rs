@@ -1,5 +1,6 @@
 //! Runs whose folder is renamed or moved within the staging tree, as instruments do that finish `Run_1.tmp` and call it `Run_1` then. The
-//! record goes with the folder and names the path it was made for: where nothing stands any more, the folder was renamed. A copy is none.
+//! record goes with the folder and names the path it was made for: where nothing stands any more, or where this very folder stood until now,
+//! the folder was renamed. A copy is none.
 
 use super::evaluate::EvaluateError;
 use crate::core::Core;
@@ -33,6 +34,10 @@ pub async fn renamed_from(core: &Arc<Core>, facts: &Facts) -> Option<RunPath> {
         return None;
     }
     let before = ingest.run_path().filter(|before| *before != facts.run)?;
+    let stood_there = |folder| core.index.look(&before, |facts| facts.stood_here(folder)).unwrap_or(false);
+    if facts.watch.folder.is_some_and(stood_there) {
+        return Some(before);
+    }
     let (core, at) = (core.clone(), before.clone());
     let gone = blocking(move || matches!(core.run_folder(&at), Err(SourceError::RunGone { .. }))).await;
     gone.then_some(before)
@@ -54,6 +59,8 @@ pub async fn follow(core: &Arc<Core>, run: &RunPath, before: &RunPath, folder: &
         facts.ingest = Ok(Some(ingest));
         facts.watch.ingest = stamp;
     });
+    // Another folder may stand under the old name by now: it is seen as what it is.
+    core.look_at(before);
     let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
     core.ledger(run, life, "renamed", format!("from {before}")).await;
     core.log(Some(folder), run, Level::Info, &format!("its folder was renamed: it was {before}"));

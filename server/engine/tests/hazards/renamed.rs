@@ -158,11 +158,33 @@ async fn s16_a_copy_is_no_rename() {
     let engine = lab.start().await;
     lab.push_usual(&one);
     until_verified(&engine, &one).await;
-    copy_folder(&lab.staging(one.as_str()), &lab.staging(copy.as_str()));
+    // Copied elsewhere first: what is seen in the staging tree is the whole copy.
+    copy_folder(&lab.staging(one.as_str()), &lab.path("copied"));
+    fs::rename(lab.path("copied"), lab.staging(copy.as_str())).unwrap();
     until_state(&engine, &copy, RunState::SyncVerified).await;
     assert_eq!(ingest_of(&lab, &copy)["run_path"], one.as_str());
     let refused = engine.clear(copy.as_str()).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::StagingNotProven, "proven under another name only");
     assert!(shown(&engine, &one).is_some());
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s16_a_run_is_followed_also_where_another_one_is_pushed_under_its_old_name_at_once() {
+    let (lab, before, after) = (Lab::new(), run("Run_1"), run("Run_2"));
+    let engine = lab.start().await;
+    lab.push(&before, &[("raw/frame_1.tif", b"the first")]);
+    until_state(&engine, &before, RunState::Staging).await;
+    rename(&lab, &before, &after);
+    lab.push(&before, &[("raw/other.tif", b"the second")]);
+    until("the record says the new name", async || (ingest_of(&lab, &after)["run_path"] == after.as_str()).then_some(())).await;
+    assert_eq!(ingest_of(&lab, &after)["history"][1]["renamed_from"], before.as_str());
+    for run in [&before, &after] {
+        lab.push_usual(run);
+        until_verified(&engine, run).await;
+        assert_eq!(ingest_of(&lab, run)["run_path"], run.as_str());
+        assert_eq!(data_below(&lab.nas(run)), data_below(&lab.staging(run.as_str())));
+    }
+    assert_eq!(ingest_of(&lab, &before)["history"][1]["state"], "complete", "the other one has a history of its own");
     engine.stop().await;
 }

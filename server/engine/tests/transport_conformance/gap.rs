@@ -13,7 +13,8 @@ use std::path::Path;
 /// So late that nothing counts as changed a moment ago.
 const MUCH_LATER_NS: i64 = 4_000_000_000_000_000_000;
 
-/// Another change must be able to show: waits until the disk's clock has gone on since these files were last changed.
+/// Another change must be able to show: waits until the disk's clock has gone on since these files were last changed. A file that is sent
+/// within the tick in which it was made changes there at the very time it bears, and that shows nothing.
 async fn until_the_clock_ticks(folder: &Path) {
     let changed = |path: &Path| std::fs::metadata(path).map(|seen| (seen.ctime(), seen.ctime_nsec())).unwrap();
     let latest = crate::bench::files_below(folder).iter().map(|path| changed(&folder.join(path))).max().unwrap();
@@ -48,6 +49,7 @@ pub async fn damage_is_seen(make: Make) {
     let content = b"what the instrument wrote";
     let files: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), content.as_slice())).collect();
     let run = bench.run("P/Runs/Run_1", &files);
+    until_the_clock_ticks(&bench.staging().join(run.path.as_str())).await;
     let seal = bench.push(&run).await.unwrap();
     until_the_clock_ticks(&run.there).await;
     let noted = note(bench.transport(), &run.path, &seal, MUCH_LATER_NS, &bench.context).await.unwrap();
