@@ -8,8 +8,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::problem::{ErrorCode, Problem};
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -101,19 +102,47 @@ fn refused(status: StatusCode, code: ErrorCode, message: String) -> Response {
 pub const NO_CONNECTION_LEFT: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 59\r\n\
     retry-after: 5\r\nconnection: close\r\n\r\nToo many connections are open: try again in some seconds.\r\n";
 
-/// A connection whose client must take something of what is written to it now and then.
+/// How long, and how much, a client may go on to send after its last answer. What a closed connection still gets resets it, and a reset takes
+/// the answer away that tells the client why.
+const LINGERS_FOR: Duration = Duration::from_secs(2);
+const LINGERS_OVER: usize = 64 << 20;
+
+/// A connection whose client must take something of what is written to it now and then, and that ends so that the last answer arrives.
 #[derive(Debug)]
 pub struct Patient {
     stream: TcpStream,
     patience: Duration,
     /// Runs while a write waits.
     waits: Option<Pin<Box<Sleep>>>,
+    /// Set once nothing more is written.
+    lingers: Option<Linger>,
+}
+
+#[derive(Debug)]
+struct Linger {
+    end: Pin<Box<Sleep>>,
+    bytes_left: usize,
+}
+
+impl Linger {
+    /// Reads and drops what still comes, until the client closes too, or the bounds are reached.
+    fn poll(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<()> {
+        let mut space = [MaybeUninit::uninit(); 16 << 10];
+        while self.bytes_left > 0 && self.end.as_mut().poll(context).is_pending() {
+            let mut dropped = ReadBuf::uninit(&mut space);
+            match ready!(Pin::new(&mut *stream).poll_read(context, &mut dropped)) {
+                Ok(()) if !dropped.filled().is_empty() => self.bytes_left = self.bytes_left.saturating_sub(dropped.filled().len()),
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
 }
 
 impl Patient {
     /// Bears `patience` without a byte taken.
     pub fn new(stream: TcpStream, patience: Duration) -> Patient {
-        Patient { stream, patience, waits: None }
+        Patient { stream, patience, waits: None, lingers: None }
     }
 
     fn written<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -148,7 +177,12 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let Patient { stream, lingers, .. } = &mut *self;
+        if lingers.is_none() {
+            ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+        }
+        let begun = || Linger { end: Box::pin(tokio::time::sleep(LINGERS_FOR)), bytes_left: LINGERS_OVER };
+        lingers.get_or_insert_with(begun).poll(stream, context).map(Ok)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {

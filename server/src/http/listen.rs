@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -21,9 +22,13 @@ const AFTER_AN_ERROR: Duration = Duration::from_millis(200);
 /// How long a connection that is ended for another one may take to make room.
 const MAKES_ROOM_WITHIN: Duration = Duration::from_secs(1);
 
+/// Refusals that are told at once; those beyond are closed without a word.
+const REFUSALS: usize = 64;
+
 /// Answers until `stop`, then lets what is being answered end.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
     let ending = GracefulShutdown::new();
     let mut silent = Silent::default();
     loop {
@@ -36,8 +41,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
                 Some(place) => answer(stream, router.clone(), limits, place, silent.add(limits.connections), &ending),
                 None => {
                     tracing::warn!(connections = limits.connections, "a connection was refused: too many are open");
-                    // What does not go at once does not go: nobody is waited for.
-                    let _ = stream.try_write(NO_CONNECTION_LEFT);
+                    refuse(stream, limits, &refusals);
                 }
             },
             Err(error) => {
@@ -48,6 +52,22 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     }
     drop(listener);
     ending.shutdown().await;
+}
+
+/// Tells it that there is no connection left, and ends it so that the client reads that.
+fn refuse(stream: TcpStream, limits: Limits, refusals: &Arc<Semaphore>) {
+    let Ok(telling) = Arc::clone(refusals).try_acquire_owned() else { return };
+    tokio::spawn(async move {
+        let mut stream = Patient::new(stream, limits.write_time);
+        let told = match stream.write_all(NO_CONNECTION_LEFT).await {
+            Ok(()) => stream.shutdown().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            tracing::debug!(%error, "a refused connection ended");
+        }
+        drop(telling);
+    });
 }
 
 /// A place for a connection. Where all are taken, the one that has been silent longest gives its own up: thousands that ask nothing must not
