@@ -4,6 +4,7 @@ use super::aside::{self, Renamed};
 use super::back::{back_untouched, put_back, take_back};
 use super::delete::{Absent, End, delete_data, remove_folders};
 use super::delete_record::{delete_record, record_totals};
+use super::finished_record;
 use super::permit::ClearPermit;
 use super::{ClearStop, note_clearing};
 use crate::checkpoint::Checkpoint;
@@ -20,7 +21,6 @@ use crate::store::{ClearStep, ClearedLife, Failure, Intent, Job};
 use crate::tally::Moved;
 use crate::transport::RecordFile;
 use crate::watcher::object;
-use crate::worker::push_record;
 use domain::api::{ClearingView, Event, Phase};
 use domain::document::creation::SyncStatus;
 use domain::lifecycle::{RunEvent, RunState};
@@ -64,7 +64,13 @@ async fn steps(core: &Arc<Core>, intent: &mut Intent, permit: ClearPermit, progr
         intent.last_row = last_row(core, intent);
     }
     progress.begin(Phase::Record, 0, 0);
-    let record = send_finished_record(core, permit.job(), &folder, progress).await?;
+    let record = match finished_record::send_whole(core, intent, &permit, progress).await? {
+        Ok(record) => record,
+        Err(why) => {
+            take_back(core, intent, &folder, &why).await?;
+            return Err(Problem::new(ErrorCode::DestinationNotProven, format!("{} was not cleared: {why}", intent.run)).into());
+        }
+    };
     core.checkpoints.reached(Checkpoint::FinishedRecordSent);
     if intent.step == ClearStep::Intended {
         core.store.advance_intent(intent, ClearStep::Recorded).await?;
@@ -145,33 +151,6 @@ fn last_row(core: &Core, intent: &Intent) -> String {
     core.index.row(&intent.run).and_then(|row| serde_json::to_string(&*row).ok()).unwrap_or_default()
 }
 
-/// What of the record still stands is sent and proven; of a record that a start before this one deleted there is nothing to send.
-async fn send_finished_record(
-    core: &Arc<Core>,
-    job: &Job,
-    folder: &RunFolder,
-    progress: &ProgressSink,
-) -> Result<Vec<RecordFile>, ClearStop> {
-    let context = call_context(core, job.run.equipment(), &core.stop, progress);
-    let Some(destination) = core.destinations.get(job.run.equipment()) else {
-        return Err(ClearStop::Waiting(format!("equipment {} has no destination in the config", job.run.equipment())));
-    };
-    let Some(turn) = core.record_turns.take(&job.run, &core.stop).await else {
-        return Err(ClearStop::Waiting("the program is stopping".into()));
-    };
-    let stands = {
-        let folder = folder.clone();
-        blocking(move || record_totals(&folder)).await.map_err(ClearStop::Waiting)?
-    };
-    if stands.files == 0 {
-        return Ok(Vec::new());
-    }
-    push_record(core, &turn, job, folder, &context).await.map_err(|failure| {
-        destination.note_failure(&failure);
-        ClearStop::Waiting(format!("the finished record has not reached the NAS: {}", failure.message))
-    })
-}
-
 /// Renames the run aside; what was not proven is not renamed, and ends the clear.
 async fn rename_aside(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> Result<(), ClearStop> {
     let (owned, run, id, handle) = (core.clone(), intent.run.clone(), intent.id.clone(), folder.clone());
@@ -232,7 +211,7 @@ async fn delete(
     }
     let mut record = record;
     if !still_there(core, &permit, &mut look, &record).await? {
-        record = send_finished_record(core, permit.job(), &folder, &shown).await?;
+        record = finished_record::send(core, permit.job(), &folder, &shown).await?;
     }
     let mut rounds = 0;
     let (gone, left) = loop {
@@ -245,7 +224,7 @@ async fn delete(
         }
         // What came into the record meanwhile is sent and proven like the rest of it.
         rounds += 1;
-        record = send_finished_record(core, permit.job(), &folder, &shown).await?;
+        record = finished_record::send(core, permit.job(), &folder, &shown).await?;
     };
     intent.freed.files = data.freed.files + intent.record.files.saturating_sub(left.files);
     intent.freed.bytes = data.freed.bytes + intent.record.bytes.saturating_sub(left.bytes);

@@ -10,6 +10,7 @@ mod call_off;
 mod carry_out;
 mod delete;
 mod delete_record;
+mod finished_record;
 pub(crate) mod obstacles;
 mod permit;
 mod resume;

@@ -4,6 +4,10 @@
 //!
 //! Attributes beyond what a record takes are counted in `metadata_not_carried.json`, and hold the clear.
 
+mod carried;
+
+pub use carried::carries;
+
 use crate::ingest_store::{METADATA, NOT_CARRIED};
 use crate::record::{RecordError, RecordFolder};
 use crate::seal::{Item, SealEntries, SealError, SealReader, Sealed};
@@ -100,7 +104,7 @@ struct Left {
     first: String,
 }
 
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Permissions {
     mode: u32,
     owner: u32,
@@ -139,7 +143,7 @@ fn write(folder: &RunFolder, seal: &SealReader, gathered: &mut Gathered, out: &m
     out.write_all(b"\n}, \"permissions\": [")?;
     let most = gathered.permissions.values().map(|named| named.entries).max().unwrap_or(0);
     let mut sorts: Vec<_> = gathered.permissions.iter().collect();
-    sorts.sort_by_key(|(permissions, named)| (std::cmp::Reverse(named.entries), permissions.mode, permissions.owner, permissions.group));
+    sorts.sort_by_key(|(permissions, named)| (std::cmp::Reverse(named.entries), *permissions));
     for (n, (Permissions { mode, owner, group, access_list }, Named { entries, names })) in sorts.into_iter().enumerate() {
         let mut line = json!({"mode": format!("{mode:04o}"), "owner": owner, "group": group, "entries": entries});
         if let Some(access_list) = access_list {

@@ -85,6 +85,27 @@ async fn d19_a_stream_that_is_written_after_the_proof_holds_the_clear_until_it_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn d19_a_list_that_was_edited_or_removed_since_is_made_again_before_the_run_goes() {
+    for edited in [None, Some("{}"), Some(r#"{"attributes": [], "values": {}}"#)] {
+        let (lab, run) = (Lab::new(), run("Run_1"));
+        lab.push_usual(&run);
+        set(&lab, &run, "raw/frame_1.tif", STREAM, b"\0\x01 label");
+        set(&lab, &run, "raw/frame_1.tif", "user.comment", b"cells");
+        let engine = verified(&lab, &run).await;
+        let list = lab.staging(run.as_str()).join(".exlab-wizard/metadata.json");
+        match edited {
+            None => fs::remove_file(list).unwrap(),
+            Some(text) => fs::write(list, text).unwrap(),
+        }
+        fs::remove_file(lab.nas(&run).join(".exlab-wizard/metadata.json")).unwrap();
+        engine.clear(run.as_str()).await.unwrap();
+        assert_eq!(carried(&lab, &run, "raw/frame_1.tif", STREAM).as_deref(), Some("0001206c6162656c"));
+        assert_eq!(carried(&lab, &run, "raw/frame_1.tif", "user.comment").as_deref(), Some("63656c6c73"));
+        engine.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn d19_what_is_more_than_a_record_can_carry_holds_the_clear_and_is_counted() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     lab.push_usual(&run);

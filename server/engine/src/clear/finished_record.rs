@@ -1,0 +1,77 @@
+//! The record as it stands when a run is cleared: sent, proven, and holding what only it carries.
+
+use super::ClearStop;
+use super::delete_record::record_totals;
+use super::permit::ClearPermit;
+use crate::core::Core;
+use crate::gatekeeper::blocking;
+use crate::ingest_store::METADATA;
+use crate::progress::ProgressSink;
+use crate::prove::call_context;
+use crate::record::{RecordError, RecordFolder};
+use crate::source::RunFolder;
+use crate::store::{ClearStep, Intent, Job};
+use crate::transport::RecordFile;
+use crate::worker::metadata::{self, MetadataError};
+use crate::worker::push_record;
+use domain::path::RECORD_FOLDER;
+use std::sync::Arc;
+
+/// Sends the record, and has streams and labels listed again where its list no longer holds all that were sealed: somebody edited or
+/// removed it since. Answers what was proven, or why the run may not go.
+pub async fn send_whole(
+    core: &Arc<Core>,
+    intent: &Intent,
+    permit: &ClearPermit,
+    progress: &ProgressSink,
+) -> Result<Result<Vec<RecordFile>, String>, ClearStop> {
+    let record = send(core, permit.job(), permit.folder(), progress).await?;
+    // Of what is aside some may be gone, and cannot be listed again; it was proven whole before it was renamed.
+    if intent.step >= ClearStep::Renamed || carries(permit, &record).await? {
+        return Ok(Ok(record));
+    }
+    let (folder, seal) = (permit.folder().clone(), permit.seal().clone());
+    let listed = blocking(move || metadata::list(&folder, &seal, &RecordFolder::open_or_create(folder.dir())?)).await;
+    match listed {
+        Ok(()) => {}
+        Err(MetadataError::Record(error @ (RecordError::Full { .. } | RecordError::Locked { .. }))) => {
+            return Err(ClearStop::Waiting(error.to_string()));
+        }
+        Err(error) => return Ok(Err(format!("{METADATA}, the list of its streams and labels, could not be made again: {error}"))),
+    }
+    let record = send(core, permit.job(), permit.folder(), progress).await?;
+    match carries(permit, &record).await? {
+        true => Ok(Ok(record)),
+        false => Ok(Err(format!("{METADATA} does not hold all streams and labels that were sealed"))),
+    }
+}
+
+async fn carries(permit: &ClearPermit, record: &[RecordFile]) -> Result<bool, ClearStop> {
+    let name = format!("{RECORD_FOLDER}/{METADATA}");
+    let list = record.iter().find(|file| file.path.as_bytes() == name.as_bytes()).map(|file| file.bytes.clone());
+    let seal = permit.seal().clone();
+    let carried = blocking(move || metadata::carries(list.as_deref().unwrap_or_default(), &seal)).await;
+    carried.map_err(|error| ClearStop::Waiting(format!("the seal cannot be read: {error}")))
+}
+
+/// What of the record still stands is sent and proven; of a record that a start before this one deleted there is nothing to send.
+pub async fn send(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Vec<RecordFile>, ClearStop> {
+    let context = call_context(core, job.run.equipment(), &core.stop, progress);
+    let Some(destination) = core.destinations.get(job.run.equipment()) else {
+        return Err(ClearStop::Waiting(format!("equipment {} has no destination in the config", job.run.equipment())));
+    };
+    let Some(turn) = core.record_turns.take(&job.run, &core.stop).await else {
+        return Err(ClearStop::Waiting("the program is stopping".into()));
+    };
+    let stands = {
+        let folder = folder.clone();
+        blocking(move || record_totals(&folder)).await.map_err(ClearStop::Waiting)?
+    };
+    if stands.files == 0 {
+        return Ok(Vec::new());
+    }
+    push_record(core, &turn, job, folder, &context).await.map_err(|failure| {
+        destination.note_failure(&failure);
+        ClearStop::Waiting(format!("the finished record has not reached the NAS: {}", failure.message))
+    })
+}
