@@ -1,6 +1,7 @@
-//! `cargo xtask run / test / build / bench / ci`: everything a developer or a CI machine does with this checkout.
+//! `cargo xtask run / test / build / bench / campaign / ci`: everything a developer or a CI machine does with this checkout.
 
 mod bench;
+mod campaign;
 mod ci;
 mod counts;
 mod demo;
@@ -10,6 +11,7 @@ mod packages;
 mod process;
 mod run;
 mod site;
+mod sshd;
 mod step;
 mod stop;
 mod test;
@@ -35,6 +37,8 @@ enum Task {
     Test(test::Choice),
     /// Measure the release binary, beside what does the same work elsewhere.
     Bench(bench::Choice),
+    /// Let faults loose on the release binary, and look by content for anything that was lost.
+    Campaign(campaign::Options),
     /// Fill in the tests of the hazard table in ARCHITECTURE.md.
     Hazards,
     /// What a CI machine runs: every stage of `test`.
@@ -57,6 +61,7 @@ fn act() -> Result<()> {
         Task::Run(options) => run::run(&options),
         Task::Test(choice) => test::run(&choice),
         Task::Bench(choice) => bench::run(&choice),
+        Task::Campaign(options) => campaign::run(&options),
         Task::Hazards => hazards::write(),
         Task::Ci => ci::run(),
     }

@@ -146,6 +146,12 @@ impl Running {
         self.child.try_wait().with_context(|| format!("cannot wait for `{}`", self.shown))
     }
 
+    /// Ends it at once (SIGKILL), and waits for that.
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        self.child.kill().with_context(|| format!("cannot end `{}`", self.shown))?;
+        self.child.wait().with_context(|| format!("cannot wait for `{}`", self.shown))
+    }
+
     /// Asks it to end (SIGTERM), waits that long, then ends it (SIGKILL). Says how it ended.
     pub fn stop(&mut self, patience: Duration) -> Result<ExitStatus> {
         let begun = Instant::now();
@@ -160,9 +166,39 @@ impl Running {
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
-        self.child.kill().with_context(|| format!("cannot end `{}`", self.shown))?;
-        self.child.wait().with_context(|| format!("cannot wait for `{}`", self.shown))
+        self.kill()
     }
+}
+
+/// What a process of ours can be sent.
+pub use rustix::process::Signal;
+
+/// Sends a signal to a process that we started, or that one of those did. It may have ended: then nothing happens.
+pub fn signal(id: u32, signal: Signal) {
+    let pid = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
+    let _ = pid.map(|pid| rustix::process::kill_process(pid, signal));
+}
+
+/// Everything that a process started and that still runs, and what those started, from the outside in.
+pub fn descendants(id: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|child: u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+            // Behind the name, which may hold anything: the state, and the parent.
+            Some((child, stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?))
+        })
+        .collect();
+    let mut found = vec![id];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(child, _)| *child));
+        next += 1;
+    }
+    found.split_off(1)
 }
 
 impl Drop for Running {
@@ -187,6 +223,22 @@ mod tests {
         Call::new("sh").args(["-c", "echo one; echo two >&2"]).stream(|line| lines.push(line.to_owned())).unwrap();
         lines.sort();
         assert_eq!(lines, ["one", "two"]);
+    }
+
+    #[test]
+    fn what_a_child_starts_is_found() {
+        let mut child = Call::new("sh").args(["-c", "sleep 600 & wait"]).start(tempfile::tempfile().unwrap()).unwrap();
+        let found = loop {
+            let found = descendants(child.id());
+            if !found.is_empty() || child.ended().unwrap().is_some() {
+                break found;
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        };
+        assert_eq!(found.len(), 1);
+        assert!(descendants(std::process::id()).contains(&found[0]));
+        signal(found[0], Signal::KILL);
+        child.kill().unwrap();
     }
 
     #[test]

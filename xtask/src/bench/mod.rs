@@ -16,7 +16,6 @@ mod queue;
 mod reading;
 mod scene;
 mod small_files;
-mod sshd;
 mod table;
 
 use crate::site;
@@ -123,7 +122,7 @@ fn five_thousand(binary: &Path, wanted: &impl Fn(Measure) -> bool, table: &mut T
 }
 
 /// Where measurements make their folders: on the disk that holds the build, not in a /tmp that may be memory.
-fn lab_home() -> Result<std::path::PathBuf> {
+pub fn lab_home() -> Result<std::path::PathBuf> {
     let folder = crate::machine::target_folder()?.join("xtask/bench");
     std::fs::create_dir_all(&folder)?;
     Ok(folder)

@@ -2,9 +2,9 @@
 
 use super::http::Client;
 use super::lab::{EQUIPMENT, Lab};
-use super::sshd::Sshd;
 use super::table::{Row, median, value};
 use crate::process::Call;
+use crate::sshd::Sshd;
 use crate::step::Step;
 use anyhow::Result;
 use std::fs::{self, File};

@@ -5,7 +5,7 @@ use super::back::{back_untouched, put_back, take_back};
 use super::delete::{Absent, End, delete_data, remove_folders};
 use super::delete_record::{delete_record, record_totals};
 use super::finished_record;
-use super::permit::ClearPermit;
+use super::permit::{ClearPermit, still_whole};
 use super::{ClearStop, note_clearing};
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
@@ -83,6 +83,14 @@ async fn steps(core: &Arc<Core>, intent: &mut Intent, permit: ClearPermit, progr
         core.store.advance_intent(intent, ClearStep::Renamed).await?;
         core.checkpoints.reached(Checkpoint::IntentRenamed);
         show(core, intent);
+        // Half a run gone, and the rest another life, is what nobody wants.
+        if let Err(problem) = still_whole(core, &permit, progress).await {
+            if core.stop.is_cancelled() {
+                return Err(ClearStop::Waiting("the program is stopping".into()));
+            }
+            back_untouched(core, intent, &folder, &problem.message).await?;
+            return Err(problem.into());
+        }
     }
     let job = permit.job().clone();
     let retain = core.settings.nas_cleanup.retain_cache;

@@ -1,7 +1,7 @@
 //! The permit to clear: everything contract section 8 asks for, found true now. Only [`permit`] makes one.
 
 use super::aside;
-use super::obstacles::obstacle;
+use super::obstacles::{obstacle, obstacle_inside};
 use crate::core::Core;
 use crate::gatekeeper::blocking;
 use crate::ingest_store::read_ingest;
@@ -87,6 +87,18 @@ pub async fn permit_again(
     let seal = local(core, &job, &folder, progress, untouched).await?;
     let evidence = remote(core, &job, &folder, progress).await?;
     Ok(ClearPermit { job, seal, folder, evidence })
+}
+
+/// For what was renamed aside a moment ago: nobody finds it by its path any more, and what happened to it until then is seen now. Nothing of
+/// it has been removed.
+pub async fn still_whole(core: &Arc<Core>, permit: &ClearPermit, progress: &ProgressSink) -> Result<(), Problem> {
+    local(core, &permit.job, &permit.folder, progress, true).await?;
+    let (run, folder) = (permit.job.run.clone(), permit.folder.clone());
+    let obstacle = blocking(move || obstacle_inside(&folder)).await;
+    obstacle.map_or(Ok(()), |why| {
+        let sentence = format!("{run} was not cleared: {why}");
+        Err(Problem::new(ErrorCode::StagingNotProven, sentence).with("files", Vec::<String>::new()))
+    })
 }
 
 /// Condition 1: confined, readable, `sync_verified`, sealed by us, and both sides agree on what was verified.

@@ -2,7 +2,7 @@
 
 use super::again;
 use super::look::{Look, look};
-use super::renamed::{Followed, first_ingest, follow, renamed_from};
+use super::renamed::{Followed, first_ingest, follow, is_being_cleared, renamed_from};
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::gatekeeper::{Asked, GateError, ask, blocking, generation_to_queue, record_event, tell_producer};
@@ -111,8 +111,13 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
     {
         return Ok(match follow(core, run, &before, folder).await? {
             Followed::Done => Evaluated { state: Some(RunState::Staging), stepped: true, look_again_at: None },
-            Followed::Stopping => Evaluated { look_again_at: Some(core.clock.monotonic() + BUSY_FOR), ..Evaluated::default() },
+            Followed::Stopping => busy(core),
         });
+    }
+    if let Some(facts) = core.index.get(run)
+        && is_being_cleared(core, &facts).await?
+    {
+        return Ok(busy(core));
     }
     follow_interlocks(core, run).await?;
     let observation = observe(core, run, &looked);
@@ -123,6 +128,10 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
     }
     let state = core.index.look(run, Facts::state).flatten();
     Ok(Evaluated { state, stepped, look_again_at: looked.look_again_at })
+}
+
+fn busy(core: &Core) -> Evaluated {
+    Evaluated { look_again_at: Some(core.clock.monotonic() + BUSY_FOR), ..Evaluated::default() }
 }
 
 /// A cleared record that our own clear wrote belongs to the life it ended.

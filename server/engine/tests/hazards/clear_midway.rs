@@ -31,21 +31,6 @@ fn only_the_late_one_stands(lab: &Lab, run: &RunPath, late: &str, pushed: &[(Pat
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d3_a_file_that_arrives_between_proof_and_rename_is_kept_and_named() {
-    for late in ["late.tif", "raw/late.tif", ".late"] {
-        let (lab, run) = (Lab::new(), run("Run_1"));
-        let place = lab.staging(run.as_str()).join(late);
-        let engine = verified(&lab, &run, once(Checkpoint::Permitted, move || fs::write(place, "only copy").unwrap())).await;
-        let pushed = data_below(&lab.staging(run.as_str()));
-        let problem = engine.clear(run.as_str()).await.unwrap_err();
-        assert_eq!((problem.code, files_of(&problem)), (ErrorCode::StagingNotProven, vec![late.to_owned()]));
-        only_the_late_one_stands(&lab, &run, late, &pushed);
-        assert_eq!(problem.details["files_freed"], pushed.len(), "the record stays with what was kept");
-        engine.stop().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn d6_what_appears_while_files_are_unlinked_is_kept_and_what_went_is_counted() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let staging = lab.path("staging");
@@ -136,6 +121,43 @@ async fn d9_what_is_swapped_in_right_before_the_rename_is_not_touched() {
     }
 }
 
+/// What happens to a run before it is aside is seen there, and all of it goes back: no half of it is another life.
+#[tokio::test(flavor = "multi_thread")]
+async fn d3_what_happens_between_proof_and_rename_is_named_and_all_of_the_run_is_kept() {
+    type Disturb = fn(&Path);
+    let disturbances: [(&str, Disturb); 4] = [
+        ("raw/late.tif", |run| fs::write(run.join("raw/late.tif"), "only copy").unwrap()),
+        ("new/.late", |run| {
+            fs::create_dir(run.join("new")).unwrap();
+            fs::write(run.join("new/.late"), "only copy").unwrap();
+        }),
+        ("raw/frame_2.tif", |run| fs::write(run.join("raw/frame_2.tif"), "written anew").unwrap()),
+        ("raw/frame_2.tif", |run| fs::remove_file(run.join("raw/frame_2.tif")).unwrap()),
+    ];
+    for (n, (file, disturb)) in disturbances.into_iter().enumerate() {
+        for step in [Checkpoint::Permitted, Checkpoint::FinishedRecordSent, Checkpoint::IntentRecorded] {
+            let (lab, run) = (Lab::new(), run("Run_1"));
+            let place = lab.staging(run.as_str());
+            let engine = verified(&lab, &run, once(step, move || disturb(&place))).await;
+            let pushed = data_below(&lab.staging(run.as_str()));
+            let problem = engine.clear(run.as_str()).await.unwrap_err();
+            assert_eq!((problem.code, files_of(&problem)), (ErrorCode::StagingNotProven, vec![file.to_owned()]), "{n} {step:?}");
+            let kept = data_below(&lab.staging(run.as_str()));
+            let other = |path: &Path| path != Path::new(file);
+            assert!(pushed.iter().filter(|(path, _)| other(path)).all(|file| kept.contains(file)), "{n} {step:?}: nothing went");
+            assert!(engine.cleared_runs(None, 10).await.unwrap().runs.is_empty(), "{n} {step:?}");
+            // As any late file: it is sealed and sent with the rest, and then all of it goes.
+            engine.force_sync(run.as_str(), Default::default()).await.unwrap();
+            until_row(&engine, &run, "proven anew", |row| row.job.as_ref().is_some_and(|job| job.generation == 2)).await;
+            until_verified(&engine, &run).await;
+            engine.clear(run.as_str()).await.unwrap();
+            assert!(kept.iter().all(|file| data_below(&lab.nas(&run)).contains(file)), "{n} {step:?}");
+            assert_eq!(engine.cleared_runs(None, 10).await.unwrap().runs.len(), 1);
+            engine.stop().await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn d13_what_is_renamed_in_after_the_folder_went_aside_is_a_new_life() {
     let (lab, run) = (Lab::new(), run("Run_1"));
@@ -158,7 +180,7 @@ async fn d13_what_is_renamed_in_after_the_folder_went_aside_is_a_new_life() {
 async fn d13_what_is_kept_stays_aside_where_a_new_life_took_its_place() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let (place, staging) = (lab.staging(run.as_str()), lab.path("staging"));
-    let hook = once(Checkpoint::RenamedAside, move || {
+    let hook = once(Checkpoint::FileUnlinked, move || {
         fs::write(aside(&staging).join("raw/late.tif"), "only copy").unwrap();
         fs::create_dir_all(&place).unwrap();
         fs::write(place.join("new.tif"), "pushed anew").unwrap();

@@ -91,7 +91,7 @@ async fn d6_d20_the_rest_of_a_cleared_run_is_a_row_with_its_reason_and_goes_when
     let (lab, run) = (Lab::new(), run("Run_1"));
     let (made, stubborn) = std::sync::mpsc::channel();
     let staging = lab.path("staging");
-    let hook = once(Checkpoint::RenamedAside, move || {
+    let hook = once(Checkpoint::FileUnlinked, move || {
         let aside = fs::read_dir(staging.join(".exlab-clearing")).unwrap().next().unwrap().unwrap().path();
         made.send(Stubborn::make(&aside.join("raw/frame_2.tif"))).unwrap();
     });

@@ -10,6 +10,7 @@ use engine::Engine;
 use engine::checkpoint::Checkpoint;
 use serde_json::Value;
 use std::fs;
+use std::sync::Arc;
 
 fn rename(lab: &Lab, from: &RunPath, to: &RunPath) {
     fs::rename(lab.staging(from.as_str()), lab.staging(to.as_str())).unwrap();
@@ -187,4 +188,37 @@ async fn s16_a_run_is_followed_also_where_another_one_is_pushed_under_its_old_na
     }
     assert_eq!(ingest_of(&lab, &before)["history"][1]["state"], "complete", "the other one has a history of its own");
     engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s16_a_run_that_is_renamed_while_it_is_cleared_keeps_its_history() {
+    let (lab, before, after) = (Lab::new(), run("Run_1"), run("Run_2"));
+    let (from, to) = (lab.staging(before.as_str()), lab.staging(after.as_str()));
+    let (seen, looked) = std::sync::mpsc::channel::<()>();
+    let hook = once(Checkpoint::IntentRecorded, move || {
+        fs::rename(&from, &to).unwrap();
+        // The watcher has seen it under its new name before the clear finds out.
+        looked.recv_timeout(PATIENCE).unwrap();
+    });
+    let engine = Arc::new(lab.start_with(hook).await);
+    lab.push_usual(&before);
+    until_verified(&engine, &before).await;
+    let pushed = data_below(&lab.staging(before.as_str()));
+    let clearing = tokio::spawn({
+        let (engine, before) = (engine.clone(), before.clone());
+        async move { engine.clear(before.as_str()).await }
+    });
+    until("it is seen under its new name", async || shown(&engine, &after)).await;
+    seen.send(()).unwrap();
+    assert_eq!(clearing.await.unwrap().unwrap_err().code, ErrorCode::StagingNotProven);
+    until("it is followed", async || (ingest_of(&lab, &after)["run_path"] == after.as_str()).then_some(())).await;
+    until_verified(&engine, &after).await;
+    let told = ingest_of(&lab, &after);
+    let history: Vec<&str> = told["history"].as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect();
+    assert_eq!(history[..5], ["staging", "complete", "sync_queued", "sync_verified", "cleared"], "{told}");
+    assert!(told["history"].to_string().contains("clear_taken_back") && told["history"].to_string().contains("renamed_from"), "{told}");
+    assert_eq!(data_below(&lab.staging(after.as_str())), pushed);
+    engine.clear(after.as_str()).await.unwrap();
+    assert_eq!(data_below(&lab.nas(&after)), pushed);
+    Arc::into_inner(engine).unwrap().stop().await;
 }

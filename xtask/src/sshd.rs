@@ -1,4 +1,4 @@
-//! An sshd of the measurement's own: free loopback port, own keys and configuration; ended by its process id.
+//! An sshd of one measurement's or campaign's own: free loopback port, own keys and configuration; ended by its process id.
 
 use crate::process::{Call, Running};
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// A running sshd that lets this account in with a key of its own.
 pub struct Sshd {
     // Dropped in this order: the server ends before its folder goes.
-    _server: Running,
+    server: Running,
     folder: tempfile::TempDir,
     port: u16,
 }
@@ -20,7 +20,7 @@ pub struct Sshd {
 impl Sshd {
     /// Started, and answering.
     pub fn start() -> Result<Sshd> {
-        let folder = tempfile::Builder::new().prefix("bench-sshd-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("sshd-").tempdir()?;
         let at = |name: &str| folder.path().join(name);
         for key in ["host_key", "id"] {
             Call::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(at(key)).read()?;
@@ -42,7 +42,7 @@ impl Sshd {
         // Where it is not there, sshd refuses to start; it belongs to the system and stays empty.
         let _ = fs::DirBuilder::new().recursive(true).mode(0o755).create("/run/sshd");
         let server = Call::new("/usr/sbin/sshd").args(["-D", "-e", "-f"]).arg(at("config")).start(File::create(at("log"))?);
-        let mut sshd = Sshd { _server: server.context("sshd of openssh-server is needed")?, folder, port };
+        let mut sshd = Sshd { server: server.context("sshd of openssh-server is needed")?, folder, port };
         sshd.wait_until_it_answers()?;
         Ok(sshd)
     }
@@ -57,6 +57,11 @@ impl Sshd {
             std::thread::park_timeout(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.server.id()
     }
 
     fn at(&self, name: &str) -> PathBuf {

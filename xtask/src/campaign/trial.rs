@@ -1,0 +1,286 @@
+//! One trial: an instrument pushes a run, one fault is set, and an operator clears as soon as it may be done.
+
+use super::damage::Damaged;
+use super::faults::{Fault, Moment};
+use super::instrument::Run;
+use super::judge::{self, Class, End};
+use super::site::Site;
+use fastrand::Rng;
+use serde_json::Value;
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// From the end of its fault a run may take this long, trouble of the site not counted.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// Between two acts of an operator who is refused.
+const BETWEEN_ACTS: Duration = Duration::from_millis(2_500);
+
+/// A trial that goes on.
+struct Trial<'a> {
+    site: &'a Site,
+    run: Run,
+    fault: Fault,
+    moment: Moment,
+    rng: Rng,
+    was_set: bool,
+    held: Option<(String, File)>,
+    signalled: Instant,
+    seen_verified: Option<Instant>,
+    asked_clear: Option<Instant>,
+    history: Vec<Value>,
+    /// Presses *Clear* whatever the panel says, now and then.
+    is_impatient: bool,
+}
+
+/// Runs one to its end.
+pub fn run(site: &Site, id: u64, fault: Fault, mut rng: Rng) {
+    let moment = fault.moment(&mut rng);
+    let Ok(run) = Run::push(site, id, &mut rng) else {
+        // The disk is full: nothing was finished, and nothing is owed.
+        let name = site.books.account(id).names.pop();
+        site.books.close(id);
+        if let Some(name) = name {
+            site.remove(&site.places.here(&name));
+        }
+        return;
+    };
+    let is_impatient = rng.u8(..10) == 0;
+    let now = Instant::now();
+    let mut trial = Trial {
+        site,
+        run,
+        fault,
+        moment,
+        rng,
+        was_set: false,
+        held: None,
+        signalled: now,
+        seen_verified: None,
+        asked_clear: None,
+        history: Vec::new(),
+        is_impatient,
+    };
+    trial.until_its_end();
+}
+
+impl Trial<'_> {
+    fn until_its_end(&mut self) {
+        if self.moment == Moment::Pushing {
+            self.set();
+        }
+        while self.run.signal(self.site).is_err() {
+            // The staging disk is full: the instrument tries again.
+            if crate::stop::requests().was_asked() || !self.site.places.here(&self.run.name).exists() {
+                return self.close(None);
+            }
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        self.signalled = Instant::now();
+        let (mut calm, mut last_act) = (self.signalled, None::<Instant>);
+        let end = loop {
+            std::thread::park_timeout(Duration::from_millis(20));
+            if crate::stop::requests().was_asked() {
+                return self.close(None);
+            }
+            if !self.was_set && self.is_due() {
+                self.set();
+                calm = Instant::now();
+            }
+            self.write_what_is_held();
+            self.note_history();
+            if self.is_cleared() {
+                break End::Cleared;
+            }
+            if self.site.is_troubled() {
+                calm = Instant::now();
+            }
+            if last_act.is_none_or(|last| last.elapsed() > BETWEEN_ACTS) && self.act(last_act.is_some()) {
+                last_act = Some(Instant::now());
+            }
+            if calm.elapsed() > PATIENCE {
+                break judge::end(self.detail().as_ref());
+            }
+        };
+        self.close(Some(end));
+    }
+
+    fn row(&self) -> Option<Value> {
+        self.site.rows().get(&self.run.name).cloned()
+    }
+
+    fn route(&self) -> String {
+        self.run.name.replace(' ', "%20")
+    }
+
+    fn detail(&self) -> Option<Value> {
+        let (status, body) = self.site.ask("GET", &format!("/api/v1/runs/{}", self.route()))?;
+        (status == 200).then_some(body)
+    }
+
+    fn is_due(&self) -> bool {
+        let after = |since: Option<Instant>, ms: u64| since.is_some_and(|since| since.elapsed() >= Duration::from_millis(ms));
+        match self.moment {
+            Moment::Pushing => true,
+            Moment::Signalled(ms) => after(Some(self.signalled), ms),
+            Moment::Verified(ms) => after(self.seen_verified, ms),
+            Moment::Clearing(ms) => after(self.asked_clear, ms),
+        }
+    }
+
+    fn set(&mut self) {
+        let done = match self.fault {
+            Fault::None => true,
+            Fault::Source(source) => source.set(self.site, &mut self.run, &mut self.held, &mut self.rng).is_some(),
+            Fault::There(damage) => match damage.set(self.site, &self.run, &mut self.rng) {
+                // It comes to it when something is there, unless the run ends before.
+                Damaged::NotYet => return,
+                Damaged::Done => true,
+                Damaged::InTheInstant => {
+                    self.site.verdicts.in_the_instant(self.fault.name());
+                    true
+                }
+            },
+            Fault::World(world) => match world.set(self.site, &mut self.rng) {
+                Ok(()) => true,
+                Err(error) => {
+                    self.site.verdicts.found(Class::Campaign, self.fault.name(), &format!("{error:#}"));
+                    false
+                }
+            },
+        };
+        self.was_set = done;
+        if !done {
+            // What it was to be done to has gone: too late for this run.
+            self.fault = Fault::None;
+            self.was_set = true;
+        }
+    }
+
+    /// A file that was opened is written to once the clear is asked for, or somewhat later.
+    fn write_what_is_held(&mut self) {
+        let is_time = self.asked_clear.is_some_and(|asked| asked.elapsed() > Duration::from_millis(self.rng.u64(..400)));
+        if is_time && let Some((file, handle)) = self.held.take() {
+            self.run.write_on(self.site, &file, handle, &mut self.rng);
+        }
+    }
+
+    /// What an operator does now; false when there is nothing to do.
+    fn act(&mut self, was_refused: bool) -> bool {
+        let Some(row) = self.row() else {
+            // Not listed: not seen yet, or gone.
+            return false;
+        };
+        let may = |action: &str| row["actions"][action]["allowed"] == true;
+        let is_verified = row["current_state"] == "sync_verified";
+        if is_verified && self.seen_verified.is_none() {
+            self.seen_verified = Some(Instant::now());
+            self.hold_against_the_nas();
+        }
+        let waits_for_its_fault = !self.was_set && !matches!(self.moment, Moment::Clearing(_));
+        if may("retry") && self.was_set {
+            return self.ask("retry");
+        }
+        if (may("clear") && !waits_for_its_fault) || (self.is_impatient && self.rng.u8(..4) == 0) {
+            return self.clear();
+        }
+        if was_refused && may("force_sync") && self.was_set {
+            return self.ask("force-sync");
+        }
+        false
+    }
+
+    fn ask(&self, act: &str) -> bool {
+        self.site.ask("POST", &format!("/api/v1/staging/{}/{act}", self.route())).is_some()
+    }
+
+    /// Asks for it, and sets the fault meanwhile when it is to come then.
+    fn clear(&mut self) -> bool {
+        let route = format!("/api/v1/staging/{}/clear", self.route());
+        self.asked_clear.get_or_insert_with(Instant::now);
+        let site = self.site;
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(move || site.ask("POST", &route));
+            while !asked.is_finished() {
+                if !self.was_set && self.is_due() {
+                    self.set();
+                }
+                self.write_what_is_held();
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+        });
+        true
+    }
+
+    /// A run that nobody touched, and that is called verified, stands on the NAS as it was written.
+    fn hold_against_the_nas(&self) {
+        if !matches!(self.fault, Fault::None | Fault::World(_)) || self.site.is_troubled() {
+            return;
+        }
+        let account = self.site.books.account(self.run.id);
+        if let Some(wrong) = judge::verified(&self.site.places, &account)
+            && !self.site.is_troubled()
+        {
+            self.site.verdicts.found(Class::FalselyVerified, &self.run.name, &wrong);
+        }
+    }
+
+    /// The record here is only ever appended to.
+    fn note_history(&mut self) {
+        let Some(now) = history_at(&self.site.places.here(&self.run.name)) else { return };
+        if let Some(wrong) = judge::history(&self.history, &now) {
+            self.site.verdicts.found(Class::History, &self.run.name, &wrong);
+        }
+        if now.len() >= self.history.len() {
+            self.history = now;
+        }
+    }
+
+    /// Nothing stands here, and the record on the NAS says so.
+    fn is_cleared(&mut self) -> bool {
+        if fs::symlink_metadata(self.site.places.here(&self.run.name)).is_ok() {
+            return false;
+        }
+        let Some(now) = history_at(&self.site.places.there(&self.run.name)) else { return false };
+        // The link that was put in its place is no run.
+        if now.last().is_none_or(|entry| entry["state"] != "cleared") {
+            return false;
+        }
+        // The row goes once all is done.
+        if self.row().is_some() {
+            return false;
+        }
+        if let Some(wrong) = judge::history(&self.history, &now) {
+            self.site.verdicts.found(Class::History, &format!("{} on the NAS", self.run.name), &wrong);
+        }
+        true
+    }
+
+    fn close(&mut self, end: Option<End>) {
+        if let Some((file, handle)) = self.held.take() {
+            self.run.write_on(self.site, &file, handle, &mut self.rng);
+        }
+        let account = self.site.books.account(self.run.id);
+        for (_, file) in self.site.places.lost(&account) {
+            self.site.verdicts.found(Class::Lost, &self.run.name, &format!("{file} ({})", self.fault.name()));
+        }
+        if let Some(End::Stuck(state)) = &end {
+            self.site.verdicts.found(Class::Stuck, &self.run.name, &format!("{state} ({})", self.fault.name()));
+        }
+        if end.is_some() {
+            self.site.verdicts.ended(self.fault.name(), self.was_set, end.as_ref());
+        }
+        // What is kept is done with: the next ones need the room.
+        if matches!(end, Some(End::Kept(_))) {
+            self.site.remove(&self.site.places.here(&self.run.name));
+        }
+        self.site.books.close(self.run.id);
+    }
+}
+
+/// The lifecycle in the record of a run's folder.
+fn history_at(folder: &Path) -> Option<Vec<Value>> {
+    let bytes = fs::read(folder.join(".exlab-wizard/ingest.json")).ok()?;
+    let record: Value = serde_json::from_slice(&bytes).ok()?;
+    record["history"].as_array().cloned()
+}
