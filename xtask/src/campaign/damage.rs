@@ -58,7 +58,7 @@ impl Damage {
         let there = |name: &String, file: &String| site.places.there(name).join(file);
         if self == Damage::Foreign {
             let path = there(&run.name, &run.any(rng).to_owned());
-            let made = path.parent().map(fs::create_dir_all).is_some_and(|made| made.is_ok());
+            let made = folders_to(&path);
             // Only before ours is there: what is ours is damaged in other ways.
             return if made && write_new(&path) { Damaged::Done } else { Damaged::NotYet };
         }
@@ -111,9 +111,39 @@ impl Damage {
     }
 }
 
+/// Makes the folders above a file, and never one that stands for the NAS itself while that is away.
+fn folders_to(path: &Path) -> bool {
+    let Some(folder) = path.parent() else { return false };
+    if folder.exists() {
+        return true;
+    }
+    let is_below_a_run = folder.ancestors().any(|above| above.file_name().is_some_and(|name| name == "Runs"));
+    let equipment =
+        folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == "Runs")).and_then(|runs| runs.parent()?.parent());
+    // One by one from the equipment's folder on, which is not made.
+    let below = equipment.and_then(|equipment| folder.strip_prefix(equipment).ok().map(|below| (equipment.to_owned(), below.to_owned())));
+    let Some((mut at, below)) = below.filter(|_| is_below_a_run) else { return false };
+    below.iter().all(|part| {
+        at.push(part);
+        at.is_dir() || fs::create_dir(&at).is_ok() || at.is_dir()
+    })
+}
+
+const FOREIGN: &[u8] = b"somebody else's";
+
 fn write_new(path: &Path) -> bool {
     use std::io::Write;
-    OpenOptions::new().create_new(true).write(true).open(path).and_then(|mut file| file.write_all(b"somebody else's")).is_ok()
+    OpenOptions::new().create_new(true).write(true).open(path).and_then(|mut file| file.write_all(FOREIGN)).is_ok()
+}
+
+/// Somebody takes the file away that stood in our way.
+pub fn remove_foreign(site: &Site, run: &Run) {
+    for file in &run.files {
+        let path = site.places.there(&run.name).join(file);
+        if fs::read(&path).is_ok_and(|found| found == FOREIGN) {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 fn swap(one: &Path, other: &Path) {

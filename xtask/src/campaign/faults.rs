@@ -1,8 +1,8 @@
 //! The faults of a campaign: what may happen to one run, to its copy, or to the whole site.
 
+use super::damage;
 use super::instrument::Run;
 use super::site::{Site, Way};
-use super::{damage, world};
 use fastrand::Rng;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::symlink;
@@ -21,8 +21,8 @@ pub enum Fault {
     Source(Source),
     /// The copy on the NAS is damaged.
     There(damage::Damage),
-    /// The whole site is hit.
-    World(world::World),
+    /// The whole site is hit, with all runs that are under way, by whatever comes next.
+    World,
 }
 
 /// What is done to a run here.
@@ -66,17 +66,14 @@ pub enum Moment {
 }
 
 impl Fault {
-    /// All that can be set on this site.
-    pub fn all(site: &Site) -> Vec<Fault> {
+    /// All that can be set.
+    pub fn all() -> Vec<Fault> {
         use Source::*;
         let source = [Append, HeldOpen, Rewrite, RenameFile, RemoveFile, Late, LateHidden, LateBelow, RenameRun, SwapRun, SwapFolder];
         let mut all = vec![Fault::None];
-        // Thrice, since only one of a site can be hit as a whole at a time.
-        for _ in 0..3 {
-            all.extend(source.map(Fault::Source));
-            all.extend(damage::Damage::ALL.map(Fault::There));
-        }
-        all.extend(world::World::ALL.into_iter().filter(|world| world.is_possible(site)).map(Fault::World));
+        all.extend(source.map(Fault::Source));
+        all.extend(damage::Damage::ALL.map(Fault::There));
+        all.extend([Fault::World; 6]);
         all
     }
 
@@ -86,7 +83,7 @@ impl Fault {
             Fault::None => "nothing of its own",
             Fault::Source(source) => source.name(),
             Fault::There(damage) => damage.name(),
-            Fault::World(world) => world.name(),
+            Fault::World => "site",
         }
     }
 
@@ -173,6 +170,20 @@ fn precious(site: &Site, id: u64, rng: &mut Rng) -> Option<std::path::PathBuf> {
         site.books.guard(id, folder.join(name), super::books::digest(&content));
     }
     Some(folder)
+}
+
+/// Undoes what only a person can undo: a link in the place of a folder of the run, somebody's file on the NAS.
+pub fn heal(fault: Fault, site: &Site, run: &Run) {
+    match fault {
+        Fault::Source(Source::SwapFolder) => {
+            let folder = run.at(site, "raw");
+            if fs::symlink_metadata(&folder).is_ok_and(|found| found.is_symlink()) && fs::remove_file(&folder).is_ok() {
+                let _ = fs::rename(folder.with_file_name("raw moved"), folder);
+            }
+        }
+        Fault::There(damage::Damage::Foreign) => damage::remove_foreign(site, run),
+        _ => {}
+    }
 }
 
 /// True where the site sends through other programs.

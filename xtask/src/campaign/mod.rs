@@ -29,6 +29,10 @@ use places::Places;
 use site::{Site, Way};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use world::World;
+
+/// Progress is told after so many trials.
+const TOLD_EVERY: u64 = 100;
 
 /// How long a campaign takes, and what it does.
 #[derive(Args)]
@@ -66,7 +70,7 @@ pub fn run(options: &Options) -> Result<()> {
         let step = Step::begin(format!("campaign: {way:?}, seed {}, {} min", options.seed, options.minutes));
         let site = Site::open(&binary, way, options.seed)?;
         let begun = Instant::now();
-        storm(&site, options);
+        storm(&site, options, &step);
         step.end("");
         report::print(way, options.seed, begun.elapsed(), &site.verdicts);
         let found: usize = site.verdicts.violations().values().sum();
@@ -87,10 +91,12 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn storm(site: &Site, options: &Options) {
+fn storm(site: &Site, options: &Options, step: &Step) {
     let end = Instant::now() + Duration::from_secs(60 * options.minutes);
-    let wanted = |fault: &Fault| options.fault.as_ref().is_none_or(|text| fault.name().contains(text.as_str()));
-    let faults: Vec<Fault> = Fault::all(site).into_iter().filter(wanted).collect();
+    let wanted = |name: &str| options.fault.as_ref().is_none_or(|text| name.contains(text.as_str()));
+    let strikes: Vec<World> = World::ALL.into_iter().filter(|world| world.is_possible(site) && wanted(world.name())).collect();
+    let possible = |fault: &Fault| if *fault == Fault::World { !strikes.is_empty() } else { wanted(fault.name()) };
+    let faults: Vec<Fault> = Fault::all().into_iter().filter(possible).collect();
     let (next, over) = (AtomicU64::new(1), AtomicBool::new(false));
     let is_over = || over.load(Ordering::Relaxed);
     std::thread::scope(|scope| {
@@ -115,11 +121,32 @@ fn storm(site: &Site, options: &Options) {
             }
         });
         scope.spawn(|| {
+            let mut rng = Rng::with_seed(options.seed);
+            while !is_over() {
+                if let Some(world) = rng.choice(&strikes).filter(|_| site.strikes.was_wanted()) {
+                    site.strikes.begins(world.name());
+                    if let Err(error) = world.set(site, &mut rng) {
+                        site.verdicts.found(Class::Campaign, world.name(), &format!("{error:#}"));
+                    }
+                }
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+        });
+        scope.spawn(|| {
             while !is_over() {
                 look_at_everything(site);
                 std::thread::park_timeout(Duration::from_millis(50));
             }
         });
+        let mut told = 0;
+        while !trials.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            std::thread::park_timeout(Duration::from_millis(200));
+            let now = site.verdicts.trials();
+            if now >= told + TOLD_EVERY {
+                told = now;
+                step.line(&format!("{now} trials"));
+            }
+        }
         for trial in trials {
             if trial.join().is_err() {
                 site.verdicts.found(Class::Campaign, "a trial", "it panicked");

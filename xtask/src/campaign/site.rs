@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -71,6 +71,8 @@ pub struct Site {
     pub way: Way,
     rows: Mutex<Arc<HashMap<String, Value>>>,
     world: Mutex<()>,
+    /// How often the whole site was hit, and by what.
+    pub strikes: Strikes,
     /// Milliseconds since `begun`, plus one; `u64::MAX`: now.
     trouble: AtomicU64,
     begun: Instant,
@@ -82,6 +84,21 @@ pub struct Site {
 impl Site {
     /// Folders, disks, config, markers, and the program, ready.
     pub fn open(binary: &Path, way: Way, seed: u64) -> Result<Site> {
+        let site = Site::prepare(binary, way, seed)?;
+        for instrument in 0..INSTRUMENTS {
+            fs::create_dir_all(site.places.nas[0].join(equipment(instrument)))?;
+            site.call(&["nas", "init", &equipment(instrument)]).read()?;
+        }
+        site.start()?;
+        Ok(site)
+    }
+
+    /// Folders and disks alone.
+    pub fn without_program(seed: u64) -> Result<Site> {
+        Site::prepare(Path::new("none"), Way::Mount, seed)
+    }
+
+    fn prepare(binary: &Path, way: Way, seed: u64) -> Result<Site> {
         let folder = tempfile::Builder::new().prefix("campaign-").tempdir_in(crate::bench::lab_home()?)?;
         let at = |name: &str| folder.path().join(name);
         for name in ["staging", "nas", "state", "bin"] {
@@ -103,6 +120,7 @@ impl Site {
             program: Mutex::default(),
             rows: Mutex::default(),
             world: Mutex::default(),
+            strikes: Strikes::default(),
             trouble: AtomicU64::new(0),
             begun: Instant::now(),
             binary: binary.to_owned(),
@@ -112,11 +130,6 @@ impl Site {
         fs::write(site.at("clock"), "+0\n")?;
         site.write_tools()?;
         fs::write(site.at("config.yaml"), site.config()?)?;
-        for instrument in 0..INSTRUMENTS {
-            fs::create_dir_all(site.places.nas[0].join(equipment(instrument)))?;
-            site.call(&["nas", "init", &equipment(instrument)]).read()?;
-        }
-        site.start()?;
         Ok(site)
     }
 
@@ -308,6 +321,40 @@ impl Site {
 /// The id of an instrument.
 pub fn equipment(instrument: usize) -> String {
     format!("SCOPE_{:02}", instrument + 1)
+}
+
+/// Faults of the whole site so far. Whoever waits for one asks for it, and is hit together with all others that do.
+#[derive(Default)]
+pub struct Strikes {
+    all: Mutex<Vec<&'static str>>,
+    is_wanted: AtomicBool,
+}
+
+impl Strikes {
+    /// How many there were.
+    pub fn count(&self) -> usize {
+        lock(&self.all).len()
+    }
+
+    /// The names of those that came after so many.
+    pub fn since(&self, count: usize) -> Vec<&'static str> {
+        lock(&self.all).get(count..).unwrap_or_default().to_vec()
+    }
+
+    /// Asks for one.
+    pub fn want(&self) {
+        self.is_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// True when one was asked for since.
+    pub fn was_wanted(&self) -> bool {
+        self.is_wanted.swap(false, Ordering::Relaxed)
+    }
+
+    /// One begins.
+    pub fn begins(&self, name: &'static str) {
+        lock(&self.all).push(name);
+    }
 }
 
 /// The whole site is in trouble until this goes.

@@ -1,18 +1,24 @@
 //! One trial: an instrument pushes a run, one fault is set, and an operator clears as soon as it may be done.
 
 use super::damage::Damaged;
-use super::faults::{Fault, Moment};
+use super::faults::{Fault, Moment, heal};
 use super::instrument::Run;
 use super::judge::{self, Class, End};
+use super::places::files_below;
 use super::site::Site;
+use super::world::World;
 use fastrand::Rng;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// From the end of its fault a run may take this long, trouble of the site not counted.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// From its fault on a run may take this long before it is to say why it does not end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// And this long before it counts as stuck.
+const LAST_PATIENCE: Duration = Duration::from_secs(150);
+/// What only a person can undo is undone then.
+const HEALED_AFTER: Duration = Duration::from_secs(4);
 /// Between two acts of an operator who is refused.
 const BETWEEN_ACTS: Duration = Duration::from_millis(2_500);
 
@@ -24,6 +30,13 @@ struct Trial<'a> {
     moment: Moment,
     rng: Rng,
     was_set: bool,
+    /// What the report counts it as, once that is known.
+    name: &'static str,
+    /// How often the site had been hit when this one came to wait for it.
+    strikes_before: Option<usize>,
+    /// How often it had been hit when the run was pushed.
+    strikes_at_push: usize,
+    set_at: Option<Instant>,
     held: Option<(String, File)>,
     signalled: Instant,
     seen_verified: Option<Instant>,
@@ -54,6 +67,10 @@ pub fn run(site: &Site, id: u64, fault: Fault, mut rng: Rng) {
         moment,
         rng,
         was_set: false,
+        name: fault.name(),
+        strikes_before: None,
+        strikes_at_push: site.strikes.count(),
+        set_at: None,
         held: None,
         signalled: now,
         seen_verified: None,
@@ -77,7 +94,7 @@ impl Trial<'_> {
             std::thread::park_timeout(Duration::from_millis(100));
         }
         self.signalled = Instant::now();
-        let (mut calm, mut last_act) = (self.signalled, None::<Instant>);
+        let (mut last_act, mut last_asked) = (None::<Instant>, self.signalled);
         let end = loop {
             std::thread::park_timeout(Duration::from_millis(20));
             if crate::stop::requests().was_asked() {
@@ -85,21 +102,25 @@ impl Trial<'_> {
             }
             if !self.was_set && self.is_due() {
                 self.set();
-                calm = Instant::now();
+            }
+            if self.set_at.is_some_and(|at| at.elapsed() > HEALED_AFTER) {
+                heal(self.fault, self.site, &self.run);
             }
             self.write_what_is_held();
             self.note_history();
             if self.is_cleared() {
                 break End::Cleared;
             }
-            if self.site.is_troubled() {
-                calm = Instant::now();
-            }
             if last_act.is_none_or(|last| last.elapsed() > BETWEEN_ACTS) && self.act(last_act.is_some()) {
                 last_act = Some(Instant::now());
             }
-            if calm.elapsed() > PATIENCE {
-                break judge::end(self.detail().as_ref());
+            let waited = self.set_at.unwrap_or(self.signalled).elapsed();
+            if waited > PATIENCE && last_asked.elapsed() > BETWEEN_ACTS {
+                last_asked = Instant::now();
+                match judge::end(self.detail().as_ref()) {
+                    End::Stuck(_) if waited < LAST_PATIENCE => {}
+                    end => break end,
+                }
             }
         };
         self.close(Some(end));
@@ -137,29 +158,32 @@ impl Trial<'_> {
                 Damaged::NotYet => return,
                 Damaged::Done => true,
                 Damaged::InTheInstant => {
-                    self.site.verdicts.in_the_instant(self.fault.name());
+                    self.site.verdicts.in_the_instant(self.name);
                     true
                 }
             },
-            Fault::World(world) => match world.set(self.site, &mut self.rng) {
-                Ok(()) => true,
-                Err(error) => {
-                    self.site.verdicts.found(Class::Campaign, self.fault.name(), &format!("{error:#}"));
-                    false
-                }
-            },
+            Fault::World => {
+                let before = *self.strikes_before.get_or_insert_with(|| self.site.strikes.count());
+                let Some(name) = self.site.strikes.since(before).first().copied() else { return self.site.strikes.want() };
+                self.name = name;
+                true
+            }
         };
-        self.was_set = done;
         if !done {
             // What it was to be done to has gone: too late for this run.
             self.fault = Fault::None;
-            self.was_set = true;
+            self.name = self.fault.name();
         }
+        self.was_set = true;
+        self.set_at = Some(Instant::now());
     }
 
     /// A file that was opened is written to once the clear is asked for, or somewhat later.
     fn write_what_is_held(&mut self) {
-        let is_time = self.asked_clear.is_some_and(|asked| asked.elapsed() > Duration::from_millis(self.rng.u64(..400)));
+        let jitter = Duration::from_millis(self.rng.u64(..400));
+        let asked = self.asked_clear.is_some_and(|asked| asked.elapsed() > jitter);
+        // While it is open the clear is not even offered.
+        let is_time = asked || self.set_at.is_some_and(|at| at.elapsed() > HEALED_AFTER);
         if is_time && let Some((file, handle)) = self.held.take() {
             self.run.write_on(self.site, &file, handle, &mut self.rng);
         }
@@ -214,25 +238,38 @@ impl Trial<'_> {
 
     /// A run that nobody touched, and that is called verified, stands on the NAS as it was written.
     fn hold_against_the_nas(&self) {
-        if !matches!(self.fault, Fault::None | Fault::World(_)) || self.site.is_troubled() {
+        if !matches!(self.fault, Fault::None | Fault::World) {
             return;
         }
-        let account = self.site.books.account(self.run.id);
-        if let Some(wrong) = judge::verified(&self.site.places, &account)
-            && !self.site.is_troubled()
-        {
+        // Looked at again, since the NAS may be moved away at this very moment.
+        let wrong = || judge::verified(&self.site.places, &self.site.books.account(self.run.id));
+        let always = (0..4).map_while(|_| {
+            std::thread::park_timeout(Duration::from_millis(50));
+            wrong()
+        });
+        if let Some(wrong) = always.enumerate().filter(|(n, _)| *n == 3).map(|(_, wrong)| wrong).next() {
             self.site.verdicts.found(Class::FalselyVerified, &self.run.name, &wrong);
         }
     }
 
     /// The record here is only ever appended to.
     fn note_history(&mut self) {
-        let Some(now) = history_at(&self.site.places.here(&self.run.name)) else { return };
-        if let Some(wrong) = judge::history(&self.history, &now) {
-            self.site.verdicts.found(Class::History, &self.run.name, &wrong);
-        }
+        let folder = self.site.places.here(&self.run.name);
+        let Some(now) = history_at(&folder) else { return };
+        self.judge_history(&folder, &now, "here");
         if now.len() >= self.history.len() {
             self.history = now;
+        }
+    }
+
+    /// Where the database was lost, and with it the clear that was under way, the run may be a new life: its record is kept as it was.
+    fn judge_history(&self, folder: &Path, now: &[Value], place: &str) {
+        let Some(wrong) = judge::history(&self.history, now) else { return };
+        let lost_its_state = self.site.strikes.since(self.strikes_at_push).contains(&World::LostDatabase.name());
+        let lives = files_below(&folder.join(".exlab-wizard/lives"));
+        let is_kept = || lives.iter().filter_map(|life| entries_of(life)).any(|life| judge::history(&self.history, &life).is_none());
+        if !(lost_its_state && is_kept()) {
+            self.site.verdicts.found(Class::History, &format!("{} {place}", self.run.name), &format!("{wrong} ({})", self.name));
         }
     }
 
@@ -250,9 +287,7 @@ impl Trial<'_> {
         if self.row().is_some() {
             return false;
         }
-        if let Some(wrong) = judge::history(&self.history, &now) {
-            self.site.verdicts.found(Class::History, &format!("{} on the NAS", self.run.name), &wrong);
-        }
+        self.judge_history(&self.site.places.there(&self.run.name), &now, "on the NAS");
         true
     }
 
@@ -262,13 +297,13 @@ impl Trial<'_> {
         }
         let account = self.site.books.account(self.run.id);
         for (_, file) in self.site.places.lost(&account) {
-            self.site.verdicts.found(Class::Lost, &self.run.name, &format!("{file} ({})", self.fault.name()));
+            self.site.verdicts.found(Class::Lost, &self.run.name, &format!("{file} ({})", self.name));
         }
         if let Some(End::Stuck(state)) = &end {
-            self.site.verdicts.found(Class::Stuck, &self.run.name, &format!("{state} ({})", self.fault.name()));
+            self.site.verdicts.found(Class::Stuck, &self.run.name, &format!("{state} ({})", self.name));
         }
         if end.is_some() {
-            self.site.verdicts.ended(self.fault.name(), self.was_set, end.as_ref());
+            self.site.verdicts.ended(self.name, self.was_set, end.as_ref());
         }
         // What is kept is done with: the next ones need the room.
         if matches!(end, Some(End::Kept(_))) {
@@ -280,7 +315,11 @@ impl Trial<'_> {
 
 /// The lifecycle in the record of a run's folder.
 fn history_at(folder: &Path) -> Option<Vec<Value>> {
-    let bytes = fs::read(folder.join(".exlab-wizard/ingest.json")).ok()?;
+    entries_of(&folder.join(".exlab-wizard/ingest.json"))
+}
+
+fn entries_of(record: &Path) -> Option<Vec<Value>> {
+    let bytes = fs::read(record).ok()?;
     let record: Value = serde_json::from_slice(&bytes).ok()?;
     record["history"].as_array().cloned()
 }

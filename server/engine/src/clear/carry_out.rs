@@ -36,16 +36,21 @@ const RECORD_ROUNDS: u32 = 3;
 /// Goes on from wherever the intent stands.
 pub async fn carry_out(core: &Arc<Core>, mut intent: Intent, permit: ClearPermit, progress: &ProgressSink) -> Result<Totals, ClearStop> {
     show(core, &intent);
-    let outcome = steps(core, &mut intent, permit, progress).await;
+    let outcome = steps(core, &mut intent, permit, progress).await.map_err(ClearStop::once_intended);
     match &outcome {
-        Err(ClearStop::Waiting(why)) => {
-            intent.waiting = Some(why.clone());
-            core.store.note_intent(&intent).await?;
-            show(core, &intent);
-        }
+        Err(ClearStop::Waiting(why)) => waits(core, &mut intent, why).await,
         _ => note_clearing(core, &intent.run, None),
     }
     outcome
+}
+
+/// Notes why an intent waits, on its row and where it is kept; where that cannot be written it stands all the same.
+pub async fn waits(core: &Core, intent: &mut Intent, why: &str) {
+    intent.waiting = Some(why.to_owned());
+    if let Err(error) = core.store.note_intent(intent).await {
+        tracing::warn!(run = %intent.run, %error, "why the clear waits could not be noted");
+    }
+    show(core, intent);
 }
 
 fn show(core: &Core, intent: &Intent) {
@@ -141,6 +146,7 @@ async fn append_cleared(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -
 /// True when ingest.json's last entry is the `cleared` of this intent.
 pub fn is_cleared_by(folder: &RunFolder, intent: &str) -> bool {
     let ingest = RecordFolder::open(folder.dir()).ok().flatten().and_then(|record| read_ingest(&record).ok().flatten());
+    let ingest = ingest.filter(|ingest| ingest.current_state().known() == Some(RunState::Cleared));
     let entry = ingest.and_then(|ingest| ingest.last(RunState::Cleared));
     entry.is_some_and(|entry| entry.fields.get("intent").and_then(serde_json::Value::as_str) == Some(intent))
 }

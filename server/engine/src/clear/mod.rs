@@ -92,6 +92,14 @@ pub enum ClearStop {
 }
 
 impl ClearStop {
+    /// From the intent on it is no refusal that the state folder cannot be written: the intent stands, and goes on when it can.
+    fn once_intended(self) -> ClearStop {
+        match self {
+            ClearStop::Refused(problem) if problem.code == ErrorCode::StateUnavailable => ClearStop::Waiting(problem.message),
+            other => other,
+        }
+    }
+
     fn sentence(&self) -> String {
         match self {
             ClearStop::Refused(problem) => problem.message.clone(),

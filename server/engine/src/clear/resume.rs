@@ -5,7 +5,7 @@
 
 use super::aside::{self, CLEARING_FOLDER};
 use super::back::{abort, give_back, take_back};
-use super::carry_out::{carry_out, finish, is_cleared_by};
+use super::carry_out::{carry_out, finish, is_cleared_by, waits};
 use super::obstacles::obstacle_inside;
 use super::permit::{permit, permit_again};
 use super::{ClearStop, note_clearing, with_room};
@@ -95,7 +95,7 @@ pub(super) enum Place {
 pub async fn resume(core: &Arc<Core>, mut intent: Intent) -> Result<Totals, ClearStop> {
     let progress = ProgressSink::new();
     core.change(&intent.run, |facts| facts.progress = Some(progress.clone()));
-    let outcome = with_room(core, go_on(core, &mut intent, &progress)).await;
+    let outcome = with_room(core, go_on(core, &mut intent, &progress)).await.map_err(ClearStop::once_intended);
     core.change(&intent.run, |facts| facts.progress = None);
     if !matches!(outcome, Err(ClearStop::Waiting(_))) {
         note_clearing(core, &intent.run, None);
@@ -175,10 +175,7 @@ async fn give_up_or_wait(core: &Arc<Core>, intent: &mut Intent, folder: &RunFold
 }
 
 async fn wait(core: &Arc<Core>, intent: &mut Intent, problem: Problem) -> Result<Totals, ClearStop> {
-    intent.waiting = Some(problem.message.clone());
-    core.store.note_intent(intent).await?;
-    let view = ClearingView { intent: intent.id.clone(), step: intent.step.as_str().to_owned(), waiting: intent.waiting.clone() };
-    note_clearing(core, &intent.run, Some(view));
+    waits(core, intent, &problem.message).await;
     show_aside(core, intent);
     Err(ClearStop::Waiting(problem.message))
 }

@@ -2,7 +2,7 @@
 
 use super::again;
 use super::look::{Look, look};
-use super::renamed::{Followed, first_ingest, follow, is_being_cleared, renamed_from};
+use super::renamed::{Followed, first_ingest, follow, renamed_from};
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::gatekeeper::{Asked, GateError, ask, blocking, generation_to_queue, record_event, tell_producer};
@@ -132,6 +132,17 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
 
 fn busy(core: &Core) -> Evaluated {
     Evaluated { look_again_at: Some(core.clock.monotonic() + BUSY_FOR), ..Evaluated::default() }
+}
+
+/// True where the record says `cleared` by an intent that is still open: the run, under whatever name, is that clear's until it has ended or
+/// was taken back, and no new life.
+async fn is_being_cleared(core: &Core, facts: &Facts) -> Result<bool, StoreError> {
+    let Ok(Some(ingest)) = &facts.ingest else { return Ok(false) };
+    let cleared = ingest.last(RunState::Cleared).filter(|_| ingest.current_state().known() == Some(RunState::Cleared));
+    match cleared.as_ref().and_then(|entry| entry.fields.get("intent")?.as_str()) {
+        Some(id) => Ok(core.store.open_intents().await?.iter().any(|intent| intent.id == id)),
+        None => Ok(false),
+    }
 }
 
 /// A cleared record that our own clear wrote belongs to the life it ended.

@@ -43,16 +43,6 @@ pub async fn renamed_from(core: &Arc<Core>, facts: &Facts) -> Option<RunPath> {
     gone.then_some(before)
 }
 
-/// True where this folder is that of a run which is being cleared under its former name: it is that clear's until it is taken back.
-pub async fn is_being_cleared(core: &Arc<Core>, facts: &Facts) -> Result<bool, EvaluateError> {
-    let Ok(Some(ingest)) = &facts.ingest else { return Ok(false) };
-    let before = ingest.run_path().filter(|before| *before != facts.run);
-    match before.filter(|_| ingest.current_state().known() == Some(RunState::Cleared)) {
-        Some(before) => Ok(core.store.open_intents().await?.iter().any(|intent| intent.run == before)),
-        None => Ok(false),
-    }
-}
-
 /// Takes back what is under way for the old path, and gives the record the new one. The caller holds the run.
 pub async fn follow(core: &Arc<Core>, run: &RunPath, before: &RunPath, folder: &RunFolder) -> Result<Followed, EvaluateError> {
     let Ok(_guard) = core.locks.try_hold(before, "following its new name") else { return Ok(Followed::Stopping) };

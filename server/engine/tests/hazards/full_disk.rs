@@ -176,6 +176,67 @@ async fn d21_a_run_is_cleared_on_a_disk_of_no_free_byte() {
     engine.stop().await;
 }
 
+/// The database's log is written anew from its beginning otherwise, and needs no room for a while.
+fn without_room_in_the_log(state: &Path) {
+    let database = state.join("queue.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        let busy: (i64,) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&pool).await.unwrap();
+        assert_eq!(busy.0, 0);
+        pool.close().await;
+    });
+}
+
+/// Whichever step of a clear meets the full state disk: it is no refusal, no new life begins, and the clear ends when there is room.
+#[tokio::test(flavor = "multi_thread")]
+async fn d21_a_state_disk_that_fills_up_within_a_clear_makes_it_wait() {
+    let steps = [
+        Checkpoint::ClearedRecorded,
+        Checkpoint::FinishedRecordSent,
+        Checkpoint::RenamedAside,
+        Checkpoint::DataUnlinked,
+        Checkpoint::RecordUnlinked,
+        Checkpoint::FolderRemoved,
+        Checkpoint::LifeEnded,
+        Checkpoint::JobRetired,
+    ];
+    for step in steps {
+        let (lab, run) = (Lab::new(), run("Run_1"));
+        let state = lab.path("state");
+        let _mounted = Mounted::tmpfs(&state, "12m");
+        let filled = state.clone();
+        let hook = once(step, move || {
+            std::thread::scope(|scope| scope.spawn(|| without_room_in_the_log(&filled)).join()).unwrap();
+            fill(&filled);
+        });
+        let engine = lab.start_with(hook).await;
+        lab.push_usual(&run);
+        until_verified(&engine, &run).await;
+        until_record_sent(&engine, &run).await;
+        let pushed = data_below(&lab.staging(run.as_str()));
+        let answer = engine.clear(run.as_str()).await.unwrap_or_else(|problem| panic!("{step:?}: {problem:?}"));
+        if answer.clearing.is_some() {
+            // The watcher looks at it meanwhile, as often as it likes.
+            engine.core().look_at(&run);
+            until("it is still being cleared", async || {
+                shown(&engine, &run).filter(|row| row.clearing.is_some() && row.life == 1).map(|_| ())
+            })
+            .await;
+            free(&state);
+            // It goes on by itself; whoever asks again need not wait for that.
+            assert_eq!(engine.clear(run.as_str()).await.unwrap().clearing, None, "{step:?}");
+        }
+        until("it has ended", async || engine.core().store.open_intents().await.is_ok_and(|open| open.is_empty()).then_some(())).await;
+        until("the row is gone", async || shown(&engine, &run).is_none().then_some(())).await;
+        assert_eq!(data_below(&lab.nas(&run)), pushed, "{step:?}");
+        assert!(!lab.nas(&run).join(".exlab-wizard/lives").exists(), "{step:?}: one life");
+        assert_eq!(engine.cleared_runs(None, 10).await.unwrap().runs.len(), 1, "{step:?}");
+        engine.stop().await;
+    }
+}
+
 /// What a `kill -9` now would leave of the database, opened by itself.
 async fn as_if_killed(lab: &Lab, to: &str) -> Store {
     let copy = lab.path(to);
