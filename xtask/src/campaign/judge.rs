@@ -48,6 +48,8 @@ pub enum End {
     Cleared,
     /// It stands here, and the program says why and what to do.
     Kept(String),
+    /// It is being worked on, or waits for its turn.
+    UnderWay,
     /// It stands here, and nobody knows why.
     Stuck(String),
 }
@@ -100,6 +102,10 @@ pub fn end(run: Option<&Value>) -> End {
     let Some(run) = run else { return End::Stuck("the program does not know the run".into()) };
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned);
     let row = &run["row"];
+    let is_at_work = ["queued", "running", "awaiting_verify"].contains(&row["job"]["state"].as_str().unwrap_or_default());
+    if row["job"]["error"].is_null() && row["clearing"]["waiting"].is_null() && (is_at_work || !row["clearing"].is_null()) {
+        return End::UnderWay;
+    }
     let unmet = run["clear_plan"]["conditions"]
         .as_array()
         .into_iter()

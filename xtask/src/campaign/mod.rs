@@ -46,9 +46,9 @@ pub struct Options {
     /// Only this way to the NAS (may be repeated).
     #[arg(long, value_name = "WAY")]
     transport: Vec<Way>,
-    /// Runs at once.
-    #[arg(long, default_value_t = 32)]
-    at_once: usize,
+    /// Runs at once; by default what keeps the transport busy.
+    #[arg(long)]
+    at_once: Option<usize>,
     /// Only faults whose name contains this.
     #[arg(long, value_name = "TEXT")]
     fault: Option<String>,
@@ -100,7 +100,7 @@ fn storm(site: &Site, options: &Options, step: &Step) {
     let (next, over) = (AtomicU64::new(1), AtomicBool::new(false));
     let is_over = || over.load(Ordering::Relaxed);
     std::thread::scope(|scope| {
-        let trials: Vec<_> = (0..options.at_once.max(1))
+        let trials: Vec<_> = (0..options.at_once.unwrap_or(site.way.at_once()).max(1))
             .map(|_| {
                 scope.spawn(|| {
                     while Instant::now() < end && !crate::stop::requests().was_asked() {

@@ -59,7 +59,10 @@ const PLANTS: [(Class, Plant); 14] = [
     }),
     (Class::Stuck, |_| {
         let said = json!({"row": {"waiting_for": "no sentinel yet"}});
-        Ok((matches!(judge::end(None), End::Stuck(_)), matches!(judge::end(Some(&said)), End::Stuck(_))))
+        // Nothing is at work on a job that has failed.
+        let failed = json!({"row": {"job": {"state": "failed"}}});
+        let seen = matches!(judge::end(None), End::Stuck(_)) && matches!(judge::end(Some(&failed)), End::Stuck(_));
+        Ok((seen, matches!(judge::end(Some(&said)), End::Stuck(_))))
     }),
     (Class::History, |_| Ok((judge::history(&entries(3), &entries(2)).is_some(), judge::history(&entries(2), &entries(3)).is_some()))),
     (Class::History, |_| {

@@ -44,6 +44,17 @@ pub enum Way {
     Rclone,
 }
 
+impl Way {
+    /// Runs at once that keep the way busy and do not only wait for their turn.
+    pub fn at_once(self) -> usize {
+        match self {
+            Way::Mount => 64,
+            Way::RsyncSsh => 16,
+            Way::Rclone => 10,
+        }
+    }
+}
+
 /// The disks of the site.
 pub struct Disks {
     /// What instruments push to.
@@ -158,12 +169,14 @@ impl Site {
 
     fn config(&self) -> Result<String> {
         let mut config = format!(
-            "orchestrator: {{label: Campaign, staging_root: '{}', staging_cleanup: {{mode: scheduled, retain_hours: 1}}}}\n\
+            "verify: {{clear_needs: {needs}}}\norchestrator: {{label: Campaign, staging_root: '{}', staging_cleanup: {{mode: scheduled, retain_hours: 1}}}}\n\
              nas_cleanup: {{min_verify_passes: 1, min_age_hours: 1}}\nserver: {{listen: '127.0.0.1:{}'}}\nlogging: {{level: info}}\n\
              sync: {{workers: {INSTRUMENTS}, binaries: {{rclone: '{bin}/rclone', rsync: '{bin}/rsync', ssh: '{bin}/ssh'}}}}\nequipment:\n",
             self.places.staging.display(),
             self.port,
             bin = self.at("bin").display(),
+            // What rclone reads of a local disk may come from this machine's memory.
+            needs = if self.way == Way::Rclone { "L1" } else { "L2" },
         );
         if self.way == Way::Rclone {
             fs::write(self.at("rclone.conf"), "[nas]\ntype = local\n")?;

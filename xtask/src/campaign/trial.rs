@@ -1,6 +1,6 @@
 //! One trial: an instrument pushes a run, one fault is set, and an operator clears as soon as it may be done.
 
-use super::damage::Damaged;
+use super::damage::{Damage, Damaged};
 use super::faults::{Fault, Moment, heal};
 use super::instrument::Run;
 use super::judge::{self, Class, End};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// From its fault on a run may take this long before it is to say why it does not end.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// And this long before it counts as stuck.
-const LAST_PATIENCE: Duration = Duration::from_secs(150);
+const LAST_PATIENCE: Duration = Duration::from_secs(240);
 /// What only a person can undo is undone then.
 const HEALED_AFTER: Duration = Duration::from_secs(4);
 /// Between two acts of an operator who is refused.
@@ -118,7 +118,7 @@ impl Trial<'_> {
             if waited > PATIENCE && last_asked.elapsed() > BETWEEN_ACTS {
                 last_asked = Instant::now();
                 match judge::end(self.detail().as_ref()) {
-                    End::Stuck(_) if waited < LAST_PATIENCE => {}
+                    End::Stuck(_) | End::UnderWay if waited < LAST_PATIENCE => {}
                     end => break end,
                 }
             }
@@ -154,7 +154,8 @@ impl Trial<'_> {
             Fault::None => true,
             Fault::Source(source) => source.set(self.site, &mut self.run, &mut self.held, &mut self.rng).is_some(),
             Fault::There(damage) => match damage.set(self.site, &self.run, &mut self.rng) {
-                // It comes to it when something is there, unless the run ends before.
+                // It comes to it when something is there, unless all of ours was there first.
+                Damaged::NotYet if damage == Damage::Foreign && self.seen_verified.is_some() => false,
                 Damaged::NotYet => return,
                 Damaged::Done => true,
                 Damaged::InTheInstant => {
@@ -208,7 +209,8 @@ impl Trial<'_> {
         if (may("clear") && !waits_for_its_fault) || (self.is_impatient && self.rng.u8(..4) == 0) {
             return self.clear();
         }
-        if was_refused && may("force_sync") && self.was_set {
+        let is_verified_and_cannot_go = is_verified && !may("clear");
+        if (was_refused || is_verified_and_cannot_go) && may("force_sync") && self.was_set {
             return self.ask("force-sync");
         }
         false
@@ -306,7 +308,7 @@ impl Trial<'_> {
             self.site.verdicts.ended(self.name, self.was_set, end.as_ref());
         }
         // What is kept is done with: the next ones need the room.
-        if matches!(end, Some(End::Kept(_))) {
+        if matches!(end, Some(End::Kept(_) | End::UnderWay)) {
             self.site.remove(&self.site.places.here(&self.run.name));
         }
         self.site.books.close(self.run.id);

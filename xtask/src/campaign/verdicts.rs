@@ -63,6 +63,7 @@ impl Verdicts {
         match end {
             Some(End::Cleared) => tally.cleared += 1,
             Some(End::Kept(why)) => *tally.kept.entry(shape(why)).or_default() += 1,
+            Some(End::UnderWay) => *tally.kept.entry("still under way when it was given up".into()).or_default() += 1,
             Some(End::Stuck(_)) | None => {}
         }
     }
