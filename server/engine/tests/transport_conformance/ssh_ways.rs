@@ -1,12 +1,12 @@
 //! Ways to a server that people really have: an address of IPv6, a command in the account's own ssh_config.
 
-use crate::bench::{Bench, Destination};
+use crate::bench::{Bench, Destination, file, files_below};
 use crate::remotes::write_program;
 use crate::ssh_servers::{RSYNC_SSH, behind, behind_own, push_with};
 use crate::sshd::Sshd;
 use domain::job::{FailureClass, Side};
-use engine::transport::Transport;
 use engine::transport::rsync_ssh::RsyncSshTransport;
+use engine::transport::{RecordFile, Transport};
 use engine::verify::{Verification, verify};
 
 #[tokio::test]
@@ -99,4 +99,40 @@ async fn v16_a_login_that_greets_is_no_part_of_any_answer() {
     for words in ["prints text before the answer", "Welcome to the lab", "~/.bashrc"] {
         assert!(error.message.contains(words), "{error}");
     }
+}
+
+/// Before the call of ssh with this number the NAS's disk is unmounted. Under its mount point nothing is made, at whatever step that is.
+#[tokio::test]
+async fn v10_nothing_is_made_where_the_nas_went_after_its_marker_was_seen() {
+    let mut met = 0;
+    for call in 1..=40 {
+        let bench = Bench::new(RSYNC_SSH).await;
+        let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"sub/b", b"2")]);
+        std::fs::create_dir(bench.staging().join("EQ_1/P/Runs/Run_1/empty")).unwrap();
+        let (root, away) = (bench.destination.root().to_owned(), bench.dir.path().join("away"));
+        let (count, ssh) = (bench.dir.path().join("count"), bench.dir.path().join("ssh"));
+        let words = format!(
+            "#!/bin/sh\nn=$(cat '{0}' 2>/dev/null || echo 0); n=$((n + 1)); echo $n > '{0}'\n[ $n = {call} ] && mv '{1}' '{2}'\nexec ssh \"$@\"\n",
+            count.display(),
+            root.display(),
+            away.display()
+        );
+        write_program(&ssh, &words);
+        let behind = behind(&root, &bench.staging(), |server| server.ssh = ssh.display().to_string());
+        let record = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: b"{}".as_slice().into() }];
+        let pushed = push_with(&behind, &bench, &run, "seal").await.map(drop);
+        let ended = match pushed {
+            Ok(()) => behind.transport().put_record(&run.path, 1, &record, &bench.context).await.map(drop),
+            refused => refused,
+        };
+        if !away.exists() {
+            assert!(ended.is_ok() && met > 5, "{ended:?} after {met} steps");
+            return;
+        }
+        met += 1;
+        assert!(!root.exists(), "call {call}: {:?}", files_below(&root));
+        let error = ended.unwrap_err();
+        assert!(matches!(error.class, FailureClass::DestinationUnreachable | FailureClass::Network), "call {call}: {error}");
+    }
+    panic!("a push makes more calls than that");
 }

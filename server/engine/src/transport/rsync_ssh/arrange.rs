@@ -124,7 +124,7 @@ pub(super) fn read(said: &[u8]) -> Option<Unmoved> {
 /// A script that places folders and files of our temporary folder `from` (absolute) under their names in the run.
 pub(super) fn placing(session: &Session, run: &RunPath, from: &[u8], folders: &BTreeSet<&[u8]>, files: &[&[u8]]) -> Vec<u8> {
     let target = session.word(run.below_equipment().as_bytes());
-    let mut script = [b"mkdir -p ".to_vec(), target.clone(), b" || exit 1\n".to_vec(), session.enter_run(run)].concat();
+    let mut script = [session.make(&[&target]), session.enter_run(run)].concat();
     script.extend(moving(&super::quote::shell_word(from), &target, folders, files));
     script
 }
@@ -169,7 +169,7 @@ impl Aside {
         let target = [run_folder.as_slice(), b"/", SUPERSEDED, format!("/{number}").as_bytes()].concat();
         let (from, to) = (super::quote::shell_word(&run_folder), super::quote::shell_word(&target));
         let mut script = session.enter_run(run);
-        script.extend([b"mkdir -p ".to_vec(), to.clone(), b" || exit 1\n".to_vec()].concat());
+        script.extend(session.make(&[&to]));
         script.extend(moving(&from, &to, &BTreeSet::new(), &there));
         let said = session.ask(&script, "moving files aside", context).await?;
         let unmoved = read(&said).ok_or_else(|| look::garbled("moving files aside"))?;

@@ -1,5 +1,6 @@
 //! What failures of ssh, of rsync and of our scripts mean: the exit code first, the tool's words second, and whose side it was.
 
+use super::session::NO_MARKER;
 use crate::child::{ChildError, Ended};
 use crate::transport::TransportError;
 use domain::job::FailureClass::{
@@ -24,6 +25,8 @@ const AT_SERVER: &[(&str, FailureClass)] = &[
     ("Connection timed out", Network),
     ("Host is down", Network),
     ("No such device", Network),
+    // A receiver whose folder went: the disk was unmounted meanwhile.
+    ("\" failed: No such file or directory", DestinationUnreachable),
 ];
 
 /// Words of ssh itself, which always ends with 255.
@@ -56,6 +59,9 @@ pub(super) fn ssh(ended: &Ended, connecting: bool) -> TransportError {
 pub(super) fn script(ended: &Ended, what: &str) -> TransportError {
     match ended.code {
         Some(255) => ssh(ended, false),
+        Some(NO_MARKER) => {
+            error(DestinationUnreachable, Side::Destination, what, "the marker is gone: the NAS's disk is not mounted any more")
+        }
         Some(126 | 127) => error(Configuration, Side::Destination, &format!("{what}: the server lacks a program"), &last_line(ended)),
         _ => match find(AT_SERVER, &ended.stderr, |_| true) {
             Some((line, class)) => error(class, Side::Destination, what, line),
@@ -206,6 +212,7 @@ mod tests {
     )]
     #[case(23, "rsync: [receiver] mkstemp \"/x\" failed: Permission denied (13)", Authentication, Side::Destination)]
     #[case(23, "rsync: [receiver] mkstemp \"/x\" failed: Read-only file system (30)", DestinationUnreachable, Side::Destination)]
+    #[case(11, "rsync: [Receiver] mkdir \"/x/tmp/0\" failed: No such file or directory (2)", DestinationUnreachable, Side::Destination)]
     #[case(23, "rsync: [generator] recv_generator: mkdir \"/x\" failed: File name too long (36)", Configuration, Side::Destination)]
     #[case(23, "rsync: [sender] send_files failed to open \"/a\": Permission denied (13)", LocalRead, Side::Source)]
     #[case(24, "file has vanished: \"/a\"\nrsync warning: some files vanished (code 24)", LocalFileVanished, Side::Source)]

@@ -179,7 +179,7 @@ async fn looked<'a>(
 
 /// Everything in a folder of ours, absolute, that is no folder; it is made when it is not there.
 pub(super) async fn below(session: &Session, folder: &[u8], what: &str, context: &CallContext) -> Result<Looked, TransportError> {
-    let said = session.ask(&[enter_own(folder), all_here(session)].concat(), what, context).await?;
+    let said = session.ask(&[enter_own(session, folder), all_here(session)].concat(), what, context).await?;
     read(&said, END).ok_or_else(|| garbled(what))
 }
 
@@ -192,9 +192,9 @@ pub(super) fn all_here(session: &Session) -> Vec<u8> {
 }
 
 /// The part of a script that goes to a folder of ours, absolute, and makes it when it is not there.
-pub(super) fn enter_own(folder: &[u8]) -> Vec<u8> {
+pub(super) fn enter_own(session: &Session, folder: &[u8]) -> Vec<u8> {
     let word = super::quote::shell_word(folder);
-    [b"mkdir -p ".to_vec(), word.clone(), b" && cd -- ".to_vec(), word, b" || exit 1\n".to_vec()].concat()
+    [session.make(&[&word]), b"cd -- ".to_vec(), word, b" || exit 1\n".to_vec()].concat()
 }
 
 /// Everything that `functions` said, when its last word is there too.

@@ -88,7 +88,7 @@ async fn finish(session: &Session, push: &Push<'_>, temporary: &[u8], context: &
     // Also the folder of an empty run: it is there, and proves nothing.
     let target = session.word(push.run.below_equipment().as_bytes());
     let folder = super::quote::shell_word(temporary);
-    let mut script = [b"mkdir -p ".to_vec(), target, b" || exit 1\nrm -rf ".to_vec(), folder, b"\n".to_vec()].concat();
+    let mut script = [session.make(&[&target]), b"rm -rf ".to_vec(), folder, b"\n".to_vec()].concat();
     script.extend(session.syncing());
     session.ask(&script, "making what was sent durable", context).await.map(drop)
 }
@@ -277,7 +277,7 @@ impl Pushing<'_> {
         if !self.has_own_folders {
             let word = super::quote::shell_word;
             let above = data.rsplitn(2, |byte| *byte == b'/').last().unwrap_or(data);
-            let script = [b"mkdir -p ".to_vec(), word(above), b" || exit 1".to_vec()].concat();
+            let script = self.session.make(&[&word(above)]);
             self.session.ask(&script, "making a folder for what is sent", self.context).await?;
             self.has_own_folders = true;
         }

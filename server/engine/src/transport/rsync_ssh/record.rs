@@ -76,7 +76,7 @@ pub(super) async fn put(
 /// Makes the folder of the record, and keeps an earlier life's.
 async fn begin(session: &Session, run: &RunPath, life: u64, context: &CallContext) -> Result<(), TransportError> {
     let target = session.word(run.below_equipment().as_bytes());
-    let mut script = [b"mkdir -p ".to_vec(), target, b" || exit 1\n".to_vec(), session.enter_run(run)].concat();
+    let mut script = [session.make(&[&target]), session.enter_run(run)].concat();
     script.extend_from_slice(b"mkdir -p .exlab-wizard && [ ! -L .exlab-wizard ] && cd .exlab-wizard || exit 62\n");
     if life > 1 {
         script.extend_from_slice(format!("earlier={}", life - 1).as_bytes());
@@ -106,8 +106,7 @@ async fn write(
     let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
     let temporary = session.word(format!("{OWN_FOLDER}/tmp/record-{name}").as_bytes());
     let records = session.word(format!("{OWN_FOLDER}/records").as_bytes());
-    let make = [b"mkdir -p ".to_vec(), temporary.clone(), b" ".to_vec(), records.clone(), b" || exit 1".to_vec()].concat();
-    session.ask(&make, "making a folder for the record", context).await?;
+    session.ask(&session.make(&[&temporary, &records]), "making a folder for the record", context).await?;
     let text: String = entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect();
     upload(session, &temporary, "ours", text.as_bytes(), context).await?;
     for (n, file) in files.iter().enumerate() {

@@ -20,6 +20,8 @@ pub(super) const MARKER: &str = ".exlab-orchestrator/identity.json";
 const NO_ROOT: i32 = 60;
 /// Exit code of our scripts: a folder of the run is a link, or leads elsewhere.
 pub(super) const NOT_PLAIN: i32 = 62;
+/// Exit code of our scripts: the marker is gone.
+pub(super) const NO_MARKER: i32 = 63;
 /// Begins what the first script says, so that a greeting of the server's shell is told apart.
 const HELLO: &[u8] = b"exlab-1\0";
 
@@ -144,6 +146,19 @@ impl Session {
         let mut script = b"run=".to_vec();
         script.extend(word);
         script.extend_from_slice(ENTER.as_bytes());
+        script
+    }
+
+    /// The part of a script that makes folders below the root, given as words; nothing without the marker, which may have gone since this
+    /// session began: what lies under a mount point is no destination.
+    pub fn make(&self, folders: &[&[u8]]) -> Vec<u8> {
+        let mut script =
+            [b"[ -f ".to_vec(), self.word(MARKER.as_bytes()), format!(" ] || exit {NO_MARKER}\nmkdir -p").into_bytes()].concat();
+        for folder in folders {
+            script.push(b' ');
+            script.extend_from_slice(folder);
+        }
+        script.extend_from_slice(b" || exit 1\n");
         script
     }
 

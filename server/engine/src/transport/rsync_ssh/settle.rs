@@ -105,7 +105,7 @@ impl Settling<'_> {
             }
         }
         if !found.is_empty() {
-            let mut script = look::enter_own(data);
+            let mut script = look::enter_own(&self.session, data);
             look::call(&mut script, "rm -f", found.keys().map(Vec::as_slice));
             // A folder that moves as it is must not bring one of rsync's with it.
             let parts: BTreeSet<&[u8]> = found.keys().filter_map(|name| folder_of_parts(name)).collect();
@@ -212,7 +212,7 @@ impl Settling<'_> {
             return Ok(());
         }
         let target = self.session.word(self.push.run.below_equipment().as_bytes());
-        let mut script = [b"mkdir -p ".to_vec(), target, b" || exit 1\n".to_vec(), self.session.enter_run(self.push.run)].concat();
+        let mut script = [self.session.make(&[&target]), self.session.enter_run(self.push.run)].concat();
         look::call(&mut script, "mkdir -p", folders.iter().map(|folder| folder.as_bytes()));
         self.session.ask(&script, "making empty folders", self.context).await.map(drop)
     }

@@ -63,7 +63,7 @@ impl Streaming<'_> {
             failed: None,
         };
         let packed = tokio::task::spawn_blocking(move || packing.pack(&files).map(|()| packing.failed));
-        let script = [&look::enter_own(self.data), UNPACK.as_bytes(), &look::all_here(self.session)].concat();
+        let script = [&look::enter_own(self.session, self.data), UNPACK.as_bytes(), &look::all_here(self.session)].concat();
         let context = CallContext { cancel: stop.clone(), ..self.context.clone() };
         let Place { connection, patience, .. } = &*self.session.place;
         let unpacking = async move {
