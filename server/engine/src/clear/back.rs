@@ -8,10 +8,11 @@ use crate::core::Core;
 use crate::gatekeeper::{blocking, tell_producer};
 use crate::ingest_store::{self, read_ingest};
 use crate::prove::seal_of;
-use crate::record::RecordFolder;
+use crate::record::{RecordError, RecordFolder, Stamp};
 use crate::source::{RunFolder, SourceError};
 use crate::store::{ClearStep, Intent, Job};
 use domain::document::creation::SyncStatus;
+use domain::document::ingest::Ingest;
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
 use domain::problem::Problem;
@@ -22,23 +23,7 @@ use std::sync::Arc;
 /// Gives up a clear of which nothing was removed: `cleared`, where it was recorded, is followed by an entry that takes it back, so that the
 /// run is what it was, and no new life begins. While that entry cannot be written the intent stands.
 pub async fn take_back(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, why: &str) -> Result<(), ClearStop> {
-    let (handle, id, at, host) = (folder.clone(), intent.id.clone(), core.clock.now(), core.host.clone());
-    let reason = why.to_owned();
-    let written = blocking(move || {
-        if !is_cleared_by(&handle, &id) {
-            return Ok(None);
-        }
-        // What was proven is said again: the latest `sync_verified` is what a proof is held against.
-        let record = RecordFolder::open(handle.dir())?;
-        let ingest = record.as_ref().map(read_ingest).transpose()?.flatten();
-        let mut extra = ingest.and_then(|ingest| ingest.last(RunState::SyncVerified)).map(|entry| entry.fields).unwrap_or_default();
-        for own in ["state", "at", "host"] {
-            extra.remove(own);
-        }
-        extra.insert("clear_taken_back".into(), json!({"intent": id, "reason": reason}));
-        ingest_store::append(handle.dir(), RunEvent::ClearTakenBack, at, &host, extra).map(Some)
-    })
-    .await;
+    let written = say_taken_back(core, folder, &intent.id, why).await;
     match written {
         Ok(None) => {}
         Ok(Some((ingest, stamp))) => {
@@ -65,6 +50,26 @@ pub async fn back_untouched(core: &Arc<Core>, intent: &Intent, folder: &RunFolde
         return Err(ClearStop::Waiting(format!("{why}; {place}")));
     }
     take_back(core, intent, folder, why).await
+}
+
+/// Appends to a record that was called cleared by this intent that it was not; nothing where it says nothing of the kind.
+pub async fn say_taken_back(core: &Core, folder: &RunFolder, id: &str, why: &str) -> Result<Option<(Ingest, Option<Stamp>)>, RecordError> {
+    let (handle, id, at, host, reason) = (folder.clone(), id.to_owned(), core.clock.now(), core.host.clone(), why.to_owned());
+    blocking(move || {
+        if !is_cleared_by(&handle, &id) {
+            return Ok(None);
+        }
+        // What was proven is said again: the latest `sync_verified` is what a proof is held against.
+        let record = RecordFolder::open(handle.dir())?;
+        let ingest = record.as_ref().map(read_ingest).transpose()?.flatten();
+        let mut extra = ingest.and_then(|ingest| ingest.last(RunState::SyncVerified)).map(|entry| entry.fields).unwrap_or_default();
+        for own in ["state", "at", "host"] {
+            extra.remove(own);
+        }
+        extra.insert("clear_taken_back".into(), json!({"intent": id, "reason": reason}));
+        ingest_store::append(handle.dir(), RunEvent::ClearTakenBack, at, &host, extra).map(Some)
+    })
+    .await
 }
 
 /// Puts what is left back to where the run stood; where something new stands there, it stays aside and is named in the ledger.

@@ -16,6 +16,7 @@ mod permit;
 mod resume;
 
 pub use aside::prepare;
+pub use back::say_taken_back;
 pub use call_off::call_off;
 pub use resume::{mark_open, resume_loop};
 

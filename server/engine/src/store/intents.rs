@@ -141,6 +141,11 @@ impl Store {
         Ok(changed.rows_affected())
     }
 
+    /// The intent with this id, open or not.
+    pub async fn intent(&self, id: &str) -> Result<Option<Intent>, StoreError> {
+        Ok(sqlx::query_as("SELECT * FROM intents WHERE id = $1").bind(id).fetch_optional(&self.readers).await?)
+    }
+
     /// Intents that have not ended, oldest first.
     pub async fn open_intents(&self) -> Result<Vec<Intent>, StoreError> {
         let query = "SELECT * FROM intents WHERE step NOT IN ('done', 'aborted') ORDER BY created_ms";

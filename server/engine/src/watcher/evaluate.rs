@@ -1,6 +1,7 @@
 //! Evaluating one run (contract section 3): look, let the domain decide, take that one step.
 
 use super::again;
+use super::cleared::{ClearedBy, cleared_by, settle_life};
 use super::look::{Look, look};
 use super::renamed::{Followed, first_ingest, follow, renamed_from};
 use crate::checkpoint::Checkpoint;
@@ -106,6 +107,11 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
         let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
         core.reload_job(run, life).await?;
     }
+    match cleared_by(core, run, folder).await? {
+        ClearedBy::UnderWay => return Ok(busy(core)),
+        ClearedBy::TakenBack => return Ok(Evaluated { state: Some(RunState::SyncVerified), stepped: true, look_again_at: None }),
+        ClearedBy::Ended => {}
+    }
     if let Some(facts) = core.index.get(run)
         && let Some(before) = renamed_from(core, &facts).await
     {
@@ -113,11 +119,6 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
             Followed::Done => Evaluated { state: Some(RunState::Staging), stepped: true, look_again_at: None },
             Followed::Stopping => busy(core),
         });
-    }
-    if let Some(facts) = core.index.get(run)
-        && is_being_cleared(core, &facts).await?
-    {
-        return Ok(busy(core));
     }
     follow_interlocks(core, run).await?;
     let observation = observe(core, run, &looked);
@@ -132,27 +133,6 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
 
 fn busy(core: &Core) -> Evaluated {
     Evaluated { look_again_at: Some(core.clock.monotonic() + BUSY_FOR), ..Evaluated::default() }
-}
-
-/// True where the record says `cleared` by an intent that is still open: the run, under whatever name, is that clear's until it has ended or
-/// was taken back, and no new life.
-async fn is_being_cleared(core: &Core, facts: &Facts) -> Result<bool, StoreError> {
-    let Ok(Some(ingest)) = &facts.ingest else { return Ok(false) };
-    let cleared = ingest.last(RunState::Cleared).filter(|_| ingest.current_state().known() == Some(RunState::Cleared));
-    match cleared.as_ref().and_then(|entry| entry.fields.get("intent")?.as_str()) {
-        Some(id) => Ok(core.store.open_intents().await?.iter().any(|intent| intent.id == id)),
-        None => Ok(false),
-    }
-}
-
-/// A cleared record that our own clear wrote belongs to the life it ended.
-fn settle_life(facts: &mut Facts) {
-    let Ok(Some(ingest)) = &facts.ingest else { return };
-    if ingest.current_state().known() == Some(RunState::Cleared)
-        && let Some(life) = ingest.last(RunState::Cleared).and_then(|entry| entry.fields.get("life")?.as_u64())
-    {
-        facts.life = life;
-    }
 }
 
 async fn first_facts(core: &Core, run: &RunPath) -> Result<Facts, StoreError> {

@@ -2,6 +2,7 @@
 //! matter; inotify and finished jobs only make it look sooner. The periodic scan is the truth.
 
 mod again;
+mod cleared;
 mod elsewhere;
 mod evaluate;
 mod folders;

@@ -222,3 +222,34 @@ async fn s16_a_run_that_is_renamed_while_it_is_cleared_keeps_its_history() {
     assert_eq!(data_below(&lab.nas(&after)), pushed);
     Arc::into_inner(engine).unwrap().stop().await;
 }
+
+/// The clear waits for its NAS, and somebody renames the run meanwhile: the clear finds nothing and is given up, and what it had written into
+/// the record is taken back there.
+#[tokio::test(flavor = "multi_thread")]
+async fn s16_a_run_that_is_renamed_while_its_clear_waits_keeps_its_history() {
+    let (lab, before, after) = (Lab::new(), run("Run_1"), run("Run_2"));
+    let (nas, away) = (lab.path("nas"), lab.path("away"));
+    let engine = lab.start_with(once(Checkpoint::Intended, move || fs::rename(nas, away).unwrap())).await;
+    lab.push_usual(&before);
+    until_verified(&engine, &before).await;
+    until_record_sent(&engine, &before).await;
+    let pushed = data_below(&lab.staging(before.as_str()));
+    assert!(engine.clear(before.as_str()).await.unwrap().clearing.is_some(), "it waits");
+    rename(&lab, &before, &after);
+    fs::rename(lab.path("away"), lab.path("nas")).unwrap();
+    until("its clear has ended", async || {
+        let _ = engine.clear(before.as_str()).await;
+        engine.core().store.open_intents().await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    until("it is followed", async || (ingest_of(&lab, &after)["run_path"] == after.as_str()).then_some(())).await;
+    until_verified(&engine, &after).await;
+    let told = ingest_of(&lab, &after);
+    let history: Vec<&str> = told["history"].as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect();
+    assert_eq!(history[..5], ["staging", "complete", "sync_queued", "sync_verified", "cleared"], "{told}");
+    assert!(told["history"].to_string().contains("clear_taken_back"), "{told}");
+    assert_eq!(data_below(&lab.staging(after.as_str())), pushed);
+    engine.clear(after.as_str()).await.unwrap();
+    assert_eq!(data_below(&lab.nas(&after)), pushed);
+    engine.stop().await;
+}
