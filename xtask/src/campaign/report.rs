@@ -1,7 +1,8 @@
 //! The table of a campaign.
 
 use super::site::Way;
-use super::verdicts::{Tally, Verdicts};
+use super::verdicts::Verdicts;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// By fault: how often it was set, how its runs ended, and all that was violated.
@@ -13,13 +14,20 @@ pub fn print(way: Way, seed: u64, took: Duration, verdicts: &Verdicts) {
         let kept: u64 = tally.kept.values().sum();
         println!("{fault:<40} {:>7} {:>8} {kept:>6} {:>15}", tally.trials, tally.cleared, tally.in_the_instant);
     }
-    let mut kept: Vec<(&str, &str, u64)> = tallies.iter().flat_map(|(fault, tally)| reasons(fault, tally)).collect();
-    kept.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
+    let mut kept: BTreeMap<&str, u64> = BTreeMap::new();
+    for (why, count) in tallies.values().flat_map(|tally| &tally.kept) {
+        *kept.entry(why).or_default() += count;
+    }
+    let mut kept: Vec<(&str, u64)> = kept.into_iter().collect();
+    kept.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     if !kept.is_empty() {
         println!("kept, because:");
     }
-    for (fault, why, count) in kept {
-        println!("{count:>7} {fault}: {why}");
+    for (why, count) in kept {
+        println!("{count:>7} {why}");
+    }
+    for (what, count) in verdicts.known_limits() {
+        println!("known limit: {count} times {what}");
     }
     let violations = verdicts.violations();
     if violations.is_empty() {
@@ -28,8 +36,4 @@ pub fn print(way: Way, seed: u64, took: Duration, verdicts: &Verdicts) {
     for (class, count) in violations {
         println!("VIOLATIONS: {count} {}", class.name());
     }
-}
-
-fn reasons<'a>(fault: &'a str, tally: &'a Tally) -> impl Iterator<Item = (&'a str, &'a str, u64)> {
-    tally.kept.iter().map(move |(why, count)| (fault, why.as_str(), *count))
 }

@@ -48,7 +48,7 @@ impl Way {
     /// Runs at once that keep the way busy and do not only wait for their turn.
     pub fn at_once(self) -> usize {
         match self {
-            Way::Mount => 64,
+            Way::Mount => 96,
             Way::RsyncSsh => 16,
             Way::Rclone => 10,
         }

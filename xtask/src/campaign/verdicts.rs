@@ -29,6 +29,7 @@ pub struct Verdicts {
 struct Inner {
     violations: BTreeMap<(Class, String), Vec<String>>,
     tallies: BTreeMap<&'static str, Tally>,
+    limits: BTreeMap<&'static str, u64>,
 }
 
 impl Verdicts {
@@ -81,6 +82,16 @@ impl Verdicts {
     /// By fault.
     pub fn tallies(&self) -> BTreeMap<&'static str, Tally> {
         self.inner().tallies.clone()
+    }
+
+    /// Something that is known not to be possible, and that the documents say.
+    pub fn known_limit(&self, what: &'static str) {
+        *self.inner().limits.entry(what).or_default() += 1;
+    }
+
+    /// How often each of those was met.
+    pub fn known_limits(&self) -> BTreeMap<&'static str, u64> {
+        self.inner().limits.clone()
     }
 
     /// How many of each class.

@@ -3,7 +3,7 @@
 use super::disks::Disk;
 use super::faults::has_children;
 use super::site::{INSTRUMENTS, Site, Way, equipment};
-use crate::process::{Signal, descendants, signal};
+use crate::process::{Call, Signal, descendants, signal};
 use anyhow::{Context, Result, bail};
 use fastrand::Rng;
 use std::fs::{self, OpenOptions};
@@ -158,9 +158,9 @@ impl World {
             }
             World::MarkerGone => {
                 let marker = site.places.nas[0].join(equipment(rng.usize(..INSTRUMENTS))).join(".exlab-orchestrator");
-                away(marker.clone(), marker.with_extension("away"), rng)
+                away(site, marker.clone(), marker.with_extension("away"), rng)
             }
-            World::NasGone => away(site.places.nas[0].clone(), site.places.nas[1].clone(), rng),
+            World::NasGone => away(site, site.places.nas[0].clone(), site.places.nas[1].clone(), rng),
             World::FullNas => full(site.disks.as_ref().map(|disks| &disks.nas), rng),
             World::FullStaging => full(site.disks.as_ref().map(|disks| &disks.staging), rng),
             World::FullState => full(site.disks.as_ref().map(|disks| &disks.state), rng),
@@ -206,14 +206,25 @@ fn stand_still(id: u32, milliseconds: u64) {
     signal(id, Signal::CONT);
 }
 
-fn away(path: PathBuf, to: PathBuf, rng: &mut Rng) -> Result<()> {
+fn away(site: &Site, path: PathBuf, to: PathBuf, rng: &mut Rng) -> Result<()> {
     fs::rename(&path, &to).with_context(|| format!("{} cannot be moved away", path.display()))?;
     pause(rng.u64(200..5_000));
-    // What came into its place meanwhile would be a mount point's underside: the program must not have written there.
-    if path.exists() {
-        bail!("{} was made while the NAS was away", path.display());
+    // What came into its place meanwhile stands for a mount point's underside: the program must not have written there.
+    let was_made = path.exists();
+    if was_made {
+        let aside = site.at(&format!("written without a NAS {}", site.strikes.count()));
+        Call::new("mv").arg(&path).arg(&aside).read()?;
     }
-    fs::rename(&to, &path).with_context(|| format!("{} cannot be moved back", path.display()))
+    fs::rename(&to, &path).with_context(|| format!("{} cannot be moved back", path.display()))?;
+    match (was_made, site.way) {
+        (false, _) => Ok(()),
+        // It makes folders by itself, and looks at no marker between its question and its copy.
+        (true, Way::Rclone) => {
+            site.verdicts.known_limit("rclone made folders where the NAS was away");
+            Ok(())
+        }
+        (true, _) => bail!("{} was made while the NAS was away", path.display()),
+    }
 }
 
 fn full(disk: Option<&Disk>, rng: &mut Rng) -> Result<()> {
