@@ -30,7 +30,7 @@ impl Sshd {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\nStrictModes no\nUsePAM no\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxSessions 20\nLogLevel ERROR\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\nMaxSessions 20\nLogLevel ERROR\n\
              SetEnv HOME={}\n",
             at("host_key").display(),
             at("authorized_keys").display(),
@@ -77,6 +77,11 @@ impl Sshd {
             self.port,
             self.at("known_hosts").display()
         )
+    }
+
+    /// The same as a remote `nas` of rclone, by SFTP.
+    pub fn remote(&self) -> String {
+        format!("[nas]\ntype = sftp\nhost = 127.0.0.1\nport = {}\nuser = root\nkey_file = {}\n", self.port, self.at("id").display())
     }
 
     /// What a person would type to get there, for `rsync -e` and for a shell.

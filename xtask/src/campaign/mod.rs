@@ -52,7 +52,7 @@ pub struct Options {
     /// Only faults whose name contains this.
     #[arg(long, value_name = "TEXT")]
     fault: Option<String>,
-    /// The same script against programs that move files, too.
+    /// Not the program, but others that move files: the same runs, the same faults, the same oracle.
     #[arg(long)]
     peers: bool,
     /// Use the binary as it was built last.
@@ -63,6 +63,9 @@ pub struct Options {
 /// Plants violations, runs the campaign over each transport, and prints what came of it. An error when anything was violated.
 pub fn run(options: &Options) -> Result<()> {
     println!("The oracle sees {} of {0} planted violations.", planted::all_are_seen()?);
+    if options.peers {
+        return peers::run(options.seed, options.minutes);
+    }
     let binary = if options.no_build { crate::machine::release_binary()? } else { crate::site::build()? };
     let ways = if options.transport.is_empty() { vec![Way::Mount, Way::RsyncSsh, Way::Rclone] } else { options.transport.clone() };
     let mut violations = 0;
@@ -81,9 +84,6 @@ pub fn run(options: &Options) -> Result<()> {
         if crate::stop::requests().was_asked() {
             bail!("interrupted");
         }
-    }
-    if options.peers {
-        peers::run(options.seed, options.minutes)?;
     }
     if violations > 0 {
         bail!("{violations} violations");
@@ -135,7 +135,7 @@ fn storm(site: &Site, options: &Options, step: &Step) {
         scope.spawn(|| {
             while !is_over() {
                 look_at_everything(site);
-                std::thread::park_timeout(Duration::from_millis(50));
+                std::thread::park_timeout(Duration::from_millis(300));
             }
         });
         let mut told = 0;

@@ -39,7 +39,7 @@ pub enum Way {
     /// rsync over ssh, to an sshd of the campaign's own.
     #[value(name = "rsync_ssh")]
     RsyncSsh,
-    /// rclone to a local remote.
+    /// rclone by SFTP to the same.
     #[value(name = "rclone")]
     Rclone,
 }
@@ -118,7 +118,7 @@ impl Site {
         let disk = |name: &str| Disk::mount(&at(&format!("{name}.img")), &at(name), DISK_BYTES);
         let mounted = (|| Ok::<_, anyhow::Error>(Disks { staging: disk("staging")?, nas: disk("nas")?, state: disk("state")? }))();
         let disks = mounted.map_err(|error| eprintln!("xtask: disks are not filled in this campaign: {error:#}")).ok();
-        let sshd = if way == Way::RsyncSsh { Some(Sshd::start()?) } else { None };
+        let sshd = if way == Way::Mount { None } else { Some(Sshd::start()?) };
         // Below the disk's own root, which cannot be renamed.
         let nas = [at("nas").join("lab"), at("nas").join("away")];
         let site = Site {
@@ -169,17 +169,15 @@ impl Site {
 
     fn config(&self) -> Result<String> {
         let mut config = format!(
-            "verify: {{clear_needs: {needs}}}\norchestrator: {{label: Campaign, staging_root: '{}', staging_cleanup: {{mode: scheduled, retain_hours: 1}}}}\n\
+            "orchestrator: {{label: Campaign, staging_root: '{}', staging_cleanup: {{mode: scheduled, retain_hours: 1}}}}\n\
              nas_cleanup: {{min_verify_passes: 1, min_age_hours: 1}}\nserver: {{listen: '127.0.0.1:{}'}}\nlogging: {{level: info}}\n\
              sync: {{workers: {INSTRUMENTS}, binaries: {{rclone: '{bin}/rclone', rsync: '{bin}/rsync', ssh: '{bin}/ssh'}}}}\nequipment:\n",
             self.places.staging.display(),
             self.port,
             bin = self.at("bin").display(),
-            // What rclone reads of a local disk may come from this machine's memory.
-            needs = if self.way == Way::Rclone { "L1" } else { "L2" },
         );
         if self.way == Way::Rclone {
-            fs::write(self.at("rclone.conf"), "[nas]\ntype = local\n")?;
+            fs::write(self.at("rclone.conf"), lock(&self.sshd).as_ref().context("no sshd")?.remote())?;
         }
         for instrument in 0..INSTRUMENTS {
             let (id, path) = (equipment(instrument), self.places.nas[0].join(equipment(instrument)));

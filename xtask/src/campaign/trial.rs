@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// And this long before it counts as stuck.
 const LAST_PATIENCE: Duration = Duration::from_secs(240);
+/// How often a trial looks around; faults that are to come with a clear are set while it is asked for, and wait for no look.
+const LOOKS_EVERY: Duration = Duration::from_millis(60);
 /// What only a person can undo is undone then.
 const HEALED_AFTER: Duration = Duration::from_secs(4);
 /// Between two acts of an operator who is refused.
@@ -94,9 +96,9 @@ impl Trial<'_> {
             std::thread::park_timeout(Duration::from_millis(100));
         }
         self.signalled = Instant::now();
-        let (mut last_act, mut last_asked) = (None::<Instant>, self.signalled);
+        let (mut last_act, mut last_asked, mut looks) = (None::<Instant>, self.signalled, 0_u64);
         let end = loop {
-            std::thread::park_timeout(Duration::from_millis(20));
+            std::thread::park_timeout(LOOKS_EVERY);
             if crate::stop::requests().was_asked() {
                 return self.close(None);
             }
@@ -107,7 +109,10 @@ impl Trial<'_> {
                 heal(self.fault, self.site, &self.run);
             }
             self.write_what_is_held();
-            self.note_history();
+            looks += 1;
+            if looks % 4 == 0 {
+                self.note_history();
+            }
             if self.is_cleared() {
                 break End::Cleared;
             }
@@ -264,12 +269,16 @@ impl Trial<'_> {
         }
     }
 
-    /// Where the database was lost, and with it the clear that was under way, the run may be a new life: its record is kept as it was.
+    /// Where the database was lost, or the end of it, and with it the clear that was under way, the run may be a new life: its record is kept as
+    /// it was.
     fn judge_history(&self, folder: &Path, now: &[Value], place: &str) {
         let Some(wrong) = judge::history(&self.history, now) else { return };
-        let lost_its_state = self.site.strikes.since(self.strikes_at_push).contains(&World::LostDatabase.name());
-        let lives = files_below(&folder.join(".exlab-wizard/lives"));
-        let is_kept = || lives.iter().filter_map(|life| entries_of(life)).any(|life| judge::history(&self.history, &life).is_none());
+        let losses = [World::LostDatabase.name(), World::TornDatabase.name()];
+        let lost_its_state = self.site.strikes.since(self.strikes_at_push).iter().any(|strike| losses.contains(strike));
+        // Here, or on its way to the NAS.
+        let folders = [folder.to_owned(), self.site.places.here(&self.run.name), self.site.places.there(&self.run.name)];
+        let lives = || folders.iter().flat_map(|folder| files_below(&folder.join(".exlab-wizard/lives")));
+        let is_kept = || lives().filter_map(|life| entries_of(&life)).any(|life| judge::history(&self.history, &life).is_none());
         if !(lost_its_state && is_kept()) {
             self.site.verdicts.found(Class::History, &format!("{} {place}", self.run.name), &format!("{wrong} ({})", self.name));
         }

@@ -83,7 +83,7 @@ impl World {
     /// False where the site has not what it takes.
     pub fn is_possible(self, site: &Site) -> bool {
         match self {
-            World::ConnectionsCut => site.way == Way::RsyncSsh,
+            World::ConnectionsCut => site.way != Way::Mount,
             World::KillChild | World::StopChild | World::LyingTools => has_children(site),
             World::FullNas | World::FullStaging | World::FullState => site.disks.is_some(),
             World::ClockBack | World::ClockForward => site.has_clock(),
