@@ -1,6 +1,6 @@
 //! One trial: an instrument pushes a run, one fault is set, and an operator clears as soon as it may be done.
 
-use super::damage::{Damage, Damaged};
+use super::damage::Damaged;
 use super::faults::{Fault, Moment, heal};
 use super::instrument::Run;
 use super::judge::{self, Class, End};
@@ -159,8 +159,8 @@ impl Trial<'_> {
             Fault::None => true,
             Fault::Source(source) => source.set(self.site, &mut self.run, &mut self.held, &mut self.rng).is_some(),
             Fault::There(damage) => match damage.set(self.site, &self.run, &mut self.rng) {
-                // It comes to it when something is there, unless all of ours was there first.
-                Damaged::NotYet if damage == Damage::Foreign && self.seen_verified.is_some() => false,
+                // It comes to it when something is there; what is not there by then will not come, such as a second file to swap with.
+                Damaged::NotYet if self.seen_verified.is_some_and(|at| at.elapsed() > HEALED_AFTER) => false,
                 Damaged::NotYet => return,
                 Damaged::Done => true,
                 Damaged::InTheInstant => {
