@@ -51,6 +51,8 @@ pub enum Checkpoint {
     RenamedAside,
     /// The intent says `renamed`.
     IntentRenamed,
+    /// Aside, and nothing of it had changed; nothing is unlinked yet.
+    FoundWhole,
     /// A data file was unlinked.
     FileUnlinked,
     /// All data is gone; the record still stands.
@@ -69,7 +71,7 @@ pub enum Checkpoint {
 
 impl Checkpoint {
     /// Every step, in the order of a run's life.
-    pub const ALL: [Checkpoint; 30] = [
+    pub const ALL: [Checkpoint; 31] = [
         Checkpoint::SeenRecorded,
         Checkpoint::CompleteRecorded,
         Checkpoint::Enqueued,
@@ -93,6 +95,7 @@ impl Checkpoint {
         Checkpoint::IntentRecorded,
         Checkpoint::RenamedAside,
         Checkpoint::IntentRenamed,
+        Checkpoint::FoundWhole,
         Checkpoint::FileUnlinked,
         Checkpoint::DataUnlinked,
         Checkpoint::RecordUnlinked,

@@ -119,7 +119,7 @@ impl Source {
     pub fn set(self, site: &Site, run: &mut Run, held: &mut Option<(String, File)>, rng: &mut Rng) -> Option<()> {
         let file = run.any(rng).to_owned();
         match self {
-            Source::Append => run.append(site, &file, rng).map(drop),
+            Source::Append => run.append(site, &file, rng),
             Source::HeldOpen => {
                 *held = Some((file.clone(), OpenOptions::new().read(true).append(true).open(run.at(site, &file)).ok()?));
                 Some(())

@@ -1,6 +1,6 @@
 //! An instrument: pushes a run, and goes on to do with it what instruments and people do.
 
-use super::books::{Digest, digest, digest_at};
+use super::books::{digest, digest_at};
 use super::site::{SENTINEL, Site, equipment};
 use fastrand::Rng;
 use std::fs::{self, File, FileTimes, OpenOptions};
@@ -26,6 +26,17 @@ pub struct Run {
     pub name: String,
     /// Paths of its files, below the run.
     pub files: Vec<String>,
+}
+
+/// What became of what was written through a handle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// It stands under a name, and is owed.
+    Kept,
+    /// The file has no name any more: whoever removed it did so while it was open for writing.
+    IntoNothing,
+    /// Nothing was written.
+    Nothing,
 }
 
 impl Run {
@@ -60,27 +71,30 @@ impl Run {
     }
 
     /// Appends to a file and closes it. `None`: it was not there any more.
-    pub fn append(&self, site: &Site, file: &str, rng: &mut Rng) -> Option<Digest> {
+    pub fn append(&self, site: &Site, file: &str, rng: &mut Rng) -> Option<()> {
         let writer = OpenOptions::new().read(true).append(true).open(self.at(site, file)).ok()?;
-        self.write_on(site, file, writer, rng)
+        // Opened a moment ago: the file may be on its way out.
+        matches!(self.write_on(site, file, writer, rng), Written::Kept).then_some(())
     }
 
-    /// Appends through a handle that was opened earlier. What is written into a file that has no name any more has no place to be found.
-    pub fn write_on(&self, site: &Site, file: &str, mut writer: File, rng: &mut Rng) -> Option<Digest> {
-        use std::os::unix::fs::MetadataExt;
-        let before = read_back(&writer)?;
+    /// Appends through a handle that was opened earlier, and closes it.
+    pub fn write_on(&self, site: &Site, file: &str, mut writer: File, rng: &mut Rng) -> Written {
+        let Some(before) = read_back(&writer) else { return Written::Nothing };
         let after = [before.as_slice(), &content(rng)].concat();
         // From its first byte on the old content is nobody's any more, and the new one is owed once it is closed.
         site.books.let_go(self.id, &digest(&before));
         let written = writer.write_all(&after[before.len()..]).is_ok();
-        let is_named = writer.metadata().is_ok_and(|now| now.nlink() > 0);
+        let is_named = is_named(&writer);
         drop(writer);
-        let now = if written { digest(&after) } else { digest_at(&self.at(site, file))? };
-        if !is_named {
-            return None;
+        let now = if written { Some(digest(&after)) } else { digest_at(&self.at(site, file)) };
+        match now {
+            _ if !is_named => Written::IntoNothing,
+            Some(now) => {
+                site.books.owe(self.id, now, file);
+                Written::Kept
+            }
+            None => Written::Nothing,
         }
-        site.books.owe(self.id, now, file);
-        Some(now)
     }
 
     /// Writes other bytes of the same length into a file, and gives it the time that it had.

@@ -2,7 +2,7 @@
 
 use super::damage::Damaged;
 use super::faults::{Fault, Moment, heal};
-use super::instrument::Run;
+use super::instrument::{Run, Written};
 use super::judge::{self, Class, End};
 use super::places::files_below;
 use super::site::Site;
@@ -190,8 +190,24 @@ impl Trial<'_> {
         let asked = self.asked_clear.is_some_and(|asked| asked.elapsed() > jitter);
         // While it is open the clear is not even offered.
         let is_time = asked || self.set_at.is_some_and(|at| at.elapsed() > HEALED_AFTER);
-        if is_time && let Some((file, handle)) = self.held.take() {
-            self.run.write_on(self.site, &file, handle, &mut self.rng);
+        if is_time {
+            self.let_go_of_what_is_held();
+        }
+    }
+
+    /// Writes, and closes it. Nobody may have removed a file that was open before its clear was asked for; who opens it later may come into
+    /// the instant before it goes.
+    fn let_go_of_what_is_held(&mut self) {
+        let Some((file, handle)) = self.held.take() else { return };
+        if self.run.write_on(self.site, &file, handle, &mut self.rng) != Written::IntoNothing {
+            return;
+        }
+        match (self.set_at, self.asked_clear) {
+            (Some(opened), Some(asked)) if opened >= asked => self.site.verdicts.in_the_instant(self.name),
+            _ => {
+                let what = format!("{file} was removed while it was open for writing");
+                self.site.verdicts.found(Class::Lost, &self.run.name, &what);
+            }
         }
     }
 
@@ -303,9 +319,7 @@ impl Trial<'_> {
     }
 
     fn close(&mut self, end: Option<End>) {
-        if let Some((file, handle)) = self.held.take() {
-            self.run.write_on(self.site, &file, handle, &mut self.rng);
-        }
+        self.let_go_of_what_is_held();
         let account = self.site.books.account(self.run.id);
         for (_, file) in self.site.places.lost(&account) {
             self.site.verdicts.found(Class::Lost, &self.run.name, &format!("{file} ({})", self.name));

@@ -96,6 +96,7 @@ async fn steps(core: &Arc<Core>, intent: &mut Intent, permit: ClearPermit, progr
             back_untouched(core, intent, &folder, &problem.message).await?;
             return Err(problem.into());
         }
+        core.checkpoints.reached(Checkpoint::FoundWhole);
     }
     let job = permit.job().clone();
     let retain = core.settings.nas_cleanup.retain_cache;
@@ -203,6 +204,7 @@ async fn delete(
     let data = match ended.map_err(ClearStop::Waiting)? {
         End::Through(data) => data,
         End::Untouched(differences) => return Err(untouched(core, intent, &permit, &differences).await),
+        End::Disturbed(kept) => return Err(disturbed(core, intent, &permit, &kept).await),
     };
     intent.freed = data.freed;
     core.store.note_intent(intent).await?;
@@ -290,6 +292,16 @@ async fn untouched(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, diff
     }
     let names: Vec<String> = differences.first.iter().map(|difference| difference.path.to_string()).collect();
     Problem::new(ErrorCode::DestinationNotProven, format!("{} was not cleared: {why}", intent.run)).with("files", names).into()
+}
+
+/// Something here has to stay, and nothing is gone: all of it stays.
+async fn disturbed(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, kept: &[(String, String)]) -> ClearStop {
+    let why = kept.first().map(|(name, why)| format!("{name} {why}")).unwrap_or_default();
+    if let Err(stop) = back_untouched(core, intent, permit.folder(), &why).await {
+        return stop;
+    }
+    let names: Vec<&String> = kept.iter().map(|(name, _)| name).collect();
+    Problem::new(ErrorCode::StagingNotProven, format!("{} was not cleared: {why}", intent.run)).with("files", names).into()
 }
 
 /// What is proven but cannot be removed: it waits aside, and goes when it can.

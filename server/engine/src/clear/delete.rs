@@ -55,6 +55,8 @@ pub enum End {
     Through(Deleted),
     /// Before anything went the destination was found not to hold what it was proven to hold.
     Untouched(Differences),
+    /// Before anything went something was found here that has to stay: names and reasons.
+    Disturbed(Vec<(String, String)>),
 }
 
 impl Deleted {
@@ -87,10 +89,19 @@ pub fn delete_data(
     while let Some(batch) = work.next_batch(&mut entries, at_once)? {
         let Batch { files, attributes, special } = batch;
         let Looked { files, lost } = look(files)?;
-        match lost {
-            Some(differences) if work.deleted.freed.files == 0 => return Ok(End::Untouched(differences)),
-            _ => work.unlink_batch(files.into_iter().zip(attributes), special, checkpoints, progress)?,
+        let untouched = work.deleted.freed.files == 0;
+        if let Some(differences) = lost.filter(|_| untouched) {
+            return Ok(End::Untouched(differences));
         }
+        // The run stands aside: nobody opens it by its path any more, and who has it open still is seen now.
+        let writers = Writers::now();
+        if untouched {
+            work.keep_what_is_written_to(&files, &writers);
+        }
+        if untouched && !work.deleted.kept.is_empty() {
+            return Ok(End::Disturbed(work.deleted.kept));
+        }
+        work.unlink_batch(files.into_iter().zip(attributes), special, &writers, (checkpoints, progress))?;
     }
     keep_the_rest(folder, &mut work.deleted)?;
     Ok(End::Through(work.deleted))
@@ -182,16 +193,27 @@ impl Work<'_> {
         None
     }
 
+    /// True, and noted, when a program has it open for writing.
+    fn is_written_to(&mut self, path: &FilePath, writers: &Writers) -> bool {
+        let Some(program) = self.folder.id_of(path).and_then(|id| writers.of(id)) else { return false };
+        self.deleted.keep(path, format!("is open for writing by {program}"));
+        true
+    }
+
+    fn keep_what_is_written_to(&mut self, files: &[Result<ProvenNow, (FilePath, String)>], writers: &Writers) {
+        for proven in files.iter().flatten() {
+            self.is_written_to(&proven.file().path, writers);
+        }
+    }
+
     /// Unlinks what is proven and nobody writes to.
     fn unlink_batch(
         &mut self,
         files: impl Iterator<Item = (Result<ProvenNow, (FilePath, String)>, Option<Digest>)>,
         special: Vec<FilePath>,
-        checkpoints: &Checkpoints,
-        progress: &ProgressSink,
+        writers: &Writers,
+        (checkpoints, progress): (&Checkpoints, &ProgressSink),
     ) -> Result<(), String> {
-        // The run stands aside: nobody opens it by its path any more, and who has it open still is seen now.
-        let writers = Writers::now();
         for (looked, attributes) in files {
             self.unless_stopped()?;
             let proven = match looked {
@@ -202,8 +224,7 @@ impl Work<'_> {
                 }
             };
             let SealedFile { path, stat, digest } = proven.file();
-            if let Some(program) = self.folder.id_of(path).and_then(|id| writers.of(id)) {
-                self.deleted.keep(path, format!("is open for writing by {program}"));
+            if self.is_written_to(path, writers) {
                 continue;
             }
             if unlink_proven(&mut self.parent, &proven, stat, &mut self.deleted) == Unlinked::OtherStat {

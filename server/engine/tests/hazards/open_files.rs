@@ -85,22 +85,24 @@ async fn d18_a_file_that_is_open_for_writing_refuses_the_clear_and_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn d18_a_file_that_is_opened_in_the_last_moment_is_kept_and_put_back() {
-    let (lab, run) = (Lab::new(), run("Run_1"));
-    let (opened, hold) = std::sync::mpsc::channel();
-    let staging = lab.path("staging");
-    let hook = once(Checkpoint::RenamedAside, move || {
-        let aside = fs::read_dir(staging.join(".exlab-clearing")).unwrap().next().unwrap().unwrap().path();
-        opened.send(Acquisition::opens(&aside.join("raw/frame_1.tif"))).unwrap();
-    });
-    let engine = lab.start_with(hook).await;
-    lab.push_usual(&run);
-    until_verified(&engine, &run).await;
-    let pushed = data_below(&lab.staging(run.as_str()));
-    let refused = engine.clear(run.as_str()).await.unwrap_err();
-    assert!(refused.message.contains("raw/frame_1.tif is open for writing by"), "{refused:?}");
-    assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "with all of its run");
-    hold.recv().unwrap().writes_and_closes("the last line\n");
-    let kept = fs::read(lab.staging(run.as_str()).join("raw/frame_1.tif")).unwrap();
-    assert!(kept.ends_with(b"the last line\n"), "what it wrote after the last look is here");
-    engine.stop().await;
+    for step in [Checkpoint::RenamedAside, Checkpoint::FoundWhole] {
+        let (lab, run) = (Lab::new(), run("Run_1"));
+        let (opened, hold) = std::sync::mpsc::channel();
+        let staging = lab.path("staging");
+        let hook = once(step, move || {
+            let aside = fs::read_dir(staging.join(".exlab-clearing")).unwrap().next().unwrap().unwrap().path();
+            opened.send(Acquisition::opens(&aside.join("raw/frame_1.tif"))).unwrap();
+        });
+        let engine = lab.start_with(hook).await;
+        lab.push_usual(&run);
+        until_verified(&engine, &run).await;
+        let pushed = data_below(&lab.staging(run.as_str()));
+        let refused = engine.clear(run.as_str()).await.unwrap_err();
+        assert!(refused.message.contains("raw/frame_1.tif is open for writing by"), "{refused:?}");
+        assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "with all of its run");
+        hold.recv().unwrap().writes_and_closes("the last line\n");
+        let kept = fs::read(lab.staging(run.as_str()).join("raw/frame_1.tif")).unwrap();
+        assert!(kept.ends_with(b"the last line\n"), "what it wrote after the last look is here");
+        engine.stop().await;
+    }
 }
