@@ -31,6 +31,8 @@ pub struct Deleted {
     pub kept: Vec<(String, String)>,
     /// What is proven, and could not be removed all the same.
     pub stuck: Vec<(String, String)>,
+    /// Links and special files that went; nothing of them is freed.
+    special: u64,
 }
 
 /// What a sealed file that is not there says.
@@ -60,6 +62,10 @@ pub enum End {
 }
 
 impl Deleted {
+    fn nothing_went(&self) -> bool {
+        self.freed.files == 0 && self.special == 0
+    }
+
     pub(super) fn keep(&mut self, path: &FilePath, why: impl Into<String>) {
         if self.kept.len() < NAMED {
             self.kept.push((path.to_string(), why.into()));
@@ -89,7 +95,7 @@ pub fn delete_data(
     while let Some(batch) = work.next_batch(&mut entries, at_once)? {
         let Batch { files, attributes, special } = batch;
         let Looked { files, lost } = look(files)?;
-        let untouched = work.deleted.freed.files == 0;
+        let untouched = work.deleted.nothing_went();
         if let Some(differences) = lost.filter(|_| untouched) {
             return Ok(End::Untouched(differences));
         }
@@ -104,7 +110,11 @@ pub fn delete_data(
         work.unlink_batch(files.into_iter().zip(attributes), special, &writers, (checkpoints, progress))?;
     }
     keep_the_rest(folder, &mut work.deleted)?;
-    Ok(End::Through(work.deleted))
+    match work.deleted {
+        // Of all that was sealed nothing could go: there is no rest of it, but all of it.
+        deleted if deleted.nothing_went() && !deleted.kept.is_empty() => Ok(End::Disturbed(deleted.kept)),
+        deleted => Ok(End::Through(deleted)),
+    }
 }
 
 /// What goes at once.
@@ -283,7 +293,8 @@ pub(super) fn unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileSt
 /// A link, FIFO, socket or device that an override let through: nothing of it was sent, and it is as it was listed.
 fn unlink_special(parent: &mut Parent<'_>, path: &FilePath, deleted: &mut Deleted) {
     match parent.of(path).and_then(|(folder, name)| rustix::fs::unlinkat(folder, name, AtFlags::empty())) {
-        Ok(()) | Err(Errno::NOENT) => {}
+        Ok(()) => deleted.special += 1,
+        Err(Errno::NOENT) => {}
         Err(errno) => deleted.stick(path, errno),
     }
 }

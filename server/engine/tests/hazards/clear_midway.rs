@@ -158,6 +158,40 @@ async fn d3_what_happens_between_proof_and_rename_is_named_and_all_of_the_run_is
     }
 }
 
+/// The program ends right after the rename, and every file is written to before it goes on: nothing may go, and so the run is what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn d3_a_run_of_which_nothing_may_go_any_more_is_no_new_life() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (stop_now, mut stops) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let hook = once(Checkpoint::RenamedAside, move || {
+        stop_now.send(()).unwrap();
+        wait.recv().unwrap();
+    });
+    let engine = verified(&lab, &run, hook).await;
+    let act = {
+        let (engine, run) = (engine.clone(), run.clone());
+        tokio::spawn(async move { engine.clear(run.as_str()).await })
+    };
+    stops.recv().await.unwrap();
+    engine.core().stop.cancel();
+    go_on.send(()).unwrap();
+    assert!(act.await.unwrap().unwrap().clearing.is_some(), "it waits");
+    engine.stop().await;
+    let aside = aside(&lab.path("staging"));
+    for (path, _) in data_below(&aside) {
+        fs::write(aside.join(path), "written anew, by whoever still had it").unwrap();
+    }
+    let written = data_below(&aside);
+
+    let engine = lab.start().await;
+    until("its clear has ended", async || engine.core().store.open_intents().await.unwrap().is_empty().then_some(())).await;
+    assert_eq!(data_below(&lab.staging(run.as_str())), written);
+    until_row(&engine, &run, "the same life", |row| row.life == 1 && row.late_files > 0).await;
+    assert!(engine.cleared_runs(None, 10).await.unwrap().runs.is_empty());
+    engine.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn d13_what_is_renamed_in_after_the_folder_went_aside_is_a_new_life() {
     let (lab, run) = (Lab::new(), run("Run_1"));

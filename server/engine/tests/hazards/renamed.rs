@@ -20,6 +20,10 @@ fn ingest_of(lab: &Lab, run: &RunPath) -> Value {
     serde_json::from_slice(&fs::read(lab.staging(run.as_str()).join(".exlab-wizard/ingest.json")).unwrap()).unwrap()
 }
 
+fn states_of(ingest: &Value) -> Vec<&str> {
+    ingest["history"].as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect()
+}
+
 async fn until_gone(engine: &Engine, run: &RunPath) {
     until("no row under the old name", async || shown(engine, run).is_none().then_some(())).await;
 }
@@ -214,8 +218,7 @@ async fn s16_a_run_that_is_renamed_while_it_is_cleared_keeps_its_history() {
     until("it is followed", async || (ingest_of(&lab, &after)["run_path"] == after.as_str()).then_some(())).await;
     until_verified(&engine, &after).await;
     let told = ingest_of(&lab, &after);
-    let history: Vec<&str> = told["history"].as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect();
-    assert_eq!(history[..5], ["staging", "complete", "sync_queued", "sync_verified", "cleared"], "{told}");
+    assert_eq!(states_of(&told)[..5], ["staging", "complete", "sync_queued", "sync_verified", "cleared"], "{told}");
     assert!(told["history"].to_string().contains("clear_taken_back") && told["history"].to_string().contains("renamed_from"), "{told}");
     assert_eq!(data_below(&lab.staging(after.as_str())), pushed);
     engine.clear(after.as_str()).await.unwrap();
@@ -245,8 +248,7 @@ async fn s16_a_run_that_is_renamed_while_its_clear_waits_keeps_its_history() {
     until("it is followed", async || (ingest_of(&lab, &after)["run_path"] == after.as_str()).then_some(())).await;
     until_verified(&engine, &after).await;
     let told = ingest_of(&lab, &after);
-    let history: Vec<&str> = told["history"].as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect();
-    assert_eq!(history[..5], ["staging", "complete", "sync_queued", "sync_verified", "cleared"], "{told}");
+    assert_eq!(states_of(&told)[..5], ["staging", "complete", "sync_queued", "sync_verified", "cleared"], "{told}");
     assert!(told["history"].to_string().contains("clear_taken_back"), "{told}");
     assert_eq!(data_below(&lab.staging(after.as_str())), pushed);
     engine.clear(after.as_str()).await.unwrap();
