@@ -42,6 +42,7 @@ struct Trial<'a> {
     held: Option<(String, File)>,
     signalled: Instant,
     seen_verified: Option<Instant>,
+    /// When the clear was last asked for.
     asked_clear: Option<Instant>,
     history: Vec<Value>,
     /// Presses *Clear* whatever the panel says, now and then.
@@ -244,7 +245,7 @@ impl Trial<'_> {
     /// Asks for it, and sets the fault meanwhile when it is to come then.
     fn clear(&mut self) -> bool {
         let route = format!("/api/v1/staging/{}/clear", self.route());
-        self.asked_clear.get_or_insert_with(Instant::now);
+        self.asked_clear = Some(Instant::now());
         let site = self.site;
         std::thread::scope(|scope| {
             let asked = scope.spawn(move || site.ask("POST", &route));

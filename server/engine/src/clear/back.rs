@@ -15,7 +15,7 @@ use domain::document::creation::SyncStatus;
 use domain::document::ingest::Ingest;
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
-use domain::problem::Problem;
+use domain::problem::{ErrorCode, Problem};
 use domain::proof::Totals;
 use serde_json::json;
 use std::sync::Arc;
@@ -38,6 +38,19 @@ pub async fn take_back(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, wh
     }
     tell_producer(core, &intent.run, folder, SyncStatus::Synced);
     abort(core, intent, why).await
+}
+
+/// The same, as the answer of the clear that is given up: the run was not cleared, and why.
+pub async fn refused(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, code: ErrorCode, why: &str) -> ClearStop {
+    match take_back(core, intent, folder, why).await {
+        Ok(()) => not_cleared(intent, code, why).into(),
+        Err(stop) => stop,
+    }
+}
+
+/// What is said of a run that was not cleared.
+pub fn not_cleared(intent: &Intent, code: ErrorCode, why: &str) -> Problem {
+    Problem::new(code, format!("{} was not cleared: {why}", intent.run))
 }
 
 /// Gives up a clear that was renamed aside, and of which nothing was removed: its folder goes back to where it stood first. Where something

@@ -1,7 +1,7 @@
 //! From the intent to the end of the life, step by step; each step is recorded after it was done.
 
 use super::aside::{self, Renamed};
-use super::back::{back_untouched, put_back, take_back};
+use super::back::{back_untouched, not_cleared, put_back, refused};
 use super::delete::{Absent, End, delete_data, remove_folders};
 use super::delete_record::{delete_record, record_totals};
 use super::finished_record;
@@ -25,7 +25,7 @@ use domain::api::{ClearingView, Event, Phase};
 use domain::document::creation::SyncStatus;
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
-use domain::problem::{ErrorCode, Problem};
+use domain::problem::ErrorCode;
 use domain::proof::{SealedFile, Totals};
 use serde_json::json;
 use std::sync::Arc;
@@ -69,13 +69,7 @@ async fn steps(core: &Arc<Core>, intent: &mut Intent, permit: ClearPermit, progr
         intent.last_row = last_row(core, intent);
     }
     progress.begin(Phase::Record, 0, 0);
-    let record = match finished_record::send_whole(core, intent, &permit, progress).await? {
-        Ok(record) => record,
-        Err(why) => {
-            take_back(core, intent, &folder, &why).await?;
-            return Err(Problem::new(ErrorCode::DestinationNotProven, format!("{} was not cleared: {why}", intent.run)).into());
-        }
-    };
+    let record = finished_record::send_whole(core, intent, &permit, progress).await?;
     core.checkpoints.reached(Checkpoint::FinishedRecordSent);
     if intent.step == ClearStep::Intended {
         core.store.advance_intent(intent, ClearStep::Recorded).await?;
@@ -138,8 +132,7 @@ async fn append_cleared(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -
         Err(error @ (RecordError::Full { .. } | RecordError::Locked { .. })) => Err(ClearStop::Waiting(error.to_string())),
         Err(error) => {
             tell_producer(core, &intent.run, folder, SyncStatus::Synced);
-            take_back(core, intent, folder, &error.to_string()).await?;
-            Err(Problem::new(ErrorCode::StagingNotProven, format!("{} was not cleared: {error}", intent.run)).into())
+            Err(refused(core, intent, folder, ErrorCode::StagingNotProven, &error.to_string()).await)
         }
     }
 }
@@ -174,8 +167,7 @@ async fn rename_aside(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> 
         Ok(Renamed::Another) => "another folder was put in its place while it was being cleared".to_owned(),
         Err(errno) => format!("it could not be renamed aside: {errno}"),
     };
-    take_back(core, intent, folder, &why).await?;
-    Err(Problem::new(ErrorCode::StagingNotProven, format!("{} was not cleared: {why}", intent.run)).into())
+    Err(refused(core, intent, folder, ErrorCode::StagingNotProven, &why).await)
 }
 
 /// Deletes the data, and then, when all of it went, the record. Answers what was kept, and why. The intent knows what was freed, by what
@@ -291,7 +283,7 @@ async fn untouched(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, diff
         return error.into();
     }
     let names: Vec<String> = differences.first.iter().map(|difference| difference.path.to_string()).collect();
-    Problem::new(ErrorCode::DestinationNotProven, format!("{} was not cleared: {why}", intent.run)).with("files", names).into()
+    not_cleared(intent, ErrorCode::DestinationNotProven, &why).with("files", names).into()
 }
 
 /// Something here has to stay, and nothing is gone: all of it stays.
@@ -301,7 +293,7 @@ async fn disturbed(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, kept
         return stop;
     }
     let names: Vec<&String> = kept.iter().map(|(name, _)| name).collect();
-    Problem::new(ErrorCode::StagingNotProven, format!("{} was not cleared: {why}", intent.run)).with("files", names).into()
+    not_cleared(intent, ErrorCode::StagingNotProven, &why).with("files", names).into()
 }
 
 /// What is proven but cannot be removed: it waits aside, and goes when it can.

@@ -1,6 +1,7 @@
 //! The record as it stands when a run is cleared: sent, proven, and holding what only it carries.
 
 use super::ClearStop;
+use super::back::refused;
 use super::delete_record::record_totals;
 use super::permit::ClearPermit;
 use crate::core::Core;
@@ -15,20 +16,21 @@ use crate::transport::RecordFile;
 use crate::worker::metadata::{self, MetadataError};
 use crate::worker::push_record;
 use domain::path::RECORD_FOLDER;
+use domain::problem::ErrorCode;
 use std::sync::Arc;
 
 /// Sends the record, and has streams and labels listed again where its list no longer holds all that were sealed: somebody edited or
-/// removed it since. Answers what was proven, or why the run may not go.
+/// removed it since. Answers what was proven; where they cannot be listed the clear is taken back.
 pub async fn send_whole(
     core: &Arc<Core>,
     intent: &Intent,
     permit: &ClearPermit,
     progress: &ProgressSink,
-) -> Result<Result<Vec<RecordFile>, String>, ClearStop> {
+) -> Result<Vec<RecordFile>, ClearStop> {
     let record = send(core, permit.job(), permit.folder(), progress).await?;
     // Of what is aside some may be gone, and cannot be listed again; it was proven whole before it was renamed.
     if intent.step >= ClearStep::Renamed || carries(permit, &record).await? {
-        return Ok(Ok(record));
+        return Ok(record);
     }
     let (folder, seal) = (permit.folder().clone(), permit.seal().clone());
     let listed = blocking(move || metadata::list(&folder, &seal, &RecordFolder::open_or_create(folder.dir())?)).await;
@@ -37,13 +39,17 @@ pub async fn send_whole(
         Err(MetadataError::Record(error @ (RecordError::Full { .. } | RecordError::Locked { .. }))) => {
             return Err(ClearStop::Waiting(error.to_string()));
         }
-        Err(error) => return Ok(Err(format!("{METADATA}, the list of its streams and labels, could not be made again: {error}"))),
+        Err(error) => {
+            let why = format!("{METADATA}, the list of its streams and labels, could not be made again: {error}");
+            return Err(refused(core, intent, permit.folder(), ErrorCode::DestinationNotProven, &why).await);
+        }
     }
     let record = send(core, permit.job(), permit.folder(), progress).await?;
-    match carries(permit, &record).await? {
-        true => Ok(Ok(record)),
-        false => Ok(Err(format!("{METADATA} does not hold all streams and labels that were sealed"))),
+    if carries(permit, &record).await? {
+        return Ok(record);
     }
+    let why = format!("{METADATA} does not hold all streams and labels that were sealed");
+    Err(refused(core, intent, permit.folder(), ErrorCode::DestinationNotProven, &why).await)
 }
 
 async fn carries(permit: &ClearPermit, record: &[RecordFile]) -> Result<bool, ClearStop> {
