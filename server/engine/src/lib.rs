@@ -28,6 +28,7 @@ pub mod problems;
 pub mod progress;
 pub mod prove;
 pub mod record;
+pub mod record_bytes;
 mod record_turn;
 mod reserve;
 pub mod run_locks;

@@ -5,6 +5,7 @@
 //! link is an error, not a place to write.
 
 use crate::ingest_store::{CHECKSUMS, CREATION, INGEST, METADATA, UNSENT};
+use crate::record_bytes::RecordBytes;
 use cap_std::fs::Dir;
 use domain::path::{FilePath, RECORD_FOLDER};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -240,8 +241,8 @@ impl RecordFolder {
         Ok(Dir::from_std_file(File::from(fd)))
     }
 
-    /// All files of the record that are sent to the NAS: everything but our own `*.tmp` and `*.lock`, with their bytes.
-    pub fn files(&self) -> Result<Vec<(FilePath, Vec<u8>)>, RecordError> {
+    /// All files of the record that are sent to the NAS: everything but our own `*.tmp` and `*.lock`, with their bytes. Blocking.
+    pub fn files(&self) -> Result<Vec<(FilePath, RecordBytes)>, RecordError> {
         let mut found = Vec::new();
         collect(&self.dir, RECORD_FOLDER.as_bytes(), &mut found)?;
         found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -304,6 +305,14 @@ fn limit_of(name: &str) -> u64 {
 }
 
 fn read_at(dir: &Dir, name: &str) -> Result<Option<Vec<u8>>, RecordError> {
+    let Some(file) = open_at(dir, name)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.take(limit_of(name) + 1).read_to_end(&mut bytes).map_err(io(name))?;
+    Ok(Some(bytes))
+}
+
+/// A regular file of no more than a document's size; `None` when it is not there.
+fn open_at(dir: &Dir, name: &str) -> Result<Option<File>, RecordError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
         Ok(fd) => File::from(fd),
@@ -314,16 +323,13 @@ fn read_at(dir: &Dir, name: &str) -> Result<Option<Vec<u8>>, RecordError> {
     if !metadata.is_file() {
         return Err(io(name)(std::io::Error::other("it is no regular file")));
     }
-    let limit = limit_of(name);
-    if metadata.len() > limit {
+    if metadata.len() > limit_of(name) {
         return Err(RecordError::TooLarge { what: name.to_owned() });
     }
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(io(name))?;
-    Ok(Some(bytes))
+    Ok(Some(file))
 }
 
-fn collect(dir: &Dir, prefix: &[u8], found: &mut Vec<(FilePath, Vec<u8>)>) -> Result<(), RecordError> {
+fn collect(dir: &Dir, prefix: &[u8], found: &mut Vec<(FilePath, RecordBytes)>) -> Result<(), RecordError> {
     use std::os::unix::ffi::OsStrExt;
     let shown = || domain::path::escape_bytes(prefix);
     for entry in dir.entries().map_err(|error| io(&shown())(error))? {
@@ -348,8 +354,8 @@ fn collect(dir: &Dir, prefix: &[u8], found: &mut Vec<(FilePath, Vec<u8>)>) -> Re
                 let Some(text) = name.to_str() else {
                     return Err(io(&shown())(std::io::Error::other("the record holds a name that is not UTF-8")));
                 };
-                if let (Some(bytes), Ok(path)) = (read_at(dir, text)?, FilePath::new(path)) {
-                    found.push((path, bytes));
+                if let (Some(file), Ok(path)) = (open_at(dir, text)?, FilePath::new(path)) {
+                    found.push((path, RecordBytes::of(file).map_err(io(text))?));
                 }
             }
             _ => return Err(io(&domain::path::escape_bytes(&path))(std::io::Error::other("the record holds a link or a special file"))),

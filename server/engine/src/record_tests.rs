@@ -135,7 +135,7 @@ fn an_ended_life_moves_aside_and_repeating_it_is_harmless() {
     assert_eq!(record.read("ingest.json").unwrap(), None);
     let files = record.files().unwrap();
     assert_eq!(files[0].0.to_string(), ".exlab-wizard/lives/1/ingest.json");
-    assert_eq!(files[0].1, b"old");
+    assert_eq!(files[0].1, b"old".to_vec().into());
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn the_lists_of_a_run_of_millions_of_files_belong_to_its_record() {
         file.set_len(DOCUMENT_LIMIT + 1).unwrap();
     };
     large("checksums.sha256");
-    assert_eq!(record.files().unwrap()[0].1.len() as u64, DOCUMENT_LIMIT + 1);
+    assert_eq!(record.files().unwrap()[0].1.size(), DOCUMENT_LIMIT + 1);
     large("creation.json");
     assert!(matches!(record.files(), Err(RecordError::TooLarge { .. })), "no document is that large");
 }

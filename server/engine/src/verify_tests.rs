@@ -203,7 +203,7 @@ async fn v6_an_empty_seal_is_never_proven() {
 fn the_record_is_proven_file_by_file() {
     let sent: Vec<RecordFile> = [".exlab-wizard/a", ".exlab-wizard/b"]
         .into_iter()
-        .map(|name| RecordFile { path: path(name), bytes: Arc::from(name.as_bytes()) })
+        .map(|name| RecordFile { path: path(name), bytes: name.as_bytes().to_vec().into() })
         .collect();
     let hashed: Vec<Hashed> = sent.iter().map(|file| right(file.path.as_utf8().unwrap(), ProofLevel::L2)).collect();
     assert_eq!(verify_record(&sent, &hashed), Ok(ProofLevel::L2));

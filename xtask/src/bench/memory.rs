@@ -12,20 +12,28 @@ pub fn measure(scene: &mut Scene) -> Result<Vec<Row>> {
     for _ in 0..10 {
         client.get(&scene.lab.url("/staging"))?;
     }
-    let status = fs::read_to_string(format!("/proc/{}/status", scene.lab.id())).context("the program is gone")?;
     [("VmRSS", "resident now"), ("VmHWM", "resident at its highest")]
         .into_iter()
         .map(|(field, words)| {
-            let kib = kib(&status, field).with_context(|| format!("/proc/PID/status has no {field}"))?;
             Ok(Row {
                 what: format!("memory with {} verified runs, {words}", scene.runs),
-                ours: value(kib as f64 / 1024.0, "MiB"),
+                ours: value(mebibytes(scene.lab.id(), field)?, "MiB"),
                 peer: "Python system (reference)".into(),
                 theirs: Some(value(85.0, "MiB")),
                 target: "<= 64 MiB",
             })
         })
         .collect()
+}
+
+/// The most that the program had in memory at once, in MiB.
+pub fn highest(process: u32) -> Result<f64> {
+    mebibytes(process, "VmHWM")
+}
+
+fn mebibytes(process: u32, field: &str) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).context("the program is gone")?;
+    Ok(kib(&status, field).with_context(|| format!("/proc/PID/status has no {field}"))? as f64 / 1024.0)
 }
 
 fn kib(status: &str, field: &str) -> Option<u64> {

@@ -8,6 +8,7 @@ mod hash;
 mod http;
 mod idle;
 mod lab;
+mod large_run;
 mod listing;
 mod memory;
 mod over_ssh;
@@ -34,6 +35,9 @@ pub struct Choice {
     /// Use the binary as it was built last.
     #[arg(long)]
     no_build: bool,
+    /// How many files the large run has.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    files: usize,
 }
 
 /// A measurement.
@@ -49,6 +53,8 @@ enum Measure {
     Idle,
     /// Memory of the same.
     Memory,
+    /// Memory while a run of very many files is sealed, sent, proven and cleared.
+    LargeRun,
     /// The panel with the same in headless Chromium: patches, scrolling, layout shifts, size.
     Panel,
     /// Hashing one big file.
@@ -77,6 +83,9 @@ pub fn run(choice: &Choice) -> Result<()> {
     }
     if [Measure::Listing5000, Measure::Idle, Measure::Memory, Measure::Panel].into_iter().any(wanted) {
         five_thousand(&binary, &wanted, &mut table)?;
+    }
+    if wanted(Measure::LargeRun) {
+        table.add(large_run::measure(&binary, choice.files));
     }
     if wanted(Measure::Hash) {
         table.add(hash::measure(&binary));

@@ -19,8 +19,8 @@ use crate::record::{RecordError, RecordFolder};
 use crate::source::RunFolder;
 use crate::store::{ClearStep, ClearedLife, Failure, Intent, Job};
 use crate::tally::Moved;
-use crate::transport::RecordFile;
 use crate::watcher::object;
+use crate::worker::SentRecord;
 use domain::api::{ClearingView, Event, Phase};
 use domain::document::creation::SyncStatus;
 use domain::lifecycle::{RunEvent, RunState};
@@ -176,7 +176,7 @@ async fn delete(
     core: &Arc<Core>,
     intent: &mut Intent,
     permit: ClearPermit,
-    record: Vec<RecordFile>,
+    record: Vec<SentRecord>,
     progress: &ProgressSink,
     absent: Absent,
 ) -> Result<Vec<(String, String)>, ClearStop> {
@@ -263,8 +263,8 @@ async fn look_once_more(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastL
 }
 
 /// True while the NAS holds the record as it was sent.
-async fn still_there(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastLook, record: &[RecordFile]) -> Result<bool, ClearStop> {
-    let mut batch: Vec<SealedFile> = record.iter().map(RecordFile::as_sealed).collect();
+async fn still_there(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastLook, record: &[SentRecord]) -> Result<bool, ClearStop> {
+    let mut batch: Vec<SealedFile> = record.iter().map(SentRecord::as_sealed).collect();
     batch.sort_by(|a, b| a.path.cmp(&b.path));
     if batch.is_empty() {
         return Ok(true);

@@ -1,12 +1,14 @@
 //! Deleting a run's record, once all its data is gone: the other half of the one deleter, by its hand.
 
 use super::delete::{Deleted, Parent, Unlinked, unlink};
+use crate::hash::Hasher;
 use crate::record::is_ours;
 use crate::source::{Entry, RunFolder, SourceError};
-use crate::transport::RecordFile;
+use crate::worker::SentRecord;
 use domain::gate::EntryKind;
 use domain::path::FilePath;
 use domain::proof::Totals;
+use tokio_util::sync::CancellationToken;
 
 /// Everything of the record that still stands. Blocking.
 pub fn record_totals(folder: &RunFolder) -> Result<Totals, String> {
@@ -33,14 +35,14 @@ fn record_entries(folder: &RunFolder) -> Result<Vec<Entry>, String> {
 
 /// Deletes the record where all of it equals what was just proven on the NAS; our own temporary files and locks go unproven. Where anything
 /// differs nothing of it goes: half a record is none. Answers what was kept, and why. Blocking.
-pub fn delete_record(folder: &RunFolder, proven: &[RecordFile]) -> Result<Deleted, String> {
+pub fn delete_record(folder: &RunFolder, proven: &[SentRecord]) -> Result<Deleted, String> {
     let mut deleted = Deleted::default();
     let entries = record_entries(folder)?;
     for entry in &entries {
         match entry.kind {
             EntryKind::Folder => {}
             EntryKind::File { .. } if is_ours(last_name(&entry.path)) => {}
-            EntryKind::File { size } if proven.iter().any(|file| file.path == entry.path && same_bytes(folder, file, size)) => {}
+            EntryKind::File { .. } if proven.iter().any(|sent| sent.file.path == entry.path && same_bytes(folder, sent, entry)) => {}
             EntryKind::File { .. } => deleted.keep(&entry.path, "is not as it was proven on the NAS"),
             _ => deleted.keep(&entry.path, "is a link or a special file in the record"),
         }
@@ -60,9 +62,7 @@ fn last_name(path: &FilePath) -> &str {
     path.segments().last().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("")
 }
 
-fn same_bytes(folder: &RunFolder, proven: &RecordFile, size: u64) -> bool {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    let read = folder.open_file(&proven.path).ok().and_then(|(file, _)| file.take(size + 1).read_to_end(&mut bytes).ok());
-    read.is_some() && bytes[..] == proven.bytes[..]
+fn same_bytes(folder: &RunFolder, proven: &SentRecord, entry: &Entry) -> bool {
+    let hashed = Hasher::new().local(folder, &entry.path, &entry.stat, &CancellationToken::new(), &|_| ());
+    entry.stat.size == proven.file.bytes.size() && hashed.is_ok_and(|hashed| hashed.digest == proven.file.bytes.digest())
 }

@@ -12,9 +12,8 @@ use crate::prove::call_context;
 use crate::record::{RecordError, RecordFolder};
 use crate::source::RunFolder;
 use crate::store::{ClearStep, Intent, Job};
-use crate::transport::RecordFile;
 use crate::worker::metadata::{self, MetadataError};
-use crate::worker::push_record;
+use crate::worker::{SentRecord, push_record};
 use domain::path::RECORD_FOLDER;
 use domain::problem::ErrorCode;
 use std::sync::Arc;
@@ -26,7 +25,7 @@ pub async fn send_whole(
     intent: &Intent,
     permit: &ClearPermit,
     progress: &ProgressSink,
-) -> Result<Vec<RecordFile>, ClearStop> {
+) -> Result<Vec<SentRecord>, ClearStop> {
     let record = send(core, permit.job(), permit.folder(), progress).await?;
     // Of what is aside some may be gone, and cannot be listed again; it was proven whole before it was renamed.
     if intent.step >= ClearStep::Renamed || carries(permit, &record).await? {
@@ -52,16 +51,16 @@ pub async fn send_whole(
     Err(refused(core, intent, permit.folder(), ErrorCode::DestinationNotProven, &why).await)
 }
 
-async fn carries(permit: &ClearPermit, record: &[RecordFile]) -> Result<bool, ClearStop> {
+async fn carries(permit: &ClearPermit, record: &[SentRecord]) -> Result<bool, ClearStop> {
     let name = format!("{RECORD_FOLDER}/{METADATA}");
-    let list = record.iter().find(|file| file.path.as_bytes() == name.as_bytes()).map(|file| file.bytes.clone());
+    let list = record.iter().map(|sent| &sent.file).find(|file| file.path.as_bytes() == name.as_bytes()).map(|file| file.bytes.reader());
     let seal = permit.seal().clone();
-    let carried = blocking(move || metadata::carries(list.as_deref().unwrap_or_default(), &seal)).await;
+    let carried = blocking(move || metadata::carries(list, &seal)).await;
     carried.map_err(|error| ClearStop::Waiting(format!("the seal cannot be read: {error}")))
 }
 
 /// What of the record still stands is sent and proven; of a record that a start before this one deleted there is nothing to send.
-pub async fn send(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Vec<RecordFile>, ClearStop> {
+pub async fn send(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Vec<SentRecord>, ClearStop> {
     let context = call_context(core, job.run.equipment(), &core.stop, progress);
     let Some(destination) = core.destinations.get(job.run.equipment()) else {
         return Err(ClearStop::Waiting(format!("equipment {} has no destination in the config", job.run.equipment())));

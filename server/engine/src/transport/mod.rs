@@ -10,13 +10,13 @@
 //! - "Could not hash" is a failure, never a pass.
 
 use crate::progress::ProgressSink;
+use crate::record_bytes::RecordBytes;
 use crate::seal::{Listing, SealReader, SealWriter};
 use crate::source::RunFolder;
 use async_trait::async_trait;
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::proof::{Digest, FileStat, FirstDifference, ProofLevel, SealedFile};
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -135,20 +135,33 @@ pub enum HashOutcome {
     },
 }
 
-/// One file of the record (`.exlab-wizard/`), small enough to hold.
+/// One file of the record (`.exlab-wizard/`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RecordFile {
     /// Path inside the run, e.g. `.exlab-wizard/ingest.json`.
     pub path: FilePath,
     /// Its bytes.
-    pub bytes: Arc<[u8]>,
+    pub bytes: RecordBytes,
+}
+
+impl HashOutcome {
+    /// True where the destination holds this very file.
+    fn is(&self, file: Option<&RecordFile>) -> bool {
+        matches!((self, file), (HashOutcome::Digest { digest, .. }, Some(file)) if *digest == file.bytes.digest())
+    }
 }
 
 impl RecordFile {
+    /// It could not be read here a second time.
+    fn unreadable(&self, error: &std::io::Error) -> TransportError {
+        let message = format!("{} cannot be read: {error}", self.path);
+        TransportError::new(FailureClass::LocalRead, Side::Source, message).naming(&self.path)
+    }
+
     /// As if it was sealed, to be held against what the destination says; its stat tells its size and nothing else.
     pub fn as_sealed(&self) -> SealedFile {
-        let stat = FileStat { size: self.bytes.len() as u64, mtime_ns: 0, ctime_ns: 0, inode: 0 };
-        SealedFile { path: self.path.clone(), stat, digest: Digest(Sha256::digest(&self.bytes).into()) }
+        let stat = FileStat { size: self.bytes.size(), mtime_ns: 0, ctime_ns: 0, inode: 0 };
+        SealedFile { path: self.path.clone(), stat, digest: self.bytes.digest() }
     }
 }
 

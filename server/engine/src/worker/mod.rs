@@ -8,12 +8,14 @@ mod job;
 pub(crate) mod metadata;
 mod placed;
 mod record_push;
+mod record_there;
 mod reread;
 mod reverify;
 mod sending;
 mod unsent;
 
 pub use record_push::push_record;
+pub use record_there::{SentRecord, put as put_record};
 
 use crate::core::{Core, unless_it_panics};
 use crate::destination::Destination;

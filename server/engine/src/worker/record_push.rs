@@ -12,7 +12,7 @@ use crate::record_turn::RecordTurn;
 use crate::source::RunFolder;
 use crate::store::{Failure, Job, StoreError};
 use crate::transport::{CallContext, RecordFile};
-use crate::verify::{sentence, verify_record};
+use crate::worker::record_there::{self, SentRecord};
 use domain::job::{FailureClass, Side};
 use domain::log_line::Level;
 use domain::units;
@@ -66,7 +66,7 @@ pub async fn push_record(
     job: &Job,
     folder: &RunFolder,
     context: &CallContext,
-) -> Result<Vec<RecordFile>, Failure> {
+) -> Result<Vec<SentRecord>, Failure> {
     if turn.run() != &job.run {
         let message = format!("the turn of {} does not cover {}", turn.run(), job.run);
         return Err(Failure { class: FailureClass::Unknown, side: Side::Here, message });
@@ -83,20 +83,21 @@ pub async fn push_record(
         message: format!("the record cannot be read: {error}"),
     })?;
     core.checkpoints.reached(Checkpoint::RecordRead);
-    let files: Vec<RecordFile> = files.into_iter().map(|(path, bytes)| RecordFile { path, bytes: bytes.into() }).collect();
+    let files: Vec<RecordFile> = files.into_iter().map(|(path, bytes)| RecordFile { path, bytes }).collect();
     let Some(destination) = core.destinations.get(job.run.equipment()) else {
         let message = format!("equipment {} has no destination in the config", job.run.equipment());
         return Err(Failure { class: FailureClass::Configuration, side: Side::Here, message });
     };
-    let hashed = destination.transport.put_record(&job.run, job.life, &files, context).await.map_err(Failure::from)?;
-    let proven = verify_record(&files, &hashed);
-    proven.map_err(|differences| {
-        let first = differences.first().map(|d| format!("{} {}", d.path, sentence(&d.kind))).unwrap_or_default();
-        let message = format!(
-            "{} not proven on the NAS: {first}",
-            units::plural(differences.len() as u64, "file of the record is", "files of the record are")
+    let sent = record_there::put(&*destination.transport, &job.run, job.life, files, context).await?;
+    let beside = sent.iter().filter(|sent| sent.is_beside()).count() as u64;
+    if beside > 0 {
+        let what = units::plural(beside, "file of the record stands", "files of the record stand");
+        core.log(
+            None,
+            &job.run,
+            Level::Info,
+            &format!("{what} beside earlier versions, in .exlab-wizard/versions/: the NAS replaces nothing"),
         );
-        Failure { class: FailureClass::HashMismatch, side: Side::Destination, message }
-    })?;
-    Ok(files)
+    }
+    Ok(sent)
 }

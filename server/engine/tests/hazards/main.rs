@@ -18,6 +18,7 @@ mod only_copy;
 mod open_files;
 mod overrides;
 mod renamed;
+mod rights_here;
 mod scheduled;
 mod stuck;
 #[path = "../support/mod.rs"]

@@ -104,3 +104,34 @@ async fn v20_what_is_closed_to_others_here_is_closed_to_others_there() {
     }
     engine.stop().await;
 }
+
+/// Makes every file below a folder immutable, or lets it be changed again.
+fn immutable(how: &str, folder: &std::path::Path) {
+    for (name, _) in files_below(folder) {
+        let path = folder.join(name);
+        command("chattr", &[how, path.to_str().unwrap()]).expect("this test needs a file system that knows immutable files, such as ext4");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d20_a_write_once_nas_takes_the_finished_record_beside_and_the_run_is_cleared() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = lab.start().await;
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    until_record_sent(&engine, &run).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    let root = lab.path("nas/SCOPE_01");
+    immutable("+i", &root);
+    let cleared = engine.clear(run.as_str()).await;
+    immutable("-i", &root);
+    cleared.unwrap();
+    assert!(!lab.staging(run.as_str()).exists());
+    assert_eq!(data_below(&lab.nas(&run)), pushed);
+    assert_eq!(history_of(&lab.nas(&run).join(".exlab-wizard/ingest.json")).last().unwrap(), "sync_verified", "nothing was replaced");
+    let versions = lab.nas(&run).join(".exlab-wizard/versions");
+    let beside: Vec<_> = files_below(&versions).into_iter().filter(|(name, _)| name.ends_with("ingest.json")).collect();
+    assert_eq!(beside.len(), 1);
+    assert_eq!(history_of(&versions.join(&beside[0].0)).last().unwrap(), "cleared");
+    engine.stop().await;
+}

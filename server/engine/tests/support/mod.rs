@@ -304,12 +304,12 @@ pub fn copy_folder(from: &Path, to: &Path) {
     command("cp", &["-a", from.to_str().unwrap(), to.to_str().unwrap()]).unwrap();
 }
 
-/// Runs a tool of the system; its words when it fails.
+/// Runs a tool of the system: what it prints, or its words when it fails.
 #[allow(clippy::disallowed_methods, reason = "a test asks the system's own tools")]
-pub fn command(program: &str, arguments: &[&str]) -> Result<(), String> {
+pub fn command(program: &str, arguments: &[&str]) -> Result<String, String> {
     let output = std::process::Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
     match output.status.success() {
-        true => Ok(()),
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(format!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr))),
     }
 }

@@ -5,7 +5,6 @@ use engine::source::StagingRoot;
 use engine::transport::{HashOutcome, RecordFile};
 use engine::verify::{Verification, verify_record};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 pub async fn odd_names(make: Make) {
     let bench = Bench::new(make).await;
@@ -102,7 +101,7 @@ pub async fn record(make: Make) {
     let files = |text: &str| -> Vec<RecordFile> {
         [".exlab-wizard/ingest.json", ".exlab-wizard/creation.json", ".exlab-wizard/sub/x"]
             .into_iter()
-            .map(|name| RecordFile { path: file(name), bytes: Arc::from(format!("{name} {text}").into_bytes()) })
+            .map(|name| RecordFile { path: file(name), bytes: format!("{name} {text}").into_bytes().into() })
             .collect()
     };
     let there = |name: &str| std::fs::read_to_string(run.there.join(".exlab-wizard").join(name)).unwrap();

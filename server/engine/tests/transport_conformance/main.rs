@@ -22,6 +22,7 @@ mod ssh_ways;
 mod ssh_words;
 #[path = "../real_servers/sshd.rs"]
 mod sshd;
+mod write_once;
 
 use bench::{Destination, Make};
 use engine::transport::Transport;
@@ -85,6 +86,7 @@ macro_rules! all_laws {
             crate::damage::same_size_same_mtime as v3_same_size_same_mtime,
             crate::lives::equal_is_equal as v19_equal_is_equal,
             crate::lives::what_differs_is_named as v19_what_differs_is_named,
+            crate::write_once::records_go_beside as d20_records_go_beside,
             crate::resume::finished_files_are_not_sent_again as s2_finished_files_are_not_sent_again,
             crate::resume::cancelled_leaves_nothing_half as v8_cancelled_leaves_nothing_half,
             crate::resume::known_digests_are_used as s2_known_digests_are_used,

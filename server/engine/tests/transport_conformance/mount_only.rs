@@ -60,7 +60,7 @@ async fn assert_foreign(bench: &Bench, root: PathBuf) {
     write(&root.join(".exlab-orchestrator/identity.json"), &serde_json::to_vec(&marker()).unwrap());
     refused(transport.identify(&bench.context).await.unwrap_err());
     let run = domain::path::RunPath::parse("EQ_1/P/Runs/Run_9").unwrap();
-    let record = [RecordFile { path: file(".exlab-wizard/x"), bytes: Arc::from(&b"x"[..]) }];
+    let record = [RecordFile { path: file(".exlab-wizard/x"), bytes: b"x".to_vec().into() }];
     refused(transport.put_record(&run, 1, &record, &bench.context).await.unwrap_err());
     std::fs::remove_dir_all(root.join(".exlab-orchestrator")).unwrap();
 }

@@ -306,7 +306,7 @@ async fn behind_a_restricted_shell_what_is_there_is_read_back() {
     let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
     let verified = engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
     assert!(matches!(verified, Verification::Proven(_)), "{verified:?}");
-    let record = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: Arc::from(&b"{}"[..]) }];
+    let record = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: b"{}".to_vec().into() }];
     let hashed = behind.transport().put_record(&run.path, 1, &record, &bench.context).await.unwrap();
     assert!(matches!(hashed[0].outcome, HashOutcome::Digest { level: ProofLevel::L3, .. }), "{hashed:?}");
 }

@@ -118,7 +118,7 @@ async fn v10_nothing_is_made_where_the_nas_went_after_its_marker_was_seen() {
         );
         write_program(&ssh, &words);
         let behind = behind(&root, &bench.staging(), |server| server.ssh = ssh.display().to_string());
-        let record = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: b"{}".as_slice().into() }];
+        let record = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: b"{}".to_vec().into() }];
         let pushed = push_with(&behind, &bench, &run, "seal").await;
         let hashed = match pushed {
             Ok(_) => behind.transport().put_record(&run.path, 1, &record, &bench.context).await,

@@ -15,7 +15,7 @@ use super::ours::Ours;
 use super::read_back::read_back;
 use super::root::{Root, look};
 use crate::beneath;
-use crate::hash::{Hasher, read_some, wall_clock_ns};
+use crate::hash::{CHUNK, Hasher, read_some, wall_clock_ns};
 use crate::progress::ProgressSink;
 use domain::job::{FailureClass, Side};
 use domain::path::{RECORD_FOLDER, RunPath};
@@ -23,14 +23,13 @@ use domain::proof::Digest;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Dir, Mode};
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Folders of the record's folder that are not one life's.
-const KEPT: [&[u8]; 2] = [b"lives", b"superseded"];
+const KEPT: [&[u8]; 3] = [b"lives", b"superseded", b"versions"];
 
 impl MountTransport {
     pub(super) fn write_record(
@@ -58,19 +57,25 @@ impl MountTransport {
         let (mut ours, mut replaced, mut equal) = (Ours::read(&root, run)?, Vec::new(), HashSet::new());
         for file in files {
             let there = digest_there(&folder, file, cancel)?;
-            if there == Some(digest_of(file)) {
+            if there == Some(file.bytes.digest()) {
                 equal.insert(&file.path);
             }
             match there {
                 Some(digest) if ours.contains(&file.path, &digest) => replaced.push((file.path.clone(), digest)),
-                Some(digest) if digest != digest_of(file) => aside.take(&file.path)?,
+                Some(digest) if digest != file.bytes.digest() => aside.take(&file.path)?,
                 _ => {}
             }
         }
         // Both the old and the new ones count as ours while one takes the place of the other.
-        ours.entries = replaced;
-        ours.entries.extend(files.iter().map(|file| (file.path.clone(), digest_of(file))));
-        ours.write(&copying)?;
+        let replaces = replaced.iter().any(|(path, _)| !equal.contains(path));
+        ours.entries.retain(|(path, _)| !files.iter().any(|file| file.path == *path));
+        ours.entries.extend(replaced);
+        ours.entries.extend(files.iter().map(|file| (file.path.clone(), file.bytes.digest())));
+        match ours.write(&copying) {
+            // Where nothing may be replaced, this list neither: what has a name of its own may stand all the same.
+            Err(error) if error.class == FailureClass::Authentication && !replaces => {}
+            written => written?,
+        }
         // What is equal is not written: where nothing may be replaced, it need not be.
         for file in files.iter().filter(|file| !equal.contains(&file.path)) {
             put(&copying, &folder, file)?;
@@ -112,10 +117,6 @@ fn digest_there(run: &OwnedFd, file: &RecordFile, cancel: &CancellationToken) ->
     Hasher::new().stream(beneath::file_stat(&stat).size, &mut fill).map(|(digest, _)| Some(digest))
 }
 
-fn digest_of(file: &RecordFile) -> Digest {
-    Digest(Sha256::digest(&file.bytes).into())
-}
-
 /// Puts one file of the record, replacing its earlier version.
 fn put(copying: &Copying<'_>, run: &OwnedFd, file: &RecordFile) -> Result<(), TransportError> {
     let failed = |error: Errno| {
@@ -124,7 +125,13 @@ fn put(copying: &Copying<'_>, run: &OwnedFd, file: &RecordFile) -> Result<(), Tr
     let (parent, name) = beneath::split(file.path.as_bytes());
     let (folder, _) = beneath::make_folders(run, parent).map_err(failed)?;
     let mut temporary = Temporary::create(copying, Mode::from_raw_mode(0o666))?;
-    temporary.write(&file.bytes, &file.path)?;
+    let (mut reader, mut space) = (file.bytes.reader(), vec![0; CHUNK]);
+    loop {
+        match read_some(&mut reader, &mut space).map_err(|error| file.unreadable(&error))? {
+            0 => break,
+            n => temporary.write(&space[..n], &file.path)?,
+        }
+    }
     temporary.replace(&folder, name, wall_clock_ns(), &file.path)
 }
 

@@ -42,11 +42,12 @@ impl PrivateFolder {
     }
 
     /// A file, with the folders above it.
-    pub fn file(&mut self, name: &[u8], bytes: &[u8]) -> Result<(), TransportError> {
+    pub fn file(&mut self, name: &[u8], bytes: &mut impl io::Read) -> Result<(), TransportError> {
         let (folder, _) = crate::beneath::split(name);
         self.folder(folder)?;
         let path = self.path.join(OsStr::from_bytes(name));
-        std::fs::write(&path, bytes).map_err(|error| full(&path, &error))?;
+        let copied = std::fs::File::create(&path).and_then(|mut file| io::copy(bytes, &mut file));
+        copied.map_err(|error| full(&path, &error))?;
         self.made.push(path);
         Ok(())
     }

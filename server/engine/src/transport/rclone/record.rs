@@ -14,8 +14,12 @@ use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RECORD_FOLDER, RunPath};
 use domain::proof::Digest;
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::sync::Arc;
+
+/// Folders of the record's folder that are not one life's.
+const KEPT: [&[u8]; 3] = [b"lives/", b"superseded/", b"versions/"];
 
 /// Puts the record and hashes it there.
 pub(super) async fn put(
@@ -38,17 +42,16 @@ pub(super) async fn put(
     }
     let ours = Ours::read(&session, run, context).await?;
     let there = record_there(&session, run, context).await?;
-    let (mut entries, mut strangers) = (Vec::new(), Vec::new());
+    let (mut entries, mut strangers, mut equal) = (Vec::new(), Vec::new(), HashSet::new());
     for found in hash_record(&session, run, &there, files, context).await? {
+        if found.outcome.is(files.iter().find(|file| file.path == found.path)) {
+            equal.insert(found.path.clone());
+        }
         match found.outcome {
             HashOutcome::Missing => {}
             HashOutcome::Digest { digest, .. } if ours.contains(&found.path, &digest) => entries.push((found.path, digest)),
-            HashOutcome::Digest { digest, .. } => {
-                let same = files.iter().any(|file| file.path == found.path && digest_of_bytes(&file.bytes) == digest);
-                if !same {
-                    strangers.push(found.path);
-                }
-            }
+            HashOutcome::Digest { .. } if equal.contains(&found.path) => {}
+            HashOutcome::Digest { .. } => strangers.push(found.path),
             HashOutcome::Failed { reason } => {
                 let message = format!("{} cannot be read at the destination: {reason}", found.path);
                 return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message).naming(&found.path));
@@ -59,9 +62,19 @@ pub(super) async fn put(
     let names: Vec<&[u8]> = strangers.iter().map(FilePath::as_bytes).collect();
     Aside::default().take(&session, run, &there, &names, context).await?;
     // Both the old and the new ones count as ours while one takes the place of the other.
-    entries.extend(files.iter().map(|file| (file.path.clone(), digest_of_bytes(&file.bytes))));
-    ours.write(&session, &entries, context).await?;
-    write(&session, run, files, context).await?;
+    let replaces = entries.iter().any(|(path, _)| !equal.contains(path));
+    entries.extend(ours.entries.iter().filter(|(path, _)| !files.iter().any(|file| file.path == *path)).cloned());
+    entries.extend(files.iter().map(|file| (file.path.clone(), file.bytes.digest())));
+    // What is equal is not written: where nothing may be replaced, it need not be.
+    let files_to_write: Vec<&RecordFile> = files.iter().filter(|file| !equal.contains(&file.path)).collect();
+    if !files_to_write.is_empty() {
+        match ours.write(&session, &entries, context).await {
+            // Where nothing may be replaced, this list neither: what has a name of its own may stand all the same.
+            Err(error) if error.class == FailureClass::Authentication && !replaces => {}
+            written => written?,
+        }
+        write(&session, run, &files_to_write, context).await?;
+    }
     let there = record_there(&session, run, context).await?;
     hash_record(&session, run, &there, files, context).await
 }
@@ -93,7 +106,7 @@ async fn keep_earlier_life(session: &Session, run: &RunPath, earlier: u64, conte
     let what = format!("keeping the record of an earlier life of {run}");
     let done = session.in_run(run, format!("{RECORD_FOLDER}/lives/{earlier}").as_bytes());
     let moving = [done.as_slice(), b".moving"].concat();
-    let kept = |name: &[u8]| name.starts_with(b"lives/") || name.starts_with(b"superseded/");
+    let kept = |name: &[u8]| KEPT.iter().any(|folder| name.starts_with(folder));
     let files: Vec<&[u8]> = there.files().filter(|name| !kept(name)).collect();
     if let Some(first) = move_files(session, &record, &moving, &files, &what, context).await?.first() {
         let message = format!("{what}: {} is in the way", domain::path::escape_bytes(first));
@@ -108,13 +121,13 @@ async fn keep_earlier_life(session: &Session, run: &RunPath, earlier: u64, conte
 }
 
 /// Brings the files to our temporary folder with one call, then to their names with another.
-async fn write(session: &Session, run: &RunPath, files: &[RecordFile], context: &CallContext) -> Result<(), TransportError> {
+async fn write(session: &Session, run: &RunPath, files: &[&RecordFile], context: &CallContext) -> Result<(), TransportError> {
     let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
     let temporary = format!("{OWN_FOLDER}/tmp/record-{name}").into_bytes();
     let what = format!("writing the record of {run}");
     let mut here = PrivateFolder::make()?;
     for file in files {
-        here.file(file.path.as_bytes(), &file.bytes)?;
+        here.file(file.path.as_bytes(), &mut file.bytes.reader())?;
     }
     // `--ignore-times`: another one of the same size and second is replaced all the same.
     let options = ["--ignore-times", "--no-traverse"];

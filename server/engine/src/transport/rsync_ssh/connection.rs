@@ -186,6 +186,16 @@ impl Connection {
         self.ask(command, Input::Whole(input), output, context).await
     }
 
+    /// The same, for a command that says nothing and takes these pieces on standard input.
+    pub async fn command_taking(
+        &self,
+        command: &str,
+        pieces: &mut Receiver<Vec<u8>>,
+        context: &CallContext,
+    ) -> Result<Ended, TransportError> {
+        self.ask(command, Input::Pieces(&[], pieces), &mut |_| (), context).await
+    }
+
     async fn ask(
         &self,
         command: &str,

@@ -9,12 +9,18 @@ use super::look::word_here;
 use super::quote::shell_word;
 use super::session::{OWN_FOLDER, Session};
 use super::{Place, classify, look};
+use crate::hash::{CHUNK, read_some};
+use crate::record_bytes::RecordBytes;
 use crate::transport::{CallContext, HashOutcome, Hashed, RecordFile, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::proof::Digest;
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::sync::Arc;
+
+/// Read ahead of the connection.
+const PIECES_WAITING: usize = 2;
 
 /// Keeps the record of life `$earlier`; the current folder is the record's.
 const KEEP_EARLIER: &str = r#"
@@ -22,7 +28,7 @@ if [ ! -e "lives/$earlier" ] && [ ! -L "lives/$earlier" ]; then
 mkdir -p "lives/$earlier.moving" || exit 1
 for e in ./* ./.[!.]* ./..?*; do
 [ -e "$e" ] || [ -L "$e" ] || continue
-case "$e" in ./lives|./superseded) continue;; esac
+case "$e" in ./lives|./superseded|./versions) continue;; esac
 if [ -e "lives/$earlier.moving/$e" ]; then echo "$e is in the way" >&2; exit 1; fi
 mv "$e" "lives/$earlier.moving/" || exit 1
 done
@@ -46,17 +52,16 @@ pub(super) async fn put(
     place.note_tool(session.can.hash_tool);
     begin(&session, run, life, context).await?;
     let ours = Ours::read(&session, run, context).await?;
-    let (mut entries, mut strangers) = (Vec::new(), Vec::new());
+    let (mut entries, mut strangers, mut equal) = (Vec::new(), Vec::new(), HashSet::new());
     for there in hash_record(&session, run, files, context).await? {
+        if there.outcome.is(files.iter().find(|file| file.path == there.path)) {
+            equal.insert(there.path.clone());
+        }
         match there.outcome {
             HashOutcome::Missing => {}
             HashOutcome::Digest { digest, .. } if ours.contains(&there.path, &digest) => entries.push((there.path, digest)),
-            HashOutcome::Digest { digest, .. } => {
-                let same = files.iter().any(|file| file.path == there.path && digest_of_bytes(&file.bytes) == digest);
-                if !same {
-                    strangers.push(there.path);
-                }
-            }
+            HashOutcome::Digest { .. } if equal.contains(&there.path) => {}
+            HashOutcome::Digest { .. } => strangers.push(there.path),
             HashOutcome::Failed { reason } => {
                 let message = format!("{} cannot be read at the destination: {reason}", there.path);
                 return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message).naming(&there.path));
@@ -67,8 +72,14 @@ pub(super) async fn put(
     let names: Vec<&[u8]> = strangers.iter().map(FilePath::as_bytes).collect();
     Aside::default().take(&session, run, &names, context).await?;
     // Both the old and the new ones count as ours while one takes the place of the other.
-    entries.extend(files.iter().map(|file| (file.path.clone(), digest_of_bytes(&file.bytes))));
-    write(&session, run, &ours, &entries, files, context).await?;
+    let replaces = entries.iter().any(|(path, _)| !equal.contains(path));
+    entries.extend(ours.entries.iter().filter(|(path, _)| !files.iter().any(|file| file.path == *path)).cloned());
+    entries.extend(files.iter().map(|file| (file.path.clone(), file.bytes.digest())));
+    // What is equal is not written: where nothing may be replaced, it need not be.
+    let files_to_write: Vec<&RecordFile> = files.iter().filter(|file| !equal.contains(&file.path)).collect();
+    if !files_to_write.is_empty() {
+        write(&session, run, (&ours, &entries, replaces), &files_to_write, context).await?;
+    }
     session.sync(context).await?;
     hash_record(&session, run, files, context).await
 }
@@ -90,7 +101,7 @@ async fn hash_record(session: &Session, run: &RunPath, files: &[RecordFile], con
         return Ok(Vec::new());
     }
     let quiet = CallContext { progress: crate::progress::ProgressSink::new(), ..context.clone() };
-    let bytes = files.iter().map(|file| file.bytes.len() as u64).sum();
+    let bytes = files.iter().map(|file| file.bytes.size()).sum();
     hash_batch(session, run, files.iter().map(|file| file.path.clone()).collect(), bytes, &quiet).await
 }
 
@@ -98,9 +109,8 @@ async fn hash_record(session: &Session, run: &RunPath, files: &[RecordFile], con
 async fn write(
     session: &Session,
     run: &RunPath,
-    ours: &Ours,
-    entries: &[(FilePath, Digest)],
-    files: &[RecordFile],
+    (ours, entries, replaces): (&Ours, &[(FilePath, Digest)], bool),
+    files: &[&RecordFile],
     context: &CallContext,
 ) -> Result<(), TransportError> {
     let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
@@ -108,13 +118,15 @@ async fn write(
     let records = session.word(format!("{OWN_FOLDER}/records").as_bytes());
     session.ask(&session.make(&[&temporary, &records]), "making a folder for the record", context).await?;
     let text: String = entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect();
-    upload(session, &temporary, "ours", text.as_bytes(), context).await?;
+    upload(session, &temporary, "ours", &text.into_bytes().into(), context).await?;
     for (n, file) in files.iter().enumerate() {
         upload(session, &temporary, &n.to_string(), &file.bytes, context).await?;
     }
     let mut script = session.enter_run(run);
     script.extend([b"from=".to_vec(), temporary, b"\nmv -f \"$from/ours\" ".to_vec(), records, b"/".to_vec()].concat());
-    script.extend_from_slice(format!("{} || exit 1\n", ours.name).as_bytes());
+    // Where nothing may be replaced, this list neither: what has a name of its own may stand all the same.
+    let otherwise = if replaces { "exit 1" } else { ":" };
+    script.extend_from_slice(format!("{} || {otherwise}\n", ours.name).as_bytes());
     let folders = files.iter().flat_map(|file| look::folders_above(&file.path));
     look::call(&mut script, "mkdir -p", folders);
     for (n, file) in files.iter().enumerate() {
@@ -128,15 +140,29 @@ async fn write(
     session.ask(&script, &format!("writing the record of {run}"), context).await.map(drop)
 }
 
-/// Writes one file into our temporary folder; `temporary` is a word.
-async fn upload(session: &Session, temporary: &[u8], name: &str, bytes: &[u8], context: &CallContext) -> Result<(), TransportError> {
+/// Writes one file into our temporary folder; `temporary` is a word. One that changes here meanwhile arrives otherwise than it was hashed.
+async fn upload(session: &Session, temporary: &[u8], name: &str, bytes: &RecordBytes, context: &CallContext) -> Result<(), TransportError> {
     let inner = [b"cat >".to_vec(), temporary.to_vec(), format!("/{name}").into_bytes()].concat();
     let command = [b"sh -c ".to_vec(), shell_word(&inner)].concat();
     let command = String::from_utf8(command).map_err(|_| {
         let message = format!("the path {} is no text", session.place.describe());
         TransportError::new(FailureClass::Configuration, Side::Destination, message)
     })?;
-    let ended = session.place.connection.command(&command, bytes, &mut |_| (), context).await?;
+    let (give, mut pieces) = tokio::sync::mpsc::channel(PIECES_WAITING);
+    let mut reader = bytes.reader();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut space = vec![0; CHUNK];
+        while let Ok(read @ 1..) = read_some(&mut reader, &mut space) {
+            if give.blocking_send(space[..read].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let ended = session.place.connection.command_taking(&command, &mut pieces, context).await;
+    drop(pieces);
+    // Ends by itself: nobody takes any more, or everything was read.
+    let _ = reading.await;
+    let ended = ended?;
     if ended.success() { Ok(()) } else { Err(classify::script(&ended, "writing the record")) }
 }
 

@@ -5,6 +5,7 @@ use crate::source::{Attribute, digest_of};
 use domain::proof::Digest;
 use serde::Deserialize;
 use std::collections::HashMap;
+use std::io::{BufReader, Read};
 
 #[derive(Deserialize)]
 struct Listed {
@@ -21,13 +22,14 @@ struct Line {
 
 /// True where this `metadata.json` holds names and values of all attributes that were sealed; whatever its bytes are, it says so by their
 /// digests. Blocking.
-pub fn carries(metadata: &[u8], seal: &SealReader) -> Result<bool, SealError> {
+pub fn carries(metadata: Option<impl Read>, seal: &SealReader) -> Result<bool, SealError> {
     // Read when the first is asked for: most runs have none.
+    let mut metadata = metadata;
     let mut listed: Option<HashMap<String, Vec<Attribute>>> = None;
     for sealed in seal.entries()? {
         let sealed = sealed?;
         let (Some(digest), Item::File { path, .. }) = (sealed.attributes, &sealed.item) else { continue };
-        let attributes = listed.get_or_insert_with(|| by_path(metadata)).remove(&path.to_string());
+        let attributes = listed.get_or_insert_with(|| metadata.take().map(by_path).unwrap_or_default()).remove(&path.to_string());
         if !attributes.is_some_and(|attributes| says(attributes, digest)) {
             return Ok(false);
         }
@@ -36,9 +38,9 @@ pub fn carries(metadata: &[u8], seal: &SealReader) -> Result<bool, SealError> {
 }
 
 /// Nothing of what is no such list, or of a value that is not there.
-fn by_path(metadata: &[u8]) -> HashMap<String, Vec<Attribute>> {
+fn by_path(metadata: impl Read) -> HashMap<String, Vec<Attribute>> {
     let mut found: HashMap<String, Vec<Attribute>> = HashMap::new();
-    let Ok(Listed { attributes, values }) = serde_json::from_slice(metadata) else { return found };
+    let Ok(Listed { attributes, values }) = serde_json::from_reader(BufReader::new(metadata)) else { return found };
     for Line { path, name, sha256 } in attributes {
         if let Some(value) = values.get(&sha256).and_then(|value| hex::decode(value).ok()) {
             found.entry(path).or_default().push(Attribute { name: name.into_bytes(), value });
@@ -96,6 +98,6 @@ mod tests {
         assert!(says(vec![attribute(br"user.\xff", b"1")], odd));
         let literal = digest_of(&[attribute(br"user.\xff", b"1")]).unwrap();
         assert!(says(vec![attribute(br"user.\xff", b"1")], literal));
-        assert!(by_path(b"{}").is_empty() && by_path(b"").is_empty());
+        assert!(by_path(&b"{}"[..]).is_empty() && by_path(&b""[..]).is_empty());
     }
 }

@@ -1,0 +1,92 @@
+//! What the account of the program may not do in the staging tree. Root may do everything, so these tests run themselves again as a root that
+//! the file system treats as any other owner.
+
+use crate::support::*;
+use domain::api::RunRow;
+use domain::job::{FailureClass, JobState};
+use domain::problem::ErrorCode;
+use domain::timestamp::Timestamp;
+use engine::clock::Clock;
+use engine::{Engine, Options};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// True where rights count; false in the outer run, once the inner one has passed.
+fn where_rights_count(test: &str) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    set_mode(folder.path(), 0o500);
+    if fs::write(folder.path().join("probe"), "").is_err() {
+        return true;
+    }
+    let program = std::env::current_exe().unwrap();
+    let name = format!("rights_here::{test}");
+    let powers = "-dac_override,-dac_read_search,-fowner";
+    let arguments = ["--bounding-set", powers, "--inh-caps", powers, "--", program.to_str().unwrap(), "--exact", &name];
+    let said = command("setpriv", &arguments).unwrap();
+    assert!(said.contains("1 passed"), "{test} did not run where rights count: {said}");
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s24_a_file_that_may_not_be_read_is_waited_for_named_and_sent_when_it_may() {
+    if !where_rights_count("s24_a_file_that_may_not_be_read_is_waited_for_named_and_sent_when_it_may") {
+        return;
+    }
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    lab.mark().await;
+    let clock = Clock::manual(Timestamp::parse("2026-04-17T14:32:00Z").unwrap());
+    let engine = Engine::start(lab.settings.clone(), Options { clock: clock.clone(), ..lab.options() }).await.unwrap();
+    lab.push(&run, &[("raw/closed.tif", b"closed for now")]);
+    let closed = lab.staging(run.as_str()).join("raw/closed.tif");
+    set_mode(&closed, 0);
+    lab.push_usual(&run);
+    let named = |row: &RunRow| {
+        let Some(job) = &row.job else { return false };
+        assert_ne!(job.state, JobState::Failed, "{:?}", job.error);
+        assert_eq!(job.attempts, 0, "waiting uses no retry");
+        let error = job.error.as_ref().filter(|error| error.code == FailureClass::LocalRead);
+        job.state == JobState::Queued && error.is_some_and(|error| error.message.contains("raw/closed.tif"))
+    };
+    until_row(&engine, &run, "the file is named", named).await;
+    set_mode(&closed, 0o644);
+    clock.advance(Duration::from_secs(61));
+    engine.core().work_now(EQUIPMENT);
+    until_verified(&engine, &run).await;
+    assert_eq!(data_below(&lab.nas(&run)), data_below(&lab.staging(run.as_str())));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d20_what_may_not_be_moved_or_emptied_refuses_the_clear_before_anything_is_touched() {
+    if !where_rights_count("d20_what_may_not_be_moved_or_emptied_refuses_the_clear_before_anything_is_touched") {
+        return;
+    }
+    for place in ["..", "", "raw", ".exlab-wizard"] {
+        let (lab, run) = (Lab::new(), run("Run_1"));
+        let engine = lab.start().await;
+        lab.push_usual(&run);
+        until_verified(&engine, &run).await;
+        until_record_sent(&engine, &run).await;
+        let folder = lab.staging(run.as_str());
+        let pushed = files_below(&folder);
+        let closed = folder.join(place).canonicalize().unwrap();
+        set_mode(&closed, 0o555);
+        let problem = engine.clear(run.as_str()).await.unwrap_err();
+        assert_eq!(problem.code, ErrorCode::StagingNotProven, "{place}: {problem:?}");
+        assert!(problem.message.contains("may not"), "{place}: {}", problem.message);
+        assert!(!engine.clear_plan(run.as_str()).await.unwrap().clearable, "{place}");
+        assert_eq!(data_below(&folder), data_below(&lab.nas(&run)), "{place}");
+        let ingest = |files: &[(std::path::PathBuf, Vec<u8>)]| files.iter().find(|(name, _)| name.ends_with("ingest.json")).cloned();
+        assert_eq!(ingest(&files_below(&folder)), ingest(&pushed), "{place}: nothing says that it was cleared");
+        set_mode(&closed, 0o755);
+        engine.clear(run.as_str()).await.unwrap();
+        assert!(!folder.exists(), "{place}");
+        engine.stop().await;
+    }
+}
