@@ -64,6 +64,8 @@ pub struct ClearFacts<'a> {
     pub passes: u32,
     /// Nothing was seen that would stop it from being moved aside and deleted, or what.
     pub removable: Result<(), String>,
+    /// It could not be told of every file whether a program has it open for writing.
+    pub writers_untold: bool,
     /// Last known health of the destination; else why not.
     pub destination: Result<(), String>,
     /// A worker or another clear is on it.
@@ -152,6 +154,9 @@ fn operators_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
         (None, _) => format!("no proof yet; {needed} needed"),
     };
     let removable = match &facts.removable {
+        Ok(()) if facts.writers_untold => {
+            "nothing was seen against it; whether another computer or account still writes to its files cannot be told here".to_owned()
+        }
         Ok(()) => "nothing was seen against it".to_owned(),
         Err(why) => why.clone(),
     };

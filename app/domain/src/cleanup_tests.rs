@@ -79,6 +79,7 @@ fn facts() -> ClearFacts<'static> {
         first_proof_at: Some(at("2026-04-18T12:00:00Z")),
         passes: 2,
         removable: Ok(()),
+        writers_untold: false,
         destination: Ok(()),
         busy: None,
         overrides: &[],

@@ -128,6 +128,11 @@ pub struct Logging {
     pub central_log_keep: u32,
 }
 
+/// Quiet time before a signal counts.
+pub const SETTLE_SECONDS: u64 = 10;
+/// The same where staging is a share of another computer (NFS, SMB): who still writes there cannot be told.
+pub const SETTLE_SECONDS_SHARED: u64 = 60;
+
 /// One configured equipment.
 #[derive(Clone, Debug)]
 pub struct Equipment {
@@ -137,8 +142,8 @@ pub struct Equipment {
     pub label: String,
     /// Completeness signal; `None` when the pushed creation.json must say it.
     pub signal: Option<Signal>,
-    /// Quiet time before a signal counts, default 10 s.
-    pub settle_seconds: u64,
+    /// Quiet time before a signal counts; by default [`SETTLE_SECONDS`], or [`SETTLE_SECONDS_SHARED`] where staging lies on another computer.
+    pub settle_seconds: Option<u64>,
     /// How long a run that is complete otherwise waits for a program that still has one of its files open for writing.
     pub open_files_wait_seconds: u64,
     /// False for `sync_mode: stage`: not synced from here.

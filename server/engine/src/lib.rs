@@ -20,6 +20,7 @@ pub mod hash;
 pub mod index;
 pub mod ingest_store;
 pub mod last_look;
+mod lease;
 mod local_time;
 pub mod measure;
 pub mod only_copy;

@@ -1,20 +1,45 @@
 //! Who has files open for writing on this computer. Acquisition programs keep a log open and are quiet for minutes: what they write after
-//! the last look goes into a file that is unlinked and is gone. The system tells it in `/proc/*/fd`.
+//! the last look goes into a file that is unlinked and is gone. The system tells it in `/proc/*/fd`, with the program; where this account may
+//! not look into every process, each file is asked for a lease instead.
 //!
-//! What is open on another computer (a share served by it, NFS, CIFS) or in a process that this account may not look into cannot be told
-//! here; [`Writers::blind`] says so.
+//! What is open on another computer (a share served by it, NFS, CIFS) cannot be told here.
 
+use crate::lease::{Asked, Lease};
 use rustix::fs::FileType;
 use std::collections::HashMap;
 use std::fs;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// How a program is called that this account may not look into.
+pub const UNNAMED: &str = "a program of another account";
+
 /// A file: its device and inode.
 pub type FileId = (u64, u64);
+
+/// File systems that other computers write to as well: NFS, both of SMB, Ceph, 9P.
+const SHARED: [u64; 5] = [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400, 0x0102_1997];
+
+/// True where other computers may have files open for writing, which nobody here is told.
+pub fn is_shared(on: impl AsFd) -> bool {
+    rustix::fs::fstatfs(on).ok().and_then(|told| u64::try_from(told.f_type).ok()).is_some_and(|kind| SHARED.contains(&kind))
+}
+
+/// Who has a file open for writing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Writing {
+    /// Nobody.
+    Nobody,
+    /// This program.
+    By(String),
+    /// It cannot be told here.
+    Untold,
+}
 
 /// Files open for writing, as one look at all processes saw them.
 #[derive(Debug, Default)]
@@ -60,12 +85,27 @@ impl Writers {
         }
     }
 
-    /// The program that has this file open for writing.
+    /// Who has this file open for writing. `open` opens it for reading; it is asked only where not every process could be looked into.
+    pub fn writing(&self, file: FileId, open: impl FnOnce() -> Option<File>) -> Writing {
+        if let Some(program) = self.of(file) {
+            return Writing::By(program.to_owned());
+        }
+        if !self.blind {
+            return Writing::Nobody;
+        }
+        match open().filter(|file| !is_shared(file)).map(Lease::ask) {
+            Some(Asked::Nobody(_)) => Writing::Nobody,
+            Some(Asked::Somebody) => Writing::By(UNNAMED.to_owned()),
+            Some(Asked::Untold) | None => Writing::Untold,
+        }
+    }
+
+    /// The program that has this file open for writing, where it may be looked into.
     pub fn of(&self, file: FileId) -> Option<&str> {
         self.open.get(&file).map(String::as_str)
     }
 
-    /// Some processes could not be looked into: what they have open is not known.
+    /// Some processes could not be looked into: what they have open is not seen.
     pub fn blind(&self) -> bool {
         self.blind
     }
@@ -117,6 +157,11 @@ mod tests {
         let program = writers.of(id(&written)).expect("it is open for writing");
         assert!(program.contains(&format!("process {}", child.id())), "{program}");
         assert_eq!(writers.of(id(&read)), None, "reading takes nothing away");
+        // Where processes may not be looked into, the file itself is asked.
+        let asked = |path: &Path, blind| Writers { blind, ..Writers::default() }.writing(id(path), || File::open(path).ok());
+        assert_eq!(asked(&written, true), Writing::By(UNNAMED.to_owned()));
+        assert_eq!((asked(&read, true), asked(&written, false)), (Writing::Nobody, Writing::Nobody));
+        assert_eq!(Writers { blind: true, ..Writers::default() }.writing(id(&read), || None), Writing::Untold);
         drop(child.stdin.take());
         child.wait().unwrap();
         assert_eq!(Writers::now().of(id(&written)), None);

@@ -3,6 +3,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "the server of the test is a process of its own")]
 
+#[path = "real_servers/servers.rs"]
+#[allow(dead_code, reason = "each test program uses its own part")]
+mod servers;
 #[path = "real_servers/sshd.rs"]
 #[allow(dead_code, reason = "each test program uses its own part")]
 mod sshd;
@@ -15,6 +18,7 @@ use domain::timestamp::Timestamp;
 use engine::clock::Clock;
 use engine::{Engine, Options};
 use sshd::Sshd;
+use std::io::Write;
 use support::{EQUIPMENT, Lab, data_below, files_below, run, until, until_record_sent, until_state, until_verified};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,4 +126,60 @@ async fn proven_and_cleared(mut lab: Lab, target: Target, method: &str) -> Lab {
     assert!(engine.verify(run.as_str()).await.unwrap().proven, "it can be proven long after it is gone");
     engine.stop().await;
     lab
+}
+
+/// A client of a share that has begun to write a file and not ended.
+struct Writing(std::process::Child);
+
+impl Writing {
+    fn begin(lab: &Lab, server: &servers::Smbd, file: &str) -> Writing {
+        let obscured = std::process::Command::new("rclone").args(["obscure", &server.password]).output().unwrap();
+        let config = lab.path("share.conf");
+        let (port, user, pass) = (server.port, &server.user, String::from_utf8(obscured.stdout).unwrap());
+        std::fs::write(&config, format!("[share]\ntype = smb\nhost = 127.0.0.1\nport = {port}\nuser = {user}\npass = {pass}\n")).unwrap();
+        let mut client = std::process::Command::new("rclone");
+        client.args(["rcat", "--quiet", "--streaming-upload-cutoff=0", "--config"]).arg(config).arg(format!("share:share/{file}"));
+        let mut client = client.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        client.stdin.as_mut().unwrap().write_all(b"begun, ").unwrap();
+        Writing(client)
+    }
+
+    fn ends(mut self) {
+        self.0.stdin.take().unwrap().write_all(b"ended").unwrap();
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d18_a_file_that_a_client_of_a_share_keeps_open_is_waited_for_and_never_cleared() {
+    for waits in [true, false] {
+        let (mut lab, run) = (Lab::new(), run("Run_1"));
+        if !waits {
+            lab.settings.equipment[0].open_files_wait_seconds = 0;
+        }
+        let server = servers::Smbd::start(&lab.path("staging"));
+        lab.push(&run, &[("raw/frame_1.tif", b"pixels")]);
+        let engine = lab.start().await;
+        let client = Writing::begin(&lab, &server, &format!("{}/raw/camera.log", run.as_str()));
+        let log = lab.staging(run.as_str()).join("raw/camera.log");
+        until("the client has begun", async || log.exists().then_some(())).await;
+        lab.push(&run, &[(support::SENTINEL, b"")]);
+        if waits {
+            let told = |row: &domain::api::RunRow| {
+                row.waiting_for.as_ref().is_some_and(|what| what.contains("raw/camera.log") && what.contains("smbd"))
+            };
+            support::until_row(&engine, &run, "it says what it waits for", told).await;
+            client.ends();
+            until_verified(&engine, &run).await;
+            assert_eq!(std::fs::read(lab.nas(&run).join("raw/camera.log")).unwrap(), b"begun, ended");
+            engine.clear(run.as_str()).await.unwrap();
+        } else {
+            until_verified(&engine, &run).await;
+            let refused = engine.clear(run.as_str()).await.unwrap_err();
+            assert!(refused.message.contains("raw/camera.log is open for writing by smbd"), "{refused:?}");
+            client.ends();
+            assert_eq!(std::fs::read(&log).unwrap(), b"begun, ended");
+        }
+        engine.stop().await;
+    }
 }

@@ -79,7 +79,7 @@ fn both_flavours_of_the_python_system_load_and_are_on(#[case] text: &str, #[case
 fn everything_of_ours_is_read() {
     let settings = settings(include_str!("../../tests/fixtures/config/ours.yaml"));
     let mount = settings.equipment("CONFOCAL_01").unwrap();
-    assert_eq!((mount.settle_seconds, mount.staging_transport.as_str()), (2, "file_transfer"));
+    assert_eq!((mount.settle_seconds, mount.staging_transport.as_str()), (Some(2), "file_transfer"));
     assert_eq!(mount.transport.as_ref().unwrap().target, Target::Mount { path: "/home/alex/nas/CONFOCAL_01".into() });
     assert_eq!(mount.transport.as_ref().unwrap().bandwidth.schedule[0].to_second, 86_400);
     let ssh = settings.equipment("FLOW_01").unwrap().transport.as_ref().unwrap();

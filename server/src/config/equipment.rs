@@ -47,7 +47,7 @@ fn read_one(index: usize, node: &Node, report: &Report, environment: &Environmen
     let id = read_id(&mut section);
     let label = section.text("label").map(|label| label.value);
     let signal = read_signal(&mut section);
-    let settle_seconds = section.whole("settle_seconds", 1..=86_400).unwrap_or(10);
+    let settle_seconds = section.whole("settle_seconds", 1..=86_400);
     let open_files_wait_seconds = section.whole("open_files_wait_seconds", 0..=604_800).unwrap_or(3_600);
     let synced_here = section.word("sync_mode", &SYNC_MODES).unwrap_or(true);
     let transport = read_transport(&mut section, synced_here, environment);

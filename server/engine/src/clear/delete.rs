@@ -5,7 +5,7 @@
 //! what was sealed, or not proven at that moment, stays, and is named.
 
 use super::permit::ClearPermit;
-use crate::beneath;
+use super::unlink::{Parent, Unlinked, unlink};
 use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::hash::Hasher;
 use crate::last_look::{Looked, ProvenNow};
@@ -13,13 +13,12 @@ use crate::progress::ProgressSink;
 use crate::prove::Differences;
 use crate::seal::{Item, SealEntries, Sealed};
 use crate::source::{RunFolder, SourceError, digest_of};
-use crate::writers::Writers;
+use crate::writers::{UNNAMED, Writers, Writing};
 use domain::gate::EntryKind;
 use domain::path::{FilePath, RECORD_FOLDER};
 use domain::proof::{Digest, FileStat, SealedFile, Totals};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
 use tokio_util::sync::CancellationToken;
 
 /// What deleting came to.
@@ -72,7 +71,11 @@ impl Deleted {
         }
     }
 
-    fn stick(&mut self, path: &FilePath, errno: Errno) {
+    pub(super) fn keep_written(&mut self, path: &FilePath, program: &str) {
+        self.keep(path, format!("is open for writing by {program}"));
+    }
+
+    pub(super) fn stick(&mut self, path: &FilePath, errno: Errno) {
         if self.stuck.len() < NAMED {
             self.stuck.push((path.to_string(), format!("could not be removed: {errno}")));
         }
@@ -205,8 +208,9 @@ impl Work<'_> {
 
     /// True, and noted, when a program has it open for writing.
     fn is_written_to(&mut self, path: &FilePath, writers: &Writers) -> bool {
-        let Some(program) = self.folder.id_of(path).and_then(|id| writers.of(id)) else { return false };
-        self.deleted.keep(path, format!("is open for writing by {program}"));
+        let open = || self.folder.open_file(path).ok().map(|(file, _)| file);
+        let Some(Writing::By(program)) = self.folder.id_of(path).map(|id| writers.writing(id, open)) else { return false };
+        self.deleted.keep_written(path, &program);
         true
     }
 
@@ -237,12 +241,18 @@ impl Work<'_> {
             if self.is_written_to(path, writers) {
                 continue;
             }
-            if unlink_proven(&mut self.parent, &proven, stat, &mut self.deleted) == Unlinked::OtherStat {
-                // One that had another name in the run, which went a moment ago, has another change time: it is compared anew.
-                let now = self.as_sealed(path, *stat, (*digest, attributes), false);
-                if now.is_some_and(|now| unlink_proven(&mut self.parent, &proven, &now, &mut self.deleted) == Unlinked::OtherStat) {
+            let mut unlinked = unlink_proven(&mut self.parent, &proven, stat, &mut self.deleted);
+            // One that had another name in the run, which went a moment ago, has another change time: it is compared anew.
+            if unlinked == Unlinked::OtherStat
+                && let Some(now) = self.as_sealed(path, *stat, (*digest, attributes), false)
+            {
+                unlinked = unlink_proven(&mut self.parent, &proven, &now, &mut self.deleted);
+                if unlinked == Unlinked::OtherStat {
                     self.deleted.keep(path, "changed while it was being cleared");
                 }
+            }
+            if unlinked == Unlinked::WrittenTo {
+                self.deleted.keep_written(path, UNNAMED);
             }
             progress.skip_file(stat.size);
             checkpoints.reached(Checkpoint::FileUnlinked);
@@ -258,36 +268,9 @@ impl Work<'_> {
     }
 }
 
-/// What came of unlinking.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unlinked {
-    /// It is gone, or noted as stuck.
-    Done,
-    /// It is not as it was compared, and stands.
-    OtherStat,
-}
-
 /// Unlinks a file of the data: only one that the destination holds at this moment.
 fn unlink_proven(parent: &mut Parent<'_>, proven: &ProvenNow, compared: &FileStat, deleted: &mut Deleted) -> Unlinked {
     unlink(parent, &proven.file().path, compared, deleted)
-}
-
-/// Unlinks a file whose stat was just compared; once more, in the handle of its own folder.
-pub(super) fn unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileStat, deleted: &mut Deleted) -> Unlinked {
-    let outcome = parent.of(path).and_then(|(folder, name)| {
-        let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        if beneath::file_stat(&stat) != *compared {
-            return Err(Errno::STALE);
-        }
-        rustix::fs::unlinkat(folder, name, AtFlags::empty())
-    });
-    match outcome {
-        Ok(()) => deleted.freed.add(compared.size),
-        Err(Errno::NOENT) => {}
-        Err(Errno::STALE) => return Unlinked::OtherStat,
-        Err(errno) => deleted.stick(path, errno),
-    }
-    Unlinked::Done
 }
 
 /// A link, FIFO, socket or device that an override let through: nothing of it was sent, and it is as it was listed.
@@ -341,41 +324,4 @@ pub fn remove_folders(folder: &RunFolder, keep_record: bool) -> Result<(), Strin
         }
     }
     Ok(())
-}
-
-/// Handles of parent folders, opened part by part without following links; keeps the last one, since files come sorted.
-pub(super) struct Parent<'a> {
-    run: &'a RunFolder,
-    open: Option<(Vec<u8>, OwnedFd)>,
-}
-
-impl<'a> Parent<'a> {
-    pub fn new(run: &'a RunFolder) -> Parent<'a> {
-        Parent { run, open: None }
-    }
-
-    fn of<'p>(&mut self, path: &'p FilePath) -> Result<(&OwnedFd, &'p [u8]), Errno> {
-        let bytes = path.as_bytes();
-        let (parents, name) = match bytes.iter().rposition(|byte| *byte == b'/') {
-            Some(at) => (&bytes[..at], &bytes[at + 1..]),
-            None => (&bytes[..0], bytes),
-        };
-        let same = self.open.as_ref().is_some_and(|(known, _)| known == parents);
-        if !same {
-            self.open = Some((parents.to_vec(), self.descend(parents)?));
-        }
-        match &self.open {
-            Some((_, folder)) => Ok((folder, name)),
-            None => Err(Errno::NOENT),
-        }
-    }
-
-    fn descend(&self, parents: &[u8]) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut folder = rustix::fs::openat(self.run.dir(), ".", flags, Mode::empty())?;
-        for part in parents.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
-            folder = rustix::fs::openat(&folder, part, flags, Mode::empty())?;
-        }
-        Ok(folder)
-    }
 }

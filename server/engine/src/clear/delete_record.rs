@@ -1,10 +1,12 @@
 //! Deleting a run's record, once all its data is gone: the other half of the one deleter, by its hand.
 
-use super::delete::{Deleted, Parent, Unlinked, unlink};
+use super::delete::Deleted;
+use super::unlink::{Parent, Unlinked, unlink};
 use crate::hash::Hasher;
 use crate::record::is_ours;
 use crate::source::{Entry, RunFolder, SourceError};
 use crate::worker::SentRecord;
+use crate::writers::UNNAMED;
 use domain::gate::EntryKind;
 use domain::path::FilePath;
 use domain::proof::Totals;
@@ -50,8 +52,10 @@ pub fn delete_record(folder: &RunFolder, proven: &[SentRecord]) -> Result<Delete
     if deleted.kept.is_empty() {
         let mut parent = Parent::new(folder);
         for entry in entries.iter().filter(|entry| entry.kind != EntryKind::Folder) {
-            if unlink(&mut parent, &entry.path, &entry.stat, &mut deleted) == Unlinked::OtherStat {
-                deleted.keep(&entry.path, "changed while it was being cleared");
+            match unlink(&mut parent, &entry.path, &entry.stat, &mut deleted) {
+                Unlinked::Done => {}
+                Unlinked::OtherStat => deleted.keep(&entry.path, "changed while it was being cleared"),
+                Unlinked::WrittenTo => deleted.keep_written(&entry.path, UNNAMED),
             }
         }
     }

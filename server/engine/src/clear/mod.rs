@@ -14,6 +14,7 @@ mod finished_record;
 pub(crate) mod obstacles;
 mod permit;
 mod resume;
+mod unlink;
 
 pub use aside::prepare;
 pub use back::say_taken_back;

@@ -7,28 +7,37 @@ use super::aside;
 use crate::core::Core;
 use crate::source::RunFolder;
 use crate::worker::metadata::not_carried;
-use crate::writers::{FileId, Writers};
+use crate::writers::{FileId, Writers, Writing, is_shared};
 use domain::path::{RunPath, escape_bytes};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
+use std::cell::Cell;
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// How deep folders are followed; deeper ones are said to be an obstacle, since nothing could remove them either.
 const DEPTH: usize = 256;
 const STICKY: u32 = 0o1000;
 
-/// The first thing that would stop this run from being moved aside and deleted, as one sentence; `None` when nothing is seen. Blocking.
-pub fn obstacle(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Writers) -> Option<String> {
-    match look(core, run, folder, writers) {
-        Ok(()) => None,
-        Err(Obstacle(sentence)) => Some(sentence),
-    }
+/// What looking for obstacles came to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Obstacles {
+    /// The first thing that would stop the run from being moved aside and deleted, as one sentence.
+    pub first: Option<String>,
+    /// It could not be told of every file whether a program has it open for writing.
+    pub writers_untold: bool,
+}
+
+/// What would stop this run from being moved aside and deleted. Blocking.
+pub fn obstacles(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Writers) -> Obstacles {
+    let around = Around::of(folder, writers);
+    let first = look(core, run, folder, &around).err().map(|Obstacle(sentence)| sentence);
+    Obstacles { first, writers_untold: around.untold.get() }
 }
 
 /// The same for what stands aside already: only its inside matters. Blocking.
 pub fn obstacle_inside(folder: &RunFolder) -> Option<String> {
-    let around = Around { mount: mount_of(folder.dir().as_fd()), writers: &Writers::now() };
-    inside(folder.dir().as_fd(), &around, b"", 0).err().map(|Obstacle(sentence)| sentence)
+    inside(folder.dir().as_fd(), &Around::of(folder, &Writers::now()), b"", 0).err().map(|Obstacle(sentence)| sentence)
 }
 
 struct Obstacle(String);
@@ -37,9 +46,17 @@ struct Obstacle(String);
 struct Around<'a> {
     mount: Option<u64>,
     writers: &'a Writers,
+    untold: Cell<bool>,
 }
 
-fn look(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Writers) -> Result<(), Obstacle> {
+impl<'a> Around<'a> {
+    fn of(folder: &RunFolder, writers: &'a Writers) -> Around<'a> {
+        let top = folder.dir().as_fd();
+        Around { mount: mount_of(top), writers, untold: Cell::new(is_shared(top)) }
+    }
+}
+
+fn look(core: &Core, run: &RunPath, folder: &RunFolder, around: &Around<'_>) -> Result<(), Obstacle> {
     let unreadable = |errno: Errno| Obstacle(format!("the folder around it cannot be looked at: {errno}"));
     match aside::same_mount(core, run) {
         Ok(true) => {}
@@ -56,7 +73,7 @@ fn look(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Writers) -> Re
         Err(Errno::NOENT) => {}
         Err(errno) => return Err(Obstacle(format!("{} cannot be opened: {errno}", aside::CLEARING_FOLDER))),
     }
-    inside(folder.dir().as_fd(), &Around { mount: mount_of(folder.dir().as_fd()), writers }, b"", 0)?;
+    inside(folder.dir().as_fd(), around, b"", 0)?;
     not_carried(folder).map_or(Ok(()), |sentence| Err(Obstacle(sentence)))
 }
 
@@ -88,8 +105,16 @@ fn inside(folder: BorrowedFd<'_>, around: &Around<'_>, path: &[u8], depth: usize
             return Err(Obstacle(format!("{told} is marked as not to be changed (see lsattr): nothing can delete it")));
         }
         may_take_as(folder, stat.owner, &told)?;
-        if let Some(program) = around.writers.of(stat.id) {
-            return Err(Obstacle(format!("{told} is open for writing by {program}: what it writes next would be lost; close it there")));
+        if stat.is_file {
+            let open = || crate::beneath::open_regular(folder, name).ok().flatten().map(|(file, _)| File::from(file));
+            match around.writers.writing(stat.id, open) {
+                Writing::Nobody => {}
+                Writing::Untold => around.untold.set(true),
+                Writing::By(program) => {
+                    let why = format!("{told} is open for writing by {program}: what it writes next would be lost; close it there");
+                    return Err(Obstacle(why));
+                }
+            }
         }
         if stat.is_folder {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -105,6 +130,7 @@ struct About {
     id: FileId,
     owner: u32,
     is_folder: bool,
+    is_file: bool,
     /// Immutable or append-only.
     fixed: bool,
     mount: Option<u64>,
@@ -117,6 +143,7 @@ fn about(folder: BorrowedFd<'_>, name: &[u8]) -> Result<About, Errno> {
         id: (rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino),
         owner: stat.stx_uid,
         is_folder: FileType::from_raw_mode(stat.stx_mode.into()).is_dir(),
+        is_file: FileType::from_raw_mode(stat.stx_mode.into()).is_file(),
         fixed: stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND),
         mount: told(stat.stx_mask, StatxFlags::MNT_ID).then_some(stat.stx_mnt_id),
     })

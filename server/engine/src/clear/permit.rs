@@ -1,7 +1,7 @@
 //! The permit to clear: everything contract section 8 asks for, found true now. Only [`permit`] makes one.
 
 use super::aside;
-use super::obstacles::{obstacle, obstacle_inside};
+use super::obstacles::{obstacle_inside, obstacles};
 use crate::core::Core;
 use crate::gatekeeper::blocking;
 use crate::ingest_store::read_ingest;
@@ -159,9 +159,9 @@ fn can_be_carried_out(core: &Core, run: &RunPath, folder: &RunFolder, record: Op
         return Err(refused(format!("its record cannot be sent to the NAS: {error}")).with("files", Vec::<String>::new()));
     }
     aside::prepare(core).map_err(|error| source_problem(&error))?;
-    let obstacle = obstacle(core, run, folder, &Writers::now());
-    core.change(run, |facts| facts.obstacle.clone_from(&obstacle));
-    match obstacle {
+    let obstacles = obstacles(core, run, folder, &Writers::now());
+    core.change(run, |facts| facts.obstacles.clone_from(&obstacles));
+    match obstacles.first {
         None => Ok(()),
         Some(why) => Err(refused(why).with("files", Vec::<String>::new())),
     }

@@ -94,7 +94,7 @@ mod tests {
             id: "E".into(),
             label: "E".into(),
             signal: None,
-            settle_seconds: 0,
+            settle_seconds: Some(0),
             open_files_wait_seconds: 0,
             synced_here: true,
             transport: None,

@@ -240,10 +240,10 @@ impl Engine {
                 && let Ok(compared) = crate::seal::compare(&folder, &seal, crate::seal::Rehash::Never, &core.stop)
             {
                 let late = crate::watcher::late_of(&compared);
-                let obstacle = crate::clear::obstacles::obstacle(&core, &facts.run, &folder, &crate::writers::Writers::now());
+                let obstacles = crate::clear::obstacles::obstacles(&core, &facts.run, &folder, &crate::writers::Writers::now());
                 core.change(&facts.run, |facts| {
                     facts.late = late;
-                    facts.obstacle = obstacle;
+                    facts.obstacles = obstacles;
                 });
                 if compared.touched > 0 {
                     core.index.sweep_soon(&facts.run);

@@ -1,5 +1,6 @@
 //! What is known of one run, and the row it makes. Rows are built from facts alone: no disk, no database, no clock.
 
+use crate::clear::obstacles::Obstacles;
 use crate::progress::ProgressSink;
 use crate::record::Stamp;
 use crate::store::{Job, damage_of};
@@ -50,7 +51,7 @@ pub struct Facts {
     /// Files that appeared or changed since sealing.
     pub late: Late,
     /// What would stop a clear half-way, as last looked at.
-    pub obstacle: Option<String>,
+    pub obstacles: Obstacles,
     /// A clear in work.
     pub clearing: Option<ClearingView>,
     /// Overrides and tombstones of creation.json.
@@ -164,7 +165,7 @@ impl Facts {
             waiting_for: None,
             findings: Arc::default(),
             late: Late::default(),
-            obstacle: None,
+            obstacles: Obstacles::default(),
             clearing: None,
             overrides: Vec::new(),
             unreadable: None,
@@ -240,7 +241,8 @@ impl Facts {
             proof_at: seconds(proven.and_then(|job| job.last_proof_ms)),
             first_proof_at: seconds(proven.and_then(|job| job.first_proof_ms)),
             passes: proven.map_or(0, |job| job.verify_passes),
-            removable: self.obstacle.clone().map_or(Ok(()), Err),
+            removable: self.obstacles.first.clone().map_or(Ok(()), Err),
+            writers_untold: self.obstacles.writers_untold,
             destination: context.destination.clone(),
             busy: self.clearing.as_ref().map(|_| "it is being cleared".to_owned()).or(in_work),
             overrides: &self.overrides,

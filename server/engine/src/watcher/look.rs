@@ -7,7 +7,7 @@ use crate::ingest_store::{CREATION, INGEST, override_ids, read_creation, read_in
 use crate::record::{RecordError, RecordFolder, Stamp};
 use crate::seal::{Rehash, SealReader, compare};
 use crate::source::{RunFolder, SourceError, Survey, survey};
-use crate::writers::Writers;
+use crate::writers::{Writers, Writing, is_shared};
 use domain::api::RowProblem;
 use domain::completeness::Signal;
 use domain::document::creation::Creation;
@@ -16,6 +16,7 @@ use domain::gate::{EntryKind, unusable_manifest};
 use domain::lifecycle::RunState;
 use domain::path::FilePath;
 use domain::proof::Totals;
+use domain::settings::{SETTLE_SECONDS, SETTLE_SECONDS_SHARED};
 use domain::step::Folder;
 use domain::timestamp::Timestamp;
 use std::sync::Arc;
@@ -87,7 +88,7 @@ pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
         seen.standing = Folder::WithoutData;
     }
     if matches!(facts.state(), None | Some(RunState::Staging)) {
-        let settle = settle_time(core, facts);
+        let settle = settle_time(core, facts, &folder);
         let quiet = now.saturating_sub(facts.watch.unchanged_since);
         seen.settled = quiet >= settle && surveyed.vanished == 0;
         facts.waiting_for = signal_lacks(core, facts, &folder);
@@ -125,7 +126,13 @@ fn wait_for_writers(core: &Core, facts: &mut Facts, folder: &RunFolder, seen: &m
 
 fn first_written(folder: &RunFolder, writers: &Writers) -> Option<(FilePath, String)> {
     let entries = folder.walk().into_iter().flatten().filter_map(Result::ok).filter(|entry| entry.is_data_file());
-    let written = |path: &FilePath| folder.id_of(path).and_then(|id| writers.of(id)).map(str::to_owned);
+    let written = |path: &FilePath| {
+        let open = || folder.open_file(path).ok().map(|(file, _)| file);
+        match writers.writing(folder.id_of(path)?, open) {
+            Writing::By(program) => Some(program),
+            Writing::Nobody | Writing::Untold => None,
+        }
+    };
     entries.map(|entry| entry.path).find_map(|path| written(&path).map(|program| (path, program)))
 }
 
@@ -195,8 +202,11 @@ fn survey_files(facts: &mut Facts, folder: &RunFolder) -> Result<Survey, SourceE
     Ok(surveyed)
 }
 
-fn settle_time(core: &Core, facts: &Facts) -> Duration {
-    Duration::from_secs(core.settings.equipment(facts.run.equipment()).map_or(10, |equipment| equipment.settle_seconds))
+/// Where other computers write as well it cannot be told who still does, so that silence has to last longer.
+fn settle_time(core: &Core, facts: &Facts, folder: &RunFolder) -> Duration {
+    let configured = core.settings.equipment(facts.run.equipment()).and_then(|equipment| equipment.settle_seconds);
+    let usual = if is_shared(folder.dir()) { SETTLE_SECONDS_SHARED } else { SETTLE_SECONDS };
+    Duration::from_secs(configured.unwrap_or(usual))
 }
 
 /// The signal of the run's equipment: local config first, else the pushed creation.json.
@@ -291,7 +301,7 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
     // Files that came after the proof are to be complete by the instrument's own word again.
     facts.waiting_for = if facts.late.count > 0 { signal_lacks(core, facts, folder) } else { None };
     let writers = core.writers.no_older_than(WRITERS_AGE, core.clock.monotonic());
-    facts.obstacle = crate::clear::obstacles::obstacle(core, &facts.run, folder, &writers);
+    facts.obstacles = crate::clear::obstacles::obstacles(core, &facts.run, folder, &writers);
     Ok(compared.touched > 0)
 }
 

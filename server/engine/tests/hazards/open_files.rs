@@ -106,3 +106,24 @@ async fn d18_a_file_that_is_opened_in_the_last_moment_is_kept_and_put_back() {
         engine.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d18_a_file_that_is_opened_while_others_of_its_run_go_already_is_kept() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (opened, hold) = std::sync::mpsc::channel();
+    let staging = lab.path("staging");
+    // The first of them has gone: after the look at all programs, before the turn of the last one.
+    let hook = once(Checkpoint::FileUnlinked, move || {
+        let aside = fs::read_dir(staging.join(".exlab-clearing")).unwrap().next().unwrap().unwrap().path();
+        opened.send(Acquisition::opens(&aside.join("raw/z.log"))).unwrap();
+    });
+    let engine = lab.start_with(hook).await;
+    lab.push(&run, &[("raw/a.tif", b"pixels"), ("raw/z.log", b"begin\n")]);
+    lab.push(&run, &[(SENTINEL, b"")]);
+    until_verified(&engine, &run).await;
+    let kept = engine.clear(run.as_str()).await.unwrap_err();
+    assert!(kept.message.contains("raw/z.log is open for writing by"), "{kept:?}");
+    hold.recv().unwrap().writes_and_closes("the last line\n");
+    assert_eq!(fs::read(lab.staging(run.as_str()).join("raw/z.log")).unwrap(), b"begin\nthe last line\n");
+    engine.stop().await;
+}

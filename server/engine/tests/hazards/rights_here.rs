@@ -28,7 +28,7 @@ fn where_rights_count(test: &str) -> bool {
     let name = format!("rights_here::{test}");
     let powers = "-dac_override,-dac_read_search,-fowner";
     let arguments = ["--bounding-set", powers, "--inh-caps", powers, "--", program.to_str().unwrap(), "--exact", &name];
-    let said = command("setpriv", &arguments).unwrap();
+    let said = command("setpriv", &arguments).unwrap_or_else(|error| panic!("{test} failed where rights count: {error}"));
     assert!(said.contains("1 passed"), "{test} did not run where rights count: {said}");
     false
 }
@@ -55,9 +55,13 @@ async fn s24_a_file_that_may_not_be_read_is_waited_for_named_and_sent_when_it_ma
     };
     until_row(&engine, &run, "the file is named", named).await;
     set_mode(&closed, 0o644);
-    clock.advance(Duration::from_secs(61));
-    engine.core().work_now(EQUIPMENT);
-    until_verified(&engine, &run).await;
+    // Once to read it, and where a look fell between the two, once more because the file changed since.
+    until("it is sent", async || {
+        clock.advance(Duration::from_secs(61));
+        engine.core().work_now(EQUIPMENT);
+        shown(&engine, &run).filter(|row| row.summary.current_state == "sync_verified")
+    })
+    .await;
     assert_eq!(data_below(&lab.nas(&run)), data_below(&lab.staging(run.as_str())));
     engine.stop().await;
 }

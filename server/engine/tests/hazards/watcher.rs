@@ -33,7 +33,7 @@ async fn poll(engine: &Engine, run: &RunPath) -> Option<RunState> {
 #[tokio::test(flavor = "multi_thread")]
 async fn s11_the_signal_counts_only_once_nothing_has_changed_for_the_settle_time() {
     let mut lab = Lab::new();
-    lab.settings.equipment[0].settle_seconds = 10;
+    lab.settings.equipment[0].settle_seconds = Some(10);
     let (engine, clock) = by_hand(&lab).await;
     let run = run("Run_1");
     // The sentinel first, the data later; and all of it with old times, as copies have.

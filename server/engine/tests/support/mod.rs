@@ -131,7 +131,7 @@ pub fn equipment(id: &str, root: &Path) -> Equipment {
         id: id.into(),
         label: format!("{id} of the tests"),
         signal: Some(Signal::sentinel(SENTINEL).unwrap()),
-        settle_seconds: 0,
+        settle_seconds: Some(0),
         open_files_wait_seconds: 3_600,
         synced_here: true,
         transport: Some(Transport { target: Target::Mount { path: root.display().to_string() }, bandwidth: Default::default() }),
@@ -310,7 +310,10 @@ pub fn command(program: &str, arguments: &[&str]) -> Result<String, String> {
     let output = std::process::Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(format!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr))),
+        false => {
+            let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            Err(format!("{program} {arguments:?}: {out}{err}"))
+        }
     }
 }
 
