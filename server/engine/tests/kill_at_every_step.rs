@@ -21,10 +21,14 @@ fn main() -> ExitCode {
         return child.live();
     }
     let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let first_of_each = Checkpoint::ALL.into_iter().map(|step| Case { step, nth: 1 });
-    let in_the_middle = [Checkpoint::FilePlaced, Checkpoint::FileUnlinked].into_iter().map(|step| Case { step, nth: 2 });
+    let first_of_each = Checkpoint::ALL.into_iter().map(|step| Case { step, nth: 1, full: false });
+    let in_the_middle = [Checkpoint::FilePlaced, Checkpoint::FileUnlinked].into_iter().map(|step| Case { step, nth: 2, full: false });
+    // The day the program exists for: cleared on a disk of no free byte, killed at each step of it.
+    let of_a_clear = Checkpoint::ALL.into_iter().skip_while(|step| *step != Checkpoint::Permitted);
+    let on_a_full_disk = of_a_clear.map(|step| Case { step, nth: 1, full: true });
     let cases: Vec<Case> = first_of_each
         .chain(in_the_middle)
+        .chain(on_a_full_disk)
         .filter(|case| wanted.is_empty() || wanted.iter().any(|word| case.to_string().contains(word.as_str())))
         .collect();
 

@@ -11,15 +11,6 @@ use engine::store::{NewLedgerEntry, NewProof, Store, StoreError};
 use std::fs;
 use std::path::Path;
 
-/// Takes all space that is left below a folder.
-fn fill(folder: &Path) {
-    use std::io::Write;
-    let mut file = fs::File::create(folder.join(".filler")).unwrap();
-    for size in [1 << 16, 1 << 12, 1] {
-        while file.write_all(&vec![0; size]).is_ok() {}
-    }
-}
-
 fn free(folder: &Path) {
     fs::remove_file(folder.join(".filler")).unwrap();
 }

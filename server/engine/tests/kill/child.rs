@@ -1,12 +1,12 @@
 //! The child: runs the engine, clears the run as an operator would, and dies at the step it was told.
 
-use super::case::the_run;
-use crate::support::{Lab, settings};
+use super::case::{DISK, the_run};
+use crate::support::{Lab, fill, settings};
 use domain::lifecycle::RunState;
 use engine::Engine;
 use engine::checkpoint::{Checkpoint, Checkpoints};
 use rustix::process::{Signal, getpid, kill_process};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,15 +14,19 @@ use std::time::Duration;
 /// How long the run's whole life may take before the child says that it is stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The word for a disk that is filled when the clear is asked for.
+pub const FULL: &str = "full";
+
 pub struct Child {
     folder: PathBuf,
+    full: bool,
     kill_at: Option<(Checkpoint, usize)>,
 }
 
 impl Child {
-    /// `child FOLDER [STEP NTH]`
+    /// `child FOLDER full|roomy [STEP NTH]`
     pub fn from_arguments(arguments: &[String]) -> Option<Child> {
-        let [word, folder, at @ ..] = arguments else { return None };
+        let [word, folder, disk, at @ ..] = arguments else { return None };
         if word != "child" {
             return None;
         }
@@ -33,7 +37,7 @@ impl Child {
             }
             _ => None,
         };
-        Some(Child { folder: folder.into(), kill_at })
+        Some(Child { folder: folder.into(), full: disk == FULL, kill_at })
     }
 
     pub fn live(self) -> ExitCode {
@@ -52,7 +56,8 @@ impl Child {
         options.poll_interval = Duration::from_millis(100);
         options.checkpoints = killing(self.kill_at);
         let engine = Engine::start(settings(&self.folder), options).await.map_err(|error| error.to_string())?;
-        let outcome = tokio::time::timeout(PATIENCE, to_the_end(&engine)).await;
+        let disk = self.full.then(|| self.folder.join(DISK));
+        let outcome = tokio::time::timeout(PATIENCE, to_the_end(&engine, disk.as_deref())).await;
         let row = engine.core().index.row(&the_run());
         match outcome {
             Ok(outcome) => outcome?,
@@ -81,7 +86,7 @@ fn killing(at: Option<(Checkpoint, usize)>) -> Checkpoints {
 
 /// Brings the run to its end as an operator would: clears it once it is verified and its record sent. A clear that was begun
 /// before has to end by itself.
-async fn to_the_end(engine: &Engine) -> Result<(), String> {
+async fn to_the_end(engine: &Engine, full: Option<&Path>) -> Result<(), String> {
     let (core, run) = (engine.core(), the_run());
     loop {
         let open = !core.store.open_intents().await.map_err(|error| error.to_string())?.is_empty();
@@ -93,6 +98,7 @@ async fn to_the_end(engine: &Engine) -> Result<(), String> {
             .index
             .look(&run, |facts| facts.state() == Some(RunState::SyncVerified) && facts.job.as_ref().is_some_and(|job| job.record_sent));
         if clearable == Some(true) && !open {
+            full.into_iter().for_each(fill);
             engine.clear(run.as_str()).await.map_err(|problem| format!("clear: {problem:?}"))?;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

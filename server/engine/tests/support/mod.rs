@@ -317,6 +317,15 @@ pub fn command(program: &str, arguments: &[&str]) -> Result<String, String> {
     }
 }
 
+/// Takes all space that is left below a folder.
+pub fn fill(folder: &Path) {
+    use std::io::Write;
+    let mut file = std::fs::File::options().create(true).append(true).open(folder.join(".filler")).unwrap();
+    for size in [1 << 16, 1 << 12, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+}
+
 /// Removes a folder and everything in it, as a person does.
 #[allow(clippy::disallowed_methods, reason = "a test plays a person")]
 pub fn remove(folder: &Path) {
