@@ -3,6 +3,7 @@
 //! Streamed rather than read into a JSON tree, so that a manifest of a million files costs its paths and no more. What is
 //! wrong is said with the entry's index, which JSON libraries do not know.
 
+use crate::document::text::{as_meant, no_json};
 use crate::path::FilePath;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
@@ -11,11 +12,11 @@ use std::fmt;
 type Files = Vec<(FilePath, u64)>;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Files, String> {
-    // Windows programs like to begin a file with a byte order mark; it is no part of the JSON.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let bytes = as_meant(bytes);
+    let mut reader = serde_json::Deserializer::from_slice(&bytes);
     let found = Top.deserialize(&mut reader).and_then(|found| reader.end().map(|()| found));
-    let files = found.map_err(|error| format!("the manifest is no JSON: {error}; the instrument must write it whole"))??;
+    let files =
+        found.map_err(|error| format!("the manifest is no JSON: {}; the instrument must write it whole", no_json(&bytes, &error)))??;
     if files.is_empty() {
         return Err("the manifest's `files` is empty: it must list every file of the run".into());
     }

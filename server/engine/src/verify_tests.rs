@@ -45,6 +45,9 @@ impl Transport for Oracle {
         self.0.iter().cloned().for_each(found);
         Ok(())
     }
+    async fn remove_empty_folders(&self, _: &RunPath, _: &[FilePath], _: &CallContext) -> Result<(), TransportError> {
+        Ok(())
+    }
     async fn move_aside(&self, _: &RunPath, _: &[FilePath], _: &CallContext) -> Result<(), TransportError> {
         Err(TransportError::interrupted())
     }

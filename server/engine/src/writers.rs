@@ -16,8 +16,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How a program is called that this account may not look into.
-pub const UNNAMED: &str = "a program of another account";
+/// Who writes where no open file of a process shows it.
+pub const UNNAMED: &str = "what cannot be named here (a program of another account, a mapped file, a disk image in use)";
 
 /// A file: its device and inode.
 pub type FileId = (u64, u64);
@@ -46,6 +46,7 @@ pub enum Writing {
 pub struct Writers {
     open: HashMap<FileId, String>,
     blind: bool,
+    asks_each: bool,
 }
 
 impl Writers {
@@ -62,6 +63,11 @@ impl Writers {
             }
         }
         writers
+    }
+
+    /// The same, and every file is asked besides: a mapped file, or a disk image in use, is open and in no process's list.
+    pub fn now_and_each_file() -> Writers {
+        Writers { asks_each: true, ..Writers::now() }
     }
 
     fn look_into(&mut self, process: &Path, id: &str) {
@@ -85,12 +91,12 @@ impl Writers {
         }
     }
 
-    /// Who has this file open for writing. `open` opens it for reading; it is asked only where not every process could be looked into.
+    /// Who has this file open for writing. `open` opens it for reading, where the file itself is asked.
     pub fn writing(&self, file: FileId, open: impl FnOnce() -> Option<File>) -> Writing {
         if let Some(program) = self.of(file) {
             return Writing::By(program.to_owned());
         }
-        if !self.blind {
+        if !self.blind && !self.asks_each {
             return Writing::Nobody;
         }
         match open().filter(|file| !is_shared(file)).map(Lease::ask) {

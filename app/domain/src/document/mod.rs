@@ -5,6 +5,7 @@
 
 pub mod creation;
 pub mod ingest;
+pub(crate) mod text;
 
 use serde_json::{Map, Value};
 
@@ -46,9 +47,8 @@ const EXPECTED_MAJOR: u64 = 1;
 /// Parses an object and checks its `schema_version`; returns the minor too.
 fn parse_object(document: &'static str, bytes: &[u8]) -> Result<(Map<String, Value>, u64), DocumentError> {
     let unreadable = |detail: String| DocumentError::Unreadable { document, detail };
-    // Windows programs like to begin a file with a byte order mark; it is no part of the JSON.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = text::as_meant(bytes);
+    let value: Value = serde_json::from_slice(&bytes).map_err(|error| unreadable(text::no_json(&bytes, &error)))?;
     let Value::Object(object) = value else {
         return Err(unreadable("expected a JSON object".into()));
     };

@@ -75,7 +75,11 @@ pub fn stands(core: &Core, intent: &str) -> bool {
 /// True when the run's folder can be renamed aside: both are on one mount. Blocking.
 pub fn same_mount(core: &Core, run: &RunPath) -> Result<bool, Errno> {
     let root = rustix::fs::open(core.staging_root.as_str(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
-    Ok(mount_of(&root)? == mount_of(parent_of(core, run)?)?)
+    let parent = parent_of(core, run)?;
+    let around = mount_of(&parent)?;
+    // A run that is a mount point is renamed by nobody; one that is a volume of its own (btrfs) is.
+    let own = mount_of(rustix::fs::openat(&parent, run.leaf(), FOLDER, Mode::empty())?)?;
+    Ok(mount_of(&root)? == around && own.1 == around.1)
 }
 
 fn mount_of(folder: impl AsFd) -> Result<(u64, u64), Errno> {

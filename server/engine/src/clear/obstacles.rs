@@ -37,7 +37,7 @@ pub fn obstacles(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Write
 
 /// The same for what stands aside already: only its inside matters. Blocking.
 pub fn obstacle_inside(folder: &RunFolder) -> Option<String> {
-    inside(folder.dir().as_fd(), &Around::of(folder, &Writers::now()), b"", 0).err().map(|Obstacle(sentence)| sentence)
+    inside(folder.dir().as_fd(), &Around::of(folder, &Writers::now_and_each_file()), b"", 0).err().map(|Obstacle(sentence)| sentence)
 }
 
 struct Obstacle(String);

@@ -159,7 +159,7 @@ fn can_be_carried_out(core: &Core, run: &RunPath, folder: &RunFolder, record: Op
         return Err(refused(format!("its record cannot be sent to the NAS: {error}")).with("files", Vec::<String>::new()));
     }
     aside::prepare(core).map_err(|error| source_problem(&error))?;
-    let obstacles = obstacles(core, run, folder, &Writers::now());
+    let obstacles = obstacles(core, run, folder, &Writers::now_and_each_file());
     core.change(run, |facts| facts.obstacles.clone_from(&obstacles));
     match obstacles.first {
         None => Ok(()),

@@ -240,7 +240,8 @@ impl Engine {
                 && let Ok(compared) = crate::seal::compare(&folder, &seal, crate::seal::Rehash::Never, &core.stop)
             {
                 let late = crate::watcher::late_of(&compared);
-                let obstacles = crate::clear::obstacles::obstacles(&core, &facts.run, &folder, &crate::writers::Writers::now());
+                let obstacles =
+                    crate::clear::obstacles::obstacles(&core, &facts.run, &folder, &crate::writers::Writers::now_and_each_file());
                 core.change(&facts.run, |facts| {
                     facts.late = late;
                     facts.obstacles = obstacles;

@@ -1,6 +1,6 @@
 //! The state folder's database: the only module that speaks SQL.
 //!
-//! One connection writes, a small read-only pool answers questions, in WAL mode. Every change of a job or an intent is
+//! One connection writes, a small read-only pool answers questions, in WAL mode, and no other program opens the file meanwhile. Every change of a job or an intent is
 //! compare-and-set on the state it was decided on, so two deciders can never both win.
 //!
 //! A statement that changes rows and returns them is read to its end (`fetch_all`), always: SQLite commits after the last row, and
@@ -47,9 +47,9 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> StoreError {
-        // SQLITE_FULL is 13; SQLITE_IOERR_SHMSIZE is 4874: the file that connections share could not be made as large as it has to be.
+        // SQLITE_FULL is 13.
         match error.as_database_error().and_then(|e| e.code().map(|code| (code.into_owned(), e.message().to_owned()))) {
-            Some((code, _)) if matches!(code.as_str(), "13" | "4874") => StoreError::Full,
+            Some((code, _)) if code == "13" => StoreError::Full,
             Some((_, message)) if message.contains("full") => StoreError::Full,
             _ => StoreError::Database(error.to_string()),
         }
@@ -71,6 +71,8 @@ impl Store {
     pub async fn open(state_folder: &Path) -> Result<Store, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(state_folder.join("queue.db"))
+            // What connections share lies in memory and in no mapped file: writing to one of those on a full disk (btrfs) ends the program.
+            .vfs("unix-excl")
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // A power cut may lose the last moments, never consistency: what is lost is proven again.

@@ -163,6 +163,18 @@ async fn every_change_of_a_job_counts_and_an_older_answer_never_takes_the_place_
     assert_eq!(store.recover().await.unwrap().pop().map(|job| (job.id, job.revision)), Some((queued.id, 1)));
 }
 
+/// Writing to a mapped file on a full disk that copies what is written (btrfs) is a SIGBUS, which no program outlives.
+#[tokio::test]
+async fn s22_no_file_of_the_database_is_mapped() {
+    let (folder, store) = store().await;
+    store.enqueue(&admitted(&run(0)), 1, 1, 1).await.unwrap();
+    assert!(folder.path().join("queue.db-wal").exists(), "it is in use");
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let ours: Vec<&str> = maps.lines().filter(|line| line.contains(folder.path().to_str().unwrap())).collect();
+    assert_eq!(ours, [""; 0]);
+    store.close().await;
+}
+
 #[tokio::test]
 async fn enqueueing_the_same_content_again_is_the_same_job() {
     let (_folder, store) = store().await;

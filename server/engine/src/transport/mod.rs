@@ -227,6 +227,10 @@ pub trait Transport: Send + Sync + 'static {
     /// Moves our own earlier files aside to `.exlab-wizard/superseded/<n>/` of the run.
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError>;
 
+    /// Removes folders of the run that hold no file, only folders that hold none: a file is to take their name. What holds anything stays, and
+    /// what is not there is done. Called after [`Transport::move_aside`].
+    async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError>;
+
     /// Puts the record, replacing its own earlier version by rename, makes it durable, hashes it there, and answers what it
     /// hashed. An earlier life's record is first moved to `.exlab-wizard/lives/<life>/` when `life > 1`.
     async fn put_record(

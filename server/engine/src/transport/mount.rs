@@ -113,6 +113,11 @@ impl Transport for MountTransport {
         thread::run(context, move |cancel| look::look(&own, &run, &files, cancel)).await
     }
 
+    async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+        let (own, run, folders) = (self.clone(), run.clone(), folders.to_vec());
+        thread::run(context, move |_| own.remove_folders_without_files(&run, &folders)).await
+    }
+
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
         let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
         thread::run(context, move |cancel| own.move_files_aside(&run, &files, cancel)).await

@@ -81,6 +81,7 @@ async fn work(
     };
     core.checkpoints.reached(Checkpoint::Listed);
     let sending = Sending { core, destination, job: &job, run: &prepared, context: &context };
+    sending.make_way().await?;
     sending.everything().await?;
     core.checkpoints.reached(Checkpoint::Pushed);
     let now_ns = core.clock.now_ms().saturating_mul(1_000_000);

@@ -105,8 +105,28 @@ impl Sending<'_> {
         }
         let (placed, seal) = (self.run.placed.clone(), seal.clone());
         let lacking = blocking(move || placed.lacking(&seal)).await.map_err(super::job::seal_failure)?;
+        self.move_aside(&lacking).await
+    }
+
+    /// Where a later generation has a folder under the name of what was a file, or a file under that of a folder, what is ours there makes way
+    /// before anything is sent.
+    pub async fn make_way(&self) -> Result<(), Failure> {
+        if self.job.generation == 1 {
+            return Ok(());
+        }
+        let (placed, listing) = (self.run.placed.clone(), self.run.listing.clone());
+        let in_the_way = blocking(move || placed.in_the_way(&listing)).await.map_err(super::job::seal_failure)?;
+        self.move_aside(&in_the_way.files).await?;
+        if in_the_way.folders.is_empty() {
+            return Ok(());
+        }
+        let removed = self.destination.transport.remove_empty_folders(&self.job.run, &in_the_way.folders, self.context).await;
+        removed.map_err(Failure::from).inspect_err(|failure| self.destination.note_failure(failure))
+    }
+
+    async fn move_aside(&self, lacking: &[FilePath]) -> Result<(), Failure> {
         let Some(first) = lacking.first() else { return Ok(()) };
-        let moved = self.destination.transport.move_aside(&self.job.run, &lacking, self.context).await.map_err(Failure::from);
+        let moved = self.destination.transport.move_aside(&self.job.run, lacking, self.context).await.map_err(Failure::from);
         moved.inspect_err(|failure| self.destination.note_failure(failure))?;
         let files = domain::units::counted(lacking.len() as u64, "file");
         let sentence =

@@ -87,6 +87,10 @@ impl Transport for Liar {
         self.honest.hashes(run, seal, source, &mut coloured, context).await
     }
 
+    async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+        self.honest.remove_empty_folders(run, folders, context).await
+    }
+
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
         self.honest.move_aside(run, files, context).await
     }

@@ -324,8 +324,12 @@ async fn s22_a_start_on_a_full_state_disk_uses_the_room_kept_back_or_is_tried_ag
     assert_eq!(answer.clearing, None);
     engine.stop().await;
 
+    // A start that has nothing to write needs no room; one that has to make the database does.
     fs::remove_file(state.join(".exlab-reserve")).ok();
-    fs::remove_file(state.join("queue.db-shm")).ok();
+    fill(&state);
+    Engine::start(lab.settings.clone(), lab.options()).await.unwrap().stop().await;
+    fs::remove_file(state.join(".exlab-reserve")).ok();
+    fs::remove_file(state.join("queue.db")).unwrap();
     fill(&state);
     let refused = Engine::start(lab.settings.clone(), lab.options()).await.map(|_| ()).unwrap_err();
     assert!(refused.is_a_full_disk(), "{refused}");

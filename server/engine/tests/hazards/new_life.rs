@@ -247,3 +247,25 @@ async fn d22_what_a_later_generation_lacks_moves_aside_on_the_nas() {
     engine.clear(run.as_str()).await.unwrap();
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d22_a_file_that_becomes_a_folder_and_a_folder_that_becomes_a_file_make_way_on_the_nas() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = lab.start().await;
+    lab.push(&run, &[("note", b"a file"), ("raw/a.tif", b"1"), ("raw/deep/b.tif", b"2")]);
+    lab.push(&run, &[(SENTINEL, b"")]);
+    until_verified(&engine, &run).await;
+    let here = lab.staging(run.as_str());
+    fs::remove_file(here.join("note")).unwrap();
+    remove(&here.join("raw"));
+    lab.push(&run, &[("note/inside", b"a folder now"), ("raw", b"a file now")]);
+    engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
+    let proven = |row: &domain::api::RunRow| row.job.as_ref().is_some_and(|job| job.generation == 2) && row.actions.clear.allowed;
+    until_row(&engine, &run, "generation 2 is proven", proven).await;
+    assert_eq!(data_below(&lab.nas(&run)), data_below(&here));
+    let aside = lab.nas(&run).join(".exlab-wizard/superseded/1");
+    let names: Vec<_> = files_below(&aside).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["note", "raw/a.tif", "raw/deep/b.tif"].map(std::path::PathBuf::from));
+    engine.clear(run.as_str()).await.unwrap();
+    engine.stop().await;
+}

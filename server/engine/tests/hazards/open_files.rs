@@ -107,6 +107,24 @@ async fn d18_a_file_that_is_opened_in_the_last_moment_is_kept_and_put_back() {
     }
 }
 
+/// This process does not look into itself, so that what it has open stands for a mapped file or a disk image in use.
+#[tokio::test(flavor = "multi_thread")]
+async fn d18_a_file_that_is_open_in_no_list_of_a_process_refuses_the_clear_too() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = lab.start().await;
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    let open = fs::File::options().append(true).open(lab.staging(run.as_str()).join("notes.txt")).unwrap();
+    let refused = engine.clear(run.as_str()).await.unwrap_err();
+    assert!(refused.message.contains("notes.txt is open for writing by what cannot be named here"), "{refused:?}");
+    assert!(!engine.clear_plan(run.as_str()).await.unwrap().clearable);
+    assert_eq!(data_below(&lab.staging(run.as_str())), pushed);
+    drop(open);
+    engine.clear(run.as_str()).await.unwrap();
+    engine.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn d18_a_file_that_is_opened_while_others_of_its_run_go_already_is_kept() {
     let (lab, run) = (Lab::new(), run("Run_1"));

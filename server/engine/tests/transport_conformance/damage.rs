@@ -136,3 +136,29 @@ pub async fn superseded(make: Make) {
         assert_eq!((aside("index-wal"), aside("sub/b c")), (Some(b"old".to_vec()), Some(b"2".to_vec())));
     }
 }
+
+/// A file gives its name to a folder, and a folder to a file; a folder that holds a stranger's file stays, and the file is a conflict.
+pub async fn gives_way(make: Make) {
+    let bench = Bench::new(make).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"note", b"1"), (b"raw/a", b"2"), (b"raw/deep/er/b", b"3"), (b"kept/c", b"4")]);
+    bench.push_and_prove(&run).await;
+    write(&run.there.join("kept/theirs"), b"theirs");
+    let ours = ["note", "raw/a", "raw/deep/er/b", "kept/c"].map(file);
+    bench.transport().move_aside(&run.path, &ours, &bench.context).await.unwrap();
+    let folders = ["kept", "none", "raw"].map(file);
+    bench.transport().remove_empty_folders(&run.path, &folders, &bench.context).await.unwrap();
+    for name in ["note", "raw", "kept"] {
+        let here = run.source.path().join(name);
+        std::fs::remove_dir_all(&here).or_else(|_| std::fs::remove_file(&here)).unwrap();
+    }
+    for (name, bytes) in [("note/inside", b"5"), ("raw", b"6"), ("kept", b"7")] {
+        write(&run.source.path().join(name), bytes);
+    }
+    let error = bench.push_listed(&run, &bench.list(&run), "next", None).await.unwrap_err();
+    assert_eq!((error.class, error.files), (FailureClass::Conflict, vec![file("kept")]));
+    let there = |name: &str| std::fs::read(run.there.join(name)).unwrap();
+    assert_eq!((there("note/inside"), there("raw"), there("kept/theirs")), (b"5".to_vec(), b"6".to_vec(), b"theirs".to_vec()));
+    for (name, bytes) in [("note", b"1"), ("raw/a", b"2"), ("raw/deep/er/b", b"3"), ("kept/c", b"4")] {
+        assert_eq!(there(&format!(".exlab-wizard/superseded/1/{name}")), bytes);
+    }
+}

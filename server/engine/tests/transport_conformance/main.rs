@@ -81,6 +81,7 @@ macro_rules! all_laws {
             crate::damage::every_damage_is_found as v3_v4_v7_every_damage_is_found,
             crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
             crate::damage::superseded as d22_superseded,
+            crate::damage::gives_way as d22_gives_way,
             crate::gap::damage_is_seen as d16_damage_is_seen,
             crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,
             crate::damage::same_size_same_mtime as v3_same_size_same_mtime,

@@ -68,7 +68,7 @@ pub const RSYNC_SSH: Make = |root, staging| Box::new(behind(root, staging, |_| (
 pub const PLAIN_SERVER: Make = |root, staging| {
     let tools = staging.parent().unwrap().join("tools");
     std::fs::create_dir_all(&tools).unwrap();
-    for name in ["sh", "cat", "grep", "head", "ln", "ls", "mkdir", "mv", "rm", "sha256sum", "stat", "sync", "rsync"] {
+    for name in ["sh", "cat", "grep", "head", "ln", "ls", "mkdir", "mv", "rm", "rmdir", "sha256sum", "stat", "sync", "rsync"] {
         std::os::unix::fs::symlink(which(name), tools.join(name)).unwrap();
     }
     let script = format!(

@@ -39,7 +39,7 @@ impl<'a> Aside<'a> {
         let (parent, name) = beneath::split(file.as_bytes());
         let from = match beneath::open_folder(self.run, parent) {
             Ok(from) => from,
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             Err(error) => return Err(error),
         };
         if look(&from, name)?.is_none() {
@@ -90,4 +90,39 @@ impl MountTransport {
         }
         root.sync()
     }
+}
+
+impl MountTransport {
+    pub(super) fn remove_folders_without_files(&self, run: &RunPath, folders: &[FilePath]) -> Result<(), TransportError> {
+        let (root, _) = Root::open_marked(self)?;
+        let Some(run) = root.run(run)? else { return Ok(()) };
+        for folder in folders {
+            let (parent, name) = beneath::split(folder.as_bytes());
+            let removed = match beneath::open_folder(&run, parent) {
+                Ok(parent) => remove_without_files(&parent, name, 0),
+                Err(error) => Err(error),
+            };
+            match removed {
+                // Whatever stands in the way is for the push to name.
+                Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NOTEMPTY | Errno::EXIST) => {}
+                Err(error) => return Err(TransportError::destination(error, format!("removing the empty folder {folder}")).naming(folder)),
+            }
+        }
+        root.sync()
+    }
+}
+
+fn remove_without_files(parent: &OwnedFd, name: &[u8], depth: usize) -> Result<(), Errno> {
+    /// Deeper ones are no folders of a run.
+    const DEPTH: usize = 256;
+    let folder = beneath::open_folder(parent, name)?;
+    for entry in Dir::read_from(&folder)? {
+        let entry = entry?;
+        let inside = entry.file_name().to_bytes();
+        if depth < DEPTH && !matches!(inside, b"." | b"..") {
+            // A file is no folder: it and all above it stay.
+            remove_without_files(&folder, inside, depth + 1)?;
+        }
+    }
+    rustix::fs::unlinkat(parent, name, rustix::fs::AtFlags::REMOVEDIR)
 }

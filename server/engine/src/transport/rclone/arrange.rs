@@ -136,3 +136,26 @@ pub(super) async fn move_files_aside(
     }
     Aside::default().take(&session, run, &there, &found, context).await
 }
+
+/// Removes folders that hold no file. What holds one stays, and the push names it.
+pub(super) async fn remove_empty_folders(
+    place: &Arc<Place>,
+    run: &RunPath,
+    folders: &[FilePath],
+    context: &CallContext,
+) -> Result<(), TransportError> {
+    let session = Session::open_marked(place, context).await?;
+    let run_folder = session.in_run(run, b"");
+    let there = look::everything(&session, &run_folder, context).await?.unwrap_or_default();
+    let stands = |folder: &&FilePath| there.plain(folder.as_bytes()).is_none_or(|seen| seen.kind == Kind::Folder);
+    for folder in folders.iter().filter(stands) {
+        let what = format!("removing the empty folder {folder}");
+        let call = session.write("rmdirs", what.as_str()).operands([session.at(&session.in_run(run, folder.as_bytes()))]);
+        let ended = call.run(&mut |_| (), &mut |_| (), context).await?;
+        let gone = ended.not_there() || ended.telling().contains("no such file or directory");
+        if !ended.success() && !gone {
+            return Err(classify::rclone(&ended, &what));
+        }
+    }
+    Ok(())
+}

@@ -209,6 +209,33 @@ pub(super) async fn move_files_aside(
     session.sync(context).await
 }
 
+/// Removes `$1` where it holds no file; a loop's variable is everybody's, the argument each call's own.
+const REMOVE_EMPTY: &str = r#"
+empty() {
+for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+if [ -d "$e" ] && [ ! -L "$e" ]; then empty "$e"; fi
+done
+rmdir "$1" 2>/dev/null || :
+}
+"#;
+
+/// Removes folders that hold no file. What holds one stays, and the push names it.
+pub(super) async fn remove_empty_folders(
+    place: &Arc<Place>,
+    run: &RunPath,
+    folders: &[FilePath],
+    context: &CallContext,
+) -> Result<(), TransportError> {
+    let session = Session::open_marked(place, context).await?;
+    let mut script = [session.enter_run(run), REMOVE_EMPTY.as_bytes().to_vec()].concat();
+    for folder in folders {
+        let word = word_here(folder.as_bytes());
+        script.extend([b"if [ -d ".to_vec(), word.clone(), b" ] && [ ! -L ".to_vec(), word.clone(), b" ]; then empty ".to_vec()].concat());
+        script.extend([word, b"; fi\n".to_vec()].concat());
+    }
+    session.ask(&script, "removing empty folders", context).await.map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

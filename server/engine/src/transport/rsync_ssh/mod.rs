@@ -140,6 +140,10 @@ impl Transport for RsyncSshTransport {
         look::stats(&self.place, run, files, context).await
     }
 
+    async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+        arrange::remove_empty_folders(&self.place, run, folders, context).await
+    }
+
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
         arrange::move_files_aside(&self.place, run, files, context).await
     }
