@@ -64,3 +64,19 @@ pub async fn records_go_beside(make: Make) {
     assert_eq!(std::fs::read_to_string(run.there.join(".exlab-wizard/ingest.json")).unwrap(), "verified");
     drop(frozen);
 }
+
+/// An account that may write, and not rename: told as that, with what is missing.
+#[tokio::test]
+async fn v20_an_account_that_may_not_rename_is_told_so() {
+    let bench = Bench::new(crate::MOUNT).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1")]);
+    let tmp = bench.destination.root().join(".exlab-orchestrator/tmp");
+    std::fs::create_dir_all(&tmp).unwrap();
+    // Names may be made in a folder that is only appended to, and none be taken away.
+    let mark = |how: &str| Command::new("chattr").arg(how).arg(&tmp).status().unwrap().success();
+    assert!(mark("+a"), "this test needs a file system that knows append-only folders, such as ext4, and the right to make some");
+    let error = bench.push(&run).await.unwrap_err();
+    assert!(mark("-a"));
+    assert_eq!(error.class, domain::job::FailureClass::Authentication);
+    assert!(error.message.contains("may not rename there"), "{error}");
+}

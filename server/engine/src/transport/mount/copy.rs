@@ -109,6 +109,11 @@ impl<'a> Copying<'a> {
         Ok(if to.place(folder, name, stat.mtime_ns, path)? { Copied::Placed(hashed) } else { Copied::NameTaken(hashed) })
     }
 
+    /// An account may write and not rename, and is told what it lacks.
+    fn not_named(&self, error: Errno, path: &FilePath) -> TransportError {
+        TransportError::destination(error, naming(path, &self.root.path, error)).naming(path)
+    }
+
     fn failed(&self, error: impl Into<std::io::Error>, path: &FilePath) -> TransportError {
         TransportError::destination(error, format!("writing {path} to {}", self.root.path.display())).naming(path)
     }
@@ -155,7 +160,7 @@ impl<'a> Temporary<'a> {
     /// Sets the mtime and moves the file to its final name; false when that is taken.
     pub fn place(mut self, folder: &OwnedFd, name: &[u8], mtime_ns: i64, path: &FilePath) -> Result<bool, TransportError> {
         self.finish(mtime_ns, path)?;
-        self.placed = self.copying.rename(&self.name, folder, name).map_err(|error| self.copying.failed(error, path))?;
+        self.placed = self.copying.rename(&self.name, folder, name).map_err(|error| self.copying.not_named(error, path))?;
         Ok(self.placed)
     }
 
@@ -163,7 +168,7 @@ impl<'a> Temporary<'a> {
     pub fn replace(mut self, folder: &OwnedFd, name: &[u8], mtime_ns: i64, path: &FilePath) -> Result<(), TransportError> {
         self.finish(mtime_ns, path)?;
         let renamed = rustix::fs::renameat(self.copying.temporary, self.name.as_str(), folder, name);
-        renamed.map_err(|error| self.copying.failed(error, path))?;
+        renamed.map_err(|error| self.copying.not_named(error, path))?;
         self.placed = true;
         Ok(())
     }
@@ -212,6 +217,15 @@ impl Copying<'_> {
             }
         }
         rename_without_flags(self.temporary, temporary, folder, name)
+    }
+}
+
+/// What was tried when a file that is whole was to get its name.
+pub(super) fn naming(what: &dyn std::fmt::Display, place: &std::path::Path, error: Errno) -> String {
+    let place = place.display();
+    match error {
+        Errno::PERM | Errno::ACCESS => format!("{what} was written to {place}, and this account may not rename there, which it has to"),
+        _ => format!("giving {what} its name in {place}"),
     }
 }
 

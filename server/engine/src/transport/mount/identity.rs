@@ -2,6 +2,7 @@
 
 use super::super::{Marker, TransportError};
 use super::MountTransport;
+use super::copy::naming;
 use super::root::{MARKER, OWN_FOLDER, Root, look};
 use super::same_tree;
 use crate::beneath;
@@ -56,7 +57,8 @@ impl Root {
         let mut file = File::from(fd);
         let written = file.write_all(&text).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all());
         written.map_err(|error| TransportError::destination(error, format!("writing the marker {}", self.shown(MARKER))))?;
-        rustix::fs::renameat(&own, temporary.as_slice(), &own, name).map_err(failed)?;
+        let named = rustix::fs::renameat(&own, temporary.as_slice(), &own, name);
+        named.map_err(|error| TransportError::destination(error, naming(&"the marker", &self.path, error)))?;
         self.sync()
     }
 }

@@ -147,7 +147,8 @@ impl Sender {
                 return self.hash_only(sending, path, stat, known, None);
             }
             if !sending.is_ours(path)? {
-                return self.hash_only(sending, path, stat, known, Some(format!("{path} is a different file there")));
+                let conflict = format!("{path} {}", one_name_with(folder, name).unwrap_or_else(|| "is a different file there".to_owned()));
+                return self.hash_only(sending, path, stat, known, Some(conflict));
             }
             sending.aside.take(path)?;
         }
@@ -157,7 +158,10 @@ impl Sender {
                 sending.outbox.send(Message::Placed(path.clone()))?;
                 (hashed, None)
             }
-            Copied::NameTaken(hashed) => (hashed, Some(format!("{path} appeared there just now"))),
+            Copied::NameTaken(hashed) => {
+                let taken = one_name_with(folder, name).unwrap_or_else(|| "appeared there just now".to_owned());
+                (hashed, Some(format!("{path} {taken}")))
+            }
         };
         if known.is_some_and(|known| known != hashed.digest) {
             return Err(HashError::Changed { path: path.clone() }.into());
@@ -216,6 +220,26 @@ impl Sending<'_> {
     }
 }
 
+/// That a name is taken by another spelling of it: there are destinations that know no upper and lower case, or one form of Unicode alone.
+fn one_name_with(folder: &OwnedFd, name: &[u8]) -> Option<String> {
+    let names = rustix::fs::Dir::read_from(folder).ok()?.filter_map(Result::ok).map(|entry| entry.file_name().to_bytes().to_vec());
+    one_name_among(names, name)
+}
+
+fn one_name_among(names: impl Iterator<Item = Vec<u8>>, name: &[u8]) -> Option<String> {
+    let wanted = String::from_utf8_lossy(name).to_lowercase();
+    let mut alike = None;
+    for other in names {
+        if other == name {
+            return None;
+        }
+        if String::from_utf8_lossy(&other).to_lowercase() == wanted {
+            alike = Some(domain::path::escape_bytes(&other));
+        }
+    }
+    alike.map(|other| format!("and {other} are one name there: it knows no upper and lower case; rename one of them"))
+}
+
 /// A regular file of the same size and mtime; what it holds is for verification to say. Whole seconds, and even ones where
 /// the destination can hold no others.
 fn counts_as_sent(there: &Stat, listed: &FileStat) -> bool {
@@ -226,4 +250,17 @@ fn counts_as_sent(there: &Stat, listed: &FileStat) -> bool {
 
 fn same_size(there: &Stat, listed: &FileStat) -> bool {
     FileType::from_raw_mode(there.st_mode).is_file() && beneath::file_stat(there).size == listed.size
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_name_among;
+
+    #[test]
+    fn v1_a_name_that_another_spelling_has_taken_is_told_as_that() {
+        let told = |names: &[&str], name: &str| one_name_among(names.iter().map(|name| name.as_bytes().to_vec()), name.as_bytes());
+        assert!(told(&["b", "A.TIF"], "a.tif").unwrap().starts_with("and A.TIF are one name there"));
+        assert_eq!(told(&["A.TIF", "a.tif"], "a.tif"), None, "it is there under its own name");
+        assert_eq!(told(&["b"], "a.tif"), None);
+    }
 }
