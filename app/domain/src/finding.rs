@@ -15,6 +15,8 @@ pub enum Rule {
     LinkedFolder,
     /// Front matter opens with `---` and never closes.
     MalformedYamlFrontMatter,
+    /// Extended attributes (streams, labels) that are more than a run's record can carry: they hold the clear, not the sync.
+    MetadataNotCarried,
     /// A field that README or creation.json must carry is missing.
     MissingRequiredField,
     /// Leaf prefix, parent folder and creation's `run_kind` disagree.
@@ -41,11 +43,12 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Rule; 15] = [
+    pub const ALL: [Rule; 16] = [
         Rule::IllegalFilesystemCharacter,
         Rule::LeftoverJinjaMarker,
         Rule::LinkedFolder,
         Rule::MalformedYamlFrontMatter,
+        Rule::MetadataNotCarried,
         Rule::MissingRequiredField,
         Rule::ModePrefixMismatch,
         Rule::Orphan,
@@ -66,6 +69,7 @@ impl Rule {
             Rule::LeftoverJinjaMarker => "leftover_jinja_marker",
             Rule::LinkedFolder => "linked_folder",
             Rule::MalformedYamlFrontMatter => "malformed_yaml_front_matter",
+            Rule::MetadataNotCarried => "metadata_not_carried",
             Rule::MissingRequiredField => "missing_required_field",
             Rule::ModePrefixMismatch => "mode_prefix_mismatch",
             Rule::Orphan => "orphan",
@@ -90,6 +94,7 @@ impl Rule {
         match self {
             Rule::LinkedFolder
             | Rule::MalformedYamlFrontMatter
+            | Rule::MetadataNotCarried
             | Rule::MissingRequiredField
             | Rule::Orphan
             | Rule::UnrecognisedFolder
@@ -102,7 +107,7 @@ impl Rule {
 
     /// Whether an operator may let this class through.
     pub fn can_be_overridden(self) -> bool {
-        self.tier() == Tier::Hard && self != Rule::UnconfiguredEquipment
+        (self.tier() == Tier::Hard && self != Rule::UnconfiguredEquipment) || self == Rule::MetadataNotCarried
     }
 }
 
@@ -202,9 +207,10 @@ mod tests {
     }
 
     #[test]
-    fn only_hard_rules_but_unconfigured_equipment_can_be_overridden() {
+    fn what_holds_something_back_can_be_overridden_but_unconfigured_equipment() {
         let refused: Vec<_> = Rule::ALL.into_iter().filter(|rule| rule.tier() == Tier::Hard && !rule.can_be_overridden()).collect();
         assert_eq!(refused, [Rule::UnconfiguredEquipment]);
-        assert!(Rule::ALL.into_iter().all(|rule| rule.tier() == Tier::Hard || !rule.can_be_overridden()));
+        let soft: Vec<_> = Rule::ALL.into_iter().filter(|rule| rule.tier() == Tier::Soft && rule.can_be_overridden()).collect();
+        assert_eq!(soft, [Rule::MetadataNotCarried], "it holds the clear");
     }
 }

@@ -220,7 +220,9 @@ impl FailureClass {
     /// The way out, in one sentence, for the row.
     pub fn remedy(self) -> &'static str {
         match self {
-            FailureClass::Authentication => "Check the key or password of this equipment's NAS account, and what it may do there, then retry.",
+            FailureClass::Authentication => {
+                "Check the key or password of this equipment's NAS account, and what it may do there, then retry."
+            }
             FailureClass::Configuration => "Correct this equipment's transport in the config file, restart, then retry.",
             FailureClass::Network => "Nothing to do now: it is tried again by itself.",
             FailureClass::DestinationFull => {

@@ -7,9 +7,10 @@ use crate::prove::still_as_sealed;
 use crate::record::{RecordError, RecordFolder};
 use crate::source::{Entry, RunFolder, ShownPath, SourceError};
 use crate::store::{Job, StoreError};
+use crate::worker::metadata::not_carried;
 use domain::document::creation::{Creation, SyncStatus};
 use domain::finding::Finding;
-use domain::gate::{Circumstances, EntryKind, EquipmentStanding, Judge, Verdict};
+use domain::gate::{Circumstances, EntryKind, EquipmentStanding, Judge, Verdict, metadata_not_carried};
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
 use domain::path::{FilePath, RunPath};
@@ -52,6 +53,7 @@ pub fn standing(core: &Core, run: &RunPath) -> EquipmentStanding {
 pub struct Examiner<'a> {
     core: &'a Core,
     folder: &'a RunFolder,
+    run: &'a RunPath,
     judge: Judge<'a>,
     failed: Option<SourceError>,
 }
@@ -73,7 +75,7 @@ impl<'a> Examiner<'a> {
             now: core.clock.now(),
             already_verified,
         });
-        Examiner { core, folder, judge, failed: None }
+        Examiner { core, folder, run, judge, failed: None }
     }
 
     /// Judges one entry; the record is nobody's business here.
@@ -102,7 +104,10 @@ impl<'a> Examiner<'a> {
     }
 
     /// The verdict, unless a content could not be read.
-    pub fn finish(self) -> Result<Verdict, SourceError> {
+    pub fn finish(mut self) -> Result<Verdict, SourceError> {
+        if let Some(left) = not_carried(self.folder) {
+            self.judge.also(metadata_not_carried(self.run, left.attributes, left.bytes, &left.first));
+        }
         match self.failed {
             Some(error) => Err(error),
             None => Ok(self.judge.finish()),

@@ -64,6 +64,17 @@ pub fn verify_skipped_oversize(run: &RunPath, file: &FilePath, size: u64, limit:
     Finding::new(Rule::VerifySkippedOversize, run, (OffendingKind::FileName, name.clone()), name, detail)
 }
 
+/// Extended attributes that the record of a run could not take. `first`: one of their files, as shown text.
+pub fn metadata_not_carried(run: &RunPath, attributes: u64, bytes: u64, first: &str) -> Finding {
+    let detail = format!(
+        "{} (streams, labels; {}) are more than the run's record can carry, first of {first}: the NAS has its bytes and not these, so it is not \
+         cleared. Remove what nobody needs, or override this class to let them go with the local copy.",
+        units::counted(attributes, "extended attribute"),
+        units::bytes_u64(bytes)
+    );
+    Finding::new(Rule::MetadataNotCarried, run, (OffendingKind::FileName, first.to_owned()), first.to_owned(), detail)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +87,7 @@ mod tests {
             unrecognised_folder("E/P/Runs/Other", 1, 2_048),
             unusable_manifest(&run, "run_manifest.json", "the manifest's `files` is empty: it must list every file of the run"),
             verify_skipped_oversize(&run, &file, 12 << 30, 10 << 30),
+            metadata_not_carried(&run, 1, 2_048, "raw/a.tif"),
         ];
         assert!(findings.iter().all(|finding| !finding.blocks()));
         assert_eq!((findings[0].run_path.as_str(), findings[0].offending_path.as_str()), ("E/P/Runs/Other", "Other"));

@@ -117,6 +117,11 @@ impl<'a> Judge<'a> {
         Verdict::new(about.run.clone(), findings)
     }
 
+    /// Takes in what others found of the run.
+    pub fn also(&mut self, finding: Finding) {
+        self.found.insert(finding);
+    }
+
     fn collect(&mut self, fault: Fault, kind: OffendingKind, offending_path: String) {
         self.found.insert(Finding::new(fault.rule, self.about.run, (kind, offending_path), fault.token, fault.detail));
     }

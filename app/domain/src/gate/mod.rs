@@ -24,7 +24,7 @@ mod tokens;
 mod verdict;
 
 pub use collected::MAX_FINDINGS;
-pub use elsewhere::{linked_folder, unrecognised_folder, unusable_manifest, verify_skipped_oversize};
+pub use elsewhere::{linked_folder, metadata_not_carried, unrecognised_folder, unusable_manifest, verify_skipped_oversize};
 pub use judge::Judge;
 pub use project::{ProjectNameFault, project_name_faults};
 pub use verdict::{Admitted, Verdict};

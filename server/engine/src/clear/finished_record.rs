@@ -28,7 +28,12 @@ pub async fn send_whole(
 ) -> Result<Vec<SentRecord>, ClearStop> {
     let record = send(core, permit.job(), permit.folder(), progress).await?;
     // Of what is aside some may be gone, and cannot be listed again; it was proven whole before it was renamed.
-    if intent.step >= ClearStep::Renamed || carries(permit, &record).await? {
+    if intent.step >= ClearStep::Renamed {
+        return Ok(record);
+    }
+    // Where somebody let go of what it cannot carry, the rest is listed anew: whether it was edited since cannot be told by what it lacks.
+    let may_lack = metadata::may_be_left(core, &intent.run);
+    if !may_lack && carries(permit, &record).await? {
         return Ok(record);
     }
     let (folder, seal) = (permit.folder().clone(), permit.seal().clone());
@@ -44,7 +49,7 @@ pub async fn send_whole(
         }
     }
     let record = send(core, permit.job(), permit.folder(), progress).await?;
-    if carries(permit, &record).await? {
+    if may_lack || carries(permit, &record).await? {
         return Ok(record);
     }
     let why = format!("{METADATA} does not hold all streams and labels that were sealed");

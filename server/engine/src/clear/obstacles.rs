@@ -6,8 +6,9 @@
 use super::aside;
 use crate::core::Core;
 use crate::source::RunFolder;
-use crate::worker::metadata::not_carried;
+use crate::worker::metadata::{may_be_left, not_carried};
 use crate::writers::{FileId, Writers, Writing, is_shared};
+use domain::gate::metadata_not_carried;
 use domain::path::{RunPath, escape_bytes};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
@@ -74,7 +75,12 @@ fn look(core: &Core, run: &RunPath, folder: &RunFolder, around: &Around<'_>) -> 
         Err(errno) => return Err(Obstacle(format!("{} cannot be opened: {errno}", aside::CLEARING_FOLDER))),
     }
     inside(folder.dir().as_fd(), around, b"", 0)?;
-    not_carried(folder).map_or(Ok(()), |sentence| Err(Obstacle(sentence)))
+    match not_carried(folder) {
+        Some(left) if !may_be_left(core, run) => {
+            Err(Obstacle(metadata_not_carried(run, left.attributes, left.bytes, &left.first).rule_detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Every folder of the run, and every entry in it.

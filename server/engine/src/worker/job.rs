@@ -96,6 +96,10 @@ async fn work(
     };
     let (written, early) = tokio::join!(write_checksums(&prepared.folder, &finished), early);
     written?;
+    if metadata::not_carried(&prepared.folder).is_some() {
+        // The gate has not seen that yet.
+        core.change(&job.run, |facts| facts.watch.judged = None);
+    }
     core.checkpoints.reached(Checkpoint::ChecksumsWritten);
     sending.supersede(&finished).await?;
     let place = destination.transport.place_of(&job.run);

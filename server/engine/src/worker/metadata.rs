@@ -8,12 +8,15 @@ mod carried;
 
 pub use carried::carries;
 
+use crate::core::Core;
 use crate::ingest_store::{METADATA, NOT_CARRIED};
 use crate::record::{RecordError, RecordFolder};
 use crate::seal::{Item, SealEntries, SealError, SealReader, Sealed};
 use crate::source::{Attribute, Entry, RunFolder, SourceError, attributes_of, digest_of, value_of};
+use domain::finding::Rule;
 use domain::gate::EntryKind;
-use domain::path::{FilePath, escape_bytes};
+use domain::overrides::is_overridden;
+use domain::path::{FilePath, RunPath, escape_bytes};
 use domain::proof::Digest;
 use rustix::fd::AsFd;
 use serde_json::{Value, json};
@@ -71,17 +74,18 @@ pub fn list(folder: &RunFolder, seal: &SealReader, record: &RecordFolder) -> Res
     Ok(())
 }
 
-/// What the record of a run could not take, as one sentence; `None` when it took all.
-pub fn not_carried(folder: &RunFolder) -> Option<String> {
+/// What the record of a run could not take; `None` when it took all.
+pub fn not_carried(folder: &RunFolder) -> Option<Left> {
     let record = RecordFolder::open(folder.dir()).ok().flatten()?;
     let said: Value = serde_json::from_slice(&record.read(NOT_CARRIED).ok().flatten()?).ok()?;
     let (attributes, bytes) = (said["attributes"].as_u64().filter(|count| *count > 0)?, said["bytes"].as_u64()?);
-    let first = said["first"].as_str().unwrap_or_default();
-    Some(format!(
-        "{} ({}) are more than its record can carry, first of {first}: the NAS does not have them",
-        domain::units::counted(attributes, "extended attribute"),
-        domain::units::bytes_u64(bytes)
-    ))
+    Some(Left { attributes, bytes, first: said["first"].as_str().unwrap_or_default().to_owned() })
+}
+
+/// True where an operator has let go, with a reason, of what the record could not take.
+pub fn may_be_left(core: &Core, run: &RunPath) -> bool {
+    let class = Rule::MetadataNotCarried.as_str();
+    core.index.look(run, |facts| is_overridden(&facts.overrides, class, core.clock.now())).unwrap_or(false)
 }
 
 /// What is known only at the end.
@@ -97,11 +101,15 @@ struct Gathered {
     links: HashMap<(u64, u64), Vec<String>>,
 }
 
+/// Attributes beyond what a record takes.
 #[derive(Default)]
-struct Left {
-    attributes: u64,
-    bytes: u64,
-    first: String,
+pub struct Left {
+    /// How many.
+    pub attributes: u64,
+    /// Of all their values.
+    pub bytes: u64,
+    /// A file that has one, as shown text.
+    pub first: String,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]

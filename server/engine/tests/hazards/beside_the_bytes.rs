@@ -1,7 +1,8 @@
 //! What the bytes of a file do not say: streams, labels, permissions, names that are one file (D19).
 
 use crate::support::*;
-use domain::api::ForceSyncRequest;
+use domain::api::{ForceSyncRequest, OverrideRequest};
+use domain::finding::Rule;
 use domain::path::RunPath;
 use domain::problem::ErrorCode;
 use engine::Engine;
@@ -109,6 +110,7 @@ async fn d19_a_list_that_was_edited_or_removed_since_is_made_again_before_the_ru
 async fn d19_what_is_more_than_a_record_can_carry_holds_the_clear_and_is_counted() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     lab.push_usual(&run);
+    lab.push(&run, &[(".exlab-wizard/creation.json", br#"{"schema_version": "1.0", "run_kind": "experimental"}"#)]);
     let raw = lab.staging(run.as_str()).join("raw");
     for n in 0..6_000_u32 {
         let name = format!("{n:04}.tif");
@@ -119,9 +121,23 @@ async fn d19_what_is_more_than_a_record_can_carry_holds_the_clear_and_is_counted
     }
     let engine = verified(&lab, &run).await;
     let refused = engine.clear(run.as_str()).await.unwrap_err();
-    assert!(refused.message.contains("more than its record can carry"), "{refused:?}");
+    assert!(refused.message.contains("more than the run's record can carry"), "{refused:?}");
     assert!(raw.join("5999.tif").exists());
     let held = until_row(&engine, &run, "its row says so", |row| !row.actions.clear.allowed).await;
     assert_eq!(held.actions.clear.reason.as_deref(), Some("not_removable"));
+    let found = until("the finding", async || {
+        let found = engine.problems(Default::default()).await.unwrap().findings;
+        found.into_iter().find(|found| found.finding.rule == Rule::MetadataNotCarried)
+    })
+    .await;
+    assert!(!found.finding.blocks() && found.finding.rule_detail.contains("extended attributes"), "{found:?}");
+    let class = Rule::MetadataNotCarried.as_str().to_owned();
+    let reason = "The microscope writes previews that nobody needs.".to_owned();
+    let request = OverrideRequest { problem_class: class, operator: "kim".to_owned(), reason, expires_at: None };
+    engine.override_findings(run.as_str(), request).await.unwrap();
+    engine.clear(run.as_str()).await.unwrap();
+    assert!(!raw.exists());
+    let creation = fs::read_to_string(lab.nas(&run).join(".exlab-wizard/creation.json")).unwrap();
+    assert!(creation.contains("metadata_not_carried") && creation.contains("kim"), "{creation}");
     engine.stop().await;
 }
