@@ -41,7 +41,7 @@ impl ProblemFinding {
 
     /// Where it stands, in one word of [`super::Scope`]'s.
     pub fn is_overridden(&self) -> bool {
-        self.finding.tier == Tier::Hard && self.finding.override_active
+        self.finding.rule.can_be_overridden() && self.finding.override_active
     }
 }
 
