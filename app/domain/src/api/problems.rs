@@ -4,7 +4,7 @@
 //! run through is an override, which lives in the run's creation.json.
 
 use super::ProblemQuery;
-use crate::finding::{Finding, Tier};
+use crate::finding::Finding;
 use crate::lifecycle::RunState;
 use crate::overrides::OverrideEntry;
 use crate::timestamp::Timestamp;
