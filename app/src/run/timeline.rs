@@ -12,14 +12,14 @@ fn to_come(state: &str) -> Vec<&'static str> {
     RunState::ALL.into_iter().filter(|later| *later > now).map(RunState::as_str).collect()
 }
 
-/// What happens in a state, for people.
-fn meaning(state: &str) -> &'static str {
+/// What is still to come, for people: nothing of it has happened yet.
+fn when(state: &str) -> &'static str {
     match state {
-        "staging" => "The instrument pushes files.",
-        "complete" => "The instrument has finished, and nothing changes any more.",
-        "sync_queued" => "The Pre-Sync Gate let it through; it is sent to the NAS.",
-        "sync_verified" => "Every byte is proven on the NAS.",
-        "cleared" => "The local copy was let go.",
+        "staging" => "While the instrument pushes files.",
+        "complete" => "When the instrument has finished, and nothing changes any more.",
+        "sync_queued" => "When the Pre-Sync Gate lets it through; then it is sent to the NAS.",
+        "sync_verified" => "When every byte is proven on the NAS.",
+        "cleared" => "When you, or the policy, let the local copy go.",
         _ => "",
     }
 }
@@ -52,7 +52,7 @@ pub fn Timeline(
                                         {word.text}
                                         <span class="sr-only">" (still to come)"</span>
                                     </p>
-                                    <p class="muted small">{meaning(state)}</p>
+                                    <p class="muted small">{when(state)}</p>
                                 </div>
                             </li>
                         }
