@@ -49,6 +49,17 @@ pub struct TransportError {
     pub files: Vec<FilePath>,
 }
 
+impl TransportError {
+    /// A destination can have room and take no file all the same: then that is what it is full of. `left` and `most` as
+    /// [`Transport::free_files`] tells them.
+    fn full_of_files(mut self, free: Option<(u64, u64)>) -> TransportError {
+        if let (FailureClass::DestinationFull, Some((0, most))) = (self.class, free) {
+            self.message = format!("no more files can be made there (0 of {} left): {}", domain::units::count(most), self.message);
+        }
+        self
+    }
+}
+
 /// What every call is given besides its own arguments.
 #[derive(Clone)]
 pub struct CallContext {

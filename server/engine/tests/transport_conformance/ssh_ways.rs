@@ -136,3 +136,20 @@ async fn v10_nothing_is_made_where_the_nas_went_after_its_marker_was_seen() {
     }
     panic!("a push makes more calls than that");
 }
+
+#[tokio::test]
+async fn v20_a_server_that_takes_no_more_files_says_so_although_it_has_room() {
+    if !crate::mount_only::in_own_mounts_of("ssh_ways", "v20_a_server_that_takes_no_more_files_says_so_although_it_has_room") {
+        return;
+    }
+    let bench = Bench::new(|root, staging| {
+        crate::mount_only::mount(&["-t", "tmpfs", "-o", "size=20m,nr_inodes=60", "none"], root);
+        RSYNC_SSH(root, staging)
+    })
+    .await;
+    let names: Vec<String> = (0..90).map(|n| format!("raw/{n:02}")).collect();
+    let files: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), &b"x"[..])).collect();
+    let error = bench.push(&bench.run("P/Runs/Run_1", &files)).await.unwrap_err();
+    assert_eq!((error.class, error.side), (FailureClass::DestinationFull, Side::Destination), "{error}");
+    assert!(error.message.starts_with("no more files can be made there (0 of 60 left)"), "{error}");
+}

@@ -32,13 +32,11 @@ impl MountTransport {
     }
 
     /// A destination can have room and take no file all the same: then that is what it is full of.
-    pub(super) fn of_what_it_is_full(&self, mut error: TransportError) -> TransportError {
-        if error.class == FailureClass::DestinationFull
-            && let Ok(Some((0, most))) = self.find_free_files()
-        {
-            error.message = format!("no more files can be made there (0 of {} left): {}", domain::units::count(most), error.message);
+    pub(super) fn of_what_it_is_full(&self, error: TransportError) -> TransportError {
+        match error.class {
+            FailureClass::DestinationFull => error.full_of_files(self.find_free_files().ok().flatten()),
+            _ => error,
         }
-        error
     }
 
     /// The time that the destination gives a file written just now, less our own, in whole seconds.

@@ -8,6 +8,7 @@ use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transpor
 use crate::seal::SealReader;
 use crate::source::RunFolder;
 use async_trait::async_trait;
+use domain::job::FailureClass;
 use domain::path::{FilePath, RunPath};
 use domain::proof::{FileStat, FirstDifference};
 use std::path::PathBuf;
@@ -122,7 +123,10 @@ impl Transport for RsyncSshTransport {
     }
 
     async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
-        push::push(&self.place, push, context).await
+        match push::push(&self.place, push, context).await {
+            Err(error) if error.class == FailureClass::DestinationFull => Err(error.full_of_files(self.free_files(context).await)),
+            pushed => pushed,
+        }
     }
 
     async fn hashes(
@@ -164,6 +168,10 @@ impl Transport for RsyncSshTransport {
 
     async fn free_bytes(&self, context: &CallContext) -> Option<u64> {
         about::free_bytes(&self.place, context).await
+    }
+
+    async fn free_files(&self, context: &CallContext) -> Option<(u64, u64)> {
+        about::free_files(&self.place, context).await
     }
 
     async fn clock_offset_seconds(&self, context: &CallContext) -> Option<i64> {
