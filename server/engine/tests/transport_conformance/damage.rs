@@ -158,6 +158,10 @@ pub async fn gives_way(make: Make) {
     assert_eq!((error.class, error.files), (FailureClass::Conflict, vec![file("kept")]));
     let there = |name: &str| std::fs::read(run.there.join(name)).unwrap();
     assert_eq!((there("note/inside"), there("raw"), there("kept/theirs")), (b"5".to_vec(), b"6".to_vec(), b"theirs".to_vec()));
+    // Asked again by an attempt that follows: what stands there now is something else.
+    bench.transport().move_aside(&run.path, &ours, &bench.context).await.unwrap();
+    bench.transport().remove_empty_folders(&run.path, &folders, &bench.context).await.unwrap();
+    assert_eq!((there("note/inside"), there("raw"), there("kept/theirs")), (b"5".to_vec(), b"6".to_vec(), b"theirs".to_vec()));
     for (name, bytes) in [("note", b"1"), ("raw/a", b"2"), ("raw/deep/er/b", b"3"), ("kept/c", b"4")] {
         assert_eq!(there(&format!(".exlab-wizard/superseded/1/{name}")), bytes);
     }

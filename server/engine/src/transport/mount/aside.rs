@@ -7,7 +7,7 @@ use crate::beneath;
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use rustix::fd::OwnedFd;
-use rustix::fs::Dir;
+use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,8 @@ impl<'a> Aside<'a> {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             Err(error) => return Err(error),
         };
-        if look(&from, name)?.is_none() {
+        // A folder of that name is none of the files that we put there.
+        if look(&from, name)?.is_none_or(|stat| FileType::from_raw_mode(stat.st_mode).is_dir()) {
             return Ok(());
         }
         let mut target = SUPERSEDED.to_vec();

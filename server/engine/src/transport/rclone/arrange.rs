@@ -130,7 +130,8 @@ pub(super) async fn move_files_aside(
     let Some(there) = look::everything(&session, &folder, context).await? else { return Ok(()) };
     let mut found = Vec::new();
     for file in files {
-        if look::one(&session, &folder, file.as_bytes(), &there, context).await?.is_some() {
+        // A folder of that name is none of the files that we put there.
+        if look::one(&session, &folder, file.as_bytes(), &there, context).await?.is_some_and(|seen| seen.kind != Kind::Folder) {
             found.push(file.as_bytes());
         }
     }

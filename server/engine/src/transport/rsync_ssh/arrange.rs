@@ -20,13 +20,15 @@ const FILES: usize = 250;
 const NAME_BYTES: usize = 60_000;
 
 /// `place FOLDER FILE...` moves files into an existing folder; those it cannot move are said, `T` for a taken name, `F` for a
-/// failure whose reason stands on standard error. `whole FOLDER FOLDER...` moves folders that are not there yet into an existing one, `D`
+/// failure whose reason stands on standard error. A folder of that name is none of the files.
+/// `whole FOLDER FOLDER...` moves folders that are not there yet into an existing one, `D`
 /// where it cannot: the system never puts a folder in the place of a file or of a folder that holds anything.
 const PLACE: &str = r#"
 place() { d=$1; shift
 if ln "$@" "$d/" 2>/dev/null </dev/null; then rm -f "$@"; return; fi
 for f; do b=$d/${f##*/}
-if [ ! -L "$b" ] && [ "$f" -ef "$b" ]; then rm -f "$f"
+if [ -d "$f" ] && [ ! -L "$f" ]; then :
+elif [ ! -L "$b" ] && [ "$f" -ef "$b" ]; then rm -f "$f"
 elif [ -e "$b" ] || [ -L "$b" ]; then printf 'T%s\0' "$f"
 elif ln "$f" "$b" 2>/dev/null </dev/null; then rm -f "$f"
 else mv -n "$f" "$b" </dev/null; if [ -e "$f" ]; then printf 'F%s\0' "$f"; fi; fi
