@@ -66,12 +66,10 @@ pub fn OverviewPage() -> impl IntoView {
             SETTLE,
         );
     };
-    Effect::new(move |before: Option<u32>| {
-        let now = store.heard.get();
-        if before.is_some_and(|before| before != now) {
-            refetch_soon();
-        }
-        now
+    // The first time too: what changed after the server had rendered the page, and before it was listened to, is no news any more.
+    Effect::new(move |_| {
+        store.heard.track();
+        refetch_soon();
     });
     view! {
         <Title text="Overview" />
