@@ -129,17 +129,21 @@ fn is_for_writing(info: &Path) -> bool {
 pub struct LastLook(Mutex<Option<(Duration, Arc<Writers>)>>);
 
 impl LastLook {
-    /// Looks anew where the last look is older than this; `now` is monotonic. Blocking.
+    /// Looks anew where the last look is older than this; `now` is monotonic. Blocking. What an older look says is open may be closed by now,
+    /// and another file may bear its inode: whoever acts on it looks [anew](Self::anew).
     pub fn no_older_than(&self, age: Duration, now: Duration) -> Arc<Writers> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some((at, writers)) if now.saturating_sub(*at) <= age => writers.clone(),
-            _ => {
-                let writers = Arc::new(Writers::now());
-                *last = Some((now, writers.clone()));
-                writers
-            }
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match last {
+            Some((at, writers)) if now.saturating_sub(at) <= age => writers,
+            _ => self.anew(now),
         }
+    }
+
+    /// Looks now. Blocking.
+    pub fn anew(&self, now: Duration) -> Arc<Writers> {
+        let writers = Arc::new(Writers::now());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, writers.clone()));
+        writers
     }
 }
 

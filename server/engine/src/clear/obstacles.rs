@@ -25,6 +25,8 @@ const STICKY: u32 = 0o1000;
 pub struct Obstacles {
     /// The first thing that would stop the run from being moved aside and deleted, as one sentence.
     pub first: Option<String>,
+    /// That is a file which something has open for writing.
+    pub written: bool,
     /// It could not be told of every file whether a program has it open for writing.
     pub writers_untold: bool,
 }
@@ -33,7 +35,7 @@ pub struct Obstacles {
 pub fn obstacles(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Writers) -> Obstacles {
     let around = Around::of(folder, writers);
     let first = look(core, run, folder, &around).err().map(|Obstacle(sentence)| sentence);
-    Obstacles { first, writers_untold: around.untold.get() }
+    Obstacles { first, written: around.written.get(), writers_untold: around.untold.get() }
 }
 
 /// The same for what stands aside already: only its inside matters. Blocking.
@@ -47,13 +49,14 @@ struct Obstacle(String);
 struct Around<'a> {
     mount: Option<u64>,
     writers: &'a Writers,
+    written: Cell<bool>,
     untold: Cell<bool>,
 }
 
 impl<'a> Around<'a> {
     fn of(folder: &RunFolder, writers: &'a Writers) -> Around<'a> {
         let top = folder.dir().as_fd();
-        Around { mount: mount_of(top), writers, untold: Cell::new(is_shared(top)) }
+        Around { mount: mount_of(top), writers, written: Cell::new(false), untold: Cell::new(is_shared(top)) }
     }
 }
 
@@ -117,6 +120,7 @@ fn inside(folder: BorrowedFd<'_>, around: &Around<'_>, path: &[u8], depth: usize
                 Writing::Nobody => {}
                 Writing::Untold => around.untold.set(true),
                 Writing::By(program) => {
+                    around.written.set(true);
                     let why = format!("{told} is open for writing by {program}: what it writes next would be lost; close it there");
                     return Err(Obstacle(why));
                 }

@@ -1,6 +1,7 @@
 //! One look at one run: documents that changed, files while they can still change, and its signal. Reads only.
 
 use super::manifest;
+use crate::clear::obstacles::obstacles;
 use crate::core::Core;
 use crate::index::{ARRIVED_LATE, Facts, Late, NO_LONGER_THERE};
 use crate::ingest_store::{CREATION, INGEST, override_ids, read_creation, read_ingest, row_problem};
@@ -114,7 +115,8 @@ fn wait_for_writers(core: &Core, facts: &mut Facts, folder: &RunFolder, seen: &m
         return;
     }
     let writers = core.writers.no_older_than(Duration::from_secs(2), now);
-    let Some((path, program)) = first_written(folder, &writers) else {
+    let written = first_written(folder, &writers).and_then(|_| first_written(folder, &core.writers.anew(now)));
+    let Some((path, program)) = written else {
         facts.watch.written_since = None;
         return;
     };
@@ -300,8 +302,11 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
     facts.late = late_of(&compared);
     // Files that came after the proof are to be complete by the instrument's own word again.
     facts.waiting_for = if facts.late.count > 0 { signal_lacks(core, facts, folder) } else { None };
-    let writers = core.writers.no_older_than(WRITERS_AGE, core.clock.monotonic());
-    facts.obstacles = crate::clear::obstacles::obstacles(core, &facts.run, folder, &writers);
+    let now = core.clock.monotonic();
+    facts.obstacles = obstacles(core, &facts.run, folder, &core.writers.no_older_than(WRITERS_AGE, now));
+    if facts.obstacles.written {
+        facts.obstacles = obstacles(core, &facts.run, folder, &core.writers.anew(now));
+    }
     Ok(compared.touched > 0)
 }
 

@@ -3,11 +3,15 @@
 use crate::support::*;
 use domain::lifecycle::RunState;
 use domain::problem::ErrorCode;
+use domain::timestamp::Timestamp;
 use engine::checkpoint::Checkpoint;
+use engine::clock::Clock;
+use engine::{Engine, Options};
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// An acquisition program that keeps its log open.
 struct Acquisition(Child);
@@ -20,6 +24,12 @@ impl Acquisition {
         let mut said = [0; 5];
         child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
         Acquisition(child)
+    }
+
+    /// Without another word.
+    fn ends(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 
     fn writes_and_closes(mut self, line: &str) {
@@ -105,6 +115,35 @@ async fn d18_a_file_that_is_opened_in_the_last_moment_is_kept_and_put_back() {
         assert!(kept.ends_with(b"the last line\n"), "what it wrote after the last look is here");
         engine.stop().await;
     }
+}
+
+/// The clock stands still, so that a look at all programs never grows old by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn d18_what_was_open_a_while_ago_holds_nothing_back() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    lab.mark().await;
+    let clock = Clock::manual(Timestamp::parse("2026-04-17T14:32:00Z").unwrap());
+    let engine = Engine::start(lab.settings.clone(), Options { clock: clock.clone(), ..lab.options() }).await.unwrap();
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    let look = || {
+        engine.core().index.sweep_soon(&run);
+        engine.core().look_at(&run);
+    };
+    let acquisition = Acquisition::opens(&lab.staging(run.as_str()).join("notes.txt"));
+    clock.advance(Duration::from_secs(60));
+    until("its row says so", async || {
+        look();
+        shown(&engine, &run).filter(|row| row.actions.clear.reason.as_deref() == Some("not_removable"))
+    })
+    .await;
+    acquisition.ends();
+    until("it holds nothing back any more", async || {
+        look();
+        shown(&engine, &run).filter(|row| row.actions.clear.allowed)
+    })
+    .await;
+    engine.stop().await;
 }
 
 /// This process does not look into itself, so that what it has open stands for a mapped file or a disk image in use.
