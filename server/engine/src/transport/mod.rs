@@ -27,6 +27,7 @@ pub mod mount;
 mod portions;
 mod private_name;
 pub mod rclone;
+mod record_plan;
 pub mod rsync_ssh;
 mod same_host;
 pub(crate) mod throttle;
@@ -153,13 +154,6 @@ pub struct RecordFile {
     pub path: FilePath,
     /// Its bytes.
     pub bytes: RecordBytes,
-}
-
-impl HashOutcome {
-    /// True where the destination holds this very file.
-    fn is(&self, file: Option<&RecordFile>) -> bool {
-        matches!((self, file), (HashOutcome::Digest { digest, .. }, Some(file)) if *digest == file.bytes.digest())
-    }
 }
 
 impl RecordFile {

@@ -4,6 +4,7 @@
 //! one needless moving aside.
 
 use super::super::TransportError;
+use super::super::record_plan::{entries_of, list_of};
 use super::copy::{Copying, Temporary};
 use super::root::Root;
 use crate::beneath;
@@ -42,12 +43,7 @@ impl Ours {
             Ok(None) | Err(Errno::NOENT) => {}
             Err(error) => return Err(failed(error.into())),
         }
-        let parse = |line: &str| -> Option<(FilePath, Digest)> {
-            let (digest, path) = line.split_once(' ')?;
-            Some((FilePath::new(hex::decode(path).ok()?).ok()?, Digest::parse(digest)?))
-        };
-        let entries = String::from_utf8_lossy(&text).lines().filter_map(parse).collect();
-        Ok(Ours { name, entries })
+        Ok(Ours { name, entries: entries_of(&String::from_utf8_lossy(&text)) })
     }
 
     /// True when these very bytes were put there by us.
@@ -60,9 +56,8 @@ impl Ours {
         let made = beneath::make_folders(&copying.root.folder, RECORDS_FOLDER);
         let (folder, _) =
             made.map_err(|error| TransportError::destination(error, format!("making {}", copying.root.shown(RECORDS_FOLDER))))?;
-        let text: String = self.entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect();
         let mut temporary = Temporary::create(copying, Mode::from_raw_mode(0o666))?;
-        temporary.write(text.as_bytes(), &self.name)?;
+        temporary.write(list_of(&self.entries).as_bytes(), &self.name)?;
         temporary.replace(&folder, self.name.as_bytes(), wall_clock_ns(), &self.name)
     }
 }

@@ -9,12 +9,12 @@ use super::look::{self, There};
 use super::private::PrivateFolder;
 use super::session::{OWN_FOLDER, Session};
 use super::{Place, classify};
-use crate::transport::{CallContext, HashOutcome, Hashed, RecordFile, TransportError};
+use crate::transport::record_plan::{Plan, entries_of, list_of};
+use crate::transport::{CallContext, Hashed, RecordFile, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RECORD_FOLDER, RunPath};
 use domain::proof::Digest;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::sync::Arc;
 
@@ -42,38 +42,15 @@ pub(super) async fn put(
     }
     let ours = Ours::read(&session, run, context).await?;
     let there = record_there(&session, run, context).await?;
-    let (mut entries, mut strangers, mut equal) = (Vec::new(), Vec::new(), HashSet::new());
-    for found in hash_record(&session, run, &there, files, context).await? {
-        if found.outcome.is(files.iter().find(|file| file.path == found.path)) {
-            equal.insert(found.path.clone());
-        }
-        match found.outcome {
-            HashOutcome::Missing => {}
-            HashOutcome::Digest { digest, .. } if ours.contains(&found.path, &digest) => entries.push((found.path, digest)),
-            HashOutcome::Digest { .. } if equal.contains(&found.path) => {}
-            HashOutcome::Digest { .. } => strangers.push(found.path),
-            HashOutcome::Failed { reason } => {
-                let message = format!("{} cannot be read at the destination: {reason}", found.path);
-                return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message).naming(&found.path));
-            }
-            HashOutcome::SameFile | HashOutcome::Oversize { .. } => strangers.push(found.path),
-        }
-    }
-    let names: Vec<&[u8]> = strangers.iter().map(FilePath::as_bytes).collect();
+    let plan = Plan::of(files, &ours.entries, hash_record(&session, run, &there, files, context).await?)?;
+    let names: Vec<&[u8]> = plan.strangers.iter().map(FilePath::as_bytes).collect();
     Aside::default().take(&session, run, &there, &names, context).await?;
-    // Both the old and the new ones count as ours while one takes the place of the other.
-    let replaces = entries.iter().any(|(path, _)| !equal.contains(path));
-    entries.extend(ours.entries.iter().filter(|(path, _)| !files.iter().any(|file| file.path == *path)).cloned());
-    entries.extend(files.iter().map(|file| (file.path.clone(), file.bytes.digest())));
-    // What is equal is not written: where nothing may be replaced, it need not be.
-    let files_to_write: Vec<&RecordFile> = files.iter().filter(|file| !equal.contains(&file.path)).collect();
-    if !files_to_write.is_empty() {
-        match ours.write(&session, &entries, context).await {
-            // Where nothing may be replaced, this list neither: what has a name of its own may stand all the same.
-            Err(error) if error.class == FailureClass::Authentication && !replaces => {}
+    if !plan.to_write.is_empty() {
+        match ours.write(&session, &plan.ours, context).await {
+            Err(refusal) if plan.list_may_stay(&refusal) => {}
             written => written?,
         }
-        write(&session, run, &files_to_write, context).await?;
+        write(&session, run, &plan.to_write, context).await?;
     }
     let there = record_there(&session, run, context).await?;
     hash_record(&session, run, &there, files, context).await
@@ -157,21 +134,12 @@ impl Ours {
         if !ended.success() && !ended.not_there() {
             return Err(classify::rclone(&ended, "reading what is ours"));
         }
-        let parse = |line: &str| -> Option<(FilePath, Digest)> {
-            let (digest, path) = line.split_once(' ')?;
-            Some((FilePath::new(hex::decode(path).ok()?).ok()?, Digest::parse(digest)?))
-        };
         let text = if ended.success() { String::from_utf8_lossy(&text).into_owned() } else { String::new() };
-        Ok(Ours { place, entries: text.lines().filter_map(parse).collect() })
+        Ok(Ours { place, entries: entries_of(&text) })
     }
 
     async fn write(&self, session: &Session, entries: &[(FilePath, Digest)], context: &CallContext) -> Result<(), TransportError> {
-        let text: String = entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect();
-        let call = session.write("rcat", "writing what is ours").operands([session.at(&self.place)]).input(text.into_bytes());
+        let call = session.write("rcat", "writing what is ours").operands([session.at(&self.place)]).input(list_of(entries).into_bytes());
         call.ask(context).await.map(drop)
-    }
-
-    fn contains(&self, path: &FilePath, digest: &Digest) -> bool {
-        self.entries.iter().any(|(known, put)| known == path && put == digest)
     }
 }

@@ -11,12 +11,12 @@ use super::session::{OWN_FOLDER, Session};
 use super::{Place, classify, look};
 use crate::hash::{CHUNK, read_some};
 use crate::record_bytes::RecordBytes;
-use crate::transport::{CallContext, HashOutcome, Hashed, RecordFile, TransportError};
+use crate::transport::record_plan::{Plan, entries_of, list_of};
+use crate::transport::{CallContext, Hashed, RecordFile, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::proof::Digest;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Read ahead of the connection.
@@ -52,33 +52,11 @@ pub(super) async fn put(
     place.note_tool(session.can.hash_tool);
     begin(&session, run, life, context).await?;
     let ours = Ours::read(&session, run, context).await?;
-    let (mut entries, mut strangers, mut equal) = (Vec::new(), Vec::new(), HashSet::new());
-    for there in hash_record(&session, run, files, context).await? {
-        if there.outcome.is(files.iter().find(|file| file.path == there.path)) {
-            equal.insert(there.path.clone());
-        }
-        match there.outcome {
-            HashOutcome::Missing => {}
-            HashOutcome::Digest { digest, .. } if ours.contains(&there.path, &digest) => entries.push((there.path, digest)),
-            HashOutcome::Digest { .. } if equal.contains(&there.path) => {}
-            HashOutcome::Digest { .. } => strangers.push(there.path),
-            HashOutcome::Failed { reason } => {
-                let message = format!("{} cannot be read at the destination: {reason}", there.path);
-                return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message).naming(&there.path));
-            }
-            HashOutcome::SameFile | HashOutcome::Oversize { .. } => strangers.push(there.path),
-        }
-    }
-    let names: Vec<&[u8]> = strangers.iter().map(FilePath::as_bytes).collect();
+    let plan = Plan::of(files, &ours.entries, hash_record(&session, run, files, context).await?)?;
+    let names: Vec<&[u8]> = plan.strangers.iter().map(FilePath::as_bytes).collect();
     Aside::default().take(&session, run, &names, context).await?;
-    // Both the old and the new ones count as ours while one takes the place of the other.
-    let replaces = entries.iter().any(|(path, _)| !equal.contains(path));
-    entries.extend(ours.entries.iter().filter(|(path, _)| !files.iter().any(|file| file.path == *path)).cloned());
-    entries.extend(files.iter().map(|file| (file.path.clone(), file.bytes.digest())));
-    // What is equal is not written: where nothing may be replaced, it need not be.
-    let files_to_write: Vec<&RecordFile> = files.iter().filter(|file| !equal.contains(&file.path)).collect();
-    if !files_to_write.is_empty() {
-        write(&session, run, (&ours, &entries, replaces), &files_to_write, context).await?;
+    if !plan.to_write.is_empty() {
+        write(&session, run, &ours.name, &plan, context).await?;
     }
     session.sync(context).await?;
     hash_record(&session, run, files, context).await
@@ -106,30 +84,23 @@ async fn hash_record(session: &Session, run: &RunPath, files: &[RecordFile], con
 }
 
 /// Brings the files to our temporary folder, then renames all of them, the list of what is ours first.
-async fn write(
-    session: &Session,
-    run: &RunPath,
-    (ours, entries, replaces): (&Ours, &[(FilePath, Digest)], bool),
-    files: &[&RecordFile],
-    context: &CallContext,
-) -> Result<(), TransportError> {
+async fn write(session: &Session, run: &RunPath, list: &str, plan: &Plan<'_>, context: &CallContext) -> Result<(), TransportError> {
     let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
     let temporary = session.word(format!("{OWN_FOLDER}/tmp/record-{name}").as_bytes());
     let records = session.word(format!("{OWN_FOLDER}/records").as_bytes());
     session.ask(&session.make(&[&temporary, &records]), "making a folder for the record", context).await?;
-    let text: String = entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect();
-    upload(session, &temporary, "ours", &text.into_bytes().into(), context).await?;
-    for (n, file) in files.iter().enumerate() {
+    upload(session, &temporary, "ours", &list_of(&plan.ours).into_bytes().into(), context).await?;
+    for (n, file) in plan.to_write.iter().enumerate() {
         upload(session, &temporary, &n.to_string(), &file.bytes, context).await?;
     }
     let mut script = session.enter_run(run);
     script.extend([b"from=".to_vec(), temporary, b"\nmv -f \"$from/ours\" ".to_vec(), records, b"/".to_vec()].concat());
-    // Where nothing may be replaced, this list neither: what has a name of its own may stand all the same.
-    let otherwise = if replaces { "exit 1" } else { ":" };
-    script.extend_from_slice(format!("{} || {otherwise}\n", ours.name).as_bytes());
-    let folders = files.iter().flat_map(|file| look::folders_above(&file.path));
+    // As `list_may_stay` has it.
+    let otherwise = if plan.replaces { "exit 1" } else { ":" };
+    script.extend_from_slice(format!("{list} || {otherwise}\n").as_bytes());
+    let folders = plan.to_write.iter().flat_map(|file| look::folders_above(&file.path));
     look::call(&mut script, "mkdir -p", folders);
-    for (n, file) in files.iter().enumerate() {
+    for (n, file) in plan.to_write.iter().enumerate() {
         let word = word_here(file.path.as_bytes());
         script.extend(
             [b"if [ -d ".to_vec(), word.clone(), format!(" ]; then exit 62; fi\nmv -f \"$from/{n}\" ").into_bytes(), word].concat(),
@@ -179,15 +150,6 @@ impl Ours {
         let word = session.word(format!("{OWN_FOLDER}/records/{name}").as_bytes());
         let script = [b"if [ -f ".to_vec(), word.clone(), b" ]; then head -c 1048576 ".to_vec(), word, b" || exit 1; fi".to_vec()].concat();
         let text = session.ask(&script, "reading what is ours", context).await?;
-        let parse = |line: &str| -> Option<(FilePath, Digest)> {
-            let (digest, path) = line.split_once(' ')?;
-            Some((FilePath::new(hex::decode(path).ok()?).ok()?, Digest::parse(digest)?))
-        };
-        let entries = String::from_utf8_lossy(&text).lines().filter_map(parse).collect();
-        Ok(Ours { name, entries })
-    }
-
-    fn contains(&self, path: &FilePath, digest: &Digest) -> bool {
-        self.entries.iter().any(|(known, put)| known == path && put == digest)
+        Ok(Ours { name, entries: entries_of(&String::from_utf8_lossy(&text)) })
     }
 }
