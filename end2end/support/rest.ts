@@ -11,6 +11,7 @@ export interface Row {
   file_count: number;
   byte_total: number;
   late_files: number;
+  findings: { blocking: number };
   job: { state: string; error: { code: string; message: string } | null; verify_passes: number } | null;
   actions: Record<"force_sync" | "clear" | "verify" | "retry", { allowed: boolean; reason: string | null }>;
 }

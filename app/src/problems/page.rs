@@ -81,13 +81,13 @@ pub fn ProblemsPage() -> impl IntoView {
     .into_any()
 }
 
-/// Asks again when the address or the findings changed.
+/// Asks again when the address or the findings changed, and once at the beginning: what changed after the server had rendered the page, and before
+/// it was listened to, is no news any more.
 fn follow(state: PageState) {
     let epoch = StoredValue::new(0_u32);
     Effect::new(move |before: Option<(View, u32)>| {
         let now = (state.view.get(), state.store.problems_changes.get());
-        let Some((view, _)) = before else { return now };
-        let wait = if view == now.0 { SETTLE } else { Duration::ZERO };
+        let wait = if before.is_some_and(|(view, _)| view != now.0) { Duration::ZERO } else { SETTLE };
         epoch.update_value(|epoch| *epoch += 1);
         let mine = epoch.get_value();
         let question = now.0.question();

@@ -18,9 +18,10 @@ use crate::href;
 use crate::parts::{Go, Icon};
 use crate::store::{SeenRow, use_store};
 use crate::words::leaf;
-use domain::api::RunDetail;
+use domain::api::{RunDetail, RunRow};
 use domain::problem::ErrorCode;
 use leptos::prelude::*;
+use leptos::task::{spawn_local, tick};
 use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 use std::time::Duration;
@@ -29,8 +30,7 @@ use std::time::Duration;
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// What of a row, when it changes, means that the detail has changed too; progress does not.
-fn signature(seen: &SeenRow) -> impl PartialEq + Clone + Send + Sync + use<> {
-    let row = &seen.row;
+fn signature(row: &RunRow) -> impl PartialEq + Clone + Send + Sync + use<> {
     let job = row
         .job
         .as_ref()
@@ -60,7 +60,18 @@ pub fn RunPage() -> impl IntoView {
     });
     // Of the lists below, which are fetched by themselves.
     let changes = RwSignal::new(0_u32);
-    let detail = Resource::new_blocking(move || run.get(), |run| async move { api::run_detail(run).await });
+    let detail = Resource::new_blocking(
+        move || run.get(),
+        move |run| async move {
+            let detail = api::run_detail(run).await;
+            // The view that stands is told while it stands: what it is made of is gone as soon as the next one is made.
+            if let Ok(detail) = &detail {
+                store.take_row(detail.row.clone());
+                tick().await;
+            }
+            detail
+        },
+    );
     let clearing = RwSignal::new(None::<Asked>);
     let forcing = RwSignal::new(None::<String>);
     let title = move || run.with(|run| leaf(run).to_owned());
@@ -90,11 +101,23 @@ pub fn RunPage() -> impl IntoView {
     });
     Effect::new(move |before: Option<_>| {
         store.watched.track();
-        let now = store.row(&run.get()).map(|row| row.with(signature));
+        let now = store.row(&run.get()).map(|row| row.with(|seen| signature(&seen.row)));
         if before.is_some_and(|before| before != now) && now.is_some() {
             refetch_soon();
         }
         now
+    });
+    // What changed after the server had rendered the page, and before it was listened to, is no news any more: it is asked for once.
+    Effect::new(move |_: Option<()>| {
+        let run = run.get_untracked();
+        spawn_local(async move {
+            let Ok(newest) = api::run_detail(run.clone()).await else { return };
+            let shown = store.row(&run).map(|row| row.with_untracked(|seen| signature(&seen.row)));
+            // The page may have been left meanwhile.
+            if wanted.try_get_value().is_some() && shown.is_some_and(|shown| shown != signature(&newest.row)) {
+                refetch_soon();
+            }
+        });
     });
     on_cleanup(move || store.watched.set(None));
     view! {

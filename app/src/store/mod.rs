@@ -171,17 +171,15 @@ impl Store {
         }
     }
 
-    /// A run whose page is open: its row is kept up to date although the list may not be here.
+    /// A run whose page is open: its row is kept up to date although the list may not be here. One that is known is not changed by this: views
+    /// are made with it, and what is about to be replaced must not be told anything any more.
     pub fn watch(&self, row: RunRow) -> ArcRwSignal<SeenRow> {
         let key = Key::from(row.run_path.as_str());
         let tick = self.tick.get_untracked();
-        let mut signal = None;
-        self.rows.update_value(|rows| {
-            put(rows, row.clone(), tick);
-            signal = rows.get(&key).cloned();
-        });
+        let mut signal = ArcRwSignal::new(SeenRow::new(row, tick));
+        self.rows.update_value(|rows| signal = rows.entry(Key::clone(&key)).or_insert(signal.clone()).clone());
         self.watched.set(Some(key));
-        signal.unwrap_or_else(|| ArcRwSignal::new(SeenRow::new(row, tick)))
+        signal
     }
 
     /// A row left the list.
