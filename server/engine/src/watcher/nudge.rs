@@ -50,16 +50,27 @@ impl Nudges {
             hot
         });
         hot.sort();
-        let runs: BTreeSet<PathBuf> = hot.iter().map(|(_, _, run)| run).take(MOST_RUNS).map(|run| root.join(run.as_str())).collect();
+        hot.truncate(MOST_RUNS);
+        let of = |run: &RunPath| root.join(run.as_str());
+        let runs: BTreeSet<PathBuf> = hot.iter().map(|(_, _, run)| of(run)).collect();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let all: BTreeSet<PathBuf> = wanted.union(&runs).cloned().collect();
         for gone in watched.difference(&all) {
             folders.unwatch(gone);
         }
+        let mut is_new_parent = false;
         for new in all.difference(&watched) {
-            if let Err(error) = folders.watch(new, runs.contains(new)) {
-                tracing::debug!(path = %new.display(), %error, "not watched; the periodic scan sees it");
+            match folders.watch(new, runs.contains(new)) {
+                Ok(()) => is_new_parent |= !runs.contains(new),
+                Err(error) => tracing::debug!(path = %new.display(), %error, "not watched; the periodic scan sees it"),
             }
+        }
+        // What came after the look at them, and before they were listened to, was heard by nobody.
+        if is_new_parent {
+            core.scan_soon();
+        }
+        for (_, _, run) in hot.iter().filter(|(sealed, _, run)| !sealed && !watched.contains(&of(run))) {
+            core.touched(run);
         }
         *watched = all;
     }

@@ -249,3 +249,28 @@ async fn a_staging_root_that_never_was_is_an_empty_list_until_it_is_there() {
     assert_eq!(engine.status().staging_error, None);
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_between_the_look_at_a_folder_and_listening_to_it_is_seen_at_once() {
+    let (lab, first, second) = (Lab::new(), run("Run_1"), run("Run_2"));
+    lab.mark().await;
+    let mut options = lab.options();
+    options.poll_interval = Duration::from_secs(3_600);
+    lab.push(&first, &[("raw/frame_1.tif", b"data")]);
+    let (root, runs) = (lab.staging(""), [first.clone(), second.clone()]);
+    // The tree was scanned and the run looked at; neither is listened to yet.
+    options.checkpoints = once(Checkpoint::SeenRecorded, move || {
+        for run in runs {
+            let folder = root.join(run.as_str());
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("frame_2.tif"), "more").unwrap();
+            fs::write(folder.join(SENTINEL), "").unwrap();
+        }
+    });
+    let engine = Engine::start(lab.settings.clone(), options).await.unwrap();
+    for run in [&first, &second] {
+        until_verified(&engine, run).await;
+        assert_eq!(data_below(&lab.nas(run)), data_below(&lab.staging(run.as_str())));
+    }
+    engine.stop().await;
+}
