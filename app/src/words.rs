@@ -130,6 +130,7 @@ pub fn reason(kind: AttentionKind) -> &'static str {
         AttentionKind::Destination => "Waiting for the NAS",
         AttentionKind::Late => "Late files",
         AttentionKind::ClearWaits => "Clears that wait",
+        AttentionKind::Silent => "Without a signal",
         AttentionKind::Disk => "Staging disk",
         AttentionKind::Paused => "Queue",
     }

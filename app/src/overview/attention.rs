@@ -24,7 +24,7 @@ fn look(kind: AttentionKind) -> (Tone, &'static str) {
         AttentionKind::Failed => (Tone::Bad, "failed"),
         AttentionKind::Blocked => (Tone::Bad, "blocked"),
         AttentionKind::Unreadable => (Tone::Bad, "unreadable"),
-        AttentionKind::Destination | AttentionKind::ClearWaits => (Tone::Warn, "waiting"),
+        AttentionKind::Destination | AttentionKind::ClearWaits | AttentionKind::Silent => (Tone::Warn, "waiting"),
         AttentionKind::Late => (Tone::Warn, "late"),
         AttentionKind::Disk => (Tone::Warn, "alert"),
         AttentionKind::Paused => (Tone::Warn, "paused"),

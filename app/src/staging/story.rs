@@ -3,6 +3,7 @@
 use crate::parts::progress;
 use crate::store::SeenRow;
 use crate::words::{Tone, Word, capitalised, clearing_step, counted};
+use domain::api::AttentionKind;
 use domain::job::JobState;
 use domain::timestamp::Timestamp;
 use domain::units;
@@ -90,6 +91,10 @@ pub fn tell(seen: &SeenRow, tick: i64) -> Story {
         return story(Tone::Warn, "alert", "Not proven by this installation", "Force a sync to seal and prove it here.");
     }
     if let Some(waiting) = &row.waiting_for {
+        if AttentionKind::Silent.concerns(row) {
+            let way = "Still for a day or longer. If it is complete, force a sync with a reason.";
+            return story(Tone::Warn, "waiting", capitalised(waiting), way);
+        }
         return story(Tone::Idle, "hourglass", capitalised(waiting), "");
     }
     match job.map(|job| job.state) {
@@ -164,6 +169,21 @@ mod tests {
     fn s7_an_unreadable_run_is_told_before_anything_else() {
         let story = told(|row| row.problem = Some(RowProblem { code: "document_unreadable".into(), message: "cut off".into() }));
         assert_eq!((story.head.text.as_str(), story.detail.as_str()), ("cut off", "document unreadable"));
+    }
+
+    #[test]
+    fn s18_a_run_that_stands_still_for_a_day_says_the_way_out() {
+        let waits = |seconds: u64| {
+            told(|row| {
+                row.summary.current_state = "staging".into();
+                row.summary.elapsed_seconds_since_last_activity = seconds;
+                (row.job, row.waiting_for) = (None, Some("no done.flag yet".into()));
+            })
+        };
+        assert_eq!((waits(3_600).head.tone, waits(3_600).detail.as_str()), (Tone::Idle, ""));
+        let silent = waits(25 * 3_600);
+        assert_eq!((silent.head.tone, silent.head.text.as_str()), (Tone::Warn, "No done.flag yet"));
+        assert!(silent.detail.contains("force a sync with a reason"), "{silent:?}");
     }
 
     #[test]

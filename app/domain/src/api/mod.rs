@@ -29,7 +29,10 @@ pub use event::Event;
 pub use files::{FILES_PER_PAGE, FileState, FilesQuery, RunFile, RunFiles};
 pub use job::{JobError, JobView, Phase, Progress, ProofView};
 pub use log::{LOG_TAIL, LogEntry, LogQuery, RunLog};
-pub use overview::{AttentionItem, AttentionKind, DiskOverview, DiskTrend, EquipmentOverview, HourTraffic, LastError, LastRun, Overview};
+pub use overview::{
+    AttentionItem, AttentionKind, DiskOverview, DiskTrend, EquipmentOverview, HourTraffic, LastError, LastRun, Overview,
+    SILENT_AFTER_SECONDS,
+};
 pub use plan::{ActPlan, LeftOut, PlanRequest, PlannedRun};
 pub use problems::{KnownMark, KnownRequest, OverrideRequest, ProblemCounts, ProblemFinding, ProblemList, RevokeRequest};
 pub use problems_query::{ProblemQuery, Scope};

@@ -24,6 +24,9 @@ pub struct Overview {
     pub counted_since: Timestamp,
 }
 
+/// How long nothing may happen to a run that waits for its signal before somebody is told.
+pub const SILENT_AFTER_SECONDS: u64 = 24 * 3_600;
+
 /// What may need an operator. The order is that of the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +47,8 @@ pub enum AttentionKind {
     Late,
     /// A clear cannot go on.
     ClearWaits,
+    /// A run's signal has not come for [`SILENT_AFTER_SECONDS`].
+    Silent,
     /// The staging disk is almost full.
     Disk,
     /// The queue is paused in the config.
@@ -52,13 +57,14 @@ pub enum AttentionKind {
 
 impl AttentionKind {
     /// Those that are about single runs of the staging tree.
-    pub const OF_RUNS: [AttentionKind; 6] = [
+    pub const OF_RUNS: [AttentionKind; 7] = [
         AttentionKind::Failed,
         AttentionKind::Blocked,
         AttentionKind::Unreadable,
         AttentionKind::Destination,
         AttentionKind::Late,
         AttentionKind::ClearWaits,
+        AttentionKind::Silent,
     ];
 
     /// As in addresses and JSON.
@@ -72,6 +78,7 @@ impl AttentionKind {
             AttentionKind::Destination => "destination",
             AttentionKind::Late => "late",
             AttentionKind::ClearWaits => "clear_waits",
+            AttentionKind::Silent => "silent",
             AttentionKind::Disk => "disk",
             AttentionKind::Paused => "paused",
         }
@@ -92,6 +99,10 @@ impl AttentionKind {
             AttentionKind::Destination => job.is_some_and(|job| job.waiting_for_destination),
             AttentionKind::Late => row.late_files > 0,
             AttentionKind::ClearWaits => row.clearing.as_ref().is_some_and(|clearing| clearing.waiting.is_some()),
+            AttentionKind::Silent => {
+                let quiet = row.summary.elapsed_seconds_since_last_activity >= SILENT_AFTER_SECONDS;
+                row.summary.current_state == "staging" && row.waiting_for.is_some() && quiet
+            }
             AttentionKind::Staging | AttentionKind::ClearedDamaged | AttentionKind::Disk | AttentionKind::Paused => false,
         }
     }

@@ -125,19 +125,26 @@ fn of_runs(kind: AttentionKind, runs: u64, rows: &[RunRow]) -> AttentionItem {
             format!("{} late or changed files", units::plural(runs, "run has", "runs have")),
             "Force a sync to seal, send and prove them anew; until then they are not cleared.",
         ),
+        AttentionKind::Silent => (
+            format!(
+                "{} without its signal that it is complete",
+                units::plural(runs, "run has stood still for a day or longer", "runs have stood still for a day or longer")
+            ),
+            "Have the instrument write it, correct it in the config, or force a sync with a reason.",
+        ),
         _ => (format!("{} cannot go on", units::counted(runs, "clear")), "Each says what it waits for; it goes on by itself then."),
     };
-    // Some of the late ones may go on without their signal: then a sync is refused, and what it waits for is named.
-    let lacking = rows
-        .iter()
-        .find_map(|row| row.waiting_for.as_ref().filter(|_| kind == AttentionKind::Late && kind.concerns(row)).map(|lacks| (row, lacks)));
-    let remedy = match lacking {
-        Some((row, lacks)) => {
-            format!("{remedy} {} has to be complete first ({lacks}): wait for it, or sync it although unfinished.", row.run_path)
+    let lacking = rows.iter().filter(|row| kind.concerns(row)).find_map(|row| Some((row, row.waiting_for.as_ref()?)));
+    match (kind, lacking) {
+        // Some of the late ones may go on without their signal: then a sync is refused, and what it waits for is named.
+        (AttentionKind::Late, Some((row, lacks))) => {
+            let path = &row.run_path;
+            let remedy = format!("{remedy} {path} has to be complete first ({lacks}): wait for it, or sync it although unfinished.");
+            item(kind, runs, format!("{message}."), &remedy)
         }
-        None => remedy.to_owned(),
-    };
-    item(kind, runs, format!("{message}."), &remedy)
+        (AttentionKind::Silent, Some((row, lacks))) => item(kind, runs, format!("{message}: first {}, {lacks}.", row.run_path), remedy),
+        _ => item(kind, runs, format!("{message}."), remedy),
+    }
 }
 
 /// Configured equipment in the config's order, then what else stands in the tree, by name. `rows`: most recent activity first.

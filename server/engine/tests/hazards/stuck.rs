@@ -1,16 +1,18 @@
 //! Getting stuck or lying (S): every run says what is with it, and nothing needs a restart.
 
 use crate::support::*;
-use domain::api::{ForceSyncRequest, RunRow};
+use domain::api::{AttentionItem, AttentionKind, ForceSyncRequest, RunRow, SILENT_AFTER_SECONDS};
 use domain::job::{FailureClass, JobState};
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::problem::ErrorCode;
-use engine::Engine;
 use engine::checkpoint::{Checkpoint, Checkpoints};
+use engine::clock::Clock;
+use engine::{Engine, Options};
 use rustix::fs::{FlockOperation, flock};
 use std::fs;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s1_a_blocked_run_stays_complete_with_its_reason_and_is_judged_again_when_something_changes() {
@@ -252,5 +254,47 @@ async fn a_document_that_another_program_holds_is_waited_for() {
     flock(&lock, FlockOperation::Unlock).unwrap();
     until_verified(&engine, &run).await;
     assert!(row(&engine, &run).await.problem.is_none());
+    engine.stop().await;
+}
+
+async fn silent(engine: &Engine) -> Option<AttentionItem> {
+    engine.overview().await.unwrap().attention.into_iter().find(|item| item.kind == AttentionKind::Silent)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s18_a_run_whose_signal_does_not_come_is_named_after_a_day_with_the_ways_out() {
+    let (lab, silent_run, signalled) = (Lab::new(), run("Run_1"), run("Run_2"));
+    lab.mark().await;
+    let clock = Clock::manual(Clock::system().now());
+    let engine = Engine::start(lab.settings.clone(), Options { clock: clock.clone(), ..lab.options() }).await.unwrap();
+    for run in [&silent_run, &signalled] {
+        lab.push(run, &[("raw/frame_1.tif", b"frame")]);
+        until_state(&engine, run, RunState::Staging).await;
+    }
+    clock.advance(Duration::from_secs(SILENT_AFTER_SECONDS - 60));
+    assert_eq!(silent(&engine).await, None, "not for a day yet");
+    clock.advance(Duration::from_secs(120));
+    lab.push(&signalled, &[(SENTINEL, b"")]);
+    until_verified(&engine, &signalled).await;
+
+    let item = silent(&engine).await.unwrap();
+    assert_eq!(item.runs, 1);
+    assert!(item.message.contains(silent_run.as_str()) && item.message.contains(&format!("no {SENTINEL} yet")), "{item:?}");
+    assert!(item.remedy.contains("force a sync with a reason"), "{item:?}");
+    assert!(AttentionKind::Silent.concerns(&row(&engine, &silent_run).await), "the list of runs finds it too");
+
+    // A file that arrives is a sign of life.
+    lab.push(&silent_run, &[("raw/frame_2.tif", b"frame")]);
+    let (path, now) = (lab.staging(silent_run.as_str()).join("raw/frame_2.tif"), clock.now().unix_seconds().unsigned_abs());
+    fs::File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH + Duration::from_secs(now)).unwrap();
+    until("it is alive", async || silent(&engine).await.is_none().then_some(())).await;
+    clock.advance(Duration::from_secs(2 * SILENT_AFTER_SECONDS));
+    assert_eq!(silent(&engine).await.unwrap().runs, 1);
+
+    // The way out that it names is one.
+    let sure = ForceSyncRequest { assume_complete: true, operator: Some("asmith".into()), reason: Some("The scan was aborted.".into()) };
+    engine.force_sync(silent_run.as_str(), sure).await.unwrap();
+    until_verified(&engine, &silent_run).await;
+    assert_eq!(silent(&engine).await, None);
     engine.stop().await;
 }
