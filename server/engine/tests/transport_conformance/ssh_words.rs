@@ -43,7 +43,10 @@ async fn s17_a_changed_host_key_is_told_with_its_place() {
 
 #[tokio::test]
 async fn s17_an_unknown_host_key_is_told() {
-    says("", Authentication, &["is not in", "known_hosts", "ssh-keyscan -p "], |server, _| server.host_keys = HostKeyPolicy::Strict).await;
+    says("", Authentication, &["is not in", "known_hosts", "it shows ssh-ed25519 SHA256:", "ssh-keyscan -p "], |server, _| {
+        server.host_keys = HostKeyPolicy::Strict
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -254,14 +254,25 @@ impl Connection {
             );
             return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));
         }
-        match self.attempt("-oLogLevel=ERROR").await? {
-            Ok(master) => Ok(master),
-            // Some reasons are no errors to ssh, but news: it says them only to who asks for more.
-            Err(silent) if silent.stderr.trim().is_empty() => {
-                self.attempt("-oLogLevel=INFO").await?.map_err(|ended| ssh_words::failure(&ended, true, &self.server))
+        let mut ended = match self.attempt("-oLogLevel=ERROR").await? {
+            Ok(master) => return Ok(master),
+            Err(ended) => ended,
+        };
+        // Some reasons are no errors to ssh, but news, and the fingerprint of a key that it does not know is not even that: it says them only to
+        // who asks for more.
+        if ended.stderr.trim().is_empty() {
+            match self.attempt("-oLogLevel=INFO").await? {
+                Ok(master) => return Ok(master),
+                Err(more) => ended = more,
             }
-            Err(ended) => Err(ssh_words::failure(&ended, true, &self.server)),
+        } else if ssh_words::is_unknown_key(&ended.stderr) {
+            match self.attempt("-oLogLevel=DEBUG1").await? {
+                Ok(master) => return Ok(master),
+                Err(more) if ssh_words::is_unknown_key(&more.stderr) => ended = more,
+                Err(_) => {}
+            }
         }
+        Err(ssh_words::failure(&ended, true, &self.server))
     }
 
     /// Starts the shared connection once; how ssh ended when it does not stand.

@@ -36,10 +36,12 @@ fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)
         );
         return there(Authentication, message);
     }
-    if line("host key is known for").is_some() {
+    if is_unknown_key(said) {
+        let shown = line("Server host key: ").and_then(|line| line.split_once("key: ")).map(|(_, key)| format!("; it shows {key}"));
         let message = format!(
-            "the host key of {named} is not in {known_hosts}, and `host_key_policy: strict` takes no unknown one; run \
-             `ssh-keyscan -p {port} {host} >>'{known_hosts}'`, and compare `ssh-keygen -lf '{known_hosts}'` with what the server's owner says"
+            "the host key of {named} is not in {known_hosts}, and `host_key_policy: strict` takes no unknown one{}; compare it with what the \
+             server's owner says, and only then run `ssh-keyscan -p {port} {host} >>'{known_hosts}'`",
+            shown.unwrap_or_default()
         );
         return there(Authentication, message);
     }
@@ -85,6 +87,11 @@ fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)
         return there(DestinationUnreachable, message);
     }
     None
+}
+
+/// The server's key is in no file of known ones, and is not taken unseen.
+pub(super) fn is_unknown_key(said: &str) -> bool {
+    said.contains("host key is known for")
 }
 
 /// The command that lets our key in.
