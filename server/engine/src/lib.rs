@@ -23,6 +23,7 @@ pub mod last_look;
 mod lease;
 mod local_time;
 pub mod measure;
+mod mounts;
 pub mod only_copy;
 mod ordered;
 pub mod problems;

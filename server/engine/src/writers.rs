@@ -2,9 +2,10 @@
 //! the last look goes into a file that is unlinked and is gone. The system tells it in `/proc/*/fd`, with the program; where this account may
 //! not look into every process, each file is asked for a lease instead.
 //!
-//! What is open on another computer (a share served by it, NFS, CIFS) cannot be told here.
+//! What is open on another computer (a share served by it, NFS, CIFS, sshfs) cannot be told here.
 
 use crate::lease::{Asked, Lease};
+use crate::mounts;
 use rustix::fs::FileType;
 use std::collections::HashMap;
 use std::fs;
@@ -24,10 +25,16 @@ pub type FileId = (u64, u64);
 
 /// File systems that other computers write to as well: NFS, both of SMB, Ceph, 9P.
 const SHARED: [u64; 5] = [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400, 0x0102_1997];
+/// All that a program serves, here or on the host of a virtual machine.
+const FUSE: u64 = 0x6573_5546;
+/// Of those, a disk of this computer: NTFS and the like.
+const OF_A_DISK: &[u8] = b"fuseblk";
 
-/// True where other computers may have files open for writing, which nobody here is told.
+/// True where files may be open for writing elsewhere, which nobody here is told: on another computer (NFS, SMB, sshfs), or beneath a file
+/// system that only shows another one (bindfs, mergerfs).
 pub fn is_shared(on: impl AsFd) -> bool {
-    rustix::fs::fstatfs(on).ok().and_then(|told| u64::try_from(told.f_type).ok()).is_some_and(|kind| SHARED.contains(&kind))
+    let Some(kind) = rustix::fs::fstatfs(&on).ok().and_then(|told| u64::try_from(told.f_type).ok()) else { return false };
+    SHARED.contains(&kind) || kind == FUSE && mounts::of(on).is_none_or(|mount| mount.kind != OF_A_DISK)
 }
 
 /// Who has a file open for writing.

@@ -7,10 +7,11 @@
 use super::super::TransportError;
 use super::root::{MARKER, Root};
 use crate::beneath::{self, identity};
+use crate::mounts::{self, Mount};
 use crate::source::StagingRoot;
 use domain::job::{FailureClass, Side};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
+use rustix::fs::{Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::io::Read;
 use std::os::fd::AsRawFd;
@@ -90,24 +91,15 @@ struct Place {
 }
 
 fn place(folder: &std::fs::File) -> Option<Place> {
-    let id = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?.stx_mnt_id;
     let path = rustix::fs::readlink(format!("/proc/self/fd/{}", folder.as_raw_fd()), Vec::new()).ok()?.into_bytes();
-    let mounts = std::fs::read("/proc/self/mountinfo").ok()?;
-    mounts.split(|b| *b == b'\n').find_map(|line| place_on_mount(line, id, &path))
+    place_on_mount(mounts::of(folder)?, &path)
 }
 
-/// Reads one line of `mountinfo`: id, parent, major:minor, root within the file system, mount point, ...
-fn place_on_mount(line: &[u8], id: u64, path: &[u8]) -> Option<Place> {
-    let mut fields = line.split(|b| *b == b' ');
-    if fields.next()? != id.to_string().as_bytes() {
-        return None;
-    }
-    let device = fields.nth(1)?.to_vec();
-    let (root, point) = (unescape_octal(fields.next()?), unescape_octal(fields.next()?));
-    let below = path.strip_prefix(trimmed(&point))?;
-    let mut place = trimmed(&root).to_vec();
+fn place_on_mount(mount: Mount, path: &[u8]) -> Option<Place> {
+    let below = path.strip_prefix(trimmed(&mount.point))?;
+    let mut place = trimmed(&mount.root).to_vec();
     place.extend_from_slice(below);
-    Some(Place { device, path: trimmed(&place).to_vec() })
+    Some(Place { device: mount.device, path: trimmed(&place).to_vec() })
 }
 
 fn trimmed(path: &[u8]) -> &[u8] {
@@ -116,26 +108,6 @@ fn trimmed(path: &[u8]) -> &[u8] {
 
 fn within(inner: &[u8], outer: &[u8]) -> bool {
     inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-}
-
-/// `mountinfo` writes blanks and the like as `\040`.
-fn unescape_octal(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((byte, after)) = rest.split_first() {
-        let octal = after.get(..3).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        match octal {
-            Some(value) if *byte == b'\\' => {
-                out.push(value);
-                rest = &after[3..];
-            }
-            _ => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    out
 }
 
 /// True when the folder, or one at most `levels` below, shows this very marker.
@@ -179,12 +151,12 @@ mod tests {
 
     #[test]
     fn d12_places_are_compared_inside_the_file_system() {
-        let line = b"36 27 0:32 /data/my\\040lab /mnt/nas rw - ext4 /dev/vda rw";
-        let found = place_on_mount(line, 36, b"/mnt/nas/EQ_1").unwrap();
+        let mount =
+            |root: &str, point: &str| Mount { device: b"0:32".to_vec(), root: root.into(), point: point.into(), kind: b"ext4".to_vec() };
+        let found = place_on_mount(mount("/data/my lab", "/mnt/nas"), b"/mnt/nas/EQ_1").unwrap();
         assert_eq!(found, Place { device: b"0:32".to_vec(), path: b"/data/my lab/EQ_1".to_vec() });
-        assert_eq!(place_on_mount(line, 3, b"/mnt/nas/EQ_1"), None);
-        let root = place_on_mount(b"1 0 8:1 / / rw - ext4 /dev/vda rw", 1, b"/staging").unwrap();
-        assert_eq!(root.path, b"/staging");
+        assert_eq!(place_on_mount(mount("/", "/mnt/nas"), b"/elsewhere"), None);
+        assert_eq!(place_on_mount(mount("/", "/"), b"/staging").unwrap().path, b"/staging");
         assert!(within(b"/data/x", b"/data") && within(b"/data", b"/data") && within(b"/data", b""));
         assert!(!within(b"/data2", b"/data"));
     }
