@@ -6,7 +6,8 @@ use super::faults::{Fault, Moment};
 use super::instrument::Run;
 use super::places::{Places, files_below};
 use super::site::Site;
-use crate::process::Call;
+use super::world::{self, World};
+use crate::process::{Call, Running};
 use crate::step::Step;
 use anyhow::Result;
 use fastrand::Rng;
@@ -25,6 +26,8 @@ const PEERS: [(&str, &[&str]); 3] = [
     ("rsync --remove-source-files", &["rsync", "-a", "--remove-source-files"]),
 ];
 const AT_ONCE: usize = 12;
+/// What can hit a mover, or all of them.
+const HITS: [World; 5] = [World::KillUs, World::StopUs, World::SecondCopy, World::NasGone, World::FullNas];
 /// How often a script begins again.
 const ATTEMPTS: usize = 6;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(700);
@@ -65,8 +68,7 @@ fn row(name: &str, fault: &str, outcome: &Outcome) {
 
 fn storm(site: &Site, words: &[&str], seed: u64, minutes: u64, outcomes: &Outcomes) {
     let end = Instant::now() + Duration::from_secs(60 * minutes);
-    // What hits one run: faults of the whole site have no program here to hit.
-    let faults: Vec<Fault> = Fault::all().into_iter().filter(|fault| *fault != Fault::World).collect();
+    let hits: Vec<World> = HITS.into_iter().filter(|hit| hit.is_possible(site)).collect();
     let next = AtomicU64::new(1);
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
@@ -74,71 +76,134 @@ fn storm(site: &Site, words: &[&str], seed: u64, minutes: u64, outcomes: &Outcom
                 while Instant::now() < end && !crate::stop::requests().was_asked() {
                     let id = next.fetch_add(1, Ordering::Relaxed);
                     let mut rng = Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(id));
-                    let fault = rng.choice(&faults).copied().unwrap_or(Fault::None);
-                    trial(site, words, id, fault, rng, outcomes);
+                    let fault = rng.choice(Fault::all()).unwrap_or(Fault::None);
+                    let hit = rng.choice(&hits).copied().filter(|_| fault == Fault::World);
+                    Trial { site, words, id, fault, hit }.run(rng, outcomes);
                 }
             });
         }
     });
 }
 
-fn trial(site: &Site, words: &[&str], id: u64, fault: Fault, mut rng: Rng, outcomes: &Outcomes) {
-    // The clear of a mover is the move itself.
-    let due = match fault.moment(&mut rng) {
-        Moment::Pushing => Duration::ZERO,
-        Moment::Signalled(ms) => Duration::from_millis(ms % 1_500),
-        Moment::Verified(ms) | Moment::Clearing(ms) => Duration::from_millis(ms),
-    };
-    let Ok(mut run) = Run::push(site, id, &mut rng) else { return site.books.close(id) };
-    let (mut held, mut was_set) = (None, false);
-    if run.signal(site).is_err() {
-        return site.books.close(id);
+struct Trial<'a> {
+    site: &'a Site,
+    words: &'a [&'a str],
+    id: u64,
+    fault: Fault,
+    /// What hits the mover, or all of them.
+    hit: Option<World>,
+}
+
+/// What a trial has set, and still holds.
+#[derive(Default)]
+struct Set {
+    was_set: bool,
+    held: Option<(String, fs::File)>,
+    /// The second one of two movers at work on one run.
+    second: Option<Running>,
+}
+
+impl Trial<'_> {
+    fn run(&self, mut rng: Rng, outcomes: &Outcomes) {
+        let Trial { site, id, fault, hit, .. } = *self;
+        // The clear of a mover is the move itself.
+        let due = match fault.moment(&mut rng) {
+            Moment::Pushing => Duration::ZERO,
+            Moment::Signalled(ms) => Duration::from_millis(ms % 1_500),
+            Moment::Verified(ms) | Moment::Clearing(ms) => Duration::from_millis(ms),
+        };
+        let Ok(mut run) = Run::push(site, id, &mut rng) else { return site.books.close(id) };
+        let mut set = Set::default();
+        if run.signal(site).is_err() {
+            return site.books.close(id);
+        }
+        {
+            // The project's folder is there before, and on the NAS; what a mover makes without one is its own doing.
+            let _calm = site.trouble();
+            let there = site.places.there(&run.name);
+            if there.parent().is_none_or(|project| fs::create_dir_all(project).is_err()) {
+                return site.books.close(id);
+            }
+        }
+        let begun = Instant::now();
+        for _ in 0..ATTEMPTS {
+            if moved(&site.places.here(&run.name)) {
+                break;
+            }
+            let Some(mut mover) = self.mover(&run) else { break };
+            while mover.ended().is_ok_and(|ended| ended.is_none()) {
+                if begun.elapsed() >= due {
+                    self.set(&mut run, &mut set, Some(&mut mover), &mut rng);
+                }
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            let next = Instant::now() + BETWEEN_ATTEMPTS;
+            while Instant::now() < next && !moved(&site.places.here(&run.name)) {
+                if begun.elapsed() >= due && hit.is_none() {
+                    self.set(&mut run, &mut set, None, &mut rng);
+                }
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+        if hit.is_none() {
+            self.set(&mut run, &mut set, None, &mut rng);
+        }
+        if let Some(mut second) = set.second.take() {
+            let _ = second.stop(Duration::from_secs(30));
+        }
+        if let Some((file, handle)) = set.held.take() {
+            run.write_on(site, &file, handle, &mut Rng::with_seed(id));
+        }
+        let account = site.books.account(id);
+        let (lost, touched) = {
+            // While nobody takes the NAS away.
+            let _calm = site.trouble();
+            (site.places.lost(&account).len(), Places::touched(&account).len())
+        };
+        {
+            let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            let outcome = outcomes.entry(hit.map_or(fault.name(), World::name)).or_default();
+            outcome.trials += 1;
+            outcome.lost += u64::from(lost > 0);
+            outcome.touched += u64::from(touched > 0);
+        }
+        site.books.close(id);
+        site.remove(&site.places.here(&run.name));
     }
-    let begun = Instant::now();
-    let mut set = |run: &mut Run, held: &mut Option<(String, fs::File)>| {
-        if was_set || begun.elapsed() < due {
+
+    /// Starts the mover on what stands here of the run.
+    fn mover(&self, run: &Run) -> Option<Running> {
+        let (from, to) = (self.site.places.here(&run.name), self.site.places.there(&run.name));
+        let log = OpenOptions::new().create(true).append(true).open(self.site.at("movers.log")).ok()?;
+        Call::new(self.words[0]).args(&self.words[1..]).arg(with_slash(&from)).arg(with_slash(&to)).start(log).ok()
+    }
+
+    /// Does what this trial is about, once; what hits the mover, while it is at work.
+    fn set(&self, run: &mut Run, set: &mut Set, mover: Option<&mut Running>, rng: &mut Rng) {
+        let Trial { site, fault, .. } = *self;
+        if set.was_set {
             return;
         }
-        was_set = match fault {
-            Fault::Source(source) => source.set(site, run, held, &mut rng).is_some(),
-            Fault::There(damage) => !matches!(damage.set(site, run, &mut rng), Damaged::NotYet),
-            Fault::None | Fault::World => true,
+        set.was_set = match (fault, self.hit, mover) {
+            (Fault::Source(source), ..) => source.set(site, run, &mut set.held, rng).is_some(),
+            (Fault::There(damage), ..) => !matches!(damage.set(site, run, rng), Damaged::NotYet),
+            (_, Some(World::KillUs), Some(mover)) => mover.kill().is_ok(),
+            (_, Some(World::StopUs), Some(mover)) => {
+                world::stand_still(mover.id(), rng.u64(200..3_000));
+                true
+            }
+            (_, Some(World::SecondCopy), Some(_)) => {
+                set.second = self.mover(run);
+                true
+            }
+            // What was written where the NAS was not is what this is about, and no failure of the campaign.
+            (_, Some(hit), Some(_)) => {
+                let _ = hit.set(site, rng);
+                true
+            }
+            _ => true,
         };
-    };
-    for _ in 0..ATTEMPTS {
-        let (from, to) = (site.places.here(&run.name), site.places.there(&run.name));
-        if moved(&from) {
-            break;
-        }
-        let Ok(log) = OpenOptions::new().create(true).append(true).open(site.at("movers.log")) else { break };
-        let call = Call::new(words[0]).args(&words[1..]).arg(with_slash(&from)).arg(with_slash(&to));
-        let made = to.parent().map(fs::create_dir_all);
-        let (Some(Ok(())), Ok(mut mover)) = (made, call.start(log)) else { break };
-        while mover.ended().is_ok_and(|ended| ended.is_none()) {
-            set(&mut run, &mut held);
-            std::thread::park_timeout(Duration::from_millis(1));
-        }
-        let next = Instant::now() + BETWEEN_ATTEMPTS;
-        while Instant::now() < next && !moved(&site.places.here(&run.name)) {
-            set(&mut run, &mut held);
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
     }
-    set(&mut run, &mut held);
-    if let Some((file, handle)) = held.take() {
-        run.write_on(site, &file, handle, &mut Rng::with_seed(id));
-    }
-    let account = site.books.account(id);
-    let (lost, touched) = (site.places.lost(&account).len(), Places::touched(&account).len());
-    {
-        let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = outcomes.entry(fault.name()).or_default();
-        outcome.trials += 1;
-        outcome.lost += u64::from(lost > 0);
-        outcome.touched += u64::from(touched > 0);
-    }
-    site.books.close(id);
-    site.remove(&site.places.here(&run.name));
 }
 
 /// Nothing is left but empty folders.

@@ -200,7 +200,8 @@ fn any_child(site: &Site, rng: &mut Rng) -> Option<u32> {
     rng.choice(children)
 }
 
-fn stand_still(id: u32, milliseconds: u64) {
+/// A process stands still for a while.
+pub fn stand_still(id: u32, milliseconds: u64) {
     signal(id, Signal::STOP);
     pause(milliseconds);
     signal(id, Signal::CONT);
