@@ -25,6 +25,7 @@ const NEEDED: &[Needed] = &[
     Needed { tool: "ssh", package: "openssh-client" },
     Needed { tool: "sshd", package: "openssh-server" },
     Needed { tool: "openssl", package: "openssl" },
+    Needed { tool: "setfattr", package: "attr" },
     Needed { tool: "node", package: "nodejs" },
     Needed { tool: "npm", package: "npm" },
 ];

@@ -18,7 +18,7 @@ mod attributes;
 mod survey;
 mod walk;
 
-pub use attributes::{Attribute, attributes_of, digest_of, value_of};
+pub use attributes::{Attribute, attributes_of, carry, digest_of, value_of};
 pub use survey::{Survey, survey};
 pub use walk::{Entry, Walk};
 

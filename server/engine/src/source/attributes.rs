@@ -6,7 +6,7 @@ use super::{RunFolder, SourceError};
 use domain::path::FilePath;
 use domain::proof::Digest;
 use rustix::fd::AsFd;
-use rustix::fs::{fgetxattr, flistxattr};
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
@@ -49,6 +49,18 @@ pub fn attributes_of(file: impl AsFd) -> Result<Vec<Attribute>, Errno> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Gives a file these attributes and reads them back; what reads otherwise is taken away again. Not every file system takes every one; none is
+/// lost by that, since the record has them all.
+pub fn carry(attributes: &[Attribute], to: impl AsFd) -> Result<(), Errno> {
+    for Attribute { name, value } in attributes {
+        fsetxattr(to.as_fd(), name.as_slice(), value, XattrFlags::empty())?;
+        if value_of(to.as_fd(), name).as_ref() != Ok(value) {
+            fremovexattr(to.as_fd(), name.as_slice())?;
+        }
+    }
+    Ok(())
 }
 
 /// The value of one attribute.

@@ -4,6 +4,7 @@ use crate::bench::{Bench, Make, file, files_below, os, set_mtime, write};
 use engine::source::StagingRoot;
 use engine::transport::{HashOutcome, RecordFile};
 use engine::verify::{Verification, verify_record};
+use rustix::fs::{XattrFlags, setxattr};
 use std::path::PathBuf;
 
 pub async fn odd_names(make: Make) {
@@ -161,4 +162,43 @@ pub async fn modes_and_holes(make: Make) {
     assert_eq!(there("open").mode() & 0o022, 0, "nobody else may write");
     assert_eq!(there("raw/small-008").mode() & 0o600, 0o600);
     assert!(there("sparse").blocks() * 512 < 1 << 20, "{} bytes on the disk", there("sparse").blocks() * 512);
+}
+
+/// Streams and labels, of files that go one by one and of those that go as a stream.
+pub async fn labels(make: Make) {
+    let bench = Bench::new(make).await;
+    let names: Vec<String> = (0..40).map(|n| format!("raw/frame {n}\n.tif")).collect();
+    let large = vec![7; 3 << 20];
+    let mut files: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), b"frame".as_slice())).collect();
+    files.extend([(b"large.bin".as_slice(), large.as_slice()), (b"plain", b"nothing beside it")]);
+    let run = bench.run("P/Runs/Run_1", &files);
+    let long = vec![9; 2_000];
+    let given: [(&str, &str, &[u8]); 5] = [
+        (&names[3], "user.DosStream.Zone.Identifier:$DATA", b"[ZoneTransfer]\0\xff"),
+        (&names[3], "user.\u{e9}=b c", b"named oddly"),
+        (&names[7], "user.empty", b""),
+        ("large.bin", "user.comment", &long),
+        ("large.bin", "user.END OF LABELS", b"END OF LABELS\n"),
+    ];
+    for (file, name, value) in given {
+        setxattr(run.source.path().join(file), name, value, XattrFlags::empty()).unwrap();
+    }
+    setxattr(run.source.path().join(&names[3]), "user.DOSATTRIB", b"0x20", XattrFlags::empty()).unwrap();
+    bench.push_and_prove(&run).await;
+    for (path, _) in files {
+        let path = os(path);
+        let there = engine::source::attributes_of(std::fs::File::open(run.there.join(path)).unwrap()).unwrap();
+        let here = engine::source::attributes_of(std::fs::File::open(run.source.path().join(path)).unwrap()).unwrap();
+        assert_eq!(there, here, "{path:?}");
+    }
+    bench.assert_no_leftovers();
+}
+
+/// The same where nothing there takes them: all else arrives.
+pub async fn labels_that_nothing_takes(make: Make) {
+    let bench = Bench::new(make).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"b", b"2")]);
+    setxattr(run.source.path().join("a"), "user.comment", b"cells", XattrFlags::empty()).unwrap();
+    bench.push_and_prove(&run).await;
+    assert_eq!(std::fs::read(run.there.join("a")).unwrap(), b"1");
 }

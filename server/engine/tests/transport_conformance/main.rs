@@ -100,9 +100,19 @@ macro_rules! all_laws {
 }
 
 // What a server makes of modes and holes is its own over rclone.
-conformance!(mount_keeps, crate::MOUNT, crate::faithful::modes_and_holes as v20_modes_and_holes);
-conformance!(rsync_ssh_keeps, crate::ssh_servers::RSYNC_SSH, crate::faithful::modes_and_holes as v20_modes_and_holes);
-conformance!(a_plain_server_keeps, crate::ssh_servers::PLAIN_SERVER, crate::faithful::modes_and_holes as v20_modes_and_holes);
+conformance!(mount_keeps, crate::MOUNT, crate::faithful::modes_and_holes as v20_modes_and_holes, crate::faithful::labels as d19_labels,);
+conformance!(
+    rsync_ssh_keeps,
+    crate::ssh_servers::RSYNC_SSH,
+    crate::faithful::modes_and_holes as v20_modes_and_holes,
+    crate::faithful::labels as d19_labels,
+);
+conformance!(
+    a_plain_server_keeps,
+    crate::ssh_servers::PLAIN_SERVER,
+    crate::faithful::modes_and_holes as v20_modes_and_holes,
+    crate::faithful::labels_that_nothing_takes as d19_labels_that_nothing_takes,
+);
 
 all_laws!(mount, crate::MOUNT);
 conformance!(mount_loses_much, crate::MOUNT, crate::gap::more_than_is_named as d16_more_than_is_named);

@@ -7,6 +7,7 @@ use crate::beneath;
 use crate::hash::{HashError, Hasher, LocalHash, read_some, wall_clock_ns};
 use crate::progress::ProgressSink;
 use crate::source::RunFolder;
+use crate::source::{attributes_of, carry};
 use domain::path::FilePath;
 use domain::proof::FileStat;
 use rustix::fd::OwnedFd;
@@ -48,6 +49,7 @@ pub(super) struct Copying<'a> {
     /// Flush each file before its rename, because errors would come too late otherwise.
     pub flush_each: bool,
     no_rename_flags: AtomicBool,
+    no_attributes: AtomicBool,
 }
 
 /// How a copy ended.
@@ -67,7 +69,16 @@ impl<'a> Copying<'a> {
         cancel: &'a CancellationToken,
     ) -> Self {
         let nfs = rustix::fs::fstatfs(&root.folder).is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| kind == NFS_MAGIC));
-        Copying { root, temporary, throttle, progress, cancel, flush_each: nfs, no_rename_flags: AtomicBool::new(false) }
+        Copying {
+            root,
+            temporary,
+            throttle,
+            progress,
+            cancel,
+            flush_each: nfs,
+            no_rename_flags: AtomicBool::new(false),
+            no_attributes: AtomicBool::new(false),
+        }
     }
 
     /// Copies `path` of the run to `name` in `folder`.
@@ -105,8 +116,20 @@ impl<'a> Copying<'a> {
         if total != stat.size || beneath::file_stat(&after) != *listed {
             return Err(HashError::Changed { path: path.clone() }.into());
         }
+        self.carry_attributes(&from, &to.file);
         let hashed = LocalHash { digest, began_ns };
         Ok(if to.place(folder, name, stat.mtime_ns, path)? { Copied::Placed(hashed) } else { Copied::NameTaken(hashed) })
+    }
+
+    /// Streams and labels lie beside the bytes where the destination takes them. What is proven is the list of them in the record.
+    fn carry_attributes(&self, from: &File, to: &File) {
+        if self.no_attributes.load(Ordering::Relaxed) {
+            return;
+        }
+        let found = attributes_of(from).unwrap_or_default();
+        if !found.is_empty() && matches!(carry(&found, to), Err(Errno::NOTSUP | Errno::NOSYS)) {
+            self.no_attributes.store(true, Ordering::Relaxed);
+        }
     }
 
     /// An account may write and not rename, and is told what it lacks.

@@ -24,6 +24,7 @@ mod difference;
 mod framing;
 mod hashes;
 mod identity;
+mod labels;
 mod look;
 mod private_folder;
 mod push;

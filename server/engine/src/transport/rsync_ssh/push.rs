@@ -5,6 +5,7 @@
 
 use super::Place;
 use super::arrange::Aside;
+use super::labels::Labels;
 use super::look::{self, Kind, Seen, folders_above};
 use super::send::{Sending, send};
 use super::session::{OWN_FOLDER, Session};
@@ -252,8 +253,8 @@ impl Pushing<'_> {
             self.context.progress.add_bytes(done.iter().map(|file| file.stat.size).sum());
             let files: Vec<Wanted> = missing.into_iter().map(|file| (file.path.clone(), file.stat)).collect();
             let streaming = Streaming { session: &self.session, source: self.push.source, data, context: self.context };
-            let Streamed { there, failed } = streaming.send(files).await?;
-            carried = Carried { there: Some(there), failed };
+            let Streamed { there, failed, labels } = streaming.send(files).await?;
+            carried = Carried { there: Some(there), failed, labels };
         }
         if others.is_empty() {
             return Ok(carried);
@@ -269,7 +270,8 @@ impl Pushing<'_> {
             context: self.context,
         };
         let failed = send(&sending).await?;
-        Ok(Carried { there: None, failed: carried.failed.or(failed) })
+        let labels = Labels::read(self.push.source, others.iter().map(|file| file.path.clone()).collect()).await?;
+        Ok(Carried { there: None, failed: carried.failed.or(failed), labels: carried.labels.and(labels) })
     }
 
     /// Makes what rsync needs, once: the last part of its target's path is its own to make.

@@ -1,6 +1,7 @@
 //! A portion that was carried over: what arrived whole gets its names, and is hashed by the server.
 
 use super::arrange;
+use super::labels::Labels;
 use super::look::{self, Kind, Looked};
 use super::push::has_size;
 use super::send::PARTS;
@@ -39,6 +40,8 @@ pub(super) struct Carried {
     pub there: Option<Looked>,
     /// What was said of files that could not be carried; the others were.
     pub failed: Option<TransportError>,
+    /// What the files hold besides their bytes.
+    pub labels: Labels,
 }
 
 pub(super) struct Settling<'a> {
@@ -77,6 +80,7 @@ impl Settling<'_> {
             let arrived = self.arrived(&data, &files, carried.there).await?;
             let is_whole = |file: &&Outgoing| arrived.contains(file.path.as_bytes()) && !changed.contains(&file.path);
             let whole: Vec<&Outgoing> = files.iter().filter(is_whole).collect();
+            carried.labels.set(&self.session, &data, self.context).await?;
             self.place(&data, &whole, whole.len() == files.len(), alone).await?;
             if let Some(first) = changed.first() {
                 let error = TransportError::from(HashError::Changed { path: first.clone() });

@@ -6,6 +6,7 @@
 
 use super::Place;
 use super::classify;
+use super::labels::Labels;
 use super::look::{self, Looked};
 use super::session::Session;
 use crate::child::Ended;
@@ -61,8 +62,12 @@ impl Streaming<'_> {
             moved: moved.clone(),
             out,
             failed: None,
+            labels: Labels::default(),
         };
-        let packed = tokio::task::spawn_blocking(move || packing.pack(&files).map(|()| packing.failed));
+        let packed = tokio::task::spawn_blocking(move || {
+            let packed = packing.pack(&files);
+            (packed.map(|()| packing.failed), packing.labels)
+        });
         let script = [&look::enter_own(self.session, self.data), UNPACK.as_bytes(), &look::all_here(self.session)].concat();
         let context = CallContext { cancel: stop.clone(), ..self.context.clone() };
         let Place { connection, patience, .. } = &*self.session.place;
@@ -86,7 +91,7 @@ impl Streaming<'_> {
                 both.await
             }
         };
-        let packed = packed.map_err(fault)?;
+        let (packed, labels) = packed.map_err(fault)?;
         if self.context.cancel.is_cancelled() {
             return Err(TransportError::interrupted());
         }
@@ -110,7 +115,7 @@ impl Streaming<'_> {
             }
             (None, packed) => packed?,
         };
-        Ok(Streamed { there, failed })
+        Ok(Streamed { there, failed, labels })
     }
 }
 
@@ -120,6 +125,8 @@ pub(super) struct Streamed {
     pub there: Looked,
     /// The failure of single files; the others are there.
     pub failed: Option<TransportError>,
+    /// What the files hold besides their bytes.
+    pub labels: Labels,
 }
 
 const WHAT: &str = "unpacking what was sent";
@@ -161,6 +168,7 @@ struct Packing {
     out: Sender<Vec<u8>>,
     /// Of single files: they are not in the archive.
     failed: Option<TransportError>,
+    labels: Labels,
 }
 
 impl Packing {
@@ -171,7 +179,7 @@ impl Packing {
             if self.context.cancel.is_cancelled() {
                 return Err(TransportError::interrupted());
             }
-            match read_whole(&mut self.source, path, stat, &mut bytes) {
+            match read_whole(&mut self.source, path, stat, &mut bytes, &mut self.labels) {
                 Ok(mode) => add(&mut archive, path, stat, mode, &bytes)?,
                 Err(error) => self.note(error.into()),
             }
@@ -217,12 +225,19 @@ fn pieces(bytes: Vec<u8>, most: usize) -> impl Iterator<Item = Vec<u8>> {
 }
 
 /// Reads a file as it was listed, all of it or nothing. Answers its mode for the other end: closed to others where it is closed here.
-fn read_whole(source: &mut InOrder, path: &FilePath, listed: &FileStat, bytes: &mut Vec<u8>) -> Result<u32, HashError> {
+fn read_whole(
+    source: &mut InOrder,
+    path: &FilePath,
+    listed: &FileStat,
+    bytes: &mut Vec<u8>,
+    labels: &mut Labels,
+) -> Result<u32, HashError> {
     let (file, stat) = source.open_file(path)?;
     if stat != *listed {
         return Err(HashError::Changed { path: path.clone() });
     }
     let here = rustix::fs::fstat(&file).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?.st_mode;
+    labels.note(path, &file);
     bytes.clear();
     // One byte more than there should be tells a file that grows.
     file.take(listed.size + 1).read_to_end(bytes).map_err(|error| HashError::Read { path: path.clone(), error })?;
@@ -279,10 +294,10 @@ mod tests {
         let (path, mut bytes) = (FilePath::new("a").unwrap(), Vec::new());
         let stat = source.stat(&path).unwrap();
         let mut source = InOrder::new(&source);
-        read_whole(&mut source, &path, &stat, &mut bytes).unwrap();
+        read_whole(&mut source, &path, &stat, &mut bytes, &mut Labels::default()).unwrap();
         assert_eq!(bytes, b"content");
         for other in [FileStat { size: 6, ..stat }, FileStat { mtime_ns: stat.mtime_ns - 1, ..stat }] {
-            assert!(matches!(read_whole(&mut source, &path, &other, &mut bytes), Err(HashError::Changed { .. })));
+            assert!(matches!(read_whole(&mut source, &path, &other, &mut bytes, &mut Labels::default()), Err(HashError::Changed { .. })));
         }
         assert!(is_small(&stat) && !is_small(&FileStat { size: SMALL + 1, ..stat }) && !is_small(&FileStat { mtime_ns: -1, ..stat }));
     }
