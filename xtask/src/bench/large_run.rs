@@ -1,9 +1,11 @@
-//! One run of a million files: the most memory that the program takes while it seals, sends, proves and clears it.
+//! One run of a million files: the most memory that the program takes while it seals, sends, proves and clears it, in two generations.
 
 use super::http::Client;
 use super::lab::{EQUIPMENT, Lab, SENTINEL};
 use super::memory;
 use super::table::{Row, value};
+use crate::campaign::Way;
+use crate::sshd::Sshd;
 use crate::step::Step;
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -15,9 +17,23 @@ const FILES_PER_FOLDER: usize = 1_000;
 const LIMIT: Duration = Duration::from_secs(3_600);
 
 /// The highest resident memory of each part of the run's life, and how long it took.
-pub fn measure(binary: &Path, files: usize) -> Result<Vec<Row>> {
-    let step = Step::begin(format!("bench: one run of {files} files"));
-    let mut lab = Lab::open(binary, |staging| push(staging, files))?;
+pub fn measure(binary: &Path, files: usize, way: Way) -> Result<Vec<Row>> {
+    let step = Step::begin(format!("bench: one run of {files} files over {way}"));
+    let sshd = if way == Way::Mount { None } else { Some(Sshd::start()?) };
+    let config = tempfile::NamedTempFile::new()?;
+    let transport = |nas: &Path| match (&sshd, way) {
+        (Some(_), Way::Rclone) => format!(
+            "{{type: rclone, rclone_remote: nas, rclone_remote_path: '{}', rclone_config: '{}'}}",
+            nas.display(),
+            config.path().display()
+        ),
+        (Some(sshd), _) => sshd.transport(nas),
+        (None, _) => format!("{{type: mount, path: '{}'}}", nas.display()),
+    };
+    if let Some(sshd) = &sshd {
+        fs::write(config.path(), sshd.remote())?;
+    }
+    let mut lab = Lab::open_on(binary, transport, |staging| push(staging, files))?;
     let client = Client::new();
     let mut rows = Vec::new();
     for (words, wanted) in [("seen, sealed, sent", "awaiting_verify"), ("proven", "verified")] {
@@ -28,6 +44,15 @@ pub fn measure(binary: &Path, files: usize) -> Result<Vec<Row>> {
     let begun = Instant::now();
     lab.until("the record has followed", LIMIT, |lab| Ok(row(&client, lab)?["job"]["record_sent"] == true))?;
     rows.extend(rows_of(&lab, files, "its record sent", begun.elapsed())?);
+    let begun = Instant::now();
+    fs::write(lab.staging().join(EQUIPMENT).join(RUN).join("late.tif"), "late")?;
+    let url = lab.url(&format!("/api/v1/staging/{EQUIPMENT}/{RUN}/force-sync"));
+    lab.until("the late file is seen, and sent for", LIMIT, |lab| Ok(row(&client, lab)?["late_files"] == 1 && ask(&url)? == 200))?;
+    lab.until("the second generation is proven", LIMIT, |lab| {
+        let job = row(&client, lab)?["job"].take();
+        Ok(job["generation"] == 2 && job["record_sent"] == true && reached(&client, lab, "verified")?)
+    })?;
+    rows.extend(rows_of(&lab, files, "a second generation of it", begun.elapsed())?);
     let begun = Instant::now();
     let url = lab.url(&format!("/api/v1/staging/{EQUIPMENT}/{RUN}/clear"));
     let asked = std::thread::spawn(move || ask(&url));

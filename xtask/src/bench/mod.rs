@@ -19,6 +19,7 @@ mod scene;
 mod small_files;
 mod table;
 
+use crate::campaign::Way;
 use crate::site;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -38,6 +39,9 @@ pub struct Choice {
     /// How many files the large run has.
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     files: usize,
+    /// How the large run goes to the NAS.
+    #[arg(long, value_enum, default_value_t = Way::Mount)]
+    over: Way,
 }
 
 /// A measurement.
@@ -85,7 +89,7 @@ pub fn run(choice: &Choice) -> Result<()> {
         five_thousand(&binary, &wanted, &mut table)?;
     }
     if wanted(Measure::LargeRun) {
-        table.add(large_run::measure(&binary, choice.files));
+        table.add(large_run::measure(&binary, choice.files, choice.over));
     }
     if wanted(Measure::Hash) {
         table.add(hash::measure(&binary));

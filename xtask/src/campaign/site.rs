@@ -44,6 +44,16 @@ pub enum Way {
     Rclone,
 }
 
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Way::Mount => "mount",
+            Way::RsyncSsh => "rsync_ssh",
+            Way::Rclone => "rclone",
+        })
+    }
+}
+
 impl Way {
     /// Runs at once that keep the way busy and do not only wait for their turn.
     pub fn at_once(self) -> usize {

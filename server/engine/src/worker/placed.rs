@@ -4,7 +4,7 @@ use crate::seal::{Item, Listing, SealError, SealReader};
 use domain::path::FilePath;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -23,18 +23,50 @@ fn in_order<'a>(names: impl Iterator<Item = &'a Box<[u8]>>) -> Vec<FilePath> {
     names
 }
 
-type Names = HashSet<Box<[u8]>>;
-
-fn without(mut names: Names, items: impl Iterator<Item = Result<Item, SealError>>) -> Result<Names, SealError> {
-    for item in items {
-        if let Item::File { path, .. } = item? {
-            names.remove(path.as_bytes());
-        }
-    }
-    Ok(names)
+/// The names of a list as it lies on the disk, in order: one piece of memory, however many they are.
+struct Names {
+    /// Each ends in NUL.
+    bytes: Vec<u8>,
+    /// Where each begins, in the order of the names.
+    starts: Vec<usize>,
 }
 
-fn in_the_way(lacking: &Names, items: impl Iterator<Item = Result<Item, SealError>>) -> Result<InTheWay, SealError> {
+impl Names {
+    fn of(mut bytes: Vec<u8>) -> Names {
+        // A name that was cut off by a kill is none.
+        bytes.truncate(bytes.iter().rposition(|byte| *byte == 0).map_or(0, |last| last + 1));
+        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at);
+        let mut starts: Vec<usize> = std::iter::once(0).chain(ends.map(|end| end + 1)).collect();
+        starts.pop();
+        starts.sort_unstable_by_key(|start| name_at(&bytes, *start));
+        starts.dedup_by_key(|start| name_at(&bytes, *start));
+        Names { bytes, starts }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        self.starts.binary_search_by_key(&name, |start| name_at(&self.bytes, *start)).ok()
+    }
+
+    /// The few that these items lack.
+    fn without(&self, items: impl Iterator<Item = Result<Item, SealError>>) -> Result<HashSet<Box<[u8]>>, SealError> {
+        let mut is_there = vec![false; self.starts.len()];
+        for item in items {
+            if let Item::File { path, .. } = item?
+                && let Some(at) = self.find(path.as_bytes())
+            {
+                is_there[at] = true;
+            }
+        }
+        let lacking = self.starts.iter().zip(is_there).filter(|(_, is_there)| !is_there);
+        Ok(lacking.map(|(start, _)| name_at(&self.bytes, *start)).filter(|name| !name.is_empty()).map(Into::into).collect())
+    }
+}
+
+fn name_at(bytes: &[u8], start: usize) -> &[u8] {
+    bytes[start..].split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+fn in_the_way(lacking: &HashSet<Box<[u8]>>, items: impl Iterator<Item = Result<Item, SealError>>) -> Result<InTheWay, SealError> {
     if lacking.is_empty() {
         return Ok(InTheWay::default());
     }
@@ -66,7 +98,7 @@ pub struct Placed {
     path: PathBuf,
     out: Mutex<std::io::BufWriter<File>>,
     /// Read only when a conflict asks.
-    earlier: OnceLock<HashSet<Box<[u8]>>>,
+    earlier: OnceLock<Names>,
 }
 
 impl Placed {
@@ -88,13 +120,13 @@ impl Placed {
 
     /// True when an earlier attempt or generation placed it. What this attempt placed is flushed first.
     pub fn contains(&self, file: &FilePath) -> bool {
-        self.earlier.get_or_init(|| self.read()).contains(file.as_bytes())
+        self.earlier.get_or_init(|| self.read()).find(file.as_bytes()).is_some()
     }
 
     /// What was placed in this life and a seal lacks, in path order: a later generation has it no more. What was in the way of that generation
     /// is none of it: it made way before, and its name stands for something else now. Blocking.
     pub fn lacking(&self, seal: &SealReader) -> Result<Vec<FilePath>, SealError> {
-        let lacking = without(self.read(), seal.items()?)?;
+        let lacking = self.read().without(seal.items()?)?;
         let made_way = in_the_way(&lacking, seal.items()?)?.files;
         Ok(in_order(lacking.iter().filter(|name| made_way.binary_search_by(|path| path.as_bytes().cmp(name)).is_err())))
     }
@@ -102,7 +134,7 @@ impl Placed {
     /// What was placed in this life and is in the way of a listing: a file where that has a folder, or below a folder where that has a file.
     /// Blocking.
     pub fn in_the_way(&self, listing: &Listing) -> Result<InTheWay, SealError> {
-        in_the_way(&without(self.read(), listing.items()?)?, listing.items()?)
+        in_the_way(&self.read().without(listing.items()?)?, listing.items()?)
     }
 
     /// Hands everything to the kernel.
@@ -113,13 +145,13 @@ impl Placed {
         }
     }
 
-    fn read(&self) -> HashSet<Box<[u8]>> {
+    fn read(&self) -> Names {
         self.flush();
-        let mut bytes = Vec::new();
-        if let Err(error) = File::open(&self.path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+        let bytes = std::fs::read(&self.path).unwrap_or_else(|error| {
             tracing::warn!(%error, "the list of placed files could not be read");
-        }
-        bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(Into::into).collect()
+            Vec::new()
+        });
+        Names::of(bytes)
     }
 }
 
@@ -137,5 +169,18 @@ mod tests {
         let next = Placed::open(folder.path()).unwrap();
         assert!(next.contains(&odd));
         assert!(!next.contains(&FilePath::new("a").unwrap()));
+    }
+
+    #[test]
+    fn names_are_found_once_in_order_and_none_is_made_of_half_a_one() {
+        let found = |bytes: &[u8]| {
+            let names = Names::of(bytes.to_vec());
+            names.starts.iter().map(|start| name_at(&names.bytes, *start).to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(b""), Vec::<Vec<u8>>::new());
+        assert_eq!(found(b"b\0a\0b\0\xff\0cut of"), [b"a".to_vec(), b"b".to_vec(), b"\xff".to_vec()]);
+        let names = Names::of(b"b\0a\0a/x\0a.y\0".to_vec());
+        assert!(names.find(b"a/x").is_some() && names.find(b"a.y").is_some() && names.find(b"a/").is_none() && names.find(b"").is_none());
+        assert_eq!(names.without(std::iter::empty()).unwrap().len(), 4);
     }
 }
