@@ -88,7 +88,7 @@ impl Exam<'_> {
             None => return,
             Some((true, _)) => (
                 Outcome::Warn,
-                "staging lies on a network file system: what other computers have open for writing cannot be told here; give settle_seconds more",
+                "staging is a share of another computer, or shows another folder: what is open for writing there cannot be told here; give settle_seconds more",
             ),
             Some((_, true)) => (
                 Outcome::Warn,
