@@ -153,3 +153,35 @@ async fn v20_a_server_that_takes_no_more_files_says_so_although_it_has_room() {
     assert_eq!((error.class, error.side), (FailureClass::DestinationFull, Side::Destination), "{error}");
     assert!(error.message.starts_with("no more files can be made there (0 of 60 left)"), "{error}");
 }
+
+#[tokio::test]
+async fn v10_what_a_connection_knows_of_the_root_is_asked_for_again_with_every_look() {
+    let bench = Bench::new(RSYNC_SSH).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"b", b"2")]);
+    bench.push_and_prove(&run).await;
+    let (root, other) = (bench.destination.root().to_owned(), bench.dir.path().join("another disk"));
+    let link = bench.dir.path().join("link");
+    std::os::unix::fs::symlink(&root, &link).unwrap();
+    let behind = behind(&link, &bench.staging(), |_| ());
+    let files = [file("a"), file("b")];
+    let look = async || behind.transport().look(&run.path, &files, &bench.context).await;
+    let is_there = |told: Vec<Option<domain::proof::FileStat>>| told.iter().map(Option::is_some).collect::<Vec<_>>();
+    for _ in 0..2 {
+        assert_eq!(is_there(look().await.unwrap()), [true, true]);
+    }
+    // The path leads to another disk now, whose copy lacks a file.
+    let copied = std::process::Command::new("cp").arg("-a").arg(&root).arg(&other).status().unwrap();
+    assert!(copied.success());
+    std::fs::remove_file(other.join(run.path.below_equipment()).join("b")).unwrap();
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&other, &link).unwrap();
+    for _ in 0..2 {
+        assert_eq!(is_there(look().await.unwrap()), [true, false]);
+    }
+    std::fs::rename(other.join(".exlab-orchestrator/identity.json"), other.join("away.json")).unwrap();
+    let error = look().await.unwrap_err();
+    assert_eq!((error.class, error.side), (FailureClass::DestinationUnreachable, Side::Destination), "{error}");
+    std::fs::remove_file(&link).unwrap();
+    let error = look().await.unwrap_err();
+    assert_eq!(error.class, FailureClass::DestinationUnreachable, "{error}");
+}

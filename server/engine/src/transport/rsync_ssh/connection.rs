@@ -6,9 +6,9 @@
 use super::framing::{Framing, Stands};
 use super::private_folder::PrivateFolder;
 use super::quote::{rsync_shell_word, ssh_path};
-use super::session::Abilities;
-use super::{classify, ssh_words};
-use crate::child::{Ended, Input, Running, Tool, run, run_listening};
+use super::session::Known;
+use super::{ciphers, classify, ssh_words};
+use crate::child::{Ended, Input, Running, Tool, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::settings::HostKeyPolicy;
@@ -18,7 +18,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Receiver;
-use tokio_util::sync::CancellationToken;
 
 /// How long one attempt to connect may take, seconds.
 const CONNECT_SECONDS: u32 = 15;
@@ -26,8 +25,6 @@ const CONNECT_SECONDS: u32 = 15;
 const ALIVE_SECONDS: u32 = 15;
 /// The connection ends after this long without use.
 const IDLE: Duration = Duration::from_secs(60);
-/// Tried first where this computer's processor has instructions for it: half the work of what ssh tries first by itself.
-const QUICK_CIPHERS: [&str; 2] = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"];
 /// How often it is looked whether the connection stands.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -89,7 +86,7 @@ pub(super) struct Connection {
     master: Arc<Mutex<Option<Master>>>,
     uses: Arc<AtomicU64>,
     /// Of the server at the other end of the connection that stands.
-    abilities: std::sync::Mutex<Option<Abilities>>,
+    known: std::sync::Mutex<Option<Known>>,
     /// What the account prints before every answer.
     greeting: std::sync::Mutex<Option<String>>,
 }
@@ -107,19 +104,19 @@ impl Connection {
             server,
             master: Arc::default(),
             uses: Arc::default(),
-            abilities: std::sync::Mutex::default(),
+            known: std::sync::Mutex::default(),
             greeting: std::sync::Mutex::default(),
         }
     }
 
     /// What is known of the server since this connection stands.
-    pub fn abilities(&self) -> Option<Abilities> {
-        *self.abilities.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn known(&self) -> Option<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What it said.
-    pub fn note_abilities(&self, can: Abilities) {
-        *self.abilities.lock().unwrap_or_else(PoisonError::into_inner) = Some(can);
+    pub fn note_known(&self, known: Known) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     }
 
     pub fn server(&self) -> &Server {
@@ -239,7 +236,7 @@ impl Connection {
         let socket = connected.folder.socket();
         *master = Some(connected);
         // It may be another server by now, or have other programs.
-        *self.abilities.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
         drop(master);
         self.end_when_idle();
         Ok(socket)
@@ -282,7 +279,7 @@ impl Connection {
         let mut options = self.options(&socket);
         options.retain(|option| option != "-oControlMaster=no" && !option.starts_with("-oLogLevel="));
         options.push(level.to_owned());
-        options.extend(self.ciphers().await.map(|ciphers| format!("-oCiphers={ciphers}")));
+        options.extend(ciphers::of(&self.server).await.map(|ciphers| format!("-oCiphers={ciphers}")));
         let tool = Tool::new("sh").args(["-c", ENDS_WITH_US, "sh", &self.server.ssh]).args(options).args([
             "-M",
             "-N",
@@ -306,19 +303,6 @@ impl Connection {
             // ssh itself gives up after `ConnectTimeout`.
             tokio::time::sleep(LOOK_EVERY).await;
         }
-    }
-
-    /// The ciphers that ssh would use by itself and by the account's own file, the quick ones first; none is added. `None`: as ssh likes.
-    async fn ciphers(&self) -> Option<String> {
-        if !has_aes() {
-            return None;
-        }
-        let tool = Tool::new(&self.server.ssh).args(["-G", "--", &self.server.for_ssh()]);
-        let (never, mut said) = (CancellationToken::new(), Vec::new());
-        let mut hear = |bytes: &[u8]| said.extend_from_slice(bytes);
-        let asked = tokio::time::timeout(Duration::from_secs(5), run(&tool, &[], &mut hear, &never)).await;
-        matches!(asked, Ok(Ok(ended)) if ended.success()).then_some(())?;
-        quick_first(&String::from_utf8_lossy(&said))
     }
 
     /// Ends the connection once it was not used for a while.
@@ -374,35 +358,5 @@ impl Connection {
             "-oEscapeChar=none".to_owned(),
             "-oLogLevel=ERROR".to_owned(),
         ]
-    }
-}
-
-/// Of what `ssh -G` says.
-fn quick_first(said: &str) -> Option<String> {
-    let known: Vec<&str> = said.lines().find_map(|line| line.strip_prefix("ciphers "))?.trim().split(',').collect();
-    let (quick, others): (Vec<&str>, Vec<&str>) = known.into_iter().partition(|cipher| QUICK_CIPHERS.contains(cipher));
-    (!quick.is_empty()).then(|| [quick, others].concat().join(","))
-}
-
-fn has_aes() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("pclmulqdq");
-    #[cfg(target_arch = "aarch64")]
-    return std::arch::is_aarch64_feature_detected!("aes");
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    return false;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quick_first;
-
-    #[test]
-    fn quick_ciphers_come_first_and_none_is_added_that_the_account_does_not_allow() {
-        let said = "user kim\nciphers chacha20-poly1305@openssh.com,aes128-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com\nport 22\n";
-        let expected = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr";
-        assert_eq!(quick_first(said).as_deref(), Some(expected));
-        assert_eq!(quick_first("ciphers aes256-ctr\n"), None, "an account that allows none of them is left alone");
-        assert_eq!(quick_first("port 22\n"), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use super::{Place, classify, session};
+use crate::child::Ended;
 pub(super) use crate::transport::portions::folders_above;
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
@@ -120,8 +121,9 @@ pub(super) async fn stats(
     files: &[FilePath],
     context: &CallContext,
 ) -> Result<Vec<Option<FileStat>>, TransportError> {
-    let session = Session::open_marked(place, context).await?;
-    let there = in_run(&session, run, files.iter().map(FilePath::as_bytes), context).await?.unwrap_or_default();
+    let script = |session: &Session| looking(session, run, Vec::new(), files.iter().map(FilePath::as_bytes));
+    let (session, ended, said) = Session::open_marked_and(place, script, context).await?;
+    let there = answered(&session, run, &ended, &said)?.unwrap_or_default();
     let told = |path: &FilePath| there.get(path.as_bytes()).filter(|seen| seen.kind == Kind::File).map(|seen| seen.stat);
     Ok(files.iter().map(told).collect())
 }
@@ -155,26 +157,35 @@ async fn looked<'a>(
     names: impl IntoIterator<Item = &'a [u8]>,
     context: &CallContext,
 ) -> Result<(bool, Option<Looked>), TransportError> {
+    let (ended, said) = session::collect(&session.place.connection, &looking(session, run, first, names), context).await?;
+    let (own, said) = said.strip_prefix(b"own\0").map_or((false, said.as_slice()), |rest| (true, rest));
+    Ok((own, answered(session, run, &ended, said)?))
+}
+
+/// The script that looks at names inside the run.
+fn looking<'a>(session: &Session, run: &RunPath, first: Vec<u8>, names: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut script = [first, session.enter_run(run)].concat();
     script.extend_from_slice(functions(session).as_bytes());
     call_look(&mut script, session, names);
     script.extend_from_slice(b"printf '.'");
-    let (ended, said) = session::collect(&session.place.connection, &script, context).await?;
-    let (own, said) = said.strip_prefix(b"own\0").map_or((false, said.as_slice()), |rest| (true, rest));
+    script
+}
+
+/// What it said; `None` when the run's folder is not there.
+fn answered(session: &Session, run: &RunPath, ended: &Ended, said: &[u8]) -> Result<Option<Looked>, TransportError> {
     match ended.code {
         Some(session::NOT_PLAIN) => {
             let message = format!("{}/{} is no plain folder", session.place.describe(), run.below_equipment());
             return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message));
         }
-        Some(0) if said == b"missing" => return Ok((own, None)),
+        Some(0) if said == b"missing" => return Ok(None),
         Some(0) => {}
-        _ => return Err(classify::script(&ended, "looking at files there")),
+        _ => return Err(classify::script(ended, "looking at files there")),
     }
-    if let Some(trouble) = classify::trouble(&ended) {
+    if let Some(trouble) = classify::trouble(ended) {
         return Err(trouble);
     }
-    let looked = read(said, END).ok_or_else(|| garbled("looking at files there"))?;
-    Ok((own, Some(looked)))
+    read(said, END).map(Some).ok_or_else(|| garbled("looking at files there"))
 }
 
 /// Everything in a folder of ours, absolute, that is no folder; it is made when it is not there.

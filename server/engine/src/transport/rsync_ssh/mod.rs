@@ -18,6 +18,7 @@ use std::time::Duration;
 
 mod about;
 mod arrange;
+mod ciphers;
 mod classify;
 mod connection;
 mod difference;

@@ -46,6 +46,14 @@ pub(super) struct Abilities {
     pub unpacks: bool,
 }
 
+/// What this connection knows of the server since it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Known {
+    pub can: Abilities,
+    /// The equipment's root, absolute, without links.
+    pub root: Vec<u8>,
+}
+
 impl Abilities {
     /// From what [`ABILITIES`] says.
     fn read(said: &[u8]) -> Option<Abilities> {
@@ -73,31 +81,40 @@ pub(super) struct Session {
 impl Session {
     /// Connects and looks at the root, whatever it holds; `None` when there is no such folder.
     pub async fn open(place: &Arc<Place>, context: &CallContext) -> Result<Option<Session>, TransportError> {
-        let mut script = b"cd -- ".to_vec();
-        script.extend(shell_word(&place.root_word()));
-        script.extend_from_slice(OPEN.as_bytes());
-        let known = place.connection.abilities();
-        if known.is_none() {
-            script.extend_from_slice(ABILITIES.as_bytes());
-        }
-        let (ended, said) = collect(&place.connection, &script, context).await?;
-        let Some(answer) = after_hello(&said) else {
-            return match ended.code {
-                Some(NO_ROOT) if ended.stderr.contains("ermission denied") => Err(classify::script(&ended, &place.describe())),
-                Some(NO_ROOT) => Ok(None),
-                _ => Err(no_shell(place, &ended, &said)),
-            };
-        };
-        let mut parts = answer.splitn(3, |byte| *byte == 0);
-        let (Some(root), Some(marker), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(no_shell(place, &ended, b""));
-        };
-        let Some(can) = known.or_else(|| Abilities::read(rest)) else { return Err(no_shell(place, &ended, b"")) };
-        place.connection.note_abilities(can);
-        let root = root.strip_suffix(b"\n").unwrap_or(root).to_vec();
-        let session = Session { place: place.clone(), root, marker: marker.to_vec(), can };
+        let known = place.connection.known();
+        let abilities = if known.is_none() { ABILITIES } else { "" };
+        let (ended, said) = collect(&place.connection, &opening(place, abilities.as_bytes()), context).await?;
+        let Some(Opened { root, marker, rest }) = opened(place, &ended, &said)? else { return Ok(None) };
+        let known = known.map(|known| known.can).or_else(|| Abilities::read(rest));
+        let Some(can) = known else { return Err(no_shell(place, &ended, b"")) };
+        place.connection.note_known(Known { can, root: root.to_vec() });
+        let session = Session { place: place.clone(), root: root.to_vec(), marker: marker.to_vec(), can };
         session.refuse_staging().await?;
         Ok(Some(session))
+    }
+
+    /// Opens a marked destination and runs the script that `more` makes for it, which must only look: how it ended, and what it said. With one
+    /// call where this connection has been there before, the marker first.
+    pub async fn open_marked_and(
+        place: &Arc<Place>,
+        more: impl Fn(&Session) -> Vec<u8>,
+        context: &CallContext,
+    ) -> Result<(Session, Ended, Vec<u8>), TransportError> {
+        if let Some(Known { can, root }) = place.connection.known() {
+            let expected = Session { place: place.clone(), root, marker: Vec::new(), can };
+            let (ended, said) = collect(&place.connection, &opening(place, &more(&expected)), context).await?;
+            if let Some(Opened { root, marker, rest }) = opened(place, &ended, &said)?
+                && root == expected.root
+                && !marker.is_empty()
+            {
+                let session = Session { marker: marker.to_vec(), ..expected };
+                session.refuse_staging().await?;
+                return Ok((session, ended, rest.to_vec()));
+            }
+        }
+        let session = Session::open_marked(place, context).await?;
+        let (ended, said) = collect(&place.connection, &more(&session), context).await?;
+        Ok((session, ended, said))
     }
 
     /// Connects and shows that this is a destination: the marker is there, and the staging tree does not see it.
@@ -214,6 +231,36 @@ if [ ! -e "$run" ] && [ ! -L "$run" ]; then printf 'missing'; exit 0; fi
 cd -- "$run" || exit 62
 [ "$(pwd -P)" = "$run" ] || exit 62
 "#;
+
+/// Goes to the root, says what is there, and goes on with more.
+fn opening(place: &Place, more: &[u8]) -> Vec<u8> {
+    [b"cd -- ".to_vec(), shell_word(&place.root_word()), OPEN.as_bytes().to_vec(), more.to_vec()].concat()
+}
+
+/// What was said of a root.
+struct Opened<'s> {
+    /// Where it really lies.
+    root: &'s [u8],
+    marker: &'s [u8],
+    /// All that follows.
+    rest: &'s [u8],
+}
+
+/// `None` when it is not there.
+fn opened<'s>(place: &Place, ended: &Ended, said: &'s [u8]) -> Result<Option<Opened<'s>>, TransportError> {
+    let Some(answer) = after_hello(said) else {
+        return match ended.code {
+            Some(NO_ROOT) if ended.stderr.contains("ermission denied") => Err(classify::script(ended, &place.describe())),
+            Some(NO_ROOT) => Ok(None),
+            _ => Err(no_shell(place, ended, said)),
+        };
+    };
+    let mut parts = answer.splitn(3, |byte| *byte == 0);
+    let (Some(root), Some(marker), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(no_shell(place, ended, b""));
+    };
+    Ok(Some(Opened { root: root.strip_suffix(b"\n").unwrap_or(root), marker, rest }))
+}
 
 fn after_hello(said: &[u8]) -> Option<&[u8]> {
     let at = said.windows(HELLO.len()).position(|window| window == HELLO)?;
