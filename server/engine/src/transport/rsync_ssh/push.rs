@@ -251,10 +251,12 @@ impl Pushing<'_> {
             let is_there = |file: &Outgoing| there.get(file.path.as_bytes()).is_some_and(|seen| counts_as_sent(seen, &file.stat));
             let (done, missing): (Vec<&Outgoing>, Vec<&Outgoing>) = small.into_iter().partition(|file| is_there(file));
             self.context.progress.add_bytes(done.iter().map(|file| file.stat.size).sum());
+            let done: Vec<FilePath> = done.into_iter().map(|file| file.path.clone()).collect();
             let files: Vec<Wanted> = missing.into_iter().map(|file| (file.path.clone(), file.stat)).collect();
             let streaming = Streaming { session: &self.session, source: self.push.source, data, context: self.context };
             let Streamed { there, failed, labels } = streaming.send(files).await?;
-            carried = Carried { there: Some(there), failed, labels };
+            let earlier = Labels::read(self.push.source, done).await?;
+            carried = Carried { there: Some(there), failed, labels: labels.and(earlier) };
         }
         if others.is_empty() {
             return Ok(carried);
