@@ -2,6 +2,7 @@
 import { expect, test } from "../support/test.ts";
 import { Run } from "../support/run.ts";
 import { until, untilState } from "../support/rest.ts";
+import type { Lab } from "../support/lab.ts";
 import type { Page } from "@playwright/test";
 
 /** Shows what the server rendered, without its programs, and without any event; the answer lets the programs come. */
@@ -18,6 +19,10 @@ async function rendered(page: Page, address: string): Promise<() => void> {
   return release;
 }
 
+function addressOf(lab: Lab, run: Run): string {
+  return `${lab.url}/runs/${run.runPath.split("/").map(encodeURIComponent).join("/")}`;
+}
+
 test("the overview", async ({ lab, page, panel: _ }) => {
   const run = Run.push(lab, { finished: false });
   await untilState(run, "staging");
@@ -31,11 +36,27 @@ test("the overview", async ({ lab, page, panel: _ }) => {
 test("the page of a run", async ({ lab, page, panel: _ }) => {
   const run = Run.push(lab, { finished: false });
   await untilState(run, "staging");
-  const release = await rendered(page, `${lab.url}/runs/${run.runPath.split("/").map(encodeURIComponent).join("/")}`);
+  const release = await rendered(page, addressOf(lab, run));
   run.finish();
   await until(run, (row) => row.actions.clear.allowed, "it may be cleared");
   release();
   await expect(page.getByRole("button", { name: /^clear/i })).toBeEnabled();
+});
+
+test("the page of a run that goes on while it is asked for", async ({ lab, page, panel: _ }) => {
+  const run = Run.push(lab, { finished: false });
+  await untilState(run, "staging");
+  await page.goto(addressOf(lab, run));
+  await expect(page.locator("html[data-hydrated]")).toBeAttached();
+  // What is answered is old when it comes, and the row has changed meanwhile, again and again.
+  await page.route("**/api/v1/fn/run_detail", async (route) => {
+    const response = await route.fetch();
+    await until(run, (row) => row.actions.clear.allowed, "it may be cleared");
+    await route.fulfill({ response });
+  });
+  run.finish();
+  await expect(page.getByRole("button", { name: /^clear/i })).toBeEnabled();
+  await expect(page.getByText("It can be cleared")).toBeVisible();
 });
 
 test("the problems", async ({ lab, page, panel: _ }) => {
