@@ -18,6 +18,8 @@ pub(super) const OWN_FOLDER: &[u8] = b".exlab-orchestrator";
 pub(super) const MARKER: &[u8] = b".exlab-orchestrator/identity.json";
 /// What is being written has its name here.
 pub(super) const TEMPORARY_FOLDER: &[u8] = b".exlab-orchestrator/tmp";
+/// The same, seen from our own folder.
+const TEMPORARY_NAME: &[u8] = b"tmp";
 /// A marker is some hundred bytes.
 const MARKER_BYTES_AT_MOST: u64 = 64 << 10;
 
@@ -47,10 +49,7 @@ impl Root {
     /// Opens the root and shows that it is a destination: the marker is there, and the staging tree does not see it.
     pub fn open_marked(transport: &MountTransport) -> Result<(Root, Vec<u8>), TransportError> {
         let root = Root::open(transport)?;
-        let marker = root.marker()?.ok_or_else(|| {
-            let message = format!("{} holds no marker: the NAS is not mounted there, or `nas init` was never run", root.path.display());
-            TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
-        })?;
+        let marker = root.marker()?.ok_or_else(|| no_marker(&root))?;
         same_tree::refuse(&root, &transport.staging)?;
         Ok((root, marker))
     }
@@ -102,9 +101,13 @@ impl Root {
         }
     }
 
-    /// Opens our temporary folder, making it when needed.
+    /// Opens our temporary folder, making it when needed, within the folder that the marker lies in: that one is never made here.
     pub fn temporary(&self) -> Result<OwnedFd, TransportError> {
-        let made = beneath::make_folders(&self.folder, TEMPORARY_FOLDER);
+        let own = beneath::open_folder(&self.folder, OWN_FOLDER).map_err(|error| match error {
+            Errno::NOENT => no_marker(self),
+            error => TransportError::destination(error, format!("opening {}", self.shown(OWN_FOLDER))),
+        })?;
+        let made = beneath::make_folders(&own, TEMPORARY_NAME);
         made.map(|(fd, _)| fd).map_err(|error| TransportError::destination(error, format!("making {}", self.shown(TEMPORARY_FOLDER))))
     }
 
@@ -115,11 +118,38 @@ impl Root {
     }
 }
 
+fn no_marker(root: &Root) -> TransportError {
+    let message = format!("{} holds no marker: the NAS is not mounted there, or `nas init` was never run", root.path.display());
+    TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
+}
+
 /// `lstat` of a name directly in a folder; `None` when nothing is there.
 pub(super) fn look(folder: &OwnedFd, name: &[u8]) -> Result<Option<rustix::fs::Stat>, Errno> {
     match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn v10_where_the_folder_of_the_marker_is_gone_none_is_made_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let (nas, staging) = (dir.path().join("nas"), dir.path().join("staging"));
+        let own = nas.join(".exlab-orchestrator");
+        fs::create_dir_all(&own).unwrap();
+        fs::create_dir(&staging).unwrap();
+        fs::write(own.join("identity.json"), "{}").unwrap();
+        let (root, _) = Root::open_marked(&MountTransport::new(nas.clone(), staging)).unwrap();
+        root.temporary().unwrap();
+        fs::rename(&own, nas.join("away")).unwrap();
+        let error = root.temporary().unwrap_err();
+        assert_eq!((error.class, error.side), (FailureClass::DestinationUnreachable, Side::Destination), "{error}");
+        assert!(!own.exists());
     }
 }
