@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, Destination, file, files_below};
 use crate::remotes::write_program;
-use crate::ssh_servers::{RSYNC_SSH, behind, behind_own, push_with};
+use crate::ssh_servers::{RSYNC_SSH, behind, behind_own, push_with, which};
 use crate::sshd::Sshd;
 use domain::job::{FailureClass, Side};
 use engine::transport::rsync_ssh::RsyncSshTransport;
@@ -135,6 +135,41 @@ async fn v10_nothing_is_made_where_the_nas_went_after_its_marker_was_seen() {
         assert!(!proven || arrived == 3, "call {call}: {hashed:?}");
     }
     panic!("a push makes more calls than that");
+}
+
+/// The same between the look at the marker and the making of a folder, which are two programs at the server.
+#[tokio::test]
+async fn v10_nothing_is_made_where_the_nas_goes_between_its_marker_and_a_folder() {
+    for call in 1..=40 {
+        let bench = Bench::new(RSYNC_SSH).await;
+        let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"sub/b", b"2")]);
+        std::fs::create_dir(bench.staging().join("EQ_1/P/Runs/Run_1/empty")).unwrap();
+        let (root, away) = (bench.destination.root().to_owned(), bench.dir.path().join("away"));
+        let (count, tools) = (bench.dir.path().join("count"), bench.dir.path().join("tools"));
+        std::fs::create_dir(&tools).unwrap();
+        let words = format!(
+            "#!/bin/sh\nn=$(cat '{0}' 2>/dev/null || echo 0); n=$((n + 1)); echo $n > '{0}'\n[ $n = {call} ] && mv '{1}' '{2}'\nexec {3} \"$@\"\n",
+            count.display(),
+            root.display(),
+            away.display(),
+            which("mkdir").display()
+        );
+        write_program(&tools.join("mkdir"), &words);
+        let sshd = Sshd::start_with(&format!("SetEnv PATH={}:/usr/bin:/bin", tools.display()));
+        let behind = behind_own(sshd, &root, &bench.staging(), |_| ());
+        let record = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: b"{}".to_vec().into() }];
+        let pushed = push_with(&behind, &bench, &run, "seal").await;
+        let hashed = match pushed {
+            Ok(_) => behind.transport().put_record(&run.path, 1, &record, &bench.context).await,
+            Err(refused) => Err(refused),
+        };
+        if !away.exists() {
+            assert!(hashed.is_ok_and(|hashed| verify_record(&record, &hashed).is_ok()) && call > 5);
+            return;
+        }
+        assert!(!root.exists(), "call {call}: {:?}", files_below(&root));
+    }
+    panic!("a push makes fewer folders than that");
 }
 
 #[tokio::test]

@@ -125,8 +125,8 @@ pub(super) fn read(said: &[u8]) -> Option<Unmoved> {
 
 /// A script that places folders and files of our temporary folder `from` (absolute) under their names in the run.
 pub(super) fn placing(session: &Session, run: &RunPath, from: &[u8], folders: &BTreeSet<&[u8]>, files: &[&[u8]]) -> Vec<u8> {
-    let target = session.word(run.below_equipment().as_bytes());
-    let mut script = [session.make(&[&target]), session.enter_run(run)].concat();
+    let mut script = [session.make(&[&session.run(run)]), session.enter_run(run)].concat();
+    let target = super::quote::shell_word(&session.run(run));
     script.extend(moving(&super::quote::shell_word(from), &target, folders, files));
     script
 }
@@ -167,11 +167,11 @@ impl Aside {
             None => next_number(session, run, context).await?,
         };
         self.number = Some(number);
-        let run_folder = session.path(run.below_equipment().as_bytes());
+        let run_folder = session.run(run);
         let target = [run_folder.as_slice(), b"/", SUPERSEDED, format!("/{number}").as_bytes()].concat();
         let (from, to) = (super::quote::shell_word(&run_folder), super::quote::shell_word(&target));
         let mut script = session.enter_run(run);
-        script.extend(session.make(&[&to]));
+        script.extend(session.make(&[&target]));
         script.extend(moving(&from, &to, &BTreeSet::new(), &there));
         let said = session.ask(&script, "moving files aside", context).await?;
         let unmoved = read(&said).ok_or_else(|| look::garbled("moving files aside"))?;

@@ -205,7 +205,7 @@ pub(super) fn all_here(session: &Session) -> Vec<u8> {
 /// The part of a script that goes to a folder of ours, absolute, and makes it when it is not there.
 pub(super) fn enter_own(session: &Session, folder: &[u8]) -> Vec<u8> {
     let word = super::quote::shell_word(folder);
-    [session.make(&[&word]), b"cd -- ".to_vec(), word, b" || exit 1\n".to_vec()].concat()
+    [session.make(&[folder]), b"cd -- ".to_vec(), word, b" || exit 1\n".to_vec()].concat()
 }
 
 /// Everything that `functions` said, when its last word is there too.

@@ -87,9 +87,8 @@ fn temporary_folder(session: &Session, run: &RunPath) -> Vec<u8> {
 /// Makes what was sent durable, and takes our temporary folder away.
 async fn finish(session: &Session, push: &Push<'_>, temporary: &[u8], context: &CallContext) -> Result<(), TransportError> {
     // Also the folder of an empty run: it is there, and proves nothing.
-    let target = session.word(push.run.below_equipment().as_bytes());
     let folder = super::quote::shell_word(temporary);
-    let mut script = [session.make(&[&target]), b"rm -rf ".to_vec(), folder, b"\n".to_vec()].concat();
+    let mut script = [session.make(&[&session.run(push.run)]), b"rm -rf ".to_vec(), folder, b"\n".to_vec()].concat();
     script.extend(session.syncing());
     session.ask(&script, "making what was sent durable", context).await.map(drop)
 }
@@ -279,9 +278,8 @@ impl Pushing<'_> {
     /// Makes what rsync needs, once: the last part of its target's path is its own to make.
     async fn own_folders(&mut self, data: &[u8]) -> Result<(), TransportError> {
         if !self.has_own_folders {
-            let word = super::quote::shell_word;
             let above = data.rsplitn(2, |byte| *byte == b'/').last().unwrap_or(data);
-            let script = self.session.make(&[&word(above)]);
+            let script = self.session.make(&[above]);
             self.session.ask(&script, "making a folder for what is sent", self.context).await?;
             self.has_own_folders = true;
         }

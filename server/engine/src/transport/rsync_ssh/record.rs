@@ -64,8 +64,7 @@ pub(super) async fn put(
 
 /// Makes the folder of the record, and keeps an earlier life's.
 async fn begin(session: &Session, run: &RunPath, life: u64, context: &CallContext) -> Result<(), TransportError> {
-    let target = session.word(run.below_equipment().as_bytes());
-    let mut script = [session.make(&[&target]), session.enter_run(run)].concat();
+    let mut script = [session.make(&[&session.run(run)]), session.enter_run(run)].concat();
     script.extend_from_slice(b"mkdir -p .exlab-wizard && [ ! -L .exlab-wizard ] && cd .exlab-wizard || exit 62\n");
     if life > 1 {
         script.extend_from_slice(format!("earlier={}", life - 1).as_bytes());
@@ -86,9 +85,10 @@ async fn hash_record(session: &Session, run: &RunPath, files: &[RecordFile], con
 /// Brings the files to our temporary folder, then renames all of them, the list of what is ours first.
 async fn write(session: &Session, run: &RunPath, list: &str, plan: &Plan<'_>, context: &CallContext) -> Result<(), TransportError> {
     let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
-    let temporary = session.word(format!("{OWN_FOLDER}/tmp/record-{name}").as_bytes());
-    let records = session.word(format!("{OWN_FOLDER}/records").as_bytes());
+    let [temporary, records] =
+        [format!("{OWN_FOLDER}/tmp/record-{name}"), format!("{OWN_FOLDER}/records")].map(|name| session.path(name.as_bytes()));
     session.ask(&session.make(&[&temporary, &records]), "making a folder for the record", context).await?;
+    let [temporary, records] = [temporary, records].map(|path| super::quote::shell_word(&path));
     upload(session, &temporary, "ours", &list_of(&plan.ours).into_bytes().into(), context).await?;
     for (n, file) in plan.to_write.iter().enumerate() {
         upload(session, &temporary, &n.to_string(), &file.bytes, context).await?;

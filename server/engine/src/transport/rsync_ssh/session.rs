@@ -1,6 +1,7 @@
 //! What one call knows of its destination: that the marker is there, where the root really lies, and what the server can do.
 
 use super::connection::Connection;
+use super::look::word_here;
 use super::quote::shell_word;
 use super::{Place, classify};
 use crate::child::Ended;
@@ -166,17 +167,26 @@ impl Session {
         script
     }
 
-    /// The part of a script that makes folders below the root, given as words; nothing without the marker, which may have gone since this
-    /// session began: what lies under a mount point is no destination.
+    /// The part of a script that makes folders, given as absolute paths below the root; nothing without the marker, which may have gone since
+    /// this session began: what lies under a mount point is no destination. They are made from within the root that shows the marker: where the
+    /// NAS goes right after, they are made on it or not at all.
     pub fn make(&self, folders: &[&[u8]]) -> Vec<u8> {
         let mut script =
-            [b"[ -f ".to_vec(), self.word(MARKER.as_bytes()), format!(" ] || exit {NO_MARKER}\nmkdir -p").into_bytes()].concat();
+            [b"( cd -- ".to_vec(), shell_word(&self.root), format!(" && [ -f {MARKER} ] || exit {NO_MARKER}\nmkdir -p").into_bytes()]
+                .concat();
+        let root = self.root.strip_suffix(b"/").unwrap_or(&self.root);
         for folder in folders {
+            let below = folder.strip_prefix(root).and_then(|below| below.strip_prefix(b"/")).unwrap_or(folder);
             script.push(b' ');
-            script.extend_from_slice(folder);
+            script.extend(word_here(below));
         }
-        script.extend_from_slice(b" || exit 1\n");
+        script.extend_from_slice(b" || exit 1 ) || exit $?\n");
         script
+    }
+
+    /// The run's folder, absolute.
+    pub fn run(&self, run: &RunPath) -> Vec<u8> {
+        self.path(run.below_equipment().as_bytes())
     }
 
     /// Runs a script that answers with little; an exit code other than 0 is a failure.

@@ -215,8 +215,7 @@ impl Settling<'_> {
         if folders.is_empty() {
             return Ok(());
         }
-        let target = self.session.word(self.push.run.below_equipment().as_bytes());
-        let mut script = [self.session.make(&[&target]), self.session.enter_run(self.push.run)].concat();
+        let mut script = [self.session.make(&[&self.session.run(self.push.run)]), self.session.enter_run(self.push.run)].concat();
         look::call(&mut script, "mkdir -p", folders.iter().map(|folder| folder.as_bytes()));
         self.session.ask(&script, "making empty folders", self.context).await.map(drop)
     }
