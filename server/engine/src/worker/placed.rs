@@ -33,8 +33,7 @@ struct Names {
 
 impl Names {
     fn of(mut bytes: Vec<u8>) -> Names {
-        // A name that was cut off by a kill is none.
-        bytes.truncate(bytes.iter().rposition(|byte| *byte == 0).map_or(0, |last| last + 1));
+        bytes.truncate(whole(&bytes).len());
         let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at);
         let mut starts: Vec<usize> = std::iter::once(0).chain(ends.map(|end| end + 1)).collect();
         starts.pop();
@@ -60,6 +59,11 @@ impl Names {
         let lacking = self.starts.iter().zip(is_there).filter(|(_, is_there)| !is_there);
         Ok(lacking.map(|(start, _)| name_at(&self.bytes, *start)).filter(|name| !name.is_empty()).map(Into::into).collect())
     }
+}
+
+/// Up to the end of the last name that has one.
+fn whole(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.iter().rposition(|byte| *byte == 0).map_or(0, |last| last + 1)]
 }
 
 fn name_at(bytes: &[u8], start: usize) -> &[u8] {
@@ -106,6 +110,11 @@ impl Placed {
     pub fn open(work_folder: &Path) -> std::io::Result<Placed> {
         let path = work_folder.join("placed");
         let out = File::options().create(true).append(true).open(&path)?;
+        // A name that was cut off by a kill is none, and the next one is not to go on where it ended.
+        let whole = whole(&std::fs::read(&path)?).len() as u64;
+        if whole < out.metadata()?.len() {
+            out.set_len(whole)?;
+        }
         Ok(Placed { path, out: Mutex::new(std::io::BufWriter::new(out)), earlier: OnceLock::new() })
     }
 
@@ -113,7 +122,8 @@ impl Placed {
     pub fn add(&self, file: &FilePath) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         // A name that could not be noted makes a later rot look like a stranger's file: an operator decides then.
-        if let Err(error) = out.write_all(file.as_bytes()).and_then(|()| out.write_all(&[0])) {
+        // At once, so that what is handed over ends with a whole name.
+        if let Err(error) = out.write_all(&[file.as_bytes(), &[0]].concat()) {
             tracing::warn!(%error, "the list of placed files could not be written");
         }
     }
@@ -169,6 +179,16 @@ mod tests {
         let next = Placed::open(folder.path()).unwrap();
         assert!(next.contains(&odd));
         assert!(!next.contains(&FilePath::new("a").unwrap()));
+    }
+
+    #[test]
+    fn a_name_that_was_cut_off_spoils_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("placed"), b"a\0cut o").unwrap();
+        let placed = Placed::open(folder.path()).unwrap();
+        placed.add(&FilePath::new("b").unwrap());
+        let is_known = |name: &str| placed.contains(&FilePath::new(name).unwrap());
+        assert!(is_known("a") && is_known("b") && !is_known("cut o") && !is_known("cut ob"));
     }
 
     #[test]
