@@ -6,7 +6,7 @@ mod facts;
 
 pub use facts::{ARRIVED_LATE, Facts, Judged, Late, NO_LONGER_THERE, RowContext, Watch, job_view, proof_view};
 
-use domain::api::{RunRow, StagingList};
+use domain::api::{AttentionKind, RunRow, StagingList};
 use domain::path::RunPath;
 use domain::proof::Totals;
 use domain::timestamp::Timestamp;
@@ -47,7 +47,7 @@ impl Known {
     fn settle(&mut self, run: &RunPath, context: &RowContext<'_>) {
         let Some(entry) = self.runs.get_mut(run) else { return };
         let row = entry.facts.row(context);
-        if !same_but_for_elapsed(&entry.row, &row) {
+        if !same_but_for_elapsed(&entry.row, &row) || time_changed_something(&entry.row, &row) {
             self.marked.insert(run.clone());
         }
         if entry.facts.progress.is_none() {
@@ -220,6 +220,11 @@ fn elapsed_at(row: &RunRow, since: Timestamp, now: Timestamp) -> RunRow {
     let mut row = row.clone();
     row.summary.elapsed_seconds_since_last_activity = u64::try_from(now.seconds_since(since)).unwrap_or(0);
     row
+}
+
+/// What nobody did anything about may need somebody when enough time has passed.
+fn time_changed_something(a: &RunRow, b: &RunRow) -> bool {
+    AttentionKind::Silent.concerns(a) != AttentionKind::Silent.concerns(b)
 }
 
 fn same_but_for_elapsed(a: &RunRow, b: &RunRow) -> bool {

@@ -1,7 +1,7 @@
 //! Getting stuck or lying (S): every run says what is with it, and nothing needs a restart.
 
 use crate::support::*;
-use domain::api::{AttentionItem, AttentionKind, ForceSyncRequest, RunRow, SILENT_AFTER_SECONDS};
+use domain::api::{AttentionItem, AttentionKind, Event, ForceSyncRequest, RunRow, SILENT_AFTER_SECONDS};
 use domain::job::{FailureClass, JobState};
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
@@ -9,6 +9,7 @@ use domain::problem::ErrorCode;
 use engine::checkpoint::{Checkpoint, Checkpoints};
 use engine::clock::Clock;
 use engine::{Engine, Options};
+use futures::{FutureExt, StreamExt};
 use rustix::fs::{FlockOperation, flock};
 use std::fs;
 use std::sync::atomic::Ordering;
@@ -271,9 +272,20 @@ async fn s18_a_run_whose_signal_does_not_come_is_named_after_a_day_with_the_ways
         lab.push(run, &[("raw/frame_1.tif", b"frame")]);
         until_state(&engine, run, RunState::Staging).await;
     }
-    clock.advance(Duration::from_secs(SILENT_AFTER_SECONDS - 60));
+    clock.advance(Duration::from_secs(SILENT_AFTER_SECONDS - 120));
     assert_eq!(silent(&engine).await, None, "not for a day yet");
-    clock.advance(Duration::from_secs(120));
+    // Nothing happens but that time passes, and whoever has a page open is told.
+    let mut events = Box::pin(engine.subscribe(None));
+    let mut rows = async |wanted: bool| {
+        until("an event of the run", async || {
+            clock.advance(Duration::from_secs(1));
+            let mut all = std::iter::from_fn(|| events.next().now_or_never().flatten());
+            all.find(|event| matches!(event, Event::Row { row, .. } if row.run_path == silent_run.as_str() && AttentionKind::Silent.concerns(row) == wanted))
+        })
+        .await
+    };
+    rows(false).await;
+    rows(true).await;
     lab.push(&signalled, &[(SENTINEL, b"")]);
     until_verified(&engine, &signalled).await;
 
