@@ -32,6 +32,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How often the whole tree is scanned when nothing happens.
@@ -58,13 +59,21 @@ struct Running {
     task: JoinHandle<()>,
 }
 
+/// A run that is being written is touched all the time. The machine is spared by the time that really passes, whatever the clock
+/// of the engine says.
+struct Rest {
+    until: Instant,
+    /// Touched meanwhile: it is looked at when the rest is over.
+    touched: bool,
+}
+
 /// What polls remember of each other.
 #[derive(Default)]
 struct Memory {
     /// When runs that settle are to be looked at (monotonic).
     again: BTreeMap<RunPath, Duration>,
-    /// Until when (monotonic) a run that is touched again and again waits for its next look.
-    rests_until: BTreeMap<RunPath, Duration>,
+    /// Runs that were looked at because they were touched.
+    resting: BTreeMap<RunPath, Rest>,
     /// Sizes of folders that are no runs.
     elsewhere: elsewhere::Sizes,
 }
@@ -96,34 +105,38 @@ impl StagingWatcher {
 
     async fn run(self, stop: CancellationToken) {
         let nudges = nudge::Nudges::start(self.core.clone());
-        let (mut next_poll, mut last_poll) = (Duration::ZERO, Duration::ZERO);
+        let mut next_poll = Duration::ZERO;
+        let mut polled_at = Instant::now();
+        let mut sooner: Option<Instant> = None;
         loop {
-            let now = self.core.clock.monotonic();
-            if now >= next_poll {
+            if self.core.clock.monotonic() >= next_poll || sooner.is_some_and(|at| Instant::now() >= at) {
                 self.poll_once().await;
                 self.core.ready.send_replace(true);
                 nudges.watch(&self.core);
-                last_poll = self.core.clock.monotonic();
-                next_poll = last_poll + self.poll_interval;
+                polled_at = Instant::now();
+                sooner = None;
+                next_poll = self.core.clock.monotonic() + self.poll_interval;
             }
-            let wait = self.until_next(next_poll).await;
+            let wait = self.until_next(next_poll, sooner).await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.core.look_now.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
             if self.core.scan_soon.swap(false, Ordering::Relaxed) {
-                next_poll = next_poll.min(last_poll + BETWEEN_SCANS);
+                sooner = Some(polled_at + BETWEEN_SCANS);
             }
             self.look_at_nudged().await;
         }
     }
 
-    /// Until the next poll, or until a run settles.
-    async fn until_next(&self, next_poll: Duration) -> Duration {
-        let now = self.core.clock.monotonic();
-        let settles = self.polling.lock().await.again.values().min().copied();
-        settles.unwrap_or(next_poll).min(next_poll).saturating_sub(now)
+    /// Until the next poll, or until a run settles, or its rest is over.
+    async fn until_next(&self, next_poll: Duration, sooner: Option<Instant>) -> Duration {
+        let memory = self.polling.lock().await;
+        let settles = memory.again.values().min().copied().unwrap_or(next_poll);
+        let wait = settles.min(next_poll).saturating_sub(self.core.clock.monotonic());
+        let rested = memory.resting.values().filter(|rest| rest.touched).map(|rest| rest.until);
+        rested.chain(sooner).min().map_or(wait, |at| wait.min(at.saturating_duration_since(Instant::now())))
     }
 
     /// Looks at runs that something happened to, and at those whose settle time has passed.
@@ -136,19 +149,21 @@ impl StagingWatcher {
         for run in runs {
             self.evaluate(&run, &mut memory).await;
         }
-        let touched = std::mem::take(&mut *self.core.touched.lock().unwrap_or_else(PoisonError::into_inner));
-        memory.rests_until.retain(|_, until| *until > now);
+        let mut touched = std::mem::take(&mut *self.core.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        for run in &touched {
+            self.core.index.sweep_soon(run);
+        }
+        let began = Instant::now();
+        touched.extend(memory.resting.extract_if(.., |_, rest| rest.until <= began).filter(|(_, rest)| rest.touched).map(|(run, _)| run));
         for run in touched {
-            self.core.index.sweep_soon(&run);
-            if let Some(until) = memory.rests_until.get(&run).copied() {
-                let at = memory.again.get(&run).map_or(until, |at| (*at).min(until));
-                memory.again.insert(run, at);
+            if let Some(rest) = memory.resting.get_mut(&run) {
+                rest.touched = true;
                 continue;
             }
+            let began = Instant::now();
             self.evaluate(&run, &mut memory).await;
-            // A run that is being written is touched all the time: looking takes at most a tenth of it.
-            let looked_for = self.core.clock.monotonic().saturating_sub(now);
-            memory.rests_until.insert(run, self.core.clock.monotonic() + (looked_for * 10).max(REST));
+            // Looking takes at most a tenth of the time.
+            memory.resting.insert(run, Rest { until: Instant::now() + (began.elapsed() * 10).max(REST), touched: false });
         }
     }
 

@@ -274,3 +274,15 @@ async fn what_comes_between_the_look_at_a_folder_and_listening_to_it_is_seen_at_
     }
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_stands_still_holds_up_no_look_at_what_is_new() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    lab.mark().await;
+    let clock = Clock::manual(Timestamp::parse("2026-04-17T14:32:00Z").unwrap());
+    let engine = Engine::start(lab.settings.clone(), engine::Options { clock, ..lab.options() }).await.unwrap();
+    engine.ready(Duration::from_secs(60)).await.unwrap();
+    lab.push_usual(&run);
+    until_row(&engine, &run, "it is in the list", |_| true).await;
+    engine.stop().await;
+}
