@@ -5,6 +5,8 @@ use crate::store::Failure;
 use crate::transport::{CallContext, Marker, Transport, TransportError};
 use domain::api::DestinationView;
 use domain::job::{FailureClass, Side};
+use domain::path::{FilePath, RunPath};
+use domain::proof::FileStat;
 use domain::retry::probe_wait_seconds;
 use domain::settings::Equipment;
 use domain::timestamp::Timestamp;
@@ -52,6 +54,39 @@ impl Destination {
             self.note(outcome.clone());
         }
         outcome
+    }
+
+    /// Who it is, and what can be told of these files of the run without reading them, now: in one call where the transport has one for both.
+    /// Nothing is told where something else stands in the run's place.
+    pub async fn prove_identity_and_look(
+        &self,
+        run: &RunPath,
+        files: &[FilePath],
+        context: &CallContext,
+    ) -> Result<Vec<Option<FileStat>>, Failure> {
+        match self.transport.identify_and_look(run, files, context).await {
+            Ok(Some((marker, seen))) => {
+                let ours = self.check(&marker);
+                self.note(ours.clone());
+                return ours.map(|()| seen);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let failure = error.into();
+                self.note_failure(&failure);
+                return Err(failure);
+            }
+        }
+        self.prove_identity(context).await?;
+        match self.transport.look(run, files, context).await {
+            Err(error) if error.class == FailureClass::Conflict => Ok(vec![None; files.len()]),
+            Err(error) => {
+                let failure = error.into();
+                self.note_failure(&failure);
+                Err(failure)
+            }
+            Ok(seen) => Ok(seen),
+        }
     }
 
     async fn ask(&self, context: &CallContext) -> Result<(), Failure> {

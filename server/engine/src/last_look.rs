@@ -4,10 +4,12 @@
 //! What is seen without reading (size, times, inode) is noted right before the proof reads it, and compared. What differs, and what shows
 //! no changes, is hashed again.
 
+use crate::destination::Destination;
 use crate::gatekeeper::blocking;
 use crate::prove::{Differences, Proof};
 use crate::seal::{Part, SealError, SealFiles, SealReader, Seen, SeenWriter};
 use crate::source::RunFolder;
+use crate::store::Failure;
 use crate::transport::{CallContext, Transport, TransportError};
 use crate::verify::{sentence, verify};
 use domain::job::FailureClass;
@@ -16,7 +18,7 @@ use domain::proof::{DifferenceKind, FileStat, SealedFile};
 use std::collections::HashMap;
 
 /// Files that are noted at once.
-const BATCH: usize = 1_000;
+const BATCH: usize = 10_000;
 
 /// What the destination's files look like before a proof reads them; to be kept when that proof holds.
 #[derive(Debug)]
@@ -130,18 +132,18 @@ impl LastLook {
         LastLook { seal: seal.clone(), seen: Seen::of(seal) }
     }
 
-    /// Looks at these files, and hashes again what does not look as it did. `source`: the run's folder here. An error means that there is no
-    /// answer: nothing of the batch may go.
+    /// Looks at these files once the destination has shown that it is ours, and hashes again what does not look as it did. `source`: the run's
+    /// folder here. An error means that there is no answer: nothing of the batch may go.
     pub async fn at(
         &mut self,
-        transport: &dyn Transport,
+        destination: &Destination,
         run: &RunPath,
         batch: Vec<SealedFile>,
         source: &RunFolder,
         context: &CallContext,
-    ) -> Result<Looked, TransportError> {
+    ) -> Result<Looked, Failure> {
         let paths: Vec<FilePath> = batch.iter().map(|file| file.path.clone()).collect();
-        let now = look(transport, run, &paths, context).await?;
+        let now = destination.prove_identity_and_look(run, &paths, context).await?;
         let sure: Vec<bool> = paths.iter().zip(now).map(|(path, now)| self.seen.at(path).is_some_and(|seen| Some(seen) == now)).collect();
         let unsure: Vec<SealedFile> = batch.iter().zip(&sure).filter(|(_, sure)| !**sure).map(|(file, _)| file.clone()).collect();
         if unsure.is_empty() {
@@ -149,10 +151,11 @@ impl LastLook {
         }
         let part = {
             let (seal, unsure) = (self.seal.clone(), unsure);
-            blocking(move || Part::of(&seal, &unsure)).await?
+            blocking(move || Part::of(&seal, &unsure)).await.map_err(TransportError::from)?
         };
-        let proof = Proof::from(verify(transport, run, part.seal(), Some(source), context).await?);
-        Ok(judged(batch, &sure, proof))
+        let verified = verify(&*destination.transport, run, part.seal(), Some(source), context).await;
+        let verified = verified.map_err(Failure::from).inspect_err(|failure| destination.note_failure(failure))?;
+        Ok(judged(batch, &sure, Proof::from(verified)))
     }
 
     /// The clear is over: what was seen is of no use any more. Best effort. Blocking.

@@ -17,7 +17,7 @@ use crate::progress::ProgressSink;
 use crate::prove::{Differences, call_context, record_broken};
 use crate::record::{RecordError, RecordFolder};
 use crate::source::RunFolder;
-use crate::store::{ClearStep, ClearedLife, Failure, Intent, Job};
+use crate::store::{ClearStep, ClearedLife, Intent, Job};
 use crate::tally::Moved;
 use crate::watcher::object;
 use crate::worker::SentRecord;
@@ -254,12 +254,8 @@ async fn look_once_more(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastL
     let destination = core.destinations.get(equipment);
     let destination = destination.ok_or_else(|| format!("equipment {equipment} has no destination in the config"))?;
     let context = call_context(core, equipment, &core.stop, &ProgressSink::new());
-    let failed = |failure: Failure| {
-        destination.note_failure(&failure);
-        format!("the last look at the NAS had no answer: {}", failure.message)
-    };
-    destination.prove_identity(&context).await.map_err(failed)?;
-    look.at(&*destination.transport, run, batch, folder, &context).await.map_err(|error| failed(error.into()))
+    let looked = look.at(destination, run, batch, folder, &context).await;
+    looked.map_err(|failure| format!("the last look at the NAS had no answer: {}", failure.message))
 }
 
 /// True while the NAS holds the record as it was sent.

@@ -223,6 +223,17 @@ pub trait Transport: Send + Sync + 'static {
         Ok(vec![None; files.len()])
     }
 
+    /// The marker, as [`Transport::identify`] reads it, and [`Transport::look`] in one call, where the destination answers both at once; `None`
+    /// where it takes two.
+    async fn identify_and_look(
+        &self,
+        _run: &RunPath,
+        _files: &[FilePath],
+        _context: &CallContext,
+    ) -> Result<Option<(Marker, Vec<Option<FileStat>>)>, TransportError> {
+        Ok(None)
+    }
+
     /// Files of one last look before they are unlinked. More where a look needs a listing of the whole run, so that the listings of a large
     /// one cost little beside hashing it.
     fn looks_at_once(&self) -> usize {

@@ -17,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 /// A destination under test: the transport, and where its bytes lie for a tamperer.
 pub trait Destination: Send + Sync {
     /// What is tested.
-    fn transport(&self) -> &dyn Transport;
+    fn shared(&self) -> &Arc<dyn Transport>;
+    fn transport(&self) -> &dyn Transport {
+        &**self.shared()
+    }
     /// The equipment's root as a local folder.
     fn root(&self) -> &Path;
     /// True when an interrupted push leaves parts of files in its temporary folder, to go on with them.
@@ -93,6 +96,22 @@ impl Bench {
 
     pub fn transport(&self) -> &dyn Transport {
         self.destination.transport()
+    }
+
+    /// The destination as the engine has it, marked as [`marker`] says.
+    pub fn ours(&self) -> engine::destination::Destination {
+        let equipment = domain::settings::Equipment {
+            id: marker().equipment,
+            label: String::new(),
+            signal: None,
+            settle_seconds: None,
+            open_files_wait_seconds: 0,
+            synced_here: true,
+            transport: None,
+            staging_transport: "smb_mount".to_owned(),
+        };
+        let clock = engine::clock::Clock::system();
+        engine::destination::Destination::new(equipment, self.destination.shared().clone(), marker().installation, clock)
     }
 
     pub fn staging(&self) -> PathBuf {

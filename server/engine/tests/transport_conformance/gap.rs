@@ -1,12 +1,13 @@
 //! Damage that falls between the proof of a clear and the moment its files are unlinked (D16).
 
-use crate::bench::{Bench, Make, file, rewrite_keeping_mtime, write};
+use crate::bench::{Bench, Make, file, marker, rewrite_keeping_mtime, write};
+use domain::job::FailureClass;
 use domain::path::FilePath;
 use domain::proof::SealedFile;
 use engine::last_look::{LastLook, note};
 use engine::progress::ProgressSink;
 use engine::seal::SealReader;
-use engine::transport::CallContext;
+use engine::transport::{CallContext, Marker};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -57,9 +58,9 @@ pub async fn damage_is_seen(make: Make) {
     noted.keep();
 
     let all = sealed(&seal);
-    let (transport, source) = (bench.transport(), &run.source);
+    let (destination, source) = (bench.ours(), &run.source);
     let (context, read) = counted(&bench);
-    let looked = LastLook::of(&seal).at(transport, &run.path, all.clone(), source, &context).await.unwrap();
+    let looked = LastLook::of(&seal).at(&destination, &run.path, all.clone(), source, &context).await.unwrap();
     assert!(looked.lost.is_none() && looked.files.iter().all(Result::is_ok), "{looked:?}");
     if bench.destination.tells_changes() {
         assert_eq!(read(), 0, "what looks as it did is not read again");
@@ -81,7 +82,7 @@ pub async fn damage_is_seen(make: Make) {
     let mut unproven: Vec<FilePath> = Vec::new();
     // In two batches, as a clear of many files asks.
     for batch in all.chunks(5) {
-        let looked = look.at(transport, &run.path, batch.to_vec(), source, &bench.context).await.unwrap();
+        let looked = look.at(&destination, &run.path, batch.to_vec(), source, &bench.context).await.unwrap();
         unproven.extend(looked.files.into_iter().filter_map(Result::err).map(|(path, _)| path));
     }
     assert_eq!(unproven, ["cut", "flipped", "grown", "removed", "replaced", "sub/flipped"].map(file));
@@ -95,8 +96,29 @@ pub async fn more_than_is_named(make: Make) {
     let run = bench.run("P/Runs/Run_1", &files);
     let seal = bench.push_and_prove(&run).await;
     names[..1_400].iter().for_each(|name| std::fs::remove_file(run.there.join(name)).unwrap());
-    let looked = LastLook::of(&seal).at(bench.transport(), &run.path, sealed(&seal), &run.source, &bench.context).await.unwrap();
+    let looked = LastLook::of(&seal).at(&bench.ours(), &run.path, sealed(&seal), &run.source, &bench.context).await.unwrap();
     assert_eq!(looked.lost.unwrap().total, 1_400);
     let proven: Vec<FilePath> = looked.files.into_iter().flatten().map(|proven| proven.file().path.clone()).collect();
     assert!(proven.iter().all(|path| path.to_string().as_str() >= "1400"), "{proven:?}");
+}
+
+/// A NAS that lost its marker, or shows another's, meanwhile: nothing there counts as proven, and it is told why.
+pub async fn another_destination(make: Make) {
+    let bench = Bench::new(make).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a.tif", b"a"), (b"sub/b.tif", b"b")]);
+    let seal = bench.push_and_prove(&run).await;
+    let destination = bench.ours();
+    let mut look = LastLook::of(&seal);
+    // The second time its connection is known.
+    for _ in 0..2 {
+        let looked = look.at(&destination, &run.path, sealed(&seal), &run.source, &bench.context).await.unwrap();
+        assert!(looked.files.iter().all(Result::is_ok), "{looked:?}");
+    }
+    let theirs = Marker { installation: "another".to_owned(), ..marker() };
+    bench.transport().mark(&theirs, true, &bench.context).await.unwrap();
+    let failure = look.at(&destination, &run.path, sealed(&seal), &run.source, &bench.context).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::DestinationForeign, "{failure:?}");
+    std::fs::remove_dir_all(bench.destination.root().join(".exlab-orchestrator")).unwrap();
+    let failure = look.at(&destination, &run.path, sealed(&seal), &run.source, &bench.context).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::DestinationUnreachable, "{failure:?}");
 }

@@ -28,14 +28,15 @@ use bench::{Destination, Make};
 use engine::transport::Transport;
 use engine::transport::mount::MountTransport;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 struct Mount {
-    transport: MountTransport,
+    transport: Arc<dyn Transport>,
     root: PathBuf,
 }
 
 impl Destination for Mount {
-    fn transport(&self) -> &dyn Transport {
+    fn shared(&self) -> &Arc<dyn Transport> {
         &self.transport
     }
 
@@ -50,7 +51,7 @@ impl Destination for Mount {
 
 const MOUNT: Make = |root, staging| {
     std::fs::create_dir_all(root).unwrap();
-    Box::new(Mount { transport: MountTransport::new(root.to_owned(), staging.to_owned()), root: root.to_owned() })
+    Box::new(Mount { transport: Arc::new(MountTransport::new(root.to_owned(), staging.to_owned())), root: root.to_owned() })
 };
 
 /// One test for every law of the suite.
@@ -83,6 +84,7 @@ macro_rules! all_laws {
             crate::damage::superseded as d22_superseded,
             crate::damage::gives_way as d22_gives_way,
             crate::gap::damage_is_seen as d16_damage_is_seen,
+            crate::gap::another_destination as d16_another_destination_proves_nothing,
             crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,
             crate::damage::same_size_same_mtime as v3_same_size_same_mtime,
             crate::lives::equal_is_equal as v19_equal_is_equal,
@@ -136,6 +138,7 @@ conformance!(
     crate::damage::again_repairs_and_keeps_the_old as again_repairs_and_keeps_the_old,
     crate::damage::superseded as d22_superseded,
     crate::gap::damage_is_seen as d16_damage_is_seen,
+    crate::gap::another_destination as d16_another_destination_proves_nothing,
     crate::damage::foreign_file_is_a_conflict as v1_foreign_file_is_a_conflict,
     crate::resume::finished_files_are_not_sent_again as s2_finished_files_are_not_sent_again,
     crate::resume::missing_marker as v10_missing_marker,

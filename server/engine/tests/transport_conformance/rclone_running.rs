@@ -52,7 +52,8 @@ async fn s6_an_rclone_without_progress_is_ended() {
     let (wrapper, _) = noting(&bench, DEBIAN, "[ \"$1\" = copy ] && exec sleep 600");
     let remote = local(&wrapper.display().to_string(), bench.destination.root(), &bench.staging()).remote();
     let mut behind = local(DEBIAN, bench.destination.root(), &bench.staging()).behind();
-    behind.transport = RcloneTransport::new(remote, bench.staging(), None).impatient(std::time::Duration::from_secs(1));
+    behind.transport =
+        std::sync::Arc::new(RcloneTransport::new(remote, bench.staging(), None).impatient(std::time::Duration::from_secs(1)));
     let error = push_over(&behind, &bench, &run).await.unwrap_err();
     assert_eq!((error.class, error.side), (FailureClass::Network, Side::Destination));
     assert!(error.message.contains("no progress for 1 s"), "{error}");

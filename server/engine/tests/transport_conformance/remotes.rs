@@ -9,6 +9,7 @@ use engine::transport::{Transport, TransportError};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::Mutex;
 
 /// Debian's.
@@ -23,14 +24,14 @@ pub fn current() -> String {
 
 /// A folder behind a remote.
 pub struct Behind {
-    pub transport: RcloneTransport,
+    pub transport: Arc<dyn Transport>,
     root: PathBuf,
     holds: fn(&[u8]) -> bool,
     _server: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
 impl Destination for Behind {
-    fn transport(&self) -> &dyn Transport {
+    fn shared(&self) -> &Arc<dyn Transport> {
         &self.transport
     }
 
@@ -68,7 +69,7 @@ impl Made<'_> {
     }
 
     pub fn behind(self) -> Behind {
-        let transport = RcloneTransport::new(self.remote(), self.staging.to_owned(), None);
+        let transport = Arc::new(RcloneTransport::new(self.remote(), self.staging.to_owned(), None));
         Behind { transport, root: self.root.to_owned(), holds: |_| true, _server: None }
     }
 }

@@ -7,10 +7,11 @@ use engine::seal::SealReader;
 use engine::transport::rsync_ssh::{RsyncSshTransport, Server};
 use engine::transport::{Transport, TransportError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A folder behind an sshd of its own.
 pub struct Behind {
-    transport: RsyncSshTransport,
+    transport: Arc<dyn Transport>,
     root: PathBuf,
     own: Option<Sshd>,
 }
@@ -23,7 +24,7 @@ impl Behind {
 }
 
 impl Destination for Behind {
-    fn transport(&self) -> &dyn Transport {
+    fn shared(&self) -> &Arc<dyn Transport> {
         &self.transport
     }
 
@@ -50,7 +51,7 @@ pub fn behind(root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> 
     let mut server = Sshd::shared().server();
     server.known_hosts = staging.parent().unwrap().join("known_hosts");
     change(&mut server);
-    let transport = RsyncSshTransport::new(server, root.display().to_string(), staging.to_owned(), None);
+    let transport = Arc::new(RsyncSshTransport::new(server, root.display().to_string(), staging.to_owned(), None));
     Behind { transport, root: root.to_owned(), own: None }
 }
 
@@ -58,7 +59,7 @@ pub fn behind(root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> 
 pub fn behind_own(sshd: Sshd, root: &Path, staging: &Path, change: impl FnOnce(&mut Server)) -> Behind {
     let mut server = sshd.server();
     change(&mut server);
-    let transport = RsyncSshTransport::new(server, root.display().to_string(), staging.to_owned(), None);
+    let transport = Arc::new(RsyncSshTransport::new(server, root.display().to_string(), staging.to_owned(), None));
     Behind { transport, root: root.to_owned(), own: Some(sshd) }
 }
 

@@ -11,7 +11,8 @@ pub(super) async fn read(place: &Arc<Place>, context: &CallContext) -> Result<Ma
     parse(&Session::open_marked(place, context).await?)
 }
 
-fn parse(session: &Session) -> Result<Marker, TransportError> {
+/// The marker that a session found.
+pub(super) fn parse(session: &Session) -> Result<Marker, TransportError> {
     serde_json::from_slice(&session.marker).map_err(|error| {
         let message = format!("the marker {}/{MARKER} is none: {error}", session.place.describe());
         TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)

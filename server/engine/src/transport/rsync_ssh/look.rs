@@ -114,18 +114,21 @@ pub(super) fn word_here(name: &[u8]) -> Vec<u8> {
     super::quote::shell_word(&[b"./", name].concat())
 }
 
-/// What is told of files of the run, in their order.
+/// What is told of files of the run, in their order, and the session that it was asked in.
 pub(super) async fn stats(
     place: &Arc<Place>,
     run: &RunPath,
     files: &[FilePath],
     context: &CallContext,
-) -> Result<Vec<Option<FileStat>>, TransportError> {
+) -> Result<(Session, Result<Vec<Option<FileStat>>, TransportError>), TransportError> {
     let script = |session: &Session| looking(session, run, Vec::new(), files.iter().map(FilePath::as_bytes));
     let (session, ended, said) = Session::open_marked_and(place, script, context).await?;
-    let there = answered(&session, run, &ended, &said)?.unwrap_or_default();
-    let told = |path: &FilePath| there.get(path.as_bytes()).filter(|seen| seen.kind == Kind::File).map(|seen| seen.stat);
-    Ok(files.iter().map(told).collect())
+    let stats = answered(&session, run, &ended, &said).map(|there| {
+        let there = there.unwrap_or_default();
+        let told = |path: &FilePath| there.get(path.as_bytes()).filter(|seen| seen.kind == Kind::File).map(|seen| seen.stat);
+        files.iter().map(told).collect()
+    });
+    Ok((session, stats))
 }
 
 /// Looks at names inside the run; `None` when the run's folder is not there.

@@ -143,7 +143,22 @@ impl Transport for RsyncSshTransport {
     }
 
     async fn look(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<Vec<Option<FileStat>>, TransportError> {
-        look::stats(&self.place, run, files, context).await
+        look::stats(&self.place, run, files, context).await?.1
+    }
+
+    async fn identify_and_look(
+        &self,
+        run: &RunPath,
+        files: &[FilePath],
+        context: &CallContext,
+    ) -> Result<Option<(Marker, Vec<Option<FileStat>>)>, TransportError> {
+        let (session, stats) = look::stats(&self.place, run, files, context).await?;
+        let stats = match stats {
+            // Something else stands in the run's place: whoever reads there says so.
+            Err(error) if error.class == FailureClass::Conflict => vec![None; files.len()],
+            stats => stats?,
+        };
+        Ok(Some((identity::parse(&session)?, stats)))
     }
 
     async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
