@@ -4,6 +4,7 @@
 use super::ClearStop;
 use super::aside::{self, CLEARING_FOLDER};
 use super::carry_out::{finish, is_cleared_by};
+use super::refusal::Refusal;
 use crate::core::Core;
 use crate::gatekeeper::{blocking, tell_producer};
 use crate::ingest_store::{self, read_ingest};
@@ -15,7 +16,6 @@ use domain::document::creation::SyncStatus;
 use domain::document::ingest::Ingest;
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
-use domain::problem::{ErrorCode, Problem};
 use domain::proof::Totals;
 use serde_json::json;
 use std::sync::Arc;
@@ -41,16 +41,16 @@ pub async fn take_back(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, wh
 }
 
 /// The same, as the answer of the clear that is given up: the run was not cleared, and why.
-pub async fn refused(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, code: ErrorCode, why: &str) -> ClearStop {
+pub async fn refused(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, why: &str) -> ClearStop {
     match take_back(core, intent, folder, why).await {
-        Ok(()) => not_cleared(intent, code, why).into(),
+        Ok(()) => Refusal::held(not_cleared(intent, why)).into(),
         Err(stop) => stop,
     }
 }
 
 /// What is said of a run that was not cleared.
-pub fn not_cleared(intent: &Intent, code: ErrorCode, why: &str) -> Problem {
-    Problem::new(code, format!("{} was not cleared: {why}", intent.run))
+pub fn not_cleared(intent: &Intent, why: &str) -> String {
+    format!("{} was not cleared: {why}", intent.run)
 }
 
 /// Gives up a clear that was renamed aside, and of which nothing was removed: its folder goes back to where it stood first. Where something
@@ -104,25 +104,35 @@ pub async fn abort(core: &Arc<Core>, intent: &Intent, why: &str) -> Result<(), C
     Ok(())
 }
 
-/// Ends a clear that had begun to delete: what is left goes back and is a new life, what went is counted.
-pub(super) async fn give_back(
+/// Gives up a clear that stands aside, and answers what had gone. Where nothing had, the run is what it was; else what is left goes back and is
+/// a new life, and what went is counted.
+pub(super) async fn give_up_aside(
     core: &Arc<Core>,
     intent: &mut Intent,
     job: &Job,
-    folder: RunFolder,
-    problem: Problem,
+    folder: &RunFolder,
+    why: &str,
 ) -> Result<Totals, ClearStop> {
-    match sealed_and_gone(core, job, &folder).await {
+    match sealed_and_gone(core, job, folder).await {
+        Ok(gone) if gone.files == 0 => {
+            back_untouched(core, intent, folder, why).await?;
+            return Ok(gone);
+        }
         Ok(gone) => intent.freed = gone,
         Err(error) => tracing::error!(run = %intent.run, error, "what was freed before the clear was given up cannot be counted"),
     }
     put_back(core, intent).await;
-    finish(core, intent, job, &[("the clear was given up:".to_owned(), problem.message.clone())]).await?;
-    Err(problem.into())
+    finish(core, intent, job, &[("the clear was given up:".to_owned(), why.to_owned())]).await?;
+    Ok(intent.freed)
+}
+
+/// True unless everything that was sealed is still there.
+pub(super) async fn has_begun(core: &Arc<Core>, job: &Job, folder: &RunFolder) -> bool {
+    sealed_and_gone(core, job, folder).await.map_or(true, |gone| gone.files > 0)
 }
 
 /// Sealed files that are not there any more, and their bytes.
-pub(super) async fn sealed_and_gone(core: &Arc<Core>, job: &Job, folder: &RunFolder) -> Result<Totals, String> {
+async fn sealed_and_gone(core: &Arc<Core>, job: &Job, folder: &RunFolder) -> Result<Totals, String> {
     let (core, job, folder) = (core.clone(), job.clone(), folder.clone());
     blocking(move || {
         let seal = seal_of(&core, &job).map_err(|failure| failure.message)?;

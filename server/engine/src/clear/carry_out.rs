@@ -6,6 +6,7 @@ use super::delete::{Absent, End, delete_data, remove_folders};
 use super::delete_record::{delete_record, record_totals};
 use super::finished_record;
 use super::permit::{ClearPermit, still_whole};
+use super::refusal::Refusal;
 use super::{ClearStop, note_clearing};
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
@@ -25,7 +26,6 @@ use domain::api::{ClearingView, Event, Phase};
 use domain::document::creation::SyncStatus;
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
-use domain::problem::ErrorCode;
 use domain::proof::{SealedFile, Totals};
 use serde_json::json;
 use std::sync::Arc;
@@ -83,12 +83,12 @@ async fn steps(core: &Arc<Core>, intent: &mut Intent, permit: ClearPermit, progr
         core.checkpoints.reached(Checkpoint::IntentRenamed);
         show(core, intent);
         // Half a run gone, and the rest another life, is what nobody wants.
-        if let Err(problem) = still_whole(core, &permit, progress).await {
+        if let Err(refusal) = still_whole(core, &permit, progress).await {
             if core.stop.is_cancelled() {
                 return Err(ClearStop::Waiting("the program is stopping".into()));
             }
-            back_untouched(core, intent, &folder, &problem.message).await?;
-            return Err(problem.into());
+            back_untouched(core, intent, &folder, &refusal.to_string()).await?;
+            return Err(refusal.into());
         }
         core.checkpoints.reached(Checkpoint::FoundWhole);
     }
@@ -105,7 +105,7 @@ async fn steps(core: &Arc<Core>, intent: &mut Intent, permit: ClearPermit, progr
         put_back(core, intent).await;
     }
     finish(core, intent, &job, &kept).await?;
-    if kept.is_empty() { Ok(intent.freed) } else { Err(ClearStop::KeptBack { freed: intent.freed, kept }) }
+    if kept.is_empty() { Ok(intent.freed) } else { Err(Refusal::KeptBack { freed: intent.freed, kept }.into()) }
 }
 
 /// Appends `cleared` with the intent's id, unless a start before this one did.
@@ -132,7 +132,7 @@ async fn append_cleared(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -
         Err(error @ (RecordError::Full { .. } | RecordError::Locked { .. })) => Err(ClearStop::Waiting(error.to_string())),
         Err(error) => {
             tell_producer(core, &intent.run, folder, SyncStatus::Synced);
-            Err(refused(core, intent, folder, ErrorCode::StagingNotProven, &error.to_string()).await)
+            Err(refused(core, intent, folder, &error.to_string()).await)
         }
     }
 }
@@ -167,7 +167,7 @@ async fn rename_aside(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> 
         Ok(Renamed::Another) => "another folder was put in its place while it was being cleared".to_owned(),
         Err(errno) => format!("it could not be renamed aside: {errno}"),
     };
-    Err(refused(core, intent, folder, ErrorCode::StagingNotProven, &why).await)
+    Err(refused(core, intent, folder, &why).await)
 }
 
 /// Deletes the data, and then, when all of it went, the record. Answers what was kept, and why. The intent knows what was freed, by what
@@ -278,8 +278,8 @@ async fn untouched(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, diff
     if let Err(error) = record_broken(core, permit.job(), differences).await {
         return error.into();
     }
-    let names: Vec<String> = differences.first.iter().map(|difference| difference.path.to_string()).collect();
-    not_cleared(intent, ErrorCode::DestinationNotProven, &why).with("files", names).into()
+    let files = differences.first.iter().map(|difference| difference.path.to_string()).collect();
+    Refusal::Disproven { sentence: not_cleared(intent, &why), files }.into()
 }
 
 /// Something here has to stay, and nothing is gone: all of it stays.
@@ -288,8 +288,8 @@ async fn disturbed(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, kept
     if let Err(stop) = back_untouched(core, intent, permit.folder(), &why).await {
         return stop;
     }
-    let names: Vec<&String> = kept.iter().map(|(name, _)| name).collect();
-    not_cleared(intent, ErrorCode::StagingNotProven, &why).with("files", names).into()
+    let files = kept.iter().map(|(name, _)| name.clone()).collect();
+    Refusal::Held { sentence: not_cleared(intent, &why), files }.into()
 }
 
 /// What is proven but cannot be removed: it waits aside, and goes when it can.

@@ -1,9 +1,10 @@
 //! The record as it stands when a run is cleared: sent, proven, and holding what only it carries.
 
 use super::ClearStop;
-use super::back::refused;
+use super::back::{not_cleared, take_back};
 use super::delete_record::record_totals;
 use super::permit::ClearPermit;
+use super::refusal::Refusal;
 use crate::core::Core;
 use crate::gatekeeper::blocking;
 use crate::ingest_store::METADATA;
@@ -15,7 +16,6 @@ use crate::store::{ClearStep, Intent, Job};
 use crate::worker::metadata::{self, MetadataError};
 use crate::worker::{SentRecord, push_record};
 use domain::path::RECORD_FOLDER;
-use domain::problem::ErrorCode;
 use std::sync::Arc;
 
 /// Sends the record, and has streams and labels listed again where its list no longer holds all that were sealed: somebody edited or
@@ -45,7 +45,7 @@ pub async fn send_whole(
         }
         Err(error) => {
             let why = format!("{METADATA}, the list of its streams and labels, could not be made again: {error}");
-            return Err(refused(core, intent, permit.folder(), ErrorCode::DestinationNotProven, &why).await);
+            return Err(unlisted(core, intent, permit, &why).await);
         }
     }
     let record = send(core, permit.job(), permit.folder(), progress).await?;
@@ -53,7 +53,15 @@ pub async fn send_whole(
         return Ok(record);
     }
     let why = format!("{METADATA} does not hold all streams and labels that were sealed");
-    Err(refused(core, intent, permit.folder(), ErrorCode::DestinationNotProven, &why).await)
+    Err(unlisted(core, intent, permit, &why).await)
+}
+
+/// What the run has beside its bytes cannot be carried: the clear is taken back.
+async fn unlisted(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, why: &str) -> ClearStop {
+    match take_back(core, intent, permit.folder(), why).await {
+        Ok(()) => Refusal::NoAnswer { sentence: not_cleared(intent, why), class: None }.into(),
+        Err(stop) => stop,
+    }
 }
 
 async fn carries(permit: &ClearPermit, record: &[SentRecord]) -> Result<bool, ClearStop> {

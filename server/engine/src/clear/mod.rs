@@ -13,12 +13,14 @@ mod delete_record;
 mod finished_record;
 pub(crate) mod obstacles;
 mod permit;
+mod refusal;
 mod resume;
 mod unlink;
 
 pub use aside::prepare;
 pub use back::say_taken_back;
 pub use call_off::call_off;
+pub use refusal::{NotCalledOff, Refusal};
 pub use resume::{mark_open, resume_loop};
 
 use crate::core::{Core, unless_it_panics};
@@ -26,12 +28,12 @@ use crate::gatekeeper::blocking;
 use crate::index::Facts;
 use crate::progress::ProgressSink;
 use crate::source::SourceError;
+use crate::store::StoreError;
 use crate::watcher::evaluate_run;
 use domain::api::{ClearAnswer, ClearingView};
 use domain::lifecycle::RunState;
 use domain::log_line::Level;
 use domain::path::RunPath;
-use domain::problem::{ErrorCode, Problem};
 use domain::proof::Totals;
 use domain::units;
 use std::sync::{Arc, PoisonError};
@@ -42,21 +44,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Frees a run's local copy, as an operator asks: proves everything now, whatever was proven before. Idempotent: what is known
 /// and gone gives zeros.
-pub async fn clear(core: &Arc<Core>, run: &RunPath) -> Result<ClearAnswer, Problem> {
+pub async fn clear(core: &Arc<Core>, run: &RunPath) -> Result<ClearAnswer, Refusal> {
     if core.index.look(run, |_| ()).is_none() {
         // It may have come after the last scan; what cannot be read says so on its row, and is refused below.
         let _ = evaluate_run(core, run).await;
     }
     let held = core.locks.hold(run, "clearing", PATIENCE).await;
-    let _guard =
-        held.map_err(|holder| Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended")))?;
+    let _guard = held.map_err(|holder| Refusal::Busy(format!("{run} is busy ({holder}): try again when that has ended")))?;
     if let Some(intent) = resume::open_intent(core, run).await? {
         return answer(core, run, resume::resume(core, intent).await);
     }
     if gone(core, run).await? {
         return match known(core, run).await? {
             true => Ok(ClearAnswer::ended(run.as_str(), 0, 0)),
-            false => Err(Problem::new(ErrorCode::NotFound, format!("{run} is not in staging and was never known"))),
+            false => Err(Refusal::Unknown(run.clone())),
         };
     }
     if core.index.look(run, Facts::state).flatten() == Some(RunState::Cleared) {
@@ -72,76 +73,57 @@ pub fn start_automatic(core: &Arc<Core>, run: &RunPath) {
         let Ok(_guard) = core.locks.hold(&run, "clearing", PATIENCE).await else { return };
         let due = core.index.look(&run, |facts| facts.clearing.is_none() && facts.state() == Some(RunState::SyncVerified)).unwrap_or(false);
         if due && let Err(stop) = begin(&core, &run).await {
-            core.log(None, &run, Level::Warn, &format!("not cleared by itself: {}", stop.sentence()));
+            core.log(None, &run, Level::Warn, &format!("not cleared by itself: {stop}"));
         }
     });
 }
 
 /// Why a clear did not come to its end.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ClearStop {
-    /// Nothing was touched.
-    Refused(Box<Problem>),
+    /// It is over.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
     /// The intent stands and goes on by itself.
+    #[error("the clear goes on by itself: {0}")]
     Waiting(String),
-    /// What was not proven is back where it stood, and named.
-    KeptBack {
-        /// What was freed all the same: it was proven.
-        freed: Totals,
-        /// Names and reasons.
-        kept: Vec<(String, String)>,
-    },
+    /// The same, where every try reads the destination whole and the answer changes with time or with the config.
+    #[error("the clear goes on by itself: {0}")]
+    WaitingLong(String),
 }
 
 impl ClearStop {
     /// From the intent on it is no refusal that the state folder cannot be written: the intent stands, and goes on when it can.
     fn once_intended(self) -> ClearStop {
         match self {
-            ClearStop::Refused(problem) if problem.code == ErrorCode::StateUnavailable => ClearStop::Waiting(problem.message),
+            ClearStop::Refused(refusal) if matches!(*refusal, Refusal::State(_)) => ClearStop::Waiting(refusal.to_string()),
             other => other,
         }
     }
+}
 
-    fn sentence(&self) -> String {
-        match self {
-            ClearStop::Refused(problem) => problem.message.clone(),
-            ClearStop::Waiting(why) => format!("the clear goes on by itself: {why}"),
-            ClearStop::KeptBack { kept, .. } => {
-                let first = kept.first().map(|(name, why)| format!("{name} {why}")).unwrap_or_default();
-                format!("{} kept and put back: {first}", units::plural(kept.len() as u64, "entry was", "entries were"))
-            }
-        }
+impl From<Refusal> for ClearStop {
+    fn from(refusal: Refusal) -> ClearStop {
+        ClearStop::Refused(Box::new(refusal))
     }
 }
 
-impl From<Problem> for ClearStop {
-    fn from(problem: Problem) -> ClearStop {
-        ClearStop::Refused(Box::new(problem))
+impl From<StoreError> for ClearStop {
+    fn from(error: StoreError) -> ClearStop {
+        Refusal::from(error).into()
     }
 }
 
-impl From<crate::store::StoreError> for ClearStop {
-    fn from(error: crate::store::StoreError) -> ClearStop {
-        Problem::new(ErrorCode::StateUnavailable, error.to_string()).into()
-    }
-}
-
-fn answer(core: &Core, run: &RunPath, outcome: Result<Totals, ClearStop>) -> Result<ClearAnswer, Problem> {
+fn answer(core: &Core, run: &RunPath, outcome: Result<Totals, ClearStop>) -> Result<ClearAnswer, Refusal> {
     match outcome {
         Ok(freed) => Ok(ClearAnswer::ended(run.as_str(), freed.files, freed.bytes)),
-        Err(ClearStop::Refused(problem)) => Err(*problem),
+        Err(ClearStop::Refused(refusal)) => Err(*refusal),
         // Not a refusal: the intent stands, and ends without anybody's doing.
-        Err(ClearStop::Waiting(why)) => {
+        Err(ClearStop::Waiting(why) | ClearStop::WaitingLong(why)) => {
             let known = core.clearing.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned();
             let known = known.unwrap_or(ClearingView { intent: String::new(), step: String::new(), waiting: None });
             let clearing = Some(ClearingView { waiting: Some(why), ..known });
             Ok(ClearAnswer { clearing, ..ClearAnswer::ended(run.as_str(), 0, 0) })
-        }
-        Err(ClearStop::KeptBack { freed, kept }) => {
-            let names: Vec<&String> = kept.iter().map(|(name, _)| name).collect();
-            let sentence = ClearStop::KeptBack { freed, kept: kept.clone() }.sentence();
-            let problem = Problem::new(ErrorCode::StagingNotProven, sentence).with("files", names);
-            Err(problem.with("files_freed", freed.files).with("bytes_freed", freed.bytes))
         }
     }
 }
@@ -155,7 +137,7 @@ async fn begin(core: &Arc<Core>, run: &RunPath) -> Result<Totals, ClearStop> {
     core.look_at(run);
     outcome.unwrap_or_else(|fault| {
         let sentence = format!("a fault in this program stopped the clear of {run}: {fault}; nothing unproven was removed");
-        Err(Problem::new(ErrorCode::Internal, sentence).into())
+        Err(Refusal::Fault(sentence).into())
     })
 }
 
@@ -181,7 +163,7 @@ async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) ->
             aside::prepare(&core)
         });
         let prepared = prepared.await;
-        prepared.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, error.to_string()))?;
+        prepared.map_err(|error| Refusal::Staging(error.to_string()))?;
     }
     let id = uuid::Uuid::new_v4().to_string();
     let job = permit.job();
@@ -208,21 +190,19 @@ fn note_clearing(core: &Core, run: &RunPath, view: Option<ClearingView>) {
     core.change(run, |facts| facts.clearing = view);
 }
 
-async fn gone(core: &Arc<Core>, run: &RunPath) -> Result<bool, Problem> {
+async fn gone(core: &Arc<Core>, run: &RunPath) -> Result<bool, Refusal> {
     let (core, run) = (core.clone(), run.clone());
     match blocking(move || core.run_folder(&run).map(|_| ())).await {
         Ok(()) => Ok(false),
         Err(SourceError::RunGone { .. }) => Ok(true),
-        Err(error @ SourceError::Root { .. }) => Err(Problem::new(ErrorCode::StagingUnavailable, error.to_string())),
-        Err(error) => Err(Problem::new(ErrorCode::StagingNotProven, error.to_string())),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// Known to this installation: in the ledger of lives, or in the queue.
-async fn known(core: &Core, run: &RunPath) -> Result<bool, Problem> {
-    let store = |error: crate::store::StoreError| Problem::new(ErrorCode::StateUnavailable, error.to_string());
-    if core.store.last_ended_life(run).await.map_err(store)?.is_some() {
+async fn known(core: &Core, run: &RunPath) -> Result<bool, StoreError> {
+    if core.store.last_ended_life(run).await?.is_some() {
         return Ok(true);
     }
-    Ok(core.index.look(run, |_| ()).is_some() || core.store.latest_job(run, 1).await.map_err(store)?.is_some())
+    Ok(core.index.look(run, |_| ()).is_some() || core.store.latest_job(run, 1).await?.is_some())
 }

@@ -2,6 +2,7 @@
 
 use super::aside;
 use super::obstacles::{obstacle_inside, obstacles};
+use super::refusal::Refusal;
 use crate::core::Core;
 use crate::gatekeeper::blocking;
 use crate::ingest_store::read_ingest;
@@ -9,17 +10,14 @@ use crate::progress::ProgressSink;
 use crate::prove::{Proof, call_context, count_pass, prove, record_broken, seal_of};
 use crate::record::RecordFolder;
 use crate::seal::{Rehash, SealReader, compare};
-use crate::source::{RunFolder, SourceError};
-use crate::store::{Failure, Job, StoreError};
+use crate::source::RunFolder;
+use crate::store::Job;
 use crate::verify::VerifiedManifest;
 use crate::watcher::late_of;
 use crate::writers::Writers;
 use domain::api::Phase;
-use domain::job::FailureClass;
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
-use domain::problem::{ErrorCode, Problem};
-use domain::proof::ProofLevel;
 use domain::units;
 use std::sync::Arc;
 
@@ -66,7 +64,7 @@ impl ClearPermit {
 }
 
 /// Checks everything and proves the destination. Nothing is touched.
-pub async fn permit(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) -> Result<ClearPermit, Problem> {
+pub async fn permit(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) -> Result<ClearPermit, Refusal> {
     let (folder, job) = standing(core, run).await?;
     let seal = local(core, &job, &folder, progress, true).await?;
     let evidence = remote(core, &job, &folder, progress).await?;
@@ -83,7 +81,7 @@ pub async fn permit_again(
     folder: RunFolder,
     untouched: bool,
     progress: &ProgressSink,
-) -> Result<ClearPermit, Problem> {
+) -> Result<ClearPermit, Refusal> {
     let seal = local(core, &job, &folder, progress, untouched).await?;
     let evidence = remote(core, &job, &folder, progress).await?;
     Ok(ClearPermit { job, seal, folder, evidence })
@@ -91,52 +89,44 @@ pub async fn permit_again(
 
 /// For what was renamed aside a moment ago: nobody finds it by its path any more, and what happened to it until then is seen now. Nothing of
 /// it has been removed.
-pub async fn still_whole(core: &Arc<Core>, permit: &ClearPermit, progress: &ProgressSink) -> Result<(), Problem> {
+pub async fn still_whole(core: &Arc<Core>, permit: &ClearPermit, progress: &ProgressSink) -> Result<(), Refusal> {
     local(core, &permit.job, &permit.folder, progress, true).await?;
     let (run, folder) = (permit.job.run.clone(), permit.folder.clone());
     let obstacle = blocking(move || obstacle_inside(&folder)).await;
-    obstacle.map_or(Ok(()), |why| {
-        let sentence = format!("{run} was not cleared: {why}");
-        Err(Problem::new(ErrorCode::StagingNotProven, sentence).with("files", Vec::<String>::new()))
-    })
+    obstacle.map_or(Ok(()), |why| Err(Refusal::held(format!("{run} was not cleared: {why}"))))
 }
 
 /// Condition 1: confined, readable, `sync_verified`, sealed by us, and both sides agree on what was verified.
-async fn standing(core: &Arc<Core>, run: &RunPath) -> Result<(RunFolder, Job), Problem> {
+async fn standing(core: &Arc<Core>, run: &RunPath) -> Result<(RunFolder, Job), Refusal> {
     let life = match core.index.look(run, |facts| facts.life) {
         Some(life) => life,
-        None => core.store.current_life(run).await.map_err(|error| store_problem(&error))?,
+        None => core.store.current_life(run).await?,
     };
     let (folder, ingest, possible) = {
         let (core, run) = (core.clone(), run.clone());
         blocking(move || {
-            let folder = core.run_folder(&run).map_err(|error| source_problem(&error))?;
-            let record = RecordFolder::open(folder.dir()).map_err(|error| record_problem(&error))?;
-            let ingest = record.as_ref().map(read_ingest).transpose().map_err(|error| record_problem(&error))?.flatten();
+            let folder = core.run_folder(&run)?;
+            let record = RecordFolder::open(folder.dir())?;
+            let ingest = record.as_ref().map(read_ingest).transpose()?.flatten();
             let possible = can_be_carried_out(&core, &run, &folder, record.as_ref());
-            Ok::<_, Problem>((folder, ingest, possible))
+            Ok::<_, Refusal>((folder, ingest, possible))
         })
         .await?
     };
     let Some(ingest) = ingest else {
-        return Err(Problem::new(
-            ErrorCode::StagingNotSyncVerified,
-            format!("{run} has no ingest.json yet: the instrument may still be pushing it"),
-        ));
+        let sentence = format!("{run} has no ingest.json yet: the instrument may still be pushing it");
+        return Err(Refusal::NotVerified { sentence, state: None });
     };
     if ingest.current_state().known() != Some(RunState::SyncVerified) {
         let state = ingest.current_state().as_str().to_owned();
         let sentence = format!("{run} is `{state}`, not `sync_verified`: the NAS is not proven to hold it");
-        return Err(Problem::new(ErrorCode::StagingNotSyncVerified, sentence).with("current_state", state));
+        return Err(Refusal::NotVerified { sentence, state: Some(state) });
     }
-    let not_ours = |why: &str| {
-        let sentence = format!("{run} is not proven by this installation ({why}): force a sync to seal, send and verify it");
-        Problem::new(ErrorCode::StagingNotProven, sentence).with("files", Vec::<String>::new())
-    };
-    let job = core.store.latest_job(run, life).await.map_err(|error| store_problem(&error))?;
+    let not_ours = |why: &str| Refusal::NotOurs { run: run.clone(), why: why.to_owned() };
+    let job = core.store.latest_job(run, life).await?;
     let Some(job) = job else { return Err(not_ours("no seal of ours")) };
     if job.state.is_in_work() {
-        return Err(Problem::new(ErrorCode::RunBusy, format!("{run} is being synced: try again when that has ended")));
+        return Err(Refusal::Busy(format!("{run} is being synced: try again when that has ended")));
     }
     if !job.state.is_proven() || job.seal.is_none() {
         return Err(not_ours(&format!("its job is {}", job.state)));
@@ -153,31 +143,31 @@ async fn standing(core: &Arc<Core>, run: &RunPath) -> Result<(RunFolder, Job), P
 
 /// What would stop the clear half-way stops it here, before anything is touched: a record that cannot be sent, something that cannot be
 /// moved or removed. The row says so from then on. Blocking.
-fn can_be_carried_out(core: &Core, run: &RunPath, folder: &RunFolder, record: Option<&RecordFolder>) -> Result<(), Problem> {
-    let refused = |why: String| Problem::new(ErrorCode::StagingNotProven, format!("{run} cannot be cleared: {why}"));
+fn can_be_carried_out(core: &Core, run: &RunPath, folder: &RunFolder, record: Option<&RecordFolder>) -> Result<(), Refusal> {
+    let refused = |why: String| Refusal::held(format!("{run} cannot be cleared: {why}"));
     if let Some(Err(error)) = record.map(RecordFolder::files) {
-        return Err(refused(format!("its record cannot be sent to the NAS: {error}")).with("files", Vec::<String>::new()));
+        return Err(refused(format!("its record cannot be sent to the NAS: {error}")));
     }
-    aside::prepare(core).map_err(|error| source_problem(&error))?;
+    aside::prepare(core)?;
     let obstacles = obstacles(core, run, folder, &Writers::now_and_each_file());
     core.change(run, |facts| facts.obstacles.clone_from(&obstacles));
     match obstacles.first {
         None => Ok(()),
-        Some(why) => Err(refused(why).with("files", Vec::<String>::new())),
+        Some(why) => Err(refused(why)),
     }
 }
 
 /// Condition 2: every data file equals its sealed entry, and there is no other. `whole`: nothing may be missing either.
-async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink, whole: bool) -> Result<SealReader, Problem> {
+async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink, whole: bool) -> Result<SealReader, Refusal> {
     progress.begin(Phase::Hashing, job.totals.files, 0);
     let (core, job, folder) = (core.clone(), job.clone(), folder.clone());
     blocking(move || {
-        let seal = seal_of(&core, &job).map_err(|failure| not_proven(&job, failure.message, &[]))?;
+        let seal = seal_of(&core, &job).map_err(|failure| not_proven(&job, failure.message, Vec::new()))?;
         if !whole {
             return Ok(seal);
         }
         let compared = compare(&folder, &seal, Rehash::WhereNeeded, &core.stop)
-            .map_err(|error| not_proven(&job, format!("{} cannot be compared with its seal: {error}", job.run), &[]))?;
+            .map_err(|error| not_proven(&job, format!("{} cannot be compared with its seal: {error}", job.run), Vec::new()))?;
         if compared.is_unchanged() {
             return Ok(seal);
         }
@@ -187,75 +177,42 @@ async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &Progr
         let files = units::plural(late.count, "file is", "files are");
         let sentence = format!("{}: {files} not as sealed: {first}; force a sync to seal and send what is there", job.run);
         core.change(&job.run, |facts| facts.late = late);
-        Err(not_proven(&job, sentence, &names))
+        Err(not_proven(&job, sentence, names))
     })
     .await
 }
 
-fn not_proven(job: &Job, sentence: String, files: &[String]) -> Problem {
-    Problem::new(ErrorCode::StagingNotProven, sentence).with("files", files).with("generation", job.generation)
+fn not_proven(job: &Job, sentence: String, files: Vec<String>) -> Refusal {
+    Refusal::Changed { sentence, files, generation: job.generation }
 }
 
 /// Condition 3: the destination is proved again, now.
-async fn remote(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Evidence, Problem> {
+async fn remote(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Evidence, Refusal> {
     let verify = &core.settings.verify;
     let context = call_context(core, job.run.equipment(), &core.stop, progress);
     let age_seconds = job.last_proof_ms.map_or(i64::MAX, |at| core.clock.now_ms().saturating_sub(at) / 1000);
     let recent = u64::try_from(age_seconds).is_ok_and(|age| verify.max_proof_age_seconds > 0 && age <= verify.max_proof_age_seconds);
     if recent && job.proof_level.is_some_and(|level| level >= verify.clear_needs) {
         let destination = core.destinations.get(job.run.equipment()).cloned();
-        let destination =
-            destination.ok_or_else(|| Problem::new(ErrorCode::DestinationNotProven, "its equipment has no destination in the config"))?;
-        destination.prove_identity(&context).await.map_err(|failure| unproven(job, &failure))?;
+        let sentence = || "its equipment has no destination in the config".to_owned();
+        let destination = destination.ok_or_else(|| Refusal::NoAnswer { sentence: sentence(), class: None })?;
+        destination.prove_identity(&context).await.map_err(|failure| Refusal::unproven(&job.run, &failure))?;
         return Ok(Evidence::Recent { age_seconds });
     }
     match prove(core, job, Some(folder), &context).await {
         Ok(Proof::Holds(manifest)) => {
-            let counted = count_pass(core, job, &manifest).await.map_err(|error| store_problem(&error))?;
+            let counted = count_pass(core, job, &manifest).await?;
             let level = counted.and_then(|job| job.proof_level).unwrap_or(manifest.level());
-            strong_enough(job, level, verify.clear_needs)?;
-            Ok(Evidence::Now(manifest))
+            match verify.clear_needs {
+                needs if level < needs => Err(Refusal::TooWeak { run: job.run.clone(), level, needs }),
+                _ => Ok(Evidence::Now(manifest)),
+            }
         }
         Ok(Proof::Broken(differences)) => {
-            let names: Vec<String> = differences.first.iter().map(|difference| difference.path.to_string()).collect();
-            record_broken(core, job, &differences).await.map_err(|error| store_problem(&error))?;
-            Err(Problem::new(ErrorCode::DestinationNotProven, differences.sentence.clone()).with("files", names))
+            record_broken(core, job, &differences).await?;
+            let files = differences.first.iter().map(|difference| difference.path.to_string()).collect();
+            Err(Refusal::Disproven { sentence: differences.sentence, files })
         }
-        Err(failure) => Err(unproven(job, &failure)),
+        Err(failure) => Err(Refusal::unproven(&job.run, &failure)),
     }
-}
-
-fn strong_enough(job: &Job, level: ProofLevel, needs: ProofLevel) -> Result<(), Problem> {
-    if level >= needs {
-        return Ok(());
-    }
-    let sentence = format!("{} is proven at level {level} ({}), verify.clear_needs asks for {needs}", job.run, level.meaning());
-    Err(Problem::new(ErrorCode::DestinationNotProven, sentence).with("files", Vec::<String>::new()).with("proof_level", level))
-}
-
-fn unproven(job: &Job, failure: &Failure) -> Problem {
-    let stopping = failure.class == FailureClass::Interrupted;
-    let code = if stopping { ErrorCode::Stopping } else { ErrorCode::DestinationNotProven };
-    let sentence = format!("{} cannot be proven on the NAS now: {}", job.run, failure.message);
-    Problem::new(code, sentence).with("files", Vec::<String>::new()).with("class", failure.class)
-}
-
-fn source_problem(error: &SourceError) -> Problem {
-    let code = match error {
-        SourceError::RunGone { .. } => ErrorCode::NotFound,
-        SourceError::Root { .. } => ErrorCode::StagingUnavailable,
-        _ => ErrorCode::StagingNotProven,
-    };
-    Problem::new(code, error.to_string())
-}
-
-fn record_problem(error: &crate::record::RecordError) -> Problem {
-    match error {
-        crate::record::RecordError::Document(document) => document.clone().into(),
-        other => Problem::new(ErrorCode::DocumentUnreadable, other.to_string()),
-    }
-}
-
-fn store_problem(error: &StoreError) -> Problem {
-    Problem::new(ErrorCode::StateUnavailable, error.to_string())
 }

@@ -4,31 +4,36 @@
 //! ingest.json that does not carry that id is somebody else's.
 
 use super::aside::{self, CLEARING_FOLDER};
-use super::back::{abort, give_back, take_back};
+use super::back::{abort, give_up_aside, has_begun, take_back};
 use super::carry_out::{carry_out, finish, is_cleared_by, waits};
 use super::obstacles::obstacle_inside;
 use super::permit::{permit, permit_again};
+use super::refusal::Refusal;
 use super::{ClearStop, note_clearing, with_room};
 use crate::core::{Core, unless_it_panics};
 use crate::gatekeeper::blocking;
 use crate::index::Facts;
 use crate::progress::ProgressSink;
 use crate::source::{RunFolder, SourceError};
-use crate::store::{ClearStep, Intent};
+use crate::store::{ClearStep, Intent, StoreError};
 use domain::api::ClearingView;
 use domain::document::ingest::Ingest;
 use domain::path::RunPath;
-use domain::problem::{ErrorCode, Problem};
 use domain::proof::Totals;
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often waiting intents are tried again.
 const TRY_EVERY: Duration = Duration::from_secs(15);
 
+/// Where a try reads the destination whole, it takes this part of the time at most.
+const REST: u32 = 20;
+
 /// The open intent of a run.
-pub async fn open_intent(core: &Core, run: &RunPath) -> Result<Option<Intent>, Problem> {
-    let intents = core.store.open_intents().await.map_err(|error| Problem::new(ErrorCode::StateUnavailable, error.to_string()))?;
+pub async fn open_intent(core: &Core, run: &RunPath) -> Result<Option<Intent>, StoreError> {
+    let intents = core.store.open_intents().await?;
     Ok(intents.into_iter().find(|intent| &intent.run == run))
 }
 
@@ -43,7 +48,7 @@ fn show_aside(core: &Core, intent: &Intent) {
 }
 
 /// Marks the runs of open intents, so that the watcher leaves them alone from the first scan on.
-pub async fn mark_open(core: &Core) -> Result<(), crate::store::StoreError> {
+pub async fn mark_open(core: &Core) -> Result<(), StoreError> {
     for intent in core.store.open_intents().await? {
         let view = ClearingView { intent: intent.id, step: intent.step.as_str().to_owned(), waiting: intent.waiting };
         note_clearing(core, &intent.run, Some(view));
@@ -54,18 +59,25 @@ pub async fn mark_open(core: &Core) -> Result<(), crate::store::StoreError> {
 /// Goes on with every open intent, now and whenever they waited, until the program stops.
 pub async fn resume_loop(core: Arc<Core>) {
     core.first_scan().await;
+    let mut rests: BTreeMap<String, Instant> = BTreeMap::new();
     loop {
         match core.store.open_intents().await {
             Ok(intents) => {
-                for intent in intents {
+                rests.retain(|id, until| *until > Instant::now() && intents.iter().any(|intent| &intent.id == id));
+                for intent in intents.into_iter().filter(|intent| !rests.contains_key(&intent.id)).collect::<Vec<_>>() {
                     if core.stop.is_cancelled() {
                         return;
                     }
                     let Ok(_guard) = core.locks.try_hold(&intent.run, "clearing") else { continue };
-                    let run = intent.run.clone();
+                    let (run, id, began) = (intent.run.clone(), intent.id.clone(), Instant::now());
                     match unless_it_panics(resume(&core, intent)).await {
                         Ok(Ok(_)) => {}
-                        Ok(Err(stop)) => tracing::warn!(run = %run, "{}", stop.sentence()),
+                        Ok(Err(stop)) => {
+                            if matches!(stop, ClearStop::WaitingLong(_)) {
+                                rests.insert(id, Instant::now() + began.elapsed() * REST);
+                            }
+                            tracing::warn!(run = %run, "{stop}");
+                        }
                         Err(fault) => tracing::error!(run = %run, fault, "a fault in this program stopped the clear; it is tried again"),
                     }
                 }
@@ -97,7 +109,7 @@ pub async fn resume(core: &Arc<Core>, mut intent: Intent) -> Result<Totals, Clea
     core.change(&intent.run, |facts| facts.progress = Some(progress.clone()));
     let outcome = with_room(core, go_on(core, &mut intent, &progress)).await.map_err(ClearStop::once_intended);
     core.change(&intent.run, |facts| facts.progress = None);
-    if !matches!(outcome, Err(ClearStop::Waiting(_))) {
+    if !matches!(outcome, Err(ClearStop::Waiting(_) | ClearStop::WaitingLong(_))) {
         note_clearing(core, &intent.run, None);
         core.look_at(&intent.run);
     }
@@ -107,7 +119,7 @@ pub async fn resume(core: &Arc<Core>, mut intent: Intent) -> Result<Totals, Clea
 async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -> Result<Totals, ClearStop> {
     let Some(job) = core.store.job(&intent.job_id).await? else {
         abort(core, intent, "its job is not in the queue's database").await?;
-        return Err(Problem::new(ErrorCode::StagingNotProven, "the clear was given up: its job is gone").into());
+        return Err(Refusal::held("the clear was given up: its job is gone").into());
     };
     match find(core, intent).await? {
         Place::Nowhere => {
@@ -117,14 +129,14 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
         Place::Lost => {
             let why = "its folder was moved, removed or replaced by somebody else";
             abort(core, intent, why).await?;
-            Err(Problem::new(ErrorCode::StagingNotProven, format!("the clear of {} was given up: {why}", intent.run)).into())
+            Err(Refusal::held(format!("the clear of {} was given up: {why}", intent.run)).into())
         }
         Place::AtRun { folder, cleared: false } => {
             // Nothing was touched yet: the whole question is asked anew.
             let (at_run, renewed) = (folder, permit(core, &intent.run, progress).await);
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
-                Err(problem) => give_up_or_wait(core, intent, &at_run, problem).await,
+                Err(refusal) => give_up_or_wait(core, intent, &at_run, refusal).await,
             }
         }
         Place::AtRun { folder, cleared: true } => {
@@ -132,7 +144,7 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
             let renewed = permit_again(core, job, folder, true, progress).await;
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
-                Err(problem) => give_up_or_wait(core, intent, &at_run, problem).await,
+                Err(refusal) => give_up_or_wait(core, intent, &at_run, refusal).await,
             }
         }
         Place::Aside(folder) => {
@@ -147,37 +159,40 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
             let handle = folder.clone();
             if let Some(obstacle) = blocking(move || obstacle_inside(&handle)).await {
                 let why = format!("rest of a cleared run: {obstacle}");
-                return wait(core, intent, Problem::new(ErrorCode::StagingUnavailable, why)).await;
+                return wait(core, intent, why).await;
             }
             let renewed = permit_again(core, job.clone(), folder.clone(), false, progress).await;
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
-                Err(problem) if is_final(&problem) => give_back(core, intent, &job, folder, problem).await,
-                Err(problem) => wait(core, intent, problem).await,
+                // What is left has lost the files that went, its signal perhaps among them: nobody is to make a run of it again.
+                Err(refusal @ Refusal::TooWeak { .. }) if has_begun(core, &job, &folder).await => {
+                    let why = format!("rest of a cleared run: {refusal}");
+                    waits(core, intent, &why).await;
+                    show_aside(core, intent);
+                    Err(ClearStop::WaitingLong(why))
+                }
+                Err(refusal) if refusal.is_final() => {
+                    give_up_aside(core, intent, &job, &folder, &refusal.to_string()).await?;
+                    Err(refusal.into())
+                }
+                Err(refusal) => wait(core, intent, refusal.to_string()).await,
             }
         }
     }
 }
 
-/// A destination that cannot answer is waited for; one that answers "I do not have it", and a run that is no longer what was sealed, end
-/// the clear.
-fn is_final(problem: &Problem) -> bool {
-    let disproven = problem.details.get("files").and_then(serde_json::Value::as_array).is_some_and(|files| !files.is_empty());
-    disproven || matches!(problem.code, ErrorCode::StagingNotProven | ErrorCode::StagingNotSyncVerified | ErrorCode::NotFound)
-}
-
-async fn give_up_or_wait(core: &Arc<Core>, intent: &mut Intent, folder: &RunFolder, problem: Problem) -> Result<Totals, ClearStop> {
-    if !is_final(&problem) {
-        return wait(core, intent, problem).await;
+async fn give_up_or_wait(core: &Arc<Core>, intent: &mut Intent, folder: &RunFolder, refusal: Refusal) -> Result<Totals, ClearStop> {
+    if !refusal.is_final() {
+        return wait(core, intent, refusal.to_string()).await;
     }
-    take_back(core, intent, folder, &problem.message).await?;
-    Err(problem.into())
+    take_back(core, intent, folder, &refusal.to_string()).await?;
+    Err(refusal.into())
 }
 
-async fn wait(core: &Arc<Core>, intent: &mut Intent, problem: Problem) -> Result<Totals, ClearStop> {
-    waits(core, intent, &problem.message).await;
+async fn wait(core: &Arc<Core>, intent: &mut Intent, why: String) -> Result<Totals, ClearStop> {
+    waits(core, intent, &why).await;
     show_aside(core, intent);
-    Err(ClearStop::Waiting(problem.message))
+    Err(ClearStop::Waiting(why))
 }
 
 pub(super) async fn find(core: &Arc<Core>, intent: &Intent) -> Result<Place, ClearStop> {

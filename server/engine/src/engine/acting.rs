@@ -44,7 +44,7 @@ impl Engine {
     /// Proves the destination and frees the local copy; answers when it is gone.
     pub async fn clear(&self, run: &str) -> Result<ClearAnswer, Problem> {
         let (engine, run) = (self.clone(), self.parse(run)?);
-        detached(async move { clear::clear(&engine.core, &run).await }).await
+        detached(async move { Ok(clear::clear(&engine.core, &run).await?) }).await
     }
 
     /// Proves the destination; the state does not advance, the pass counts. Also for runs that are cleared and gone.
@@ -62,7 +62,7 @@ impl Engine {
     /// Gives up a clear that waits; answers when the run, or what is left of it, stands where it stood.
     pub async fn call_off(&self, run: &str) -> Result<CallOffAnswer, Problem> {
         let (engine, run) = (self.clone(), self.parse(run)?);
-        detached(async move { clear::call_off(&engine.core, &run).await }).await
+        detached(async move { Ok(clear::call_off(&engine.core, &run).await?) }).await
     }
 
     /// Lets a class of findings of a run through; answers the entry when it is written and the run judged.

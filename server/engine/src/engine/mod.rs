@@ -9,6 +9,7 @@ mod log;
 mod overriding;
 mod overview;
 mod publish;
+mod refusals;
 mod start;
 
 pub use answers::freed_bytes_and_count;

@@ -8,6 +8,7 @@ mod clear;
 mod clear_gap;
 mod clear_midway;
 mod clear_rights;
+mod clear_weak;
 mod documents;
 mod full_disk;
 mod gate;
