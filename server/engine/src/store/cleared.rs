@@ -63,11 +63,11 @@ impl Store {
         at_ms: i64,
     ) -> Result<Option<Job>, StoreError> {
         let mut transaction = self.writer.begin().await?;
-        let updated = sqlx::query_as::<_, Job>(
-            "UPDATE jobs SET revision = revision + 1, proof_level = $1, proof_method = $2, last_proof_ms = $3, verify_passes = verify_passes + 1, \
+        let updated = sqlx::query_as::<_, Job>(change_jobs!(
+            "proof_level = $1, proof_method = $2, last_proof_ms = $3, verify_passes = verify_passes + 1, \
              next_attempt_ms = 0, error_class = NULL, error_side = NULL, error_message = NULL \
-             WHERE id = $4 AND seal_digest = $5 AND state = 'cleaned' RETURNING *",
-        )
+             WHERE id = $4 AND seal_digest = $5 AND state = 'cleaned' RETURNING *"
+        ))
         .bind(level.as_str())
         .bind(proven.method())
         .bind(at_ms)
@@ -94,8 +94,8 @@ impl Store {
     ) -> Result<Option<Job>, StoreError> {
         let mut transaction = self.writer.begin().await?;
         let updated = sqlx::query_as::<_, Job>(
-            "UPDATE jobs SET revision = revision + 1, next_attempt_ms = $1, error_class = COALESCE($2, error_class), \
-             error_side = COALESCE($3, error_side), error_message = COALESCE($4, error_message) WHERE id = $5 AND state = 'cleaned' RETURNING *",
+            change_jobs!("next_attempt_ms = $1, error_class = COALESCE($2, error_class), \
+             error_side = COALESCE($3, error_side), error_message = COALESCE($4, error_message) WHERE id = $5 AND state = 'cleaned' RETURNING *"),
         )
         .bind(next_ms.max(1))
         .bind(failure.map(|f| f.class.as_str()))

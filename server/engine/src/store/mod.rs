@@ -6,6 +6,13 @@
 //! A statement that changes rows and returns them is read to its end (`fetch_all`), always: SQLite commits after the last row, and
 //! who stops at the first never hears that the disk was full.
 
+/// Every change of jobs counts their revision: a statement from what it sets on, `"state = $1 WHERE id = $2"`.
+macro_rules! change_jobs {
+    ($what:literal) => {
+        concat!("UPDATE jobs SET revision = revision + 1, ", $what)
+    };
+}
+
 mod cleared;
 mod intents;
 mod jobs;
@@ -13,6 +20,7 @@ mod ledger;
 mod legacy;
 mod notes;
 mod proofs;
+mod schema;
 mod settle;
 mod traffic;
 
@@ -40,6 +48,16 @@ pub enum StoreError {
     /// Anything else the database says.
     #[error("the state database cannot be used: {0}")]
     Database(String),
+    /// A later version of this program wrote it.
+    #[error(
+        "the state database has schema {found}, and this version knows {known} at most: install the version that was used last, or a later one; nothing was changed"
+    )]
+    Newer {
+        /// The number it bears.
+        found: i64,
+        /// The highest one known here.
+        known: i64,
+    },
     /// A row holds what this version never writes.
     #[error("the state database holds an unexpected value: {0}")]
     Corrupt(String),
@@ -47,10 +65,10 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> StoreError {
-        // SQLITE_FULL is 13.
-        match error.as_database_error().and_then(|e| e.code().map(|code| (code.into_owned(), e.message().to_owned()))) {
-            Some((code, _)) if code == "13" => StoreError::Full,
-            Some((_, message)) if message.contains("full") => StoreError::Full,
+        // The low byte is the code, the rest says more of it.
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+        match code {
+            Some(code) if code & 0xff == libsqlite3_sys::SQLITE_FULL => StoreError::Full,
             _ => StoreError::Database(error.to_string()),
         }
     }
@@ -87,8 +105,7 @@ impl Store {
             .after_release(|connection, _| Box::pin(has_no_transaction(connection)))
             .connect_with(options.clone())
             .await?;
-        sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
-        upgrade(&writer).await?;
+        schema::bring_up(&writer).await?;
         // All at once: a connection that is opened while the disk is full hangs instead of answering.
         let readers = SqlitePoolOptions::new().min_connections(READERS).max_connections(READERS).idle_timeout(None).max_lifetime(None);
         let readers = readers.connect_with(options.read_only(true)).await?;
@@ -122,16 +139,6 @@ async fn has_no_transaction(connection: &mut SqliteConnection) -> Result<bool, s
         tracing::warn!("a transaction of the state database did not end by itself: its connection is closed and opened anew");
     }
     Ok(!open)
-}
-
-/// Adds what a database of an earlier version lacks.
-async fn upgrade(writer: &SqlitePool) -> Result<(), StoreError> {
-    let counted: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM pragma_table_info('jobs') WHERE name = 'revision'").fetch_one(writer).await?;
-    if counted == 0 {
-        sqlx::raw_sql("ALTER TABLE jobs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0").execute(writer).await?;
-    }
-    Ok(())
 }
 
 /// SQLite has no unsigned integers; counts beyond 2^63 do not exist on disks.

@@ -30,10 +30,10 @@ impl Store {
     pub async fn count_pass(&self, job: &Job, proven: &VerifiedManifest, level: ProofLevel, at_ms: i64) -> Result<Option<Job>, StoreError> {
         legal(job.state, JobEvent::Proven)?;
         let mut transaction = self.writer.begin().await?;
-        let updated = sqlx::query_as::<_, Job>(
-            "UPDATE jobs SET revision = revision + 1, proof_level = $1, proof_method = $2, first_proof_ms = COALESCE(first_proof_ms, $3), last_proof_ms = $3, \
-             verify_passes = verify_passes + 1 WHERE id = $4 AND seal_digest = $5 AND state IN ('verified', 'cleanup_eligible') RETURNING *",
-        )
+        let updated = sqlx::query_as::<_, Job>(change_jobs!(
+            "proof_level = $1, proof_method = $2, first_proof_ms = COALESCE(first_proof_ms, $3), last_proof_ms = $3, \
+             verify_passes = verify_passes + 1 WHERE id = $4 AND seal_digest = $5 AND state IN ('verified', 'cleanup_eligible') RETURNING *"
+        ))
         .bind(level.as_str())
         .bind(proven.method())
         .bind(at_ms)
@@ -94,7 +94,7 @@ impl Store {
 
     /// The record changed, or may go now: it is due at once.
     pub async fn record_due_now(&self, id: &str) -> Result<(), StoreError> {
-        let query = "UPDATE jobs SET revision = revision + 1, record_sent = 0, record_next_ms = 0, record_attempts = 0 WHERE id = $1";
+        let query = change_jobs!("record_sent = 0, record_next_ms = 0, record_attempts = 0 WHERE id = $1");
         sqlx::query(query).bind(id).execute(&self.writer).await?;
         Ok(())
     }
@@ -108,7 +108,7 @@ impl Store {
     /// Notes that the record reached the NAS, unless the job has changed since `job` was read: then what was sent may be old, and it
     /// stays due.
     pub async fn record_sent(&self, job: &Job) -> Result<(), StoreError> {
-        let query = "UPDATE jobs SET revision = revision + 1, record_sent = 1, record_attempts = 0 WHERE id = $1 AND revision = $2";
+        let query = change_jobs!("record_sent = 1, record_attempts = 0 WHERE id = $1 AND revision = $2");
         sqlx::query(query).bind(&job.id).bind(job.revision).execute(&self.writer).await?;
         Ok(())
     }
@@ -116,8 +116,10 @@ impl Store {
     /// Notes that sending the record failed and when it is due again, with a wait that doubles from 5 s to 10 min. Nothing is noted when
     /// the job has changed since `job` was read: then it is tried as it is now.
     pub async fn record_failed(&self, job: &Job, now_ms: i64) -> Result<(), StoreError> {
-        let query = "UPDATE jobs SET revision = revision + 1, record_attempts = record_attempts + 1, \
-                     record_next_ms = $1 + MIN(600000, 5000 * (1 << MIN(record_attempts, 7))) WHERE id = $2 AND revision = $3";
+        let query = change_jobs!(
+            "record_attempts = record_attempts + 1, \
+                     record_next_ms = $1 + MIN(600000, 5000 * (1 << MIN(record_attempts, 7))) WHERE id = $2 AND revision = $3"
+        );
         sqlx::query(query).bind(now_ms).bind(&job.id).bind(job.revision).execute(&self.writer).await?;
         Ok(())
     }

@@ -26,10 +26,10 @@ impl Store {
     pub async fn claim(&self, equipment_id: &str, now_ms: i64) -> Result<Option<Claim>, StoreError> {
         let token = uuid::Uuid::new_v4().to_string();
         // `+` keeps SQLite from the index by due time, which would have it sort all that is due.
-        let job = sqlx::query_as::<_, Job>(
-            "UPDATE jobs SET revision = revision + 1, state = 'running', claim = $1, waiting = 0 WHERE id = (SELECT id FROM jobs WHERE equipment_id = $2 \
-             AND state = 'queued' AND +next_attempt_ms <= $3 ORDER BY enqueued_ms, id LIMIT 1) AND state = 'queued' RETURNING *",
-        )
+        let job = sqlx::query_as::<_, Job>(change_jobs!(
+            "state = 'running', claim = $1, waiting = 0 WHERE id = (SELECT id FROM jobs WHERE equipment_id = $2 \
+             AND state = 'queued' AND +next_attempt_ms <= $3 ORDER BY enqueued_ms, id LIMIT 1) AND state = 'queued' RETURNING *"
+        ))
         .bind(&token)
         .bind(equipment_id)
         .bind(now_ms)
@@ -42,10 +42,10 @@ impl Store {
     /// Everything sealed is at the destination: `running` to `awaiting_verify`.
     pub async fn sent(&self, claim: &mut Claim, seal: Digest, sealed_ms: i64, totals: Totals, nas_path: &str) -> Result<(), StoreError> {
         let next = legal(claim.job.state, JobEvent::Sent)?;
-        let job = sqlx::query_as::<_, Job>(
-            "UPDATE jobs SET revision = revision + 1, state = $1, seal_digest = $2, sealed_ms = $3, files = $4, bytes = $5, nas_path = $6 \
-             WHERE id = $7 AND state = $8 AND claim = $9 RETURNING *",
-        )
+        let job = sqlx::query_as::<_, Job>(change_jobs!(
+            "state = $1, seal_digest = $2, sealed_ms = $3, files = $4, bytes = $5, nas_path = $6 \
+             WHERE id = $7 AND state = $8 AND claim = $9 RETURNING *"
+        ))
         .bind(next.as_str())
         .bind(seal.to_string())
         .bind(sealed_ms)
@@ -64,10 +64,10 @@ impl Store {
 
     /// Counts a second push in its own column; the job stays in work (S9).
     pub async fn count_hash_retry(&self, claim: &mut Claim, failure: &Failure) -> Result<(), StoreError> {
-        let job = sqlx::query_as::<_, Job>(
-            "UPDATE jobs SET revision = revision + 1, hash_retries = hash_retries + 1, error_class = $1, error_side = $2, error_message = $3 \
-             WHERE id = $4 AND claim = $5 RETURNING *",
-        )
+        let job = sqlx::query_as::<_, Job>(change_jobs!(
+            "hash_retries = hash_retries + 1, error_class = $1, error_side = $2, error_message = $3 \
+             WHERE id = $4 AND claim = $5 RETURNING *"
+        ))
         .bind(failure.class.as_str())
         .bind(side_text(failure.side))
         .bind(&failure.message)
@@ -87,11 +87,11 @@ impl Store {
             return Err(StoreError::Corrupt(format!("the proof of {} is not of its seal", claim.job.run)));
         }
         let mut transaction = self.writer.begin().await?;
-        let job = sqlx::query_as::<_, Job>(
-            "UPDATE jobs SET revision = revision + 1, state = $1, claim = NULL, error_class = NULL, error_side = NULL, error_message = NULL, proof_level = $2, \
+        let job = sqlx::query_as::<_, Job>(change_jobs!(
+            "state = $1, claim = NULL, error_class = NULL, error_side = NULL, error_message = NULL, proof_level = $2, \
              proof_method = $3, first_proof_ms = $4, last_proof_ms = $4, verify_passes = 1, record_sent = 0, record_next_ms = 0, \
-             record_attempts = 0 WHERE id = $5 AND state = $6 AND claim = $7 RETURNING *",
-        )
+             record_attempts = 0 WHERE id = $5 AND state = $6 AND claim = $7 RETURNING *"
+        ))
         .bind(next.as_str())
         .bind(proven.level().as_str())
         .bind(proven.method())
@@ -136,11 +136,11 @@ impl Store {
         attempt: bool,
         waiting: bool,
     ) -> Result<Job, StoreError> {
-        let job = sqlx::query_as::<_, Job>(
-            "UPDATE jobs SET revision = revision + 1, state = $1, claim = NULL, next_attempt_ms = COALESCE($2, next_attempt_ms), attempts = attempts + $3, waiting = $4, \
+        let job = sqlx::query_as::<_, Job>(change_jobs!(
+            "state = $1, claim = NULL, next_attempt_ms = COALESCE($2, next_attempt_ms), attempts = attempts + $3, waiting = $4, \
              error_class = COALESCE($5, error_class), error_side = COALESCE($6, error_side), error_message = COALESCE($7, error_message) \
-             WHERE id = $8 AND state = $9 AND claim = $10 RETURNING *",
-        )
+             WHERE id = $8 AND state = $9 AND claim = $10 RETURNING *"
+        ))
         .bind(next.as_str())
         .bind(due_ms)
         .bind(i64::from(attempt))
@@ -163,12 +163,12 @@ impl Store {
         let next = legal(job.state, event)?;
         let rearmed = i64::from(event == JobEvent::Rearmed);
         let updated = sqlx::query_as::<_, Job>(
-            "UPDATE jobs SET revision = revision + 1, state = $1, error_class = CASE WHEN $2 = 1 THEN NULL ELSE COALESCE($3, error_class) END, \
+            change_jobs!("state = $1, error_class = CASE WHEN $2 = 1 THEN NULL ELSE COALESCE($3, error_class) END, \
              error_side = CASE WHEN $2 = 1 THEN NULL ELSE COALESCE($4, error_side) END, \
              error_message = CASE WHEN $2 = 1 THEN NULL ELSE COALESCE($5, error_message) END, \
              attempts = CASE WHEN $2 = 1 THEN 0 ELSE attempts END, hash_retries = CASE WHEN $2 = 1 THEN 0 ELSE hash_retries END, \
              next_attempt_ms = CASE WHEN $2 = 1 OR $1 = 'cleaned' THEN 0 ELSE next_attempt_ms END, waiting = CASE WHEN $2 = 1 THEN 0 ELSE waiting END \
-             WHERE id = $6 AND state = $7 RETURNING *",
+             WHERE id = $6 AND state = $7 RETURNING *"),
         )
         .bind(next.as_str())
         .bind(rearmed)
@@ -185,16 +185,18 @@ impl Store {
 
     /// Makes a queued job due now, whatever it waits for.
     pub async fn make_due(&self, id: &str) -> Result<(), StoreError> {
-        let query = "UPDATE jobs SET revision = revision + 1, next_attempt_ms = 0, waiting = 0 WHERE id = $1 AND state = 'queued'";
+        let query = change_jobs!("next_attempt_ms = 0, waiting = 0 WHERE id = $1 AND state = 'queued'");
         sqlx::query(query).bind(id).execute(&self.writer).await?;
         Ok(())
     }
 
     /// Marks an equipment's queued jobs as waiting for their destination, or as no longer waiting. Answers the runs it changed.
     pub async fn set_waiting(&self, equipment_id: &str, failure: Option<&Failure>) -> Result<Vec<Job>, StoreError> {
-        let query = "UPDATE jobs SET revision = revision + 1, waiting = $1, error_class = $2, error_side = $3, error_message = $4 \
+        let query = change_jobs!(
+            "waiting = $1, error_class = $2, error_side = $3, error_message = $4 \
                      WHERE equipment_id = $5 AND state = 'queued' AND (waiting <> $1 OR COALESCE(error_message, '') <> COALESCE($4, '')) \
-                     AND ($1 = 1 OR waiting = 1) RETURNING *";
+                     AND ($1 = 1 OR waiting = 1) RETURNING *"
+        );
         Ok(sqlx::query_as(query)
             .bind(i64::from(failure.is_some()))
             .bind(failure.map(|f| f.class.as_str()))
@@ -208,10 +210,9 @@ impl Store {
     /// What was in work when the program ended goes on: `running` and `awaiting_verify` are queued, at once, nothing counted; records
     /// that have not reached the NAS are due at once.
     pub async fn recover(&self) -> Result<Vec<Job>, StoreError> {
-        sqlx::query("UPDATE jobs SET revision = revision + 1, record_next_ms = 0 WHERE record_sent = 0 AND record_next_ms > 0")
-            .execute(&self.writer)
-            .await?;
-        let query = "UPDATE jobs SET revision = revision + 1, state = 'queued', claim = NULL, next_attempt_ms = 0 WHERE state IN ('running', 'awaiting_verify') RETURNING *";
+        sqlx::query(change_jobs!("record_next_ms = 0 WHERE record_sent = 0 AND record_next_ms > 0")).execute(&self.writer).await?;
+        let query =
+            change_jobs!("state = 'queued', claim = NULL, next_attempt_ms = 0 WHERE state IN ('running', 'awaiting_verify') RETURNING *");
         Ok(sqlx::query_as(query).fetch_all(&self.writer).await?)
     }
 
@@ -225,8 +226,10 @@ impl Store {
 
     /// What an equipment's worker left in work without settling it, after a fault in this program: failed, and said so (S3). Answers the jobs.
     pub async fn fail_abandoned(&self, equipment_id: &str, failure: &Failure) -> Result<Vec<Job>, StoreError> {
-        let query = "UPDATE jobs SET revision = revision + 1, state = 'failed', claim = NULL, error_class = $1, error_side = $2, error_message = $3 \
-                     WHERE equipment_id = $4 AND state IN ('running', 'awaiting_verify') RETURNING *";
+        let query = change_jobs!(
+            "state = 'failed', claim = NULL, error_class = $1, error_side = $2, error_message = $3 \
+                     WHERE equipment_id = $4 AND state IN ('running', 'awaiting_verify') RETURNING *"
+        );
         Ok(sqlx::query_as(query)
             .bind(failure.class.as_str())
             .bind(side_text(failure.side))

@@ -156,7 +156,7 @@ async fn every_change_of_a_job_counts_and_an_older_answer_never_takes_the_place_
     let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
     let options = SqliteConnectOptions::new().filename(folder.path().join("queue.db"));
     let pool = pool.connect_with(options).await.unwrap();
-    let older = "DROP TRIGGER jobs_count_their_changes; ALTER TABLE jobs DROP COLUMN revision;";
+    let older = "DROP TRIGGER jobs_count_their_changes; ALTER TABLE jobs DROP COLUMN revision; DROP TABLE _sqlx_migrations; PRAGMA user_version = 0;";
     sqlx::raw_sql(older).execute(&pool).await.unwrap();
     pool.close().await;
     let store = Store::open(folder.path()).await.unwrap();

@@ -1,4 +1,8 @@
 -- The durable queue and what must outlive a run's folder. Times are milliseconds since 1970, UTC.
+--
+-- A file of this folder never changes once a release has it: databases know its checksum. What changes is a new file with the next number,
+-- whose last statement sets that number as `user_version`. This one also takes over databases from before files had numbers, which hold some of
+-- its tables and indexes, or all.
 
 CREATE TABLE IF NOT EXISTS jobs (
     id               TEXT PRIMARY KEY,
@@ -122,3 +126,5 @@ CREATE TABLE IF NOT EXISTS traffic (
     cleared  INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS traffic_since (one INTEGER PRIMARY KEY CHECK (one = 1), since_ms INTEGER NOT NULL);
+
+PRAGMA user_version = 1;
