@@ -27,14 +27,15 @@ pub mod mount;
 mod portions;
 mod private_name;
 pub mod rclone;
-mod record_plan;
 pub mod rsync_ssh;
+mod rules;
 mod same_host;
 pub(crate) mod throttle;
 
 pub use failure::FILES_NAMED_AT_MOST;
 pub use hash_all::hash_all;
 pub use private_name::remove_leftovers;
+pub use rules::marker::Marker;
 
 /// Why a transport failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -70,21 +71,6 @@ pub struct CallContext {
     pub progress: ProgressSink,
     /// Upload limit in KiB/s, asked again while a transfer runs; `None` is unlimited.
     pub limit: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
-}
-
-/// The marker at an equipment's root: names installation and equipment (`.exlab-orchestrator/identity.json`).
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Marker {
-    /// `exlab-orchestrator destination`, so that the file explains itself.
-    pub what: String,
-    /// UUID of the installation (made once in the state folder).
-    pub installation: String,
-    /// Equipment id.
-    pub equipment: String,
-    /// When it was made.
-    pub created_at: domain::timestamp::Timestamp,
-    /// By which host.
-    pub host: String,
 }
 
 /// What to push.

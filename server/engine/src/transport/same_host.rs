@@ -6,11 +6,9 @@
 
 use super::TransportError;
 use super::mount::{MountTransport, marker_is_visible};
+use super::rules::layout::MARKER;
 use domain::job::{FailureClass, Side};
 use std::path::Path;
-
-/// Below the root.
-const MARKER: &str = ".exlab-orchestrator/identity.json";
 
 /// Refuses a destination that is, holds, or lies in the staging tree. `shown`: as the operator knows it; `root`: its path there,
 /// when it has one. Blocks.

@@ -1,8 +1,9 @@
 //! What a mounted destination tells of itself besides its files: its free space and its clock.
 
 use super::super::TransportError;
+use super::super::rules::layout::TEMPORARY;
 use super::MountTransport;
-use super::root::{Root, TEMPORARY_FOLDER};
+use super::root::Root;
 use crate::beneath;
 use crate::hash::wall_clock_ns;
 use domain::job::FailureClass;
@@ -43,7 +44,7 @@ impl MountTransport {
     pub(super) fn find_clock_offset(&self) -> Result<i64, TransportError> {
         let (root, _) = Root::open_marked(self)?;
         let failed = |error: std::io::Error| {
-            TransportError::destination(error, format!("writing a file for its time to {}", root.shown(TEMPORARY_FOLDER)))
+            TransportError::destination(error, format!("writing a file for its time to {}", root.shown(TEMPORARY.as_bytes())))
         };
         let errno = |error: Errno| failed(error.into());
         let folder = root.temporary()?;

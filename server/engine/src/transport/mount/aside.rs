@@ -1,19 +1,16 @@
 //! Moving our own earlier files aside: nothing at the destination is overwritten or deleted.
 
 use super::super::TransportError;
+use super::super::rules::layout::{SUPERSEDED, next_superseded, refuse_record};
 use super::MountTransport;
 use super::root::{Root, look};
 use crate::beneath;
-use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
-
-/// Where superseded files go, below the run.
-const SUPERSEDED: &[u8] = b".exlab-wizard/superseded";
 
 /// Takes files of one run aside, all of one call under the same number.
 #[derive(Debug)]
@@ -46,8 +43,7 @@ impl<'a> Aside<'a> {
         if look(&from, name)?.is_none_or(|stat| FileType::from_raw_mode(stat.st_mode).is_dir()) {
             return Ok(());
         }
-        let mut target = SUPERSEDED.to_vec();
-        target.extend_from_slice(format!("/{}", self.number()?).as_bytes());
+        let mut target = format!("{SUPERSEDED}/{}", self.number()?).into_bytes();
         if !parent.is_empty() {
             target.push(b'/');
             target.extend_from_slice(parent);
@@ -62,13 +58,9 @@ impl<'a> Aside<'a> {
         if let Some(number) = *number {
             return Ok(number);
         }
-        let (folder, _) = beneath::make_folders(self.run, SUPERSEDED)?;
-        let mut highest = 0;
-        for entry in Dir::read_from(&folder)? {
-            let entry = entry?;
-            highest = highest.max(entry.file_name().to_str().ok().and_then(|name| name.parse().ok()).unwrap_or(0));
-        }
-        let next: u64 = highest + 1;
+        let (folder, _) = beneath::make_folders(self.run, SUPERSEDED.as_bytes())?;
+        let names = Dir::read_from(&folder)?.collect::<Result<Vec<_>, _>>()?;
+        let next = next_superseded(names.iter().map(|entry| entry.file_name().to_bytes()));
         *number = Some(next);
         Ok(next)
     }
@@ -78,10 +70,7 @@ impl MountTransport {
     pub(super) fn move_files_aside(&self, run: &RunPath, files: &[FilePath], cancel: &CancellationToken) -> Result<(), TransportError> {
         let (root, _) = Root::open_marked(self)?;
         let Some(folder) = root.run(run)? else { return Ok(()) };
-        if let Some(record) = files.iter().find(|file| file.is_record()) {
-            let message = format!("{record} belongs to the record and is not moved aside");
-            return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
-        }
+        refuse_record(files)?;
         let aside = Aside::new(&root, &folder);
         for file in files {
             if cancel.is_cancelled() {

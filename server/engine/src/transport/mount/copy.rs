@@ -1,6 +1,7 @@
 //! Copying one file: temporary name, bytes hashed as they pass, mtime, then a rename that does not replace.
 
 use super::super::TransportError;
+use super::super::rules::layout::TEMPORARY;
 use super::super::throttle::Throttle;
 use super::root::Root;
 use crate::beneath;
@@ -271,7 +272,7 @@ pub(super) fn remove_leftovers(root: &Root, temporary: &OwnedFd) -> Result<(), T
     if root.beside_others {
         return Ok(());
     }
-    let failed = |error: Errno| TransportError::destination(error, format!("tidying {}", root.shown(super::root::TEMPORARY_FOLDER)));
+    let failed = |error: Errno| TransportError::destination(error, format!("tidying {}", root.shown(TEMPORARY.as_bytes())));
     for entry in Dir::read_from(temporary).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_bytes();

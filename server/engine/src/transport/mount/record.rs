@@ -1,13 +1,12 @@
 //! The record at the destination: sent after the data, replaced by rename as it grows, proven by reading it back.
 //!
-//! Only a file that we put there ourselves is replaced: the digests of what was put last are kept at the root, in a folder of
-//! our own. Any other file under a name of the record moves aside first.
-//!
 //! An earlier life's record is kept: before the first record of a later life is put, it moves to `.exlab-wizard/lives/<n>/`,
-//! `n` being that earlier life. It moves by way of `<n>.moving`, so that a crash in between cannot mix the two.
+//! `n` being that earlier life.
 
+use super::super::rules::layout::NOT_OF_ONE_LIFE;
+use super::super::rules::record::{Plan, refuse_stray};
 use super::super::throttle::Throttle;
-use super::super::{Hashed, RecordFile, TransportError};
+use super::super::{HashOutcome, Hashed, RecordFile, TransportError};
 use super::MountTransport;
 use super::aside::Aside;
 use super::copy::{Copying, Temporary};
@@ -17,19 +16,14 @@ use super::root::{Root, look};
 use crate::beneath;
 use crate::hash::{CHUNK, Hasher, read_some, wall_clock_ns};
 use crate::progress::ProgressSink;
-use domain::job::{FailureClass, Side};
 use domain::path::{RECORD_FOLDER, RunPath};
-use domain::proof::Digest;
+use domain::proof::ProofLevel;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Dir, Mode};
 use rustix::io::Errno;
-use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-
-/// Folders of the record's folder that are not one life's.
-const KEPT: [&[u8]; 3] = [b"lives", b"superseded", b"versions"];
 
 impl MountTransport {
     pub(super) fn write_record(
@@ -39,10 +33,7 @@ impl MountTransport {
         files: &[RecordFile],
         cancel: &CancellationToken,
     ) -> Result<Vec<Hashed>, TransportError> {
-        if let Some(stray) = files.iter().find(|file| !file.path.is_record()) {
-            let message = format!("{} does not belong to the record", stray.path);
-            return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
-        }
+        refuse_stray(files)?;
         let (root, _) = Root::open_marked(self)?;
         let temporary = root.temporary()?;
         let (folder, _) = root.make_run(run)?;
@@ -54,32 +45,17 @@ impl MountTransport {
         let (progress, throttle) = (ProgressSink::new(), Throttle::new(Arc::new(|| None)));
         let copying = Copying::new(&root, &temporary, &throttle, &progress, cancel);
         let aside = Aside::new(&root, &folder);
-        let (mut ours, mut replaced, mut equal) = (Ours::read(&root, run)?, Vec::new(), HashSet::new());
-        for file in files {
-            let there = digest_there(&folder, file, cancel)?;
-            if there == Some(file.bytes.digest()) {
-                equal.insert(&file.path);
-            }
-            match there {
-                Some(digest) if ours.contains(&file.path, &digest) => replaced.push((file.path.clone(), digest)),
-                Some(digest) if digest != file.bytes.digest() => aside.take(&file.path)?,
-                _ => {}
+        let ours = Ours::read(&root, run)?;
+        let there = files.iter().map(|file| hashed_there(&folder, file, cancel)).collect::<Result<Vec<_>, _>>()?;
+        let plan = Plan::of(files, &ours.entries, there)?;
+        plan.strangers.iter().try_for_each(|path| aside.take(path))?;
+        if !plan.to_write.is_empty() {
+            match ours.write(&plan.ours, &copying) {
+                Err(refusal) if plan.list_may_stay(&refusal) => {}
+                written => written?,
             }
         }
-        // Both the old and the new ones count as ours while one takes the place of the other.
-        let replaces = replaced.iter().any(|(path, _)| !equal.contains(path));
-        ours.entries.retain(|(path, _)| !files.iter().any(|file| file.path == *path));
-        ours.entries.extend(replaced);
-        ours.entries.extend(files.iter().map(|file| (file.path.clone(), file.bytes.digest())));
-        match ours.write(&copying) {
-            // Where nothing may be replaced, this list neither: what has a name of its own may stand all the same.
-            Err(error) if error.class == FailureClass::Authentication && !replaces => {}
-            written => written?,
-        }
-        // What is equal is not written: where nothing may be replaced, it need not be.
-        for file in files.iter().filter(|file| !equal.contains(&file.path)) {
-            put(&copying, &folder, file)?;
-        }
+        plan.to_write.iter().try_for_each(|file| put(&copying, &folder, file))?;
         root.sync()?;
         let mut hasher = Hasher::new();
         let mut hashed = Vec::with_capacity(files.len());
@@ -97,24 +73,23 @@ impl MountTransport {
     }
 }
 
-/// What stands under a name of the record; not a regular file is a conflict.
-fn digest_there(run: &OwnedFd, file: &RecordFile, cancel: &CancellationToken) -> Result<Option<Digest>, TransportError> {
+/// What stands under a name of the record.
+fn hashed_there(run: &OwnedFd, file: &RecordFile, cancel: &CancellationToken) -> Result<Hashed, TransportError> {
     let path = &file.path;
     let failed = |error: std::io::Error| TransportError::destination(error, format!("reading {path} at the destination")).naming(path);
     let (mut opened, stat) = match beneath::open_regular(run, path.as_bytes()) {
         Ok(Some((fd, stat))) => (File::from(fd), stat),
-        Err(Errno::NOENT) => return Ok(None),
-        Ok(None) => {
-            let message = format!("{path} is no regular file at the destination");
-            return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message).naming(path));
-        }
+        Err(Errno::NOENT) => return Ok(Hashed { path: path.clone(), outcome: HashOutcome::Missing }),
+        Ok(None) => return Ok(super::failed(path.clone(), "not a regular file")),
         Err(error) => return Err(failed(error.into())),
     };
     let mut fill = |space: &mut [u8]| match cancel.is_cancelled() {
         true => Err(TransportError::interrupted()),
         false => read_some(&mut opened, space).map_err(failed),
     };
-    Hasher::new().stream(beneath::file_stat(&stat).size, &mut fill).map(|(digest, _)| Some(digest))
+    let size = beneath::file_stat(&stat).size;
+    let (digest, _) = Hasher::new().stream(size, &mut fill)?;
+    Ok(Hashed { path: path.clone(), outcome: HashOutcome::Digest { digest, size, level: ProofLevel::L1 } })
 }
 
 /// Puts one file of the record, replacing its earlier version.
@@ -147,7 +122,7 @@ fn keep_earlier_life(run: &OwnedFd, earlier: u64) -> Result<(), Errno> {
     let mut names = Vec::new();
     for entry in Dir::read_from(&record)? {
         let name = entry?.file_name().to_bytes().to_vec();
-        if name != b"." && name != b".." && !KEPT.contains(&name.as_slice()) {
+        if name != b"." && name != b".." && !NOT_OF_ONE_LIFE.iter().any(|kept| kept.as_bytes() == name) {
             names.push(name);
         }
     }

@@ -1,6 +1,8 @@
 //! The equipment's root at the destination, opened and looked at.
 
 use super::super::TransportError;
+use super::super::rules::layout::{MARKER, OWN_FOLDER, TEMPORARY};
+use super::super::rules::marker::{self, no_marker};
 use super::{MountTransport, same_tree};
 use crate::beneath;
 use domain::job::{FailureClass, Side};
@@ -12,16 +14,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-/// Our own folder at the root.
-pub(super) const OWN_FOLDER: &[u8] = b".exlab-orchestrator";
-/// The marker.
-pub(super) const MARKER: &[u8] = b".exlab-orchestrator/identity.json";
-/// What is being written has its name here.
-pub(super) const TEMPORARY_FOLDER: &[u8] = b".exlab-orchestrator/tmp";
-/// The same, seen from our own folder.
+/// [`TEMPORARY`], seen from our own folder.
 const TEMPORARY_NAME: &[u8] = b"tmp";
-/// A marker is some hundred bytes.
-const MARKER_BYTES_AT_MOST: u64 = 64 << 10;
 
 /// The root, opened; everything at the destination goes through its handle.
 #[derive(Debug)]
@@ -49,7 +43,7 @@ impl Root {
     /// Opens the root and shows that it is a destination: the marker is there, and the staging tree does not see it.
     pub fn open_marked(transport: &MountTransport) -> Result<(Root, Vec<u8>), TransportError> {
         let root = Root::open(transport)?;
-        let marker = root.marker()?.ok_or_else(|| no_marker(&root))?;
+        let marker = root.marker()?.ok_or_else(|| no_marker(&root.path.display().to_string()))?;
         same_tree::refuse(&root, &transport.staging)?;
         Ok((root, marker))
     }
@@ -60,13 +54,13 @@ impl Root {
             let message = format!("the marker of {} cannot be read: {error}", self.path.display());
             TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
         };
-        match beneath::open_regular(&self.folder, MARKER) {
+        match beneath::open_regular(&self.folder, MARKER.as_bytes()) {
             Ok(Some((fd, _))) => {
                 let mut bytes = Vec::new();
-                File::from(fd).take(MARKER_BYTES_AT_MOST).read_to_end(&mut bytes).map_err(unreadable)?;
+                File::from(fd).take(marker::BYTES_AT_MOST).read_to_end(&mut bytes).map_err(unreadable)?;
                 Ok(Some(bytes))
             }
-            Ok(None) => Err(unreadable(std::io::Error::other("it is no regular file"))),
+            Ok(None) => Err(unreadable(std::io::Error::other("not a regular file"))),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(unreadable(error.into())),
         }
@@ -103,12 +97,12 @@ impl Root {
 
     /// Opens our temporary folder, making it when needed, within the folder that the marker lies in: that one is never made here.
     pub fn temporary(&self) -> Result<OwnedFd, TransportError> {
-        let own = beneath::open_folder(&self.folder, OWN_FOLDER).map_err(|error| match error {
-            Errno::NOENT => no_marker(self),
-            error => TransportError::destination(error, format!("opening {}", self.shown(OWN_FOLDER))),
+        let own = beneath::open_folder(&self.folder, OWN_FOLDER.as_bytes()).map_err(|error| match error {
+            Errno::NOENT => no_marker(&self.path.display().to_string()),
+            error => TransportError::destination(error, format!("opening {}", self.shown(OWN_FOLDER.as_bytes()))),
         })?;
         let made = beneath::make_folders(&own, TEMPORARY_NAME);
-        made.map(|(fd, _)| fd).map_err(|error| TransportError::destination(error, format!("making {}", self.shown(TEMPORARY_FOLDER))))
+        made.map(|(fd, _)| fd).map_err(|error| TransportError::destination(error, format!("making {}", self.shown(TEMPORARY.as_bytes()))))
     }
 
     /// Makes everything written so far durable: one call for the whole destination.
@@ -116,11 +110,6 @@ impl Root {
         rustix::fs::syncfs(&self.folder)
             .map_err(|error| TransportError::destination(error, format!("making {} durable", self.path.display())))
     }
-}
-
-fn no_marker(root: &Root) -> TransportError {
-    let message = format!("{} holds no marker: the NAS is not mounted there, or `nas init` was never run", root.path.display());
-    TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
 }
 
 /// `lstat` of a name directly in a folder; `None` when nothing is there.

@@ -5,7 +5,8 @@
 //! exports this computer's own staging tree back to it).
 
 use super::super::TransportError;
-use super::root::{MARKER, Root};
+use super::super::rules::layout::MARKER;
+use super::root::Root;
 use crate::beneath::{self, identity};
 use crate::mounts::{self, Mount};
 use crate::source::StagingRoot;
@@ -45,7 +46,7 @@ pub(super) fn refuse(root: &Root, staging_path: &Path) -> Result<(), TransportEr
         return foreign("both are mounts of overlapping folders of one file system".to_owned());
     }
     let Some(marker) = root.marker()? else { return Ok(()) };
-    let marker_identity = beneath::stat(&root.folder, MARKER).ok().map(|stat| identity(&stat));
+    let marker_identity = beneath::stat(&root.folder, MARKER.as_bytes()).ok().map(|stat| identity(&stat));
     let staging_folder = beneath::open_folder(staging.folder(), b"").map_err(unclear)?;
     match shows_marker(&staging_folder, &marker, marker_identity, LEVELS) {
         Ok(true) => foreign("its marker is visible in it".to_owned()),
@@ -112,7 +113,7 @@ fn within(inner: &[u8], outer: &[u8]) -> bool {
 
 /// True when the folder, or one at most `levels` below, shows this very marker.
 fn shows_marker(folder: &OwnedFd, marker: &[u8], marker_identity: Option<(u64, u64)>, levels: u32) -> Result<bool, Errno> {
-    match beneath::open_regular(folder, MARKER) {
+    match beneath::open_regular(folder, MARKER.as_bytes()) {
         Ok(Some((fd, stat))) => {
             let mut bytes = Vec::new();
             let read = std::fs::File::from(fd).take(marker.len() as u64 + 1).read_to_end(&mut bytes);

@@ -1,6 +1,7 @@
 //! Sending one file: is it there already, is the name free, whose is what stands there; then the copy.
 
 use super::super::TransportError;
+use super::super::rules::fate::{Fate, Standing, fate, has_appeared, is_another, no_folder, same_second};
 use super::aside::Aside;
 use super::copy::{Copied, Copying, no_more_open_than};
 use super::push::Message;
@@ -110,16 +111,18 @@ impl Sender {
             [] => beneath::open_folder(sending.folder, b"").map(|fd| (fd, sending.fresh)),
             path => beneath::make_folders_with(sending.folder, path, |made| sending.mode_of(made)),
         };
-        let shown = || format!("{}/{}", sending.run.below_equipment(), domain::path::escape_bytes(path));
         match made {
             Ok((folder, fresh)) => {
                 self.parent = Some(Parent { path: path.to_vec(), folder, fresh });
                 Ok(None)
             }
             Err(error @ (Errno::LOOP | Errno::NOTDIR)) => {
-                Ok(Some(format!("{} is no plain folder there: {}", shown(), std::io::Error::from(error))))
+                Ok(Some(format!("{}: {}", no_folder(sending.run, path), std::io::Error::from(error))))
             }
-            Err(error) => Err(TransportError::destination(error, format!("making {} in {}", shown(), sending.root.path.display()))),
+            Err(error) => {
+                let folder = format!("{}/{}", sending.run.below_equipment(), domain::path::escape_bytes(path));
+                Err(TransportError::destination(error, format!("making {folder} in {}", sending.root.path.display())))
+            }
         }
     }
 
@@ -138,19 +141,20 @@ impl Sender {
             return Err(TransportError::new(FailureClass::Unknown, Side::Here, "a folder was opened and is not there"));
         };
         let there = if *fresh { None } else { look(folder, name).map_err(|error| sending.failed(error, path))? };
-        if let Some(there) = there {
-            // A stranger of the same size may hold the same bytes (the run was pushed before, in an earlier life): verification
-            // says whether it does, and asks for it again where it does not.
-            let leave = !sending.again && (counts_as_sent(&there, stat) || (same_size(&there, stat) && !sending.is_ours(path)?));
-            if leave {
-                sending.refuse_same_file(path, &there)?;
+        let standing = there.as_ref().map_or(Standing::Nothing, |there| standing(there, stat));
+        match fate(standing, sending.again, || sending.is_ours(path))? {
+            Fate::Send => {}
+            Fate::SendAfterAside => sending.aside.take(path)?,
+            Fate::Sent => {
+                if let Some(there) = &there {
+                    sending.refuse_same_file(path, there)?;
+                }
                 return self.hash_only(sending, path, stat, known, None);
             }
-            if !sending.is_ours(path)? {
-                let conflict = format!("{path} {}", one_name_with(folder, name).unwrap_or_else(|| "is a different file there".to_owned()));
+            Fate::Conflict => {
+                let conflict = one_name_with(folder, name).map_or_else(|| is_another(path), |why| format!("{path} {why}"));
                 return self.hash_only(sending, path, stat, known, Some(conflict));
             }
-            sending.aside.take(path)?;
         }
         let copied = sending.copying.copy(&mut self.hasher, sending.source, path, stat, folder, name)?;
         let (hashed, conflict) = match copied {
@@ -159,8 +163,8 @@ impl Sender {
                 (hashed, None)
             }
             Copied::NameTaken(hashed) => {
-                let taken = one_name_with(folder, name).unwrap_or_else(|| "appeared there just now".to_owned());
-                (hashed, Some(format!("{path} {taken}")))
+                let taken = one_name_with(folder, name).map_or_else(|| has_appeared(path), |why| format!("{path} {why}"));
+                (hashed, Some(taken))
             }
         };
         if known.is_some_and(|known| known != hashed.digest) {
@@ -240,16 +244,15 @@ fn one_name_among(names: impl Iterator<Item = Vec<u8>>, name: &[u8]) -> Option<S
     alike.map(|other| format!("and {other} are one name there: it knows no upper and lower case; rename one of them"))
 }
 
-/// A regular file of the same size and mtime; what it holds is for verification to say. Whole seconds, and even ones where
-/// the destination can hold no others.
-fn counts_as_sent(there: &Stat, listed: &FileStat) -> bool {
-    let (found, sent) = (there.st_mtime, listed.mtime_ns.div_euclid(1_000_000_000));
-    let same_time = found == sent || (there.st_mtime_nsec == 0 && found == sent - sent.rem_euclid(2));
-    same_size(there, listed) && same_time
-}
-
-fn same_size(there: &Stat, listed: &FileStat) -> bool {
-    FileType::from_raw_mode(there.st_mode).is_file() && beneath::file_stat(there).size == listed.size
+fn standing(there: &Stat, sealed: &FileStat) -> Standing {
+    match FileType::from_raw_mode(there.st_mode) {
+        FileType::RegularFile => Standing::File {
+            same_size: beneath::file_stat(there).size == sealed.size,
+            same_time: same_second(there.st_mtime, there.st_mtime_nsec != 0, sealed),
+        },
+        FileType::Directory => Standing::Folder,
+        _ => Standing::Other,
+    }
 }
 
 #[cfg(test)]

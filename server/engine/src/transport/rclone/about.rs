@@ -1,9 +1,10 @@
 //! What a remote tells of itself beside what it holds: its free space, and its clock.
 
 use super::Place;
-use super::session::{OWN_FOLDER, join};
+use super::session::join;
 use crate::hash::wall_clock_ns;
 use crate::transport::CallContext;
+use crate::transport::rules::layout::TEMPORARY;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ struct Folder {
 /// it lies between ours before and after.
 pub(super) async fn clock_offset_seconds(place: &Place, context: &CallContext) -> Option<i64> {
     let name = format!("clock-{}", uuid::Uuid::new_v4().simple());
-    let above = join(OWN_FOLDER.as_bytes(), b"tmp");
+    let above = TEMPORARY.as_bytes().to_vec();
     let folder = place.at(&join(&above, name.as_bytes()));
     let call = |command: &str| place.rclone.call(command, format!("asking {} for its time", place.describe()));
     let before = wall_clock_ns() / SECOND;

@@ -7,14 +7,12 @@ use super::look::{self, Kind, There};
 use super::names::is_odd;
 use super::session::{Session, join};
 use super::{Place, classify};
+use crate::transport::rules::layout::{SUPERSEDED, next_superseded, not_taken_aside, refuse_record};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Where superseded files go, below the run.
-const SUPERSEDED: &str = ".exlab-wizard/superseded";
 
 /// Moves files from below one folder of the root to below another; the names of those that something was in the way of.
 pub(super) async fn move_files(
@@ -98,18 +96,14 @@ impl Aside {
         if files.is_empty() {
             return Ok(());
         }
-        let numbers = || there.folders_in(SUPERSEDED).filter_map(|name| std::str::from_utf8(name).ok()?.parse::<u64>().ok());
-        let number = self.number.unwrap_or_else(|| numbers().max().unwrap_or(0) + 1);
+        let number = self.number.unwrap_or_else(|| next_superseded(there.folders_in(SUPERSEDED)));
         self.number = Some(number);
         let from = session.in_run(run, b"");
         let to = session.in_run(run, format!("{SUPERSEDED}/{number}").as_bytes());
         let unmoved = move_files(session, &from, &to, files, "moving files aside", context).await?;
         match unmoved.first() {
             None => Ok(()),
-            Some(file) => {
-                let message = format!("{} cannot be moved aside in {}", domain::path::escape_bytes(file), session.place.describe());
-                Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
-            }
+            Some(file) => Err(not_taken_aside(file, &session.place.describe())),
         }
     }
 }
@@ -121,10 +115,7 @@ pub(super) async fn move_files_aside(
     files: &[FilePath],
     context: &CallContext,
 ) -> Result<(), TransportError> {
-    if let Some(record) = files.iter().find(|file| file.is_record()) {
-        let message = format!("{record} belongs to the record and is not moved aside");
-        return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
-    }
+    refuse_record(files)?;
     let session = Session::open_marked(place, context).await?;
     let folder = session.in_run(run, b"");
     let Some(there) = look::everything(&session, &folder, context).await? else { return Ok(()) };

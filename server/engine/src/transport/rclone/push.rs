@@ -10,16 +10,18 @@ use super::arrange::{Aside, move_files};
 use super::look::{self, Kind, Seen, There};
 use super::private::PrivateFolder;
 use super::send::{Sending, send};
-use super::session::{OWN_FOLDER, Session};
+use super::session::Session;
 use crate::hash::HashError;
 use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted, changed, folders_above};
+use crate::transport::rules::fate::{Fate, Standing, fate, has_appeared, is_another, no_folder};
+use crate::transport::rules::layout::temporary_of;
 use crate::transport::{CallContext, FILES_NAMED_AT_MOST, Push, TransportError};
 use domain::api::Phase;
 use domain::job::{FailureClass, Side};
-use domain::path::{FilePath, RunPath};
+use domain::path::FilePath;
 use domain::proof::FileStat;
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::sync::Arc;
 
@@ -38,7 +40,7 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
     let there = look::everything(&session, &folder, context).await?;
     let mut portions = Portions::new(push.listing, push.again, PORTION)?;
     let mut pushing = Pushing {
-        temporary: temporary_folder(push.run),
+        temporary: temporary_of(push.run).into_bytes(),
         is_new: there.is_none(),
         there: there.unwrap_or_default(),
         folder,
@@ -55,12 +57,6 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
         pushing.portion(&portion).await?;
     }
     pushing.finish().await
-}
-
-/// Our folder for what is on its way; the same for every attempt at a run, so that what arrived is found again.
-fn temporary_folder(run: &RunPath) -> Vec<u8> {
-    let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
-    format!("{OWN_FOLDER}/tmp/{name}").into_bytes()
 }
 
 struct Pushing<'a> {
@@ -85,22 +81,19 @@ impl Pushing<'_> {
         for wanted in &portion.files {
             let (path, stat) = wanted;
             if let Some(folder) = self.blocked_above(path) {
-                self.leave(path, stat, format!("{}/{folder} is no plain folder there", self.push.run.below_equipment()));
+                self.leave(path, stat, no_folder(self.push.run, folder));
                 continue;
             }
             let seen = look::one(&self.session, &self.folder, path.as_bytes(), &self.there, self.context).await?;
-            let Some(seen) = seen else {
-                to_send.push(wanted);
-                continue;
-            };
-            let ours = (self.push.placed_by_us)(path);
-            if self.push.again.is_none() && self.counts_as_sent(&seen, stat, ours) {
-                self.context.progress.skip_file(stat.size);
-            } else if ours && seen.kind == Kind::File {
-                old.push(path.as_bytes());
-                to_send.push(wanted);
-            } else {
-                self.leave(path, stat, format!("{path} is a different file there"));
+            let standing = seen.map_or(Standing::Nothing, |seen| self.standing(&seen, stat));
+            match fate(standing, self.push.again.is_some(), || Ok::<_, Infallible>((self.push.placed_by_us)(path))) {
+                Ok(Fate::Send) => to_send.push(wanted),
+                Ok(Fate::SendAfterAside) => {
+                    old.push(path.as_bytes());
+                    to_send.push(wanted);
+                }
+                Ok(Fate::Sent) => self.context.progress.skip_file(stat.size),
+                Ok(Fate::Conflict) => self.leave(path, stat, is_another(path)),
             }
         }
         self.aside.take(&self.session, self.push.run, &self.there, &old, self.context).await?;
@@ -110,22 +103,24 @@ impl Pushing<'_> {
         self.make_folders(&portion.empty_folders).await
     }
 
-    /// A regular file of the same size, and of the same time where times are kept; or of the same size and not ours, which an
-    /// earlier life may have put there. What it holds is for verification to say.
-    fn counts_as_sent(&self, seen: &Seen, listed: &FileStat, ours: bool) -> bool {
+    /// Where no times are kept, every time is the same. rclone moves no links.
+    fn standing(&self, seen: &Seen, sealed: &FileStat) -> Standing {
         let same_time = match (seen.mtime_ns, self.session.backend.precision_ns) {
             (Some(there), Some(precision)) => {
                 // Cut to whole units, or rounded to the nearest.
-                let apart = (there - i128::from(listed.mtime_ns)).abs();
+                let apart = (there - i128::from(sealed.mtime_ns)).abs();
                 apart < i128::from(precision).max(1)
             }
             _ => true,
         };
-        seen.kind == Kind::File && seen.size == listed.size && (same_time || !ours)
+        match seen.kind {
+            Kind::File => Standing::File { same_size: seen.size == sealed.size, same_time },
+            Kind::Folder | Kind::Other => Standing::Folder,
+        }
     }
 
-    fn blocked_above(&self, path: &FilePath) -> Option<String> {
-        folders_above(path).find(|folder| self.is_blocked(folder)).map(domain::path::escape_bytes)
+    fn blocked_above<'p>(&self, path: &'p FilePath) -> Option<&'p [u8]> {
+        folders_above(path).find(|folder| self.is_blocked(folder))
     }
 
     fn is_blocked(&self, folder: &[u8]) -> bool {
@@ -208,7 +203,7 @@ impl Pushing<'_> {
         self.is_new = false;
         for path in files {
             if taken.contains(path.as_bytes()) {
-                self.problems.add(path, format!("{path} appeared there just now"));
+                self.problems.add(path, has_appeared(path));
             } else {
                 (self.push.placed)(path);
             }
@@ -225,7 +220,7 @@ impl Pushing<'_> {
         let mut tree = PrivateFolder::make()?;
         for folder in folders {
             if folders_above(folder).chain([folder.as_bytes()]).any(|above| self.is_blocked(above)) {
-                self.problems.add(folder, format!("{folder} is no plain folder there"));
+                self.problems.add(folder, no_folder(self.push.run, folder.as_bytes()));
             } else {
                 tree.folder(folder.as_bytes())?;
             }

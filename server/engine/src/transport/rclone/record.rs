@@ -1,25 +1,19 @@
-//! The record at the destination: replaced as it grows, hashed there. Only a file that we put there ourselves is replaced; which
-//! ones those are is kept at the root in a folder of our own, as the other transports keep it.
-//!
-//! An earlier life's record moves to `.exlab-wizard/lives/<n>/` first, by way of `<n>.moving`.
+//! The record at the destination: replaced as it grows, hashed there. An earlier life's record moves to `.exlab-wizard/lives/<n>/` first.
 
 use super::arrange::{Aside, move_files};
-use super::hashes::{digest_of_bytes, hash_batch};
+use super::hashes::hash_batch;
 use super::look::{self, There};
 use super::private::PrivateFolder;
-use super::session::{OWN_FOLDER, Session};
+use super::session::Session;
 use super::{Place, classify};
-use crate::transport::record_plan::{Plan, entries_of, list_of};
+use crate::transport::rules::layout::{NOT_OF_ONE_LIFE, RECORDS, earlier_life, list_name, temporary_of_record};
+use crate::transport::rules::record::{LIST_BYTES_AT_MOST, Plan, entries_of, list_of, refuse_stray};
 use crate::transport::{CallContext, Hashed, RecordFile, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RECORD_FOLDER, RunPath};
 use domain::proof::Digest;
-use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
 use std::sync::Arc;
-
-/// Folders of the record's folder that are not one life's.
-const KEPT: [&[u8]; 3] = [b"lives/", b"superseded/", b"versions/"];
 
 /// Puts the record and hashes it there.
 pub(super) async fn put(
@@ -29,10 +23,7 @@ pub(super) async fn put(
     files: &[RecordFile],
     context: &CallContext,
 ) -> Result<Vec<Hashed>, TransportError> {
-    if let Some(stray) = files.iter().find(|file| !file.path.is_record()) {
-        let message = format!("{} does not belong to the record", stray.path);
-        return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
-    }
+    refuse_stray(files)?;
     let session = Session::open_marked(place, context).await?;
     if life > 1 {
         keep_earlier_life(&session, run, life - 1, context).await?;
@@ -81,9 +72,9 @@ async fn keep_earlier_life(session: &Session, run: &RunPath, earlier: u64, conte
         return Ok(());
     }
     let what = format!("keeping the record of an earlier life of {run}");
-    let done = session.in_run(run, format!("{RECORD_FOLDER}/lives/{earlier}").as_bytes());
-    let moving = [done.as_slice(), b".moving"].concat();
-    let kept = |name: &[u8]| KEPT.iter().any(|folder| name.starts_with(folder));
+    let (done, moving) = earlier_life(earlier);
+    let (done, moving) = (session.in_run(run, done.as_bytes()), session.in_run(run, moving.as_bytes()));
+    let kept = |name: &[u8]| NOT_OF_ONE_LIFE.iter().any(|kept| name.split(|byte| *byte == b'/').next() == Some(kept.as_bytes()));
     let files: Vec<&[u8]> = there.files().filter(|name| !kept(name)).collect();
     if let Some(first) = move_files(session, &record, &moving, &files, &what, context).await?.first() {
         let message = format!("{what}: {} is in the way", domain::path::escape_bytes(first));
@@ -99,8 +90,7 @@ async fn keep_earlier_life(session: &Session, run: &RunPath, earlier: u64, conte
 
 /// Brings the files to our temporary folder with one call, then to their names with another.
 async fn write(session: &Session, run: &RunPath, files: &[&RecordFile], context: &CallContext) -> Result<(), TransportError> {
-    let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
-    let temporary = format!("{OWN_FOLDER}/tmp/record-{name}").into_bytes();
+    let temporary = temporary_of_record(run).into_bytes();
     let what = format!("writing the record of {run}");
     let mut here = PrivateFolder::make()?;
     for file in files {
@@ -128,8 +118,8 @@ struct Ours {
 impl Ours {
     /// Reads what is known; unreadable lines are nothing known.
     async fn read(session: &Session, run: &RunPath, context: &CallContext) -> Result<Ours, TransportError> {
-        let place = format!("{OWN_FOLDER}/records/{}", digest_of_bytes(run.as_str().as_bytes())).into_bytes();
-        let call = session.call("cat", "reading what is ours").arg("--head=1048576").operands([session.at(&place)]);
+        let place = format!("{RECORDS}/{}", list_name(run)).into_bytes();
+        let call = session.call("cat", "reading what is ours").arg(format!("--head={LIST_BYTES_AT_MOST}")).operands([session.at(&place)]);
         let (ended, text) = call.collect(context).await?;
         if !ended.success() && !ended.not_there() {
             return Err(classify::rclone(&ended, "reading what is ours"));

@@ -4,19 +4,16 @@ use super::backend::{self, Backend};
 use super::look::{self, There};
 use super::tool::Call;
 use super::{Place, classify};
+use crate::transport::rules::layout::MARKER;
+use crate::transport::rules::marker::{self, no_marker};
 use crate::transport::{CallContext, TransportError, same_host};
-use domain::job::{FailureClass, Side};
+use domain::job::FailureClass;
 use domain::path::RunPath;
 use domain::proof::Digest;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Our own folder at the root.
-pub(super) const OWN_FOLDER: &str = ".exlab-orchestrator";
-/// The marker, below the root.
-pub(super) const MARKER: &str = ".exlab-orchestrator/identity.json";
 
 impl Place {
     /// Something below the root, as rclone names it.
@@ -47,7 +44,10 @@ impl Session {
     /// Connects and reads the marker, whatever it holds.
     pub async fn open(place: &Arc<Place>, context: &CallContext) -> Result<Session, TransportError> {
         let backend = place.backend.get_or_try_init(|| backend::ask(place, context)).await?.clone();
-        let call = place.rclone.call("cat", format!("reading the marker of {}", place.describe())).arg("--head=65536");
+        let call = place
+            .rclone
+            .call("cat", format!("reading the marker of {}", place.describe()))
+            .arg(format!("--head={}", marker::BYTES_AT_MOST));
         let what = call.what().to_owned();
         let (ended, marker) = call.operands([place.at(MARKER.as_bytes())]).collect(context).await?;
         if !ended.success() && !ended.not_there() {
@@ -63,8 +63,7 @@ impl Session {
     pub async fn open_marked(place: &Arc<Place>, context: &CallContext) -> Result<Session, TransportError> {
         let mut session = Session::open(place, context).await?;
         if session.marker.is_empty() {
-            let message = format!("{} holds no marker: the NAS's disk is not mounted there, or `nas init` was never run", place.describe());
-            return Err(TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message));
+            return Err(no_marker(&place.describe()));
         }
         if session.backend.has_sha256 {
             let tells = place.tells_hashes.get_or_try_init(|| session.tells_the_marker(context)).await?;

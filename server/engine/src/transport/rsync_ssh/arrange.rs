@@ -7,14 +7,13 @@ use super::look::{self, word_here};
 use super::session::Session;
 use super::{Place, session};
 use crate::child::Ended;
+use crate::transport::rules::layout::{SUPERSEDED, next_superseded, not_taken_aside, refuse_record};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Where superseded files go, below the run.
-const SUPERSEDED: &[u8] = b".exlab-wizard/superseded";
 /// Files of one `place` at most, and the bytes of their names.
 const FILES: usize = 250;
 const NAME_BYTES: usize = 60_000;
@@ -168,7 +167,7 @@ impl Aside {
         };
         self.number = Some(number);
         let run_folder = session.run(run);
-        let target = [run_folder.as_slice(), b"/", SUPERSEDED, format!("/{number}").as_bytes()].concat();
+        let target = [run_folder.as_slice(), format!("/{SUPERSEDED}/{number}").as_bytes()].concat();
         let (from, to) = (super::quote::shell_word(&run_folder), super::quote::shell_word(&target));
         let mut script = session.enter_run(run);
         script.extend(session.make(&[&target]));
@@ -177,10 +176,7 @@ impl Aside {
         let unmoved = read(&said).ok_or_else(|| look::garbled("moving files aside"))?;
         match unmoved.taken.iter().chain(&unmoved.failed).next() {
             None => Ok(()),
-            Some(file) => {
-                let message = format!("{} cannot be moved aside in {}", domain::path::escape_bytes(file), session.place.describe());
-                Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
-            }
+            Some(file) => Err(not_taken_aside(file, &session.place.describe())),
         }
     }
 }
@@ -188,10 +184,9 @@ impl Aside {
 /// The number after the highest one there is.
 async fn next_number(session: &Session, run: &RunPath, context: &CallContext) -> Result<u64, TransportError> {
     let mut script = session.enter_run(run);
-    script.extend_from_slice(b"if [ -d .exlab-wizard/superseded ]; then ls .exlab-wizard/superseded || exit 1; fi");
+    script.extend_from_slice(format!("if [ -d {SUPERSEDED} ]; then ls {SUPERSEDED} || exit 1; fi").as_bytes());
     let said = session.ask(&script, "looking for what was moved aside", context).await?;
-    let highest = String::from_utf8_lossy(&said).lines().filter_map(|line| line.trim().parse().ok()).max();
-    Ok(highest.unwrap_or(0_u64) + 1)
+    Ok(next_superseded(said.split(|byte| *byte == b'\n')))
 }
 
 /// The operator's or the worker's own moving aside.
@@ -201,10 +196,7 @@ pub(super) async fn move_files_aside(
     files: &[FilePath],
     context: &CallContext,
 ) -> Result<(), TransportError> {
-    if let Some(record) = files.iter().find(|file| file.is_record()) {
-        let message = format!("{record} belongs to the record and is not moved aside");
-        return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
-    }
+    refuse_record(files)?;
     let session = Session::open_marked(place, context).await?;
     let names: Vec<&[u8]> = files.iter().map(FilePath::as_bytes).collect();
     Aside::default().take(&session, run, &names, context).await?;

@@ -315,11 +315,6 @@ fn unseen(stderr: &str) -> Option<String> {
     stderr.lines().find(|line| line.starts_with("find:") && !line.contains("No such file or directory")).map(str::to_owned)
 }
 
-/// Hashes bytes of ours.
-pub(super) fn digest_of_bytes(bytes: &[u8]) -> Digest {
-    Digest(Sha256::digest(bytes).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

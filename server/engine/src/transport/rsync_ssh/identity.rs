@@ -1,7 +1,8 @@
 //! Reading and writing the marker.
 
 use super::Place;
-use super::session::{MARKER, OWN_FOLDER, Session};
+use super::session::Session;
+use crate::transport::rules::layout::{MARKER, OWN_FOLDER};
 use crate::transport::{CallContext, Marker, TransportError};
 use domain::job::{FailureClass, Side};
 use std::sync::Arc;
@@ -13,10 +14,7 @@ pub(super) async fn read(place: &Arc<Place>, context: &CallContext) -> Result<Ma
 
 /// The marker that a session found.
 pub(super) fn parse(session: &Session) -> Result<Marker, TransportError> {
-    serde_json::from_slice(&session.marker).map_err(|error| {
-        let message = format!("the marker {}/{MARKER} is none: {error}", session.place.describe());
-        TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
-    })
+    Marker::read(&session.marker, &session.place.describe())
 }
 
 /// Writes the marker, and the root when it is not there.
@@ -25,21 +23,13 @@ pub(super) async fn write(place: &Arc<Place>, marker: &Marker, replace: bool, co
         Some(session) => session,
         None => make_root(place, context).await?,
     };
-    if !session.marker.is_empty() && !replace {
-        let found = parse(&session)?;
-        if (&found.installation, &found.equipment) == (&marker.installation, &marker.equipment) {
-            return Ok(());
-        }
-        return Err(foreign(&session, &found));
+    if !marker.must_be_written(&session.marker, replace, &place.describe())? {
+        return Ok(());
     }
     let new = put(&session, marker, replace, context).await?;
     // Only now can it be seen whether the staging tree shows it.
     match Session::open(place, context).await {
-        Ok(Some(session)) => {
-            let found = parse(&session)?;
-            let same = (&found.installation, &found.equipment) == (&marker.installation, &marker.equipment);
-            if same { Ok(()) } else { Err(foreign(&session, &found)) }
-        }
+        Ok(Some(session)) => marker.stands(&session.marker, &place.describe()),
         Ok(None) => Err(TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, "the root went away")),
         Err(error) => {
             if new && error.class == FailureClass::DestinationForeign {
@@ -51,17 +41,6 @@ pub(super) async fn write(place: &Arc<Place>, marker: &Marker, replace: bool, co
     }
 }
 
-fn foreign(session: &Session, found: &Marker) -> TransportError {
-    let message = format!(
-        "{} belongs to equipment {} of installation {} on {}",
-        session.place.describe(),
-        found.equipment,
-        found.installation,
-        found.host
-    );
-    TransportError::new(FailureClass::DestinationForeign, Side::Destination, message)
-}
-
 async fn make_root(place: &Arc<Place>, context: &CallContext) -> Result<Session, TransportError> {
     let script = [b"mkdir -p -- ".to_vec(), super::quote::shell_word(&place.root_word())].concat();
     let (ended, _) = super::session::collect(&place.connection, &script, context).await?;
@@ -71,14 +50,12 @@ async fn make_root(place: &Arc<Place>, context: &CallContext) -> Result<Session,
 
 /// Puts the marker under its name: replacing only when asked to. True when there was none before.
 async fn put(session: &Session, marker: &Marker, replace: bool, context: &CallContext) -> Result<bool, TransportError> {
-    let mut text = serde_json::to_vec_pretty(marker).unwrap_or_default();
-    text.push(b'\n');
     let own = session.word(OWN_FOLDER.as_bytes());
     let place =
         if replace { "mv -f identity.json.tmp identity.json" } else { "ln identity.json.tmp identity.json; rm -f identity.json.tmp" };
     let mut script = [b"mkdir -p ".to_vec(), own.clone(), b" && cd -- ".to_vec(), own, b" || exit 1\n".to_vec()].concat();
     script.extend_from_slice(b"printf '%s' ");
-    script.extend(super::quote::shell_word(&text));
+    script.extend(super::quote::shell_word(&marker.text()));
     script.extend_from_slice(format!(" >identity.json.tmp || exit 1\n{place} || exit 1\n(sync -f . 2>/dev/null || sync)").as_bytes());
     session.ask(&script, "writing the marker", context).await?;
     Ok(session.marker.is_empty())

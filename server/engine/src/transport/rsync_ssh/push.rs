@@ -8,17 +8,19 @@ use super::arrange::Aside;
 use super::labels::Labels;
 use super::look::{self, Kind, Seen, folders_above};
 use super::send::{Sending, send};
-use super::session::{OWN_FOLDER, Session};
+use super::session::Session;
 use super::settle::{Carried, Outgoing, Sent, Settling};
 use super::stream::{self, Streamed, Streaming};
 use crate::progress::ProgressSink;
 use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted};
+use crate::transport::rules::fate::{EQUAL, Fate, Standing, fate, is_another, no_folder, same_second};
+use crate::transport::rules::layout::temporary_of;
 use crate::transport::{CallContext, Push, TransportError};
 use domain::api::Phase;
-use domain::path::{FilePath, RunPath};
+use domain::path::FilePath;
 use domain::proof::FileStat;
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// What is carried at once at most: enough that a start costs little, and little enough that hashing is soon at work beside it.
@@ -40,7 +42,7 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
             ProgressSink::new()
         }
     };
-    let temporary = temporary_folder(&session, push.run);
+    let temporary = session.path(temporary_of(push.run).as_bytes());
     let mut portions = Portions::new(push.listing, push.again, PORTION)?;
     let mut pushing = Pushing {
         session: session.clone(),
@@ -76,12 +78,6 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
     settling.settle(behind, true).await?;
     finish(&session, &push, &temporary, context).await?;
     pushing.problems.and(settling.problems).into_result()
-}
-
-/// Our folder at the server for what is on its way; the same for every attempt at a run.
-fn temporary_folder(session: &Session, run: &RunPath) -> Vec<u8> {
-    let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
-    session.path(format!("{OWN_FOLDER}/tmp/{name}").as_bytes())
 }
 
 /// Makes what was sent durable, and takes our temporary folder away.
@@ -129,23 +125,19 @@ impl Pushing<'_> {
         let mut old: Vec<Vec<u8>> = Vec::new();
         for (path, stat) in portion.files {
             if let Some(folder) = self.blocked_above(&path) {
-                self.leave(&path, &stat, format!("{}/{folder} is no plain folder there", run.below_equipment()));
+                self.leave(&path, &stat, no_folder(run, &folder));
                 continue;
             }
-            match there.get(path.as_bytes()) {
-                None => {}
-                Some(seen) if self.push.again.is_none() && counts_as_sent(seen, &stat) => {
+            let standing = there.get(path.as_bytes()).map_or(Standing::Nothing, |seen| standing(seen, &stat));
+            match fate(standing, self.push.again.is_some(), || Ok::<_, Infallible>((self.push.placed_by_us)(&path))) {
+                Ok(Fate::Send) => {}
+                Ok(Fate::SendAfterAside) => old.push(path.as_bytes().to_vec()),
+                Ok(Fate::Sent) => {
                     self.context.progress.skip_file(stat.size);
                     continue;
                 }
-                Some(_) if (self.push.placed_by_us)(&path) => old.push(path.as_bytes().to_vec()),
-                // A stranger of the same size may hold the same bytes (an earlier life put it there): verification decides.
-                Some(seen) if self.push.again.is_none() && has_size(seen, &stat) => {
-                    self.context.progress.skip_file(stat.size);
-                    continue;
-                }
-                Some(_) => {
-                    self.leave(&path, &stat, format!("{path} is a different file there"));
+                Ok(Fate::Conflict) => {
+                    self.leave(&path, &stat, is_another(&path));
                     continue;
                 }
             }
@@ -155,7 +147,7 @@ impl Pushing<'_> {
         let (blocked, free): (Vec<FilePath>, Vec<FilePath>) =
             portion.empty_folders.into_iter().partition(|folder| self.is_in_the_way(folder));
         for folder in blocked {
-            self.problems.add(&folder, format!("{folder} is no plain folder there"));
+            self.problems.add(&folder, no_folder(run, folder.as_bytes()));
         }
         for folder in files.iter().flat_map(|file| folders_above(&file.path)) {
             if let Some(stands) = self.known.get_mut(folder).filter(|stands| **stands == Stands::Nothing) {
@@ -221,8 +213,8 @@ impl Pushing<'_> {
         folders_above(path).find(|folder| self.known.get(*folder) == Some(&Stands::Nothing))
     }
 
-    fn blocked_above(&self, path: &FilePath) -> Option<String> {
-        folders_above(path).find(|folder| self.is_blocked(folder)).map(domain::path::escape_bytes)
+    fn blocked_above(&self, path: &FilePath) -> Option<Vec<u8>> {
+        folders_above(path).find(|folder| self.is_blocked(folder)).map(<[u8]>::to_vec)
     }
 
     fn leave(&mut self, path: &FilePath, stat: &FileStat, reason: String) {
@@ -247,7 +239,7 @@ impl Pushing<'_> {
                 true => look::below(&self.session, data, "looking at what an earlier attempt sent", self.context).await?,
                 false => look::Looked::new(),
             };
-            let is_there = |file: &Outgoing| there.get(file.path.as_bytes()).is_some_and(|seen| counts_as_sent(seen, &file.stat));
+            let is_there = |file: &Outgoing| there.get(file.path.as_bytes()).is_some_and(|seen| standing(seen, &file.stat) == EQUAL);
             let (done, missing): (Vec<&Outgoing>, Vec<&Outgoing>) = small.into_iter().partition(|file| is_there(file));
             self.context.progress.add_bytes(done.iter().map(|file| file.stat.size).sum());
             let done: Vec<FilePath> = done.into_iter().map(|file| file.path.clone()).collect();
@@ -287,15 +279,18 @@ impl Pushing<'_> {
     }
 }
 
-/// A regular file of the same size and mtime; what it holds is for verification to say. Whole seconds, and even ones where the
-/// destination can hold no others.
-fn counts_as_sent(seen: &Seen, listed: &FileStat) -> bool {
-    let sent = listed.mtime_ns.div_euclid(1_000_000_000);
-    let same_time = seen.mtime_seconds == sent || (!seen.fraction && seen.mtime_seconds == sent - sent.rem_euclid(2));
-    has_size(seen, listed) && same_time
+fn standing(seen: &Seen, sealed: &FileStat) -> Standing {
+    match seen.kind {
+        Kind::File => {
+            let same_time = same_second(seen.mtime_seconds, seen.fraction, sealed);
+            Standing::File { same_size: seen.size == sealed.size, same_time }
+        }
+        Kind::Folder => Standing::Folder,
+        Kind::Other => Standing::Other,
+    }
 }
 
 /// A regular file of the same size.
-pub(super) fn has_size(seen: &Seen, listed: &FileStat) -> bool {
-    seen.kind == Kind::File && seen.size == listed.size
+pub(super) fn has_size(seen: &Seen, sealed: &FileStat) -> bool {
+    seen.kind == Kind::File && seen.size == sealed.size
 }

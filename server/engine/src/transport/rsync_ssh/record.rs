@@ -1,34 +1,31 @@
-//! The record at the server: replaced by rename as it grows, hashed there. Only a file that we put there ourselves is replaced;
-//! which ones those are is kept at the root in a folder of our own, as the mounted transport keeps it.
-//!
-//! An earlier life's record moves to `.exlab-wizard/lives/<n>/` first, by way of `<n>.moving`.
+//! The record at the server: replaced by rename as it grows, hashed there. An earlier life's record moves to `.exlab-wizard/lives/<n>/` first.
 
 use super::arrange::Aside;
-use super::hashes::{digest_of_bytes, hash_batch};
+use super::hashes::hash_batch;
 use super::look::word_here;
 use super::quote::shell_word;
-use super::session::{OWN_FOLDER, Session};
+use super::session::Session;
 use super::{Place, classify, look};
 use crate::hash::{CHUNK, read_some};
 use crate::record_bytes::RecordBytes;
-use crate::transport::record_plan::{Plan, entries_of, list_of};
+use crate::transport::rules::layout::{NOT_OF_ONE_LIFE, RECORDS, list_name, temporary_of_record};
+use crate::transport::rules::record::{LIST_BYTES_AT_MOST, Plan, entries_of, list_of, refuse_stray};
 use crate::transport::{CallContext, Hashed, RecordFile, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::proof::Digest;
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// Read ahead of the connection.
 const PIECES_WAITING: usize = 2;
 
-/// Keeps the record of life `$earlier`; the current folder is the record's.
+/// Keeps the record of life `$earlier`; the current folder is the record's. What is not of one life stays.
 const KEEP_EARLIER: &str = r#"
 if [ ! -e "lives/$earlier" ] && [ ! -L "lives/$earlier" ]; then
 mkdir -p "lives/$earlier.moving" || exit 1
 for e in ./* ./.[!.]* ./..?*; do
 [ -e "$e" ] || [ -L "$e" ] || continue
-case "$e" in ./lives|./superseded|./versions) continue;; esac
+case "$e" in NOT_OF_ONE_LIFE) continue;; esac
 if [ -e "lives/$earlier.moving/$e" ]; then echo "$e is in the way" >&2; exit 1; fi
 mv "$e" "lives/$earlier.moving/" || exit 1
 done
@@ -44,19 +41,16 @@ pub(super) async fn put(
     files: &[RecordFile],
     context: &CallContext,
 ) -> Result<Vec<Hashed>, TransportError> {
-    if let Some(stray) = files.iter().find(|file| !file.path.is_record()) {
-        let message = format!("{} does not belong to the record", stray.path);
-        return Err(TransportError::new(FailureClass::Unknown, Side::Here, message));
-    }
+    refuse_stray(files)?;
     let session = Session::open_marked(place, context).await?;
     place.note_tool(session.can.hash_tool);
     begin(&session, run, life, context).await?;
-    let ours = Ours::read(&session, run, context).await?;
-    let plan = Plan::of(files, &ours.entries, hash_record(&session, run, files, context).await?)?;
+    let ours = ours(&session, run, context).await?;
+    let plan = Plan::of(files, &ours, hash_record(&session, run, files, context).await?)?;
     let names: Vec<&[u8]> = plan.strangers.iter().map(FilePath::as_bytes).collect();
     Aside::default().take(&session, run, &names, context).await?;
     if !plan.to_write.is_empty() {
-        write(&session, run, &ours.name, &plan, context).await?;
+        write(&session, run, &plan, context).await?;
     }
     session.sync(context).await?;
     hash_record(&session, run, files, context).await
@@ -68,7 +62,8 @@ async fn begin(session: &Session, run: &RunPath, life: u64, context: &CallContex
     script.extend_from_slice(b"mkdir -p .exlab-wizard && [ ! -L .exlab-wizard ] && cd .exlab-wizard || exit 62\n");
     if life > 1 {
         script.extend_from_slice(format!("earlier={}", life - 1).as_bytes());
-        script.extend_from_slice(KEEP_EARLIER.as_bytes());
+        let kept = NOT_OF_ONE_LIFE.map(|name| format!("./{name}")).join("|");
+        script.extend_from_slice(KEEP_EARLIER.replace("NOT_OF_ONE_LIFE", &kept).as_bytes());
     }
     session.ask(&script, &format!("writing the record of {run}"), context).await.map(drop)
 }
@@ -83,10 +78,8 @@ async fn hash_record(session: &Session, run: &RunPath, files: &[RecordFile], con
 }
 
 /// Brings the files to our temporary folder, then renames all of them, the list of what is ours first.
-async fn write(session: &Session, run: &RunPath, list: &str, plan: &Plan<'_>, context: &CallContext) -> Result<(), TransportError> {
-    let name = hex::encode(&Sha256::digest(run.as_str().as_bytes())[..12]);
-    let [temporary, records] =
-        [format!("{OWN_FOLDER}/tmp/record-{name}"), format!("{OWN_FOLDER}/records")].map(|name| session.path(name.as_bytes()));
+async fn write(session: &Session, run: &RunPath, plan: &Plan<'_>, context: &CallContext) -> Result<(), TransportError> {
+    let [temporary, records] = [temporary_of_record(run).as_str(), RECORDS].map(|name| session.path(name.as_bytes()));
     session.ask(&session.make(&[&temporary, &records]), "making a folder for the record", context).await?;
     let [temporary, records] = [temporary, records].map(|path| super::quote::shell_word(&path));
     upload(session, &temporary, "ours", &list_of(&plan.ours).into_bytes().into(), context).await?;
@@ -97,7 +90,7 @@ async fn write(session: &Session, run: &RunPath, list: &str, plan: &Plan<'_>, co
     script.extend([b"from=".to_vec(), temporary, b"\nmv -f \"$from/ours\" ".to_vec(), records, b"/".to_vec()].concat());
     // As `list_may_stay` has it.
     let otherwise = if plan.replaces { "exit 1" } else { ":" };
-    script.extend_from_slice(format!("{list} || {otherwise}\n").as_bytes());
+    script.extend_from_slice(format!("{} || {otherwise}\n", list_name(run)).as_bytes());
     let folders = plan.to_write.iter().flat_map(|file| look::folders_above(&file.path));
     look::call(&mut script, "mkdir -p", folders);
     for (n, file) in plan.to_write.iter().enumerate() {
@@ -137,19 +130,11 @@ async fn upload(session: &Session, temporary: &[u8], name: &str, bytes: &RecordB
     if ended.success() { Ok(()) } else { Err(classify::script(&ended, "writing the record")) }
 }
 
-/// The record files of one run that are ours, with their digests.
-struct Ours {
-    name: String,
-    entries: Vec<(FilePath, Digest)>,
-}
-
-impl Ours {
-    /// Reads what is known; unreadable lines are nothing known.
-    async fn read(session: &Session, run: &RunPath, context: &CallContext) -> Result<Ours, TransportError> {
-        let name = digest_of_bytes(run.as_str().as_bytes()).to_string();
-        let word = session.word(format!("{OWN_FOLDER}/records/{name}").as_bytes());
-        let script = [b"if [ -f ".to_vec(), word.clone(), b" ]; then head -c 1048576 ".to_vec(), word, b" || exit 1; fi".to_vec()].concat();
-        let text = session.ask(&script, "reading what is ours", context).await?;
-        Ok(Ours { name, entries: entries_of(&String::from_utf8_lossy(&text)) })
-    }
+/// The record files of one run that are ours, with their digests; unreadable lines are nothing known.
+async fn ours(session: &Session, run: &RunPath, context: &CallContext) -> Result<Vec<(FilePath, Digest)>, TransportError> {
+    let word = session.word(format!("{RECORDS}/{}", list_name(run)).as_bytes());
+    let head = format!(" ]; then head -c {LIST_BYTES_AT_MOST} ").into_bytes();
+    let script = [b"if [ -f ".to_vec(), word.clone(), head, word, b" || exit 1; fi".to_vec()].concat();
+    let text = session.ask(&script, "reading what is ours", context).await?;
+    Ok(entries_of(&String::from_utf8_lossy(&text)))
 }

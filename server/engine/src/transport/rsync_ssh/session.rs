@@ -5,6 +5,8 @@ use super::look::word_here;
 use super::quote::shell_word;
 use super::{Place, classify};
 use crate::child::Ended;
+use crate::transport::rules::layout::{MARKER, OWN_FOLDER};
+use crate::transport::rules::marker::no_marker;
 use crate::transport::{CallContext, TransportError, same_host};
 use domain::job::{FailureClass, Side};
 use domain::path::RunPath;
@@ -13,10 +15,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Our own folder at the root.
-pub(super) const OWN_FOLDER: &str = ".exlab-orchestrator";
-/// The marker, below the root.
-pub(super) const MARKER: &str = ".exlab-orchestrator/identity.json";
 /// Exit code of our scripts: the root is not there.
 const NO_ROOT: i32 = 60;
 /// Exit code of our scripts: a folder of the run is a link, or leads elsewhere.
@@ -120,14 +118,13 @@ impl Session {
 
     /// Connects and shows that this is a destination: the marker is there, and the staging tree does not see it.
     pub async fn open_marked(place: &Arc<Place>, context: &CallContext) -> Result<Session, TransportError> {
-        let unreachable = |what: &str| {
-            let message = format!("{} {what}", place.describe());
-            TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
-        };
         let session = Session::open(place, context).await?;
-        let session = session.ok_or_else(|| unreachable("is not there: the NAS's disk is not mounted, or `nas init` was never run"))?;
+        let session = session.ok_or_else(|| {
+            let message = format!("{} is not there: the NAS's disk is not mounted, or `nas init` was never run", place.describe());
+            TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
+        })?;
         if session.marker.is_empty() {
-            return Err(unreachable("holds no marker: the NAS's disk is not mounted there, or `nas init` was never run"));
+            return Err(no_marker(&place.describe()));
         }
         Ok(session)
     }

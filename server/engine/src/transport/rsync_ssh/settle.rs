@@ -10,6 +10,7 @@ use super::{hashes, session};
 use crate::hash::HashError;
 use crate::transport::failure::FILES_NAMED_AT_MOST;
 use crate::transport::portions::{Problems, Wanted, changed};
+use crate::transport::rules::fate::has_appeared;
 use crate::transport::{CallContext, Hashed, Push, TransportError};
 use domain::path::FilePath;
 use domain::proof::FileStat;
@@ -173,7 +174,7 @@ impl Settling<'_> {
             if same.contains(file.path.as_bytes()) {
                 // Its bytes may be these: verification decides.
             } else if unmoved.taken.contains(file.path.as_bytes()) {
-                self.problems.add(&file.path, format!("{} appeared there just now", file.path));
+                self.problems.add(&file.path, has_appeared(&file.path));
             } else {
                 (self.push.placed)(&file.path);
             }

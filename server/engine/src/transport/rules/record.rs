@@ -1,7 +1,8 @@
-//! What is to be done with a run's record at a destination, by what stands there and what is known to be ours: the same over every way that is
-//! asked in commands.
+//! What is to be done with a run's record at a destination, by what stands there and what is known to be ours. Only a file that we put there
+//! ourselves is replaced: the digests of what was put last are kept at the root, in a folder of our own. Such a list never says that something
+//! is proven; lost, it costs one needless moving aside.
 
-use super::{HashOutcome, Hashed, RecordFile, TransportError};
+use super::super::{HashOutcome, Hashed, RecordFile, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::path::FilePath;
 use domain::proof::Digest;
@@ -9,7 +10,7 @@ use std::collections::HashSet;
 
 /// The plan.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
+pub struct Plan<'a> {
     /// What stands under names of the record, is not ours, and has to move aside first.
     pub strangers: Vec<FilePath>,
     /// What counts as ours from now on: the old and the new while one takes the place of the other, and what is not asked about.
@@ -59,13 +60,27 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// More of a list is not read: some files of a record, two digests each.
+pub const LIST_BYTES_AT_MOST: u64 = 1 << 20;
+
+/// Everything that is put as a record must lie in its folder.
+pub fn refuse_stray(files: &[RecordFile]) -> Result<(), TransportError> {
+    match files.iter().find(|file| !file.path.is_record()) {
+        None => Ok(()),
+        Some(stray) => {
+            let message = format!("{} does not belong to the record", stray.path);
+            Err(TransportError::new(FailureClass::Unknown, Side::Here, message))
+        }
+    }
+}
+
 /// What is ours as it is kept at a destination: a line with digest and name for each.
-pub(super) fn list_of(entries: &[(FilePath, Digest)]) -> String {
+pub fn list_of(entries: &[(FilePath, Digest)]) -> String {
     entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect()
 }
 
 /// Reads that; unreadable lines are nothing known.
-pub(super) fn entries_of(list: &str) -> Vec<(FilePath, Digest)> {
+pub fn entries_of(list: &str) -> Vec<(FilePath, Digest)> {
     let parse = |line: &str| -> Option<(FilePath, Digest)> {
         let (digest, path) = line.split_once(' ')?;
         Some((FilePath::new(hex::decode(path).ok()?).ok()?, Digest::parse(digest)?))

@@ -1,0 +1,91 @@
+//! The marker at an equipment's root: without it nothing is written there, and one of another installation is not replaced unasked.
+
+use super::super::TransportError;
+use super::layout::MARKER;
+use domain::job::{FailureClass, Side};
+use serde::{Deserialize, Serialize};
+
+/// A marker is some hundred bytes; no more than this is read.
+pub const BYTES_AT_MOST: u64 = 64 << 10;
+
+/// Names installation and equipment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Marker {
+    /// `exlab-orchestrator destination`, so that the file explains itself.
+    pub what: String,
+    /// UUID of the installation (made once in the state folder).
+    pub installation: String,
+    /// Equipment id.
+    pub equipment: String,
+    /// When it was made.
+    pub created_at: domain::timestamp::Timestamp,
+    /// By which host.
+    pub host: String,
+}
+
+impl Marker {
+    /// Reads one; `destination` as the operator calls it.
+    pub(in crate::transport) fn read(bytes: &[u8], destination: &str) -> Result<Marker, TransportError> {
+        serde_json::from_slice(bytes).map_err(|error| {
+            let message = format!("{destination}/{MARKER} is not a valid marker: {error}");
+            TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
+        })
+    }
+
+    /// As it is written.
+    pub(in crate::transport) fn text(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+
+    fn is_of_the_same(&self, other: &Marker) -> bool {
+        (&self.installation, &self.equipment) == (&other.installation, &other.equipment)
+    }
+
+    /// Whether it has to be written where `found` stands (empty: none does). An error where that is another's, and nobody adopted it.
+    pub(in crate::transport) fn must_be_written(&self, found: &[u8], replace: bool, destination: &str) -> Result<bool, TransportError> {
+        if found.is_empty() || replace {
+            return Ok(true);
+        }
+        self.stands(found, destination).map(|()| false)
+    }
+
+    /// That what stands there is this one: another may have been quicker.
+    pub(in crate::transport) fn stands(&self, found: &[u8], destination: &str) -> Result<(), TransportError> {
+        let found = Marker::read(found, destination)?;
+        if found.is_of_the_same(self) {
+            return Ok(());
+        }
+        let Marker { equipment, installation, host, .. } = found;
+        let message = format!("{destination} belongs to equipment {equipment} of installation {installation} on {host}");
+        Err(TransportError::new(FailureClass::DestinationForeign, Side::Destination, message))
+    }
+}
+
+/// There is none.
+pub fn no_marker(destination: &str) -> TransportError {
+    let message = format!("{destination} holds no marker: the NAS is not mounted there, or `nas init` was never run");
+    TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marker(installation: &str, host: &str) -> Marker {
+        let created_at = domain::timestamp::Timestamp::from_unix_seconds(0);
+        Marker { what: String::new(), installation: installation.into(), equipment: "EQ_1".into(), created_at, host: host.into() }
+    }
+
+    #[test]
+    fn v13_only_what_is_nobodys_is_written_unasked() {
+        let (ours, again, theirs) = (marker("a", "one"), marker("a", "two").text(), marker("b", "one").text());
+        let must = |found: &[u8], replace| ours.must_be_written(found, replace, "/nas").map_err(|error| error.class);
+        assert_eq!(must(b"", false), Ok(true));
+        assert_eq!(must(&again, false), Ok(false), "it is the same, wherever it was written");
+        assert_eq!(must(&theirs, false), Err(FailureClass::DestinationForeign));
+        assert_eq!(must(b"{", false), Err(FailureClass::DestinationUnreachable));
+        assert_eq!((must(&theirs, true), must(b"{", true)), (Ok(true), Ok(true)), "adopted");
+    }
+}
