@@ -4,6 +4,7 @@ use crate::api;
 use crate::href;
 use crate::parts::{Go, Icon, When, WordTag};
 use crate::words::{self, bytes, counted, leaf};
+use domain::address;
 use domain::api::{ClearedRun, ClearedRuns, JobError};
 use domain::proof::ProofLevel;
 use domain::timestamp::Timestamp;
@@ -14,7 +15,7 @@ use leptos_router::hooks::use_location;
 
 /// The `before` of an address.
 fn before(search: &str) -> Option<u64> {
-    search.trim_start_matches('?').split('&').find_map(|pair| pair.strip_prefix("before=")?.parse().ok())
+    address::pairs(search).find(|(key, _)| key == "before").and_then(|(_, value)| value.parse().ok())
 }
 
 /// The page.

@@ -13,8 +13,9 @@
 //! | [`proof`], [`checksums`] | what is sealed and what counts as proven |
 //! | [`cleanup`] | what may be cleared |
 //! | [`api`], [`problem`], [`units`] | what people and scripts are shown |
-//! | [`settings`], [`log_line`], [`timestamp`] | configuration, log lines, times |
+//! | [`settings`], [`log_line`], [`timestamp`], [`address`] | configuration, log lines, times, text in addresses |
 
+pub mod address;
 pub mod api;
 pub mod bandwidth;
 pub mod checksums;

@@ -195,24 +195,12 @@ impl RunPath {
 
     /// For a URL: every segment percent-encoded, slashes kept.
     pub fn to_url(&self) -> String {
-        percent_encode(&self.text)
+        crate::address::encode_path(&self.text)
     }
 }
 
 fn is_plain(segment: &str) -> bool {
     !matches!(segment, "" | "." | "..") && !segment.contains('\0')
-}
-
-/// Percent-encodes everything but unreserved characters and `/`.
-pub fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 impl fmt::Display for RunPath {

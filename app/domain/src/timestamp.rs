@@ -2,6 +2,8 @@
 //!
 //! Not a clock: nothing here knows what time it is. The engine's clock is the one place that reads it.
 
+use jiff::civil::{Date, Time};
+use jiff::tz::Offset;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -76,14 +78,10 @@ fn parse(text: &str) -> Option<Timestamp> {
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let month = time::Month::try_from(u8::try_from(month).ok()?).ok()?;
-    let date = time::Date::from_calendar_date(i32::try_from(year).ok()?, month, u8::try_from(day).ok()?).ok()?;
-    let days = i64::from(date.to_julian_day()) - i64::from(UNIX_EPOCH_JULIAN_DAY);
-    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second - offset;
+    let midnight = Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?.to_datetime(Time::MIN);
+    let seconds = Offset::UTC.to_timestamp(midnight).ok()?.as_second() + hour * 3_600 + minute * 60 + second - offset;
     (EARLIEST..=LATEST).contains(&seconds).then_some(Timestamp(seconds))
 }
-
-const UNIX_EPOCH_JULIAN_DAY: i32 = 2_440_588;
 
 /// Seconds east of UTC; nothing is UTC.
 fn parse_offset(text: &str) -> Option<i64> {
@@ -110,21 +108,11 @@ fn parse_offset(text: &str) -> Option<i64> {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let days = self.0.div_euclid(86_400);
-        let second_of_day = self.0.rem_euclid(86_400);
-        let julian = i32::try_from(days).unwrap_or(0) + UNIX_EPOCH_JULIAN_DAY;
-        // Every value is clamped to years that `time` can hold, so the fallback is never reached.
-        let date = time::Date::from_julian_day(julian).unwrap_or(time::Date::MIN);
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-            date.year(),
-            u8::from(date.month()),
-            date.day(),
-            second_of_day / 3_600,
-            second_of_day / 60 % 60,
-            second_of_day % 60
-        )
+        // Every value is clamped to years that a date can hold, so the fallback is never reached.
+        let at = Offset::UTC.to_datetime(jiff::Timestamp::from_second(self.0).unwrap_or_default());
+        let (date, time) = (at.date(), at.time());
+        let (year, month, day) = (date.year(), date.month(), date.day());
+        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", time.hour(), time.minute(), time.second())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the page shows, as it stands in the address. The same filters as REST; without one, what still asks for a decision.
 
-use crate::href;
+use domain::address;
 use domain::api::{ProblemQuery, Scope};
 
 /// Findings per page.
@@ -25,15 +25,13 @@ impl View {
     /// Reads a query string, with or without `?`. What is not understood is left out.
     pub fn parse(search: &str) -> View {
         let mut view = View::default();
-        for pair in search.trim_start_matches('?').split('&') {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = href::decode(&value.replace('+', " "));
-            match key {
+        for (key, value) in address::pairs(search) {
+            match key.as_str() {
                 "page" => view.page = value.parse().ok().filter(|page| *page > 0).unwrap_or(1),
                 "scope" if value.is_empty() => {}
                 "scope" | "tier" | "rule" | "state" | "q" => {
                     // An address made by hand, or by another version: that filter is not set.
-                    let _ = view.filters.set(key, &value);
+                    let _ = view.filters.set(&key, &value);
                 }
                 _ => {}
             }
@@ -43,7 +41,7 @@ impl View {
 
     /// The address of this view; defaults are left out.
     pub fn href(&self) -> String {
-        let mut pairs: Vec<String> = self.pairs().iter().map(|(key, value)| format!("{key}={}", href::encode_value(value))).collect();
+        let mut pairs: Vec<String> = self.pairs().iter().map(|(key, value)| format!("{key}={}", address::encode_value(value))).collect();
         if self.page > 1 {
             pairs.push(format!("page={}", self.page));
         }

@@ -2,7 +2,6 @@
 
 use super::view::{List, RunView, hidden_fields};
 use crate::api;
-use crate::href;
 use crate::parts::{Icon, When};
 use crate::store::use_store;
 use crate::words::{bytes, counted};
@@ -165,7 +164,7 @@ fn lines(log: RunLog, run: String, query: &LogQuery) -> AnyView {
         (false, true) => format!("The last {count}"),
         (false, false) => format!("All {count}"),
     };
-    let download = format!("/api/v1/runs/{}/log?download=1", href::encode_path(&run));
+    let download = format!("/api/v1/runs/{}/log?download=1", domain::address::encode_path(&run));
     view! {
         {none.then(|| view! { <p class="block muted">{if filtered { "No line matches." } else { "The log is empty." }}</p> })}
         {(!none)

@@ -1,6 +1,7 @@
 //! What the lists of a run's page show, as it stands in its address: which files, which lines of the log.
 
 use crate::href;
+use domain::address;
 use domain::api::{FileState, FilesQuery, LogQuery};
 use domain::log_line::Level;
 use leptos::prelude::*;
@@ -18,7 +19,7 @@ impl RunView {
     /// Reads a query string, with or without `?`. What is not understood is left out.
     pub fn parse(search: &str) -> RunView {
         let mut view = RunView::default();
-        for (key, value) in href::pairs(search) {
+        for (key, value) in address::pairs(search) {
             match key.as_str() {
                 "file" => view.files.text = value,
                 "files" => view.files.state = FileState::from_text(&value),
@@ -38,7 +39,7 @@ impl RunView {
             .into_iter()
             .chain((self.files.offset > 0).then(|| ("from", self.files.offset.to_string())))
             .chain(self.of_log())
-            .map(|(key, value)| format!("{key}={}", href::encode_value(&value)))
+            .map(|(key, value)| format!("{key}={}", address::encode_value(&value)))
             .collect();
         let page = href::run_page(run);
         if pairs.is_empty() { page } else { format!("{page}?{}", pairs.join("&")) }

@@ -1,6 +1,6 @@
 //! What the staging table shows, as it stands in the address: filters, order, page. A view can be bookmarked and shared.
 
-use crate::href;
+use domain::address;
 use domain::api::AttentionKind;
 
 /// A column the table can be sorted by.
@@ -94,11 +94,9 @@ impl ViewQuery {
     pub fn parse(search: &str) -> ViewQuery {
         let mut query = ViewQuery::default();
         let mut descending = None;
-        for pair in search.trim_start_matches('?').split('&') {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = href::decode(&value.replace('+', " "));
+        for (key, value) in address::pairs(search) {
             let some = || (!value.is_empty()).then(|| value.clone());
-            match key {
+            match key.as_str() {
                 "state" => query.states = value.split(',').filter(|state| !state.is_empty()).map(str::to_owned).collect(),
                 "equipment" => query.equipment = some(),
                 "project" => query.project = some(),
@@ -119,7 +117,7 @@ impl ViewQuery {
     /// The address of this view; defaults are left out.
     pub fn href(&self) -> String {
         let mut pairs = Vec::new();
-        let mut push = |key: &str, value: &str| pairs.push(format!("{key}={}", href::encode_value(value)));
+        let mut push = |key: &str, value: &str| pairs.push(format!("{key}={}", address::encode_value(value)));
         if !self.states.is_empty() {
             push("state", &self.states.join(","));
         }

@@ -154,7 +154,7 @@ fn action_button(state: StagingState, row: RwSignal<SeenRow>, key: &Key, clear: 
         let broken = state.store.link.get().is_broken();
         row.with(|seen| why_not(Action::of(&seen.row, kind.get()), broken))
     });
-    let id = format!("why-{}-{}", if clear { "clear" } else { "sync" }, href::encode_value(key));
+    let id = format!("why-{}-{}", if clear { "clear" } else { "sync" }, domain::address::encode_value(key));
     let run = key.to_string();
     let press = move || state.ask(kind.get_untracked(), vec![run.clone()]);
     view! { <ActButton label=label icon=icon about=leaf(key).to_owned() why_not=reason id=id on_press=press /> }

@@ -1,8 +1,8 @@
 //! Talks REST to the running server, as any script could.
 
 use super::CommandError;
+use domain::address::encode_path;
 use domain::api::{ActKind, ActView, ClearPlan, ForceSyncRequest, PanelStatus, RunDetail, RunRow, StagingList};
-use domain::path::percent_encode;
 use domain::problem::Problem;
 use domain::settings::Settings;
 use serde::de::DeserializeOwned;
@@ -57,17 +57,17 @@ impl Client {
 
     /// Everything of a run.
     pub fn run(&self, run: &str) -> Result<RunDetail, CommandError> {
-        self.get(&format!("/api/v1/runs/{}", percent_encode(run)))
+        self.get(&format!("/api/v1/runs/{}", encode_path(run)))
     }
 
     /// Why it can or cannot be cleared.
     pub fn clear_plan(&self, run: &str) -> Result<ClearPlan, CommandError> {
-        self.get(&format!("/api/v1/runs/{}/clear-plan", percent_encode(run)))
+        self.get(&format!("/api/v1/runs/{}/clear-plan", encode_path(run)))
     }
 
     /// Starts an act on one run; it goes on by itself.
     pub fn start(&self, kind: ActKind, run: &str, request: &ForceSyncRequest) -> Result<ActView, CommandError> {
-        let url = self.url(&format!("/api/v1/staging/{}/{}", percent_encode(run), kind.as_str()));
+        let url = self.url(&format!("/api/v1/staging/{}/{}", encode_path(run), kind.as_str()));
         let post = self.agent.post(&url).header("prefer", "respond-async");
         let sent = if kind == ActKind::ForceSync { post.send_json(request) } else { post.send_empty() };
         self.read(sent)
@@ -75,7 +75,7 @@ impl Client {
 
     /// A started act.
     pub fn act(&self, id: &str) -> Result<ActView, CommandError> {
-        self.get(&format!("/api/v1/acts/{}", percent_encode(id)))
+        self.get(&format!("/api/v1/acts/{}", encode_path(id)))
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CommandError> {

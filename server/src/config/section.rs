@@ -274,7 +274,11 @@ impl<'a> Section<'a> {
     /// Reports every key that was never asked for.
     pub fn finish(self) {
         for entry in self.entries.iter().filter(|entry| !self.asked.contains(&entry.key.as_str())) {
-            let near = self.asked.iter().filter(|known| distance(known, &entry.key) <= 2).min_by_key(|known| distance(known, &entry.key));
+            let near = self
+                .asked
+                .iter()
+                .filter(|known| strsim::levenshtein(known, &entry.key) <= 2)
+                .min_by_key(|known| strsim::levenshtein(known, &entry.key));
             let advice = match near {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("known here: {}", self.asked.join(", ")),
@@ -286,21 +290,6 @@ impl<'a> Section<'a> {
     fn wrong_kind(&self, key: &str, node: &Node, expected: &str) {
         self.mistake(node.at, key, format!("expected {expected}, found {}", node.value.kind()));
     }
-}
-
-/// Edits from one word to the other: letters put in, left out, or exchanged.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

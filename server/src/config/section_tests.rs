@@ -2,16 +2,6 @@
 
 use super::*;
 use crate::config::node::parse;
-use rstest::rstest;
-
-#[rstest]
-#[case("label", "lable", 2)]
-#[case("label", "label", 0)]
-#[case("", "abc", 3)]
-#[case("enabled", "enable", 1)]
-fn distances(#[case] a: &str, #[case] b: &str, #[case] expected: usize) {
-    assert_eq!(distance(a, b), expected);
-}
 
 #[test]
 fn a_reader_collects_every_mistake_in_the_files_order() {

@@ -8,6 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use domain::address::pairs;
 use domain::api::Event;
 use domain::problem::{ErrorCode, Problem};
 use futures::StreamExt;
@@ -44,10 +45,10 @@ fn since(query: Option<&str>, headers: &HeaderMap) -> Result<Option<u64>, Proble
         return number(id.to_str().unwrap_or("?"), "Last-Event-ID").map(Some);
     }
     let mut found = None;
-    for pair in query.unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
-        match pair.split_once('=') {
-            Some(("since", text)) => found = Some(number(text, "since")?),
-            _ => return Err(Problem::new(ErrorCode::BadRequest, format!("The query knows only since=, not {pair:?}."))),
+    for (key, value) in pairs(query.unwrap_or("")) {
+        match key.as_str() {
+            "since" => found = Some(number(&value, "since")?),
+            _ => return Err(Problem::new(ErrorCode::BadRequest, format!("The query knows only since=, not {key:?}."))),
         }
     }
     Ok(found)

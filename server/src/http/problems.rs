@@ -6,6 +6,7 @@ use super::{Http, body, run_path};
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
+use domain::address::pairs_strictly;
 use domain::api::{KnownRequest, OverrideRequest, ProblemQuery, RevokeRequest};
 use domain::problem::{ErrorCode, Problem};
 
@@ -66,15 +67,13 @@ fn read(query: &str) -> Result<ProblemQuery, Problem> {
     let refused = |why: String| Problem::new(ErrorCode::BadRequest, why);
     let mut asked = ProblemQuery::default();
     let mut seen = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    let pairs = pairs_strictly(query).map_err(|(key, why)| refused(format!("{key} {why}.")))?;
+    for (key, value) in pairs {
         if seen.contains(&key) {
             return Err(refused(format!("The query gives {key} twice.")));
         }
+        asked.set(&key, &value).map_err(refused)?;
         seen.push(key);
-        let value =
-            run_path::decode_text(&value.replace('+', " ")).ok_or_else(|| refused(format!("{key} is not percent-encoded UTF-8.")))?;
-        asked.set(key, &value).map_err(refused)?;
     }
     Ok(asked)
 }

@@ -3,6 +3,7 @@
 //! Only the text is judged here; whether it names a run, and which, is the backend's matter. The order matters: the act is
 //! split off before decoding, so that an encoded slash cannot move it.
 
+use domain::address::decode_strictly;
 use domain::problem::{ErrorCode, Problem};
 
 /// Splits `RUN/act` at its last plain slash.
@@ -12,15 +13,9 @@ pub fn split_act(raw: &str) -> Option<(&str, &str)> {
 
 /// Decodes `%XX` once and refuses what is not a plain relative or absolute path.
 pub fn decode(raw: &str) -> Result<String, Problem> {
-    let bytes = percent_decode(raw).ok_or_else(|| refused(raw, "holds a `%` that is not followed by two hex digits."))?;
-    let text = String::from_utf8(bytes).map_err(|_| refused(raw, "is not UTF-8 once decoded."))?;
+    let text = decode_strictly(raw).map_err(|why| refused(raw, &format!("{why}.")))?;
     require_plain(&text)?;
     Ok(text)
-}
-
-/// Decodes a value of a query once; `None` when it is not percent-encoded UTF-8.
-pub fn decode_text(raw: &str) -> Option<String> {
-    String::from_utf8(percent_decode(raw)?).ok()
 }
 
 /// Refuses a path with an empty, `.` or `..` segment, an outer slash at its end, or a NUL.
@@ -38,21 +33,6 @@ pub fn require_plain(text: &str) -> Result<(), Problem> {
 
 fn refused(path: &str, why: &str) -> Problem {
     Problem::new(ErrorCode::BadPath, format!("The run path {path:?} {why}"))
-}
-
-fn percent_decode(raw: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(raw.len());
-    let mut bytes = raw.bytes();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'%' => {
-                let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16));
-                u8::try_from(digit()? * 16 + digit()?).ok()?
-            }
-            plain => plain,
-        });
-    }
-    Some(out)
 }
 
 #[cfg(test)]
@@ -74,7 +54,7 @@ mod tests {
         fn every_plain_path_survives_its_url(segments in prop::collection::vec("[^/\0]{1,12}", 1..5)) {
             let path = segments.join("/");
             prop_assume!(require_plain(&path).is_ok());
-            prop_assert_eq!(decode(&domain::path::percent_encode(&path)).unwrap(), path);
+            prop_assert_eq!(decode(&domain::address::encode_path(&path)).unwrap(), path);
         }
     }
 

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
+use domain::address::pairs;
 use domain::problem::{ErrorCode, Problem};
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
@@ -81,11 +82,10 @@ impl Page {
         let refused = |why: String| Problem::new(ErrorCode::BadRequest, why);
         let mut page = Page { before: None, limit: USUAL_LIMIT };
         let mut state = None;
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        for (key, value) in pairs(query) {
             let number = || value.parse::<u64>().map_err(|_| refused(format!("{key} must be a whole number, not {value:?}.")));
-            match key {
-                "state" => state = Some(value),
+            match key.as_str() {
+                "state" => state = Some(value.clone()),
                 "before" if value.is_empty() => {}
                 "before" => page.before = Some(number()?),
                 "limit" => {
@@ -95,7 +95,7 @@ impl Page {
                 _ => return Err(refused(format!("The query knows state, before and limit, not {key:?}."))),
             }
         }
-        match state {
+        match state.as_deref() {
             Some("cleared") => Ok(page),
             _ => Err(refused("Write ?state=cleared for the runs that are gone; the others are under /api/v1/staging.".into())),
         }

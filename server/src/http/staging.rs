@@ -100,7 +100,7 @@ fn cleared(answer: &ClearAnswer) -> Response {
         return ok(answer);
     }
     let mut response = json(StatusCode::ACCEPTED, answer);
-    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/runs/{}", app::href::encode_path(&answer.run_path))) {
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/runs/{}", domain::address::encode_path(&answer.run_path))) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response

@@ -21,7 +21,7 @@ fn number<T: std::str::FromStr>(key: &str, value: &str) -> Result<T, Problem> {
 /// `?offset=&limit=&q=&state=`
 pub fn files(query: &str) -> Result<FilesQuery, Problem> {
     let mut asked = FilesQuery::default();
-    for (key, value) in app::href::pairs(query) {
+    for (key, value) in domain::address::pairs(query) {
         match key.as_str() {
             "offset" => asked.offset = number(&key, &value)?,
             "limit" => {
@@ -47,7 +47,7 @@ pub fn files(query: &str) -> Result<FilesQuery, Problem> {
 /// `?tail=&level=&q=`; `None` for `?download=1`.
 pub fn log(query: &str) -> Result<Option<LogQuery>, Problem> {
     let mut asked = LogQuery::default();
-    for (key, value) in app::href::pairs(query) {
+    for (key, value) in domain::address::pairs(query) {
         match key.as_str() {
             "download" if value == "1" => return Ok(None),
             "tail" => {

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 fn act(kind: &str) -> String {
-    format!("/api/v1/staging/{}/{kind}", domain::path::percent_encode(RUN))
+    format!("/api/v1/staging/{}/{kind}", domain::address::encode_path(RUN))
 }
 
 /// Far longer than anything here takes; only a fault makes a test wait for it.

@@ -44,8 +44,8 @@ async fn our_list_begins_with_the_seeds_fields() {
 #[tokio::test]
 async fn acts_answer_the_seeds_fields_bare_and_ours_after_them() {
     let fake = Arc::new(Fake::default());
-    let blocked = format!("{}/force-sync", domain::path::percent_encode(BLOCKED));
-    let run = domain::path::percent_encode(RUN);
+    let blocked = format!("{}/force-sync", domain::address::encode_path(BLOCKED));
+    let run = domain::address::encode_path(RUN);
     let expected = json!({"run_path": BLOCKED, "state": "blocked", "job_id": null});
     assert_eq!(post(&fake, &format!("/staging/{blocked}")).await.json(), expected);
     let ours = post(&fake, &format!("/api/v1/staging/{blocked}")).await.json();
@@ -157,7 +157,11 @@ async fn s20_a_clear_that_goes_on_by_itself_is_accepted_and_says_where_it_stands
     assert_eq!((&answer["clearing"]["step"], &answer["files_freed"]), (&json!("intended"), &json!(0)));
     assert!(answer["clearing"]["waiting"].as_str().unwrap().contains("not mounted"));
     assert!(
-        post(&Arc::new(Fake::default()), &format!("/staging/{}/clear", app::href::encode_path(RUN))).await.json().get("clearing").is_none()
+        post(&Arc::new(Fake::default()), &format!("/staging/{}/clear", domain::address::encode_path(RUN)))
+            .await
+            .json()
+            .get("clearing")
+            .is_none()
     );
 }
 

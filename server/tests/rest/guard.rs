@@ -6,7 +6,7 @@ use rstest::rstest;
 use std::sync::Arc;
 
 fn clear() -> String {
-    format!("/api/v1/staging/{}/clear", domain::path::percent_encode(RUN))
+    format!("/api/v1/staging/{}/clear", domain::address::encode_path(RUN))
 }
 
 #[rstest]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 fn url() -> String {
-    domain::path::percent_encode(RUN)
+    domain::address::encode_path(RUN)
 }
 
 async fn function(fake: &Arc<Fake>, name: &str, arguments: Value) -> Answered {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 fn route(act: &str) -> String {
-    format!("/api/v1/problems/{}/{act}", domain::path::percent_encode(RUN))
+    format!("/api/v1/problems/{}/{act}", domain::address::encode_path(RUN))
 }
 
 async fn function(fake: &Arc<Fake>, name: &str, arguments: Value) -> Answered {
