@@ -16,6 +16,7 @@ pub mod environment;
 pub mod http;
 pub mod late;
 pub mod logging;
+pub mod memory;
 pub mod off;
 pub mod serve;
 pub mod simulate;

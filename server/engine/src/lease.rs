@@ -1,7 +1,7 @@
 //! A read lease on a file: the system's own word on whether anybody has it open for writing, smbd and programs of other accounts included.
 //! While it is held nobody begins to write unnoticed: who opens the file for writing waits until it is given back, and it says so.
 //!
-//! No library wraps this call: here stands the one `unsafe` of the project.
+//! No library wraps this call: this is one of two `unsafe` calls of the project; the other is in the server's `memory`.
 
 use std::fs::File;
 use std::io;
