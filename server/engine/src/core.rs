@@ -13,7 +13,7 @@ use crate::reserve::{Borrowed, Reserve};
 use crate::run_locks::RunLocks;
 use crate::source::{RunFolder, SourceError, StagingRoot};
 use crate::staging_owner::StagingOwner;
-use crate::store::{Job, NewLedgerEntry, Store, StoreError};
+use crate::store::{Job, LedgerKind, NewLedgerEntry, Store, StoreError};
 use crate::tally::Tally;
 use domain::log_line::{Level, LogLine};
 use domain::path::RunPath;
@@ -259,10 +259,10 @@ impl Core {
     }
 
     /// Appends a fact to the ledger; a failure is logged, since the act it tells of has happened.
-    pub async fn ledger(&self, run: &RunPath, life: u64, kind: &'static str, detail: String) {
+    pub async fn ledger(&self, run: &RunPath, life: u64, kind: LedgerKind, detail: String) {
         let entry = NewLedgerEntry { at_ms: self.clock.now_ms(), run, life, kind, detail };
         if let Err(error) = self.store.append(entry).await {
-            tracing::error!(run = %run, kind, %error, "the ledger could not be written");
+            tracing::error!(run = %run, kind = kind.as_str(), %error, "the ledger could not be written");
         }
     }
 

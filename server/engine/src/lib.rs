@@ -22,7 +22,6 @@ pub mod ingest_store;
 pub mod last_look;
 mod lease;
 mod local_time;
-pub mod measure;
 mod mounts;
 pub mod only_copy;
 mod ordered;

@@ -6,7 +6,7 @@
 use crate::core::Core;
 use crate::gatekeeper::blocking;
 use crate::prove::{Differences, disproof, level_of, seal_of};
-use crate::store::{Failure, Job, Store, StoreError, hour_after};
+use crate::store::{Failure, Job, LedgerKind, Store, StoreError, hour_after};
 use crate::verify::VerifiedManifest;
 use domain::job::{FailureClass, JobEvent, JobState, Side};
 use domain::log_line::Level;
@@ -109,7 +109,8 @@ pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> 
     let now_ms = core.clock.now_ms();
     let level = level_of(core, &before, manifest, now_ms);
     let Some(updated) = core.store.count_cleared_pass(&before, manifest, level, now_ms).await? else { return Ok(None) };
-    core.ledger(&job.run, job.life, "proven", format!("pass {} at level {level}, {}", updated.verify_passes, manifest.method())).await;
+    core.ledger(&job.run, job.life, LedgerKind::Proven, format!("pass {} at level {level}, {}", updated.verify_passes, manifest.method()))
+        .await;
     let was_damaged = {
         let mut known = core.only_copies.known();
         known.prove(before.last_proof_ms, &updated);
@@ -130,7 +131,7 @@ pub async fn record_broken(core: &Core, job: &Job, differences: &Differences) ->
     let damage = Some(&failure).filter(|failure| failure.class == FailureClass::HashMismatch);
     let _recording = core.only_copies.recording.lock().await;
     let Some(noted) = core.store.note_cleared_look(job, damage, Some(&proof), again_after_damage(core)).await? else { return Ok(()) };
-    core.ledger(&job.run, job.life, "disproven", failure.message.clone()).await;
+    core.ledger(&job.run, job.life, LedgerKind::Disproven, failure.message.clone()).await;
     let what = if damage.is_some() { "is damaged" } else { "could not be proven" };
     core.log(None, &job.run, Level::Error, &format!("what the NAS holds of this cleared run, the only copy, {what}: {}", failure.message));
     show(core, noted);
@@ -155,7 +156,7 @@ pub async fn no_answer(core: &Arc<Core>, job: &Job, failure: &Failure) -> Result
     let message = format!("it cannot be proven any more, because our seal is gone or is another one: {}", gone.message);
     let failure = Failure { class: FailureClass::Unknown, side: Side::Here, message };
     let Some(noted) = core.store.note_cleared_look(job, Some(&failure), None, again_after_damage(core)).await? else { return Ok(()) };
-    core.ledger(&job.run, job.life, "unprovable", failure.message.clone()).await;
+    core.ledger(&job.run, job.life, LedgerKind::Unprovable, failure.message.clone()).await;
     core.log(None, &job.run, Level::Error, &failure.message);
     show(core, noted);
     Ok(())

@@ -8,7 +8,7 @@ use crate::only_copy;
 use crate::progress::ProgressSink;
 use crate::seal::{Rehash, SealReader, compare};
 use crate::source::RunFolder;
-use crate::store::{Failure, Job, NewProof, StoreError};
+use crate::store::{Failure, Job, LedgerKind, NewProof, StoreError};
 use crate::transport::{CallContext, Transport, TransportError};
 use crate::verify::{Verification, VerifiedManifest, verify};
 use domain::job::{FailureClass, JobEvent, JobState, Side};
@@ -144,7 +144,13 @@ pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> 
     let updated = core.store.count_pass(job, manifest, level, now_ms).await?;
     if let Some(updated) = &updated {
         core.job_changed(updated.clone());
-        core.ledger(&job.run, job.life, "proven", format!("pass {} at level {level}, {}", updated.verify_passes, manifest.method())).await;
+        core.ledger(
+            &job.run,
+            job.life,
+            LedgerKind::Proven,
+            format!("pass {} at level {level}, {}", updated.verify_passes, manifest.method()),
+        )
+        .await;
     }
     Ok(updated)
 }
@@ -176,7 +182,7 @@ pub async fn record_broken(core: &Core, job: &Job, differences: &Differences) ->
     let failure = differences.failure();
     let detail = failure.message.clone();
     core.store.record_disproof(job, &disproof(core, job, &detail)).await?;
-    core.ledger(&job.run, job.life, "disproven", detail.clone()).await;
+    core.ledger(&job.run, job.life, LedgerKind::Disproven, detail.clone()).await;
     core.log(None, &job.run, Level::Error, &detail);
     // A file that could not be read proves nothing, in either direction: only rot and loss take the job's proof away.
     // A job that is no longer proven has none to take: a second look at the same damage says the same.

@@ -9,7 +9,6 @@
 //! | 3 | no server answers |
 
 mod acting;
-mod bench;
 mod client;
 mod doctor;
 mod follow;
@@ -134,9 +133,6 @@ enum Command {
     },
     /// Push made-up runs into a staging tree, for demos and tests
     Simulate(simulate::Options),
-    /// Measure the engine's own parts
-    #[command(subcommand, hide = true)]
-    Bench(bench::BenchCommand),
 }
 
 /// How to serve.
@@ -241,7 +237,6 @@ fn dispatch(arguments: Arguments, environment: &Environment) -> Result<(), Comma
         Command::Nas(NasCommand::Init { equipment, adopt }) => server::nas_init(&settings()?, &state()?, environment, equipment, *adopt),
         Command::Staging(StagingCommand::Adopt { force }) => server::staging_adopt(&settings()?, &state()?, environment, *force),
         Command::ImportQueue { file } => server::import_queue(&settings()?, &state()?, file),
-        Command::Bench(command) => bench::bench(command, &state()?),
         Command::Simulate(options) => simulate::run(options).map_err(|error| CommandError::Failed(error.to_string())),
     }
 }

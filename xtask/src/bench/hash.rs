@@ -1,6 +1,6 @@
 //! Hashing one big file that lies in the page cache: ours, `openssl dgst -sha256`, `sha256sum`, in turn.
 
-use super::queue::own;
+use super::queue::{engine_bench, own};
 use super::table::{Row, median, value};
 use crate::process::Call;
 use crate::step::Step;
@@ -14,7 +14,8 @@ const BYTES: u64 = 1 << 30;
 const ROUNDS: usize = 5;
 
 /// MB per second of each.
-pub fn measure(binary: &Path) -> Result<Vec<Row>> {
+pub fn measure() -> Result<Vec<Row>> {
+    let binary = engine_bench()?;
     let folder = tempfile::tempdir_in(super::lab_home()?)?;
     let file = folder.path().join("big.bin");
     let step = Step::begin("bench: hashing 1 GiB");
@@ -25,8 +26,8 @@ pub fn measure(binary: &Path) -> Result<Vec<Row>> {
     Call::new(peers[0].0).args(peers[0].1).read()?;
     for round in 1..=ROUNDS {
         step.line(&format!("round {round} of {ROUNDS}"));
-        let answer = own(binary, &["hash", path])?;
-        let seconds = answer["seconds"].as_f64().context("`bench hash` gives no `seconds`")?;
+        let answer = own(&binary, &["hash", path])?;
+        let seconds = answer["seconds"].as_f64().context("`engine-bench hash` gives no `seconds`")?;
         ours.push(BYTES as f64 / 1e6 / seconds);
         for ((program, args), samples) in peers.iter().zip(&mut theirs) {
             let begun = Instant::now();

@@ -92,7 +92,7 @@ pub fn run(choice: &Choice) -> Result<()> {
         table.add(large_run::measure(&binary, choice.files, choice.over));
     }
     if wanted(Measure::Hash) {
-        table.add(hash::measure(&binary));
+        table.add(hash::measure());
     }
     if wanted(Measure::SmallFiles) {
         table.add(small_files::measure(&binary));
@@ -110,7 +110,7 @@ pub fn run(choice: &Choice) -> Result<()> {
         table.add(reading::measure(&binary));
     }
     if wanted(Measure::Queue) {
-        table.add(queue::measure(&binary));
+        table.add(queue::measure());
     }
     table.print();
     Ok(())

@@ -11,7 +11,7 @@ use crate::ingest_store::{self, read_ingest};
 use crate::prove::seal_of;
 use crate::record::{RecordError, RecordFolder, Stamp};
 use crate::source::{RunFolder, SourceError};
-use crate::store::{ClearStep, Intent, Job};
+use crate::store::{ClearStep, Intent, Job, LedgerKind};
 use domain::document::creation::SyncStatus;
 use domain::document::ingest::Ingest;
 use domain::lifecycle::{RunEvent, RunState};
@@ -90,7 +90,7 @@ pub async fn put_back(core: &Arc<Core>, intent: &Intent) {
     let (owned, run, id) = (core.clone(), intent.run.clone(), intent.id.clone());
     if let Err(errno) = blocking(move || aside::put_back(&owned, &run, &id)).await {
         let place = format!("{CLEARING_FOLDER}/{}", intent.id);
-        core.ledger(&intent.run, intent.life, "kept_aside", format!("what was not proven stays in {place}: {errno}")).await;
+        core.ledger(&intent.run, intent.life, LedgerKind::KeptAside, format!("what was not proven stays in {place}: {errno}")).await;
         core.log(None, &intent.run, Level::Error, &format!("what was not proven could not be put back and stays in {place}: {errno}"));
     }
 }
@@ -99,7 +99,7 @@ pub async fn put_back(core: &Arc<Core>, intent: &Intent) {
 pub async fn abort(core: &Arc<Core>, intent: &Intent, why: &str) -> Result<(), ClearStop> {
     let mut intent = intent.clone();
     core.store.advance_intent(&mut intent, ClearStep::Aborted).await?;
-    core.ledger(&intent.run, intent.life, "clear_aborted", why.to_owned()).await;
+    core.ledger(&intent.run, intent.life, LedgerKind::ClearAborted, why.to_owned()).await;
     core.log(None, &intent.run, Level::Error, &format!("the clear was given up: {why}"));
     Ok(())
 }

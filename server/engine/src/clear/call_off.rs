@@ -6,6 +6,7 @@ use super::refusal::NotCalledOff;
 use super::resume::{Place, find, open_intent};
 use super::{ClearStop, PATIENCE, note_clearing};
 use crate::core::Core;
+use crate::store::LedgerKind;
 use domain::api::CallOffAnswer;
 use domain::log_line::Level;
 use domain::path::RunPath;
@@ -40,7 +41,7 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
             Totals::default()
         }
     };
-    core.ledger(run, intent.life, "clear_called_off", "by an operator".into()).await;
+    core.ledger(run, intent.life, LedgerKind::ClearCalledOff, "by an operator".into()).await;
     core.log(None, run, Level::Warn, "its clear was called off by an operator");
     note_clearing(core, run, None);
     core.look_at(run);

@@ -18,7 +18,7 @@ use crate::progress::ProgressSink;
 use crate::prove::{Differences, call_context, record_broken};
 use crate::record::{RecordError, RecordFolder};
 use crate::source::RunFolder;
-use crate::store::{ClearStep, ClearedLife, Intent, Job};
+use crate::store::{ClearStep, ClearedLife, Intent, Job, LedgerKind};
 use crate::tally::Moved;
 use crate::watcher::object;
 use crate::worker::SentRecord;
@@ -331,7 +331,7 @@ pub async fn finish(core: &Arc<Core>, intent: &mut Intent, job: &Job, kept: &[(S
     retire(core, job).await?;
     core.checkpoints.reached(Checkpoint::JobRetired);
     for (name, why) in kept {
-        core.ledger(&run, intent.life, "kept", format!("{name} {why}")).await;
+        core.ledger(&run, intent.life, LedgerKind::Kept, format!("{name} {why}")).await;
     }
     let step = if kept.is_empty() { ClearStep::Done } else { ClearStep::Aborted };
     core.store.advance_intent(intent, step).await?;

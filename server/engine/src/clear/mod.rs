@@ -28,7 +28,7 @@ use crate::gatekeeper::blocking;
 use crate::index::Facts;
 use crate::progress::ProgressSink;
 use crate::source::SourceError;
-use crate::store::StoreError;
+use crate::store::{LedgerKind, StoreError};
 use crate::watcher::evaluate_run;
 use domain::api::{ClearAnswer, ClearingView};
 use domain::lifecycle::RunState;
@@ -153,7 +153,7 @@ async fn with_room<T>(core: &Arc<Core>, clearing: impl Future<Output = T>) -> T 
 }
 
 async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) -> Result<Totals, ClearStop> {
-    let permit = permit::permit(core, run, progress).await?;
+    let permit = permit::permit(core, permit::Asked::Run(run), progress).await?;
     core.checkpoints.reached(crate::checkpoint::Checkpoint::Permitted);
     {
         let core = core.clone();
@@ -168,7 +168,7 @@ async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) ->
     let id = uuid::Uuid::new_v4().to_string();
     let job = permit.job();
     let intent = core.store.intend(&id, run, job.life, &job.id, core.clock.now_ms()).await?;
-    core.ledger(run, job.life, "clear_intended", clear_intended(job, &permit)).await;
+    core.ledger(run, job.life, LedgerKind::ClearIntended, clear_intended(job, &permit)).await;
     core.checkpoints.reached(crate::checkpoint::Checkpoint::Intended);
     carry_out::carry_out(core, intent, permit, progress).await
 }

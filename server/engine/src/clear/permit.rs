@@ -5,6 +5,7 @@ use super::obstacles::{obstacle_inside, obstacles};
 use super::refusal::Refusal;
 use crate::core::Core;
 use crate::gatekeeper::blocking;
+use crate::index::Late;
 use crate::ingest_store::read_ingest;
 use crate::progress::ProgressSink;
 use crate::prove::{Proof, call_context, count_pass, prove, record_broken, seal_of};
@@ -13,7 +14,6 @@ use crate::seal::{Rehash, SealReader, compare};
 use crate::source::RunFolder;
 use crate::store::Job;
 use crate::verify::VerifiedManifest;
-use crate::watcher::late_of;
 use crate::writers::Writers;
 use domain::api::Phase;
 use domain::lifecycle::RunState;
@@ -63,27 +63,25 @@ impl ClearPermit {
     }
 }
 
-/// Checks everything and proves the destination. Nothing is touched.
-pub async fn permit(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) -> Result<ClearPermit, Refusal> {
-    let (folder, job) = standing(core, run).await?;
-    let seal = local(core, &job, &folder, progress, true).await?;
-    let evidence = remote(core, &job, &folder, progress).await?;
-    // The proof may have taken hours: what happened to the run meanwhile counts.
-    local(core, &job, &folder, progress, true).await?;
-    Ok(ClearPermit { job, seal, folder, evidence })
+/// What a permit is asked for.
+pub enum Asked<'a> {
+    /// A run as it stands in staging.
+    Run(&'a RunPath),
+    /// A clear that goes on, of this job, in the folder wherever it stands by now. What it still holds is compared file by file when it is
+    /// deleted; `whole`: nothing of it has been removed, and nothing may be missing.
+    Intent { job: &'a Job, folder: &'a RunFolder, whole: bool },
 }
 
-/// For an intent that goes on: the destination is proven again, whatever the run's folder still holds is compared file by file
-/// when it is deleted.
-pub async fn permit_again(
-    core: &Arc<Core>,
-    job: Job,
-    folder: RunFolder,
-    untouched: bool,
-    progress: &ProgressSink,
-) -> Result<ClearPermit, Refusal> {
-    let seal = local(core, &job, &folder, progress, untouched).await?;
+/// Checks everything and proves the destination. Nothing is touched.
+pub async fn permit(core: &Arc<Core>, asked: Asked<'_>, progress: &ProgressSink) -> Result<ClearPermit, Refusal> {
+    let (job, folder, whole) = match asked {
+        Asked::Run(run) => standing(core, run).await.map(|(folder, job)| (job, folder, true))?,
+        Asked::Intent { job, folder, whole } => (job.clone(), folder.clone(), whole),
+    };
+    let seal = local(core, &job, &folder, progress, whole).await?;
     let evidence = remote(core, &job, &folder, progress).await?;
+    // The proof may have taken hours: what happened to the run meanwhile counts.
+    local(core, &job, &folder, progress, whole).await?;
     Ok(ClearPermit { job, seal, folder, evidence })
 }
 
@@ -171,7 +169,7 @@ async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &Progr
         if compared.is_unchanged() {
             return Ok(seal);
         }
-        let late = late_of(&compared);
+        let late = Late::of(&compared);
         let names: Vec<String> = late.names.iter().map(|(name, _)| name.clone()).collect();
         let first = late.names.first().map(|(name, what)| format!("{name} {what}")).unwrap_or_default();
         let files = units::plural(late.count, "file is", "files are");

@@ -7,7 +7,7 @@ use super::aside::{self, CLEARING_FOLDER};
 use super::back::{abort, give_up_aside, has_begun, take_back};
 use super::carry_out::{carry_out, finish, is_cleared_by, waits};
 use super::obstacles::obstacle_inside;
-use super::permit::{permit, permit_again};
+use super::permit::{Asked, permit};
 use super::refusal::Refusal;
 use super::{ClearStop, note_clearing, with_room};
 use crate::core::{Core, unless_it_panics};
@@ -133,15 +133,15 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
         }
         Place::AtRun { folder, cleared: false } => {
             // Nothing was touched yet: the whole question is asked anew.
-            let (at_run, renewed) = (folder, permit(core, &intent.run, progress).await);
+            let (at_run, renewed) = (folder, permit(core, Asked::Run(&intent.run), progress).await);
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
                 Err(refusal) => give_up_or_wait(core, intent, &at_run, refusal).await,
             }
         }
         Place::AtRun { folder, cleared: true } => {
-            let at_run = folder.clone();
-            let renewed = permit_again(core, job, folder, true, progress).await;
+            let (at_run, asked) = (folder.clone(), Asked::Intent { job: &job, folder: &folder, whole: true });
+            let renewed = permit(core, asked, progress).await;
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
                 Err(refusal) => give_up_or_wait(core, intent, &at_run, refusal).await,
@@ -161,7 +161,8 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
                 let why = format!("rest of a cleared run: {obstacle}");
                 return wait(core, intent, why).await;
             }
-            let renewed = permit_again(core, job.clone(), folder.clone(), false, progress).await;
+            let asked = Asked::Intent { job: &job, folder: &folder, whole: false };
+            let renewed = permit(core, asked, progress).await;
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
                 // What is left has lost the files that went, its signal perhaps among them: nobody is to make a run of it again.

@@ -7,6 +7,7 @@ use crate::gatekeeper::blocking;
 use crate::only_copy;
 use crate::progress::ProgressSink;
 use crate::prove::{Proof, call_context, count_pass, prove, record_broken};
+use crate::store::LedgerKind;
 use crate::verify::sentence;
 use domain::api::{
     ActKind, ActResult, ActView, CallOffAnswer, ClearAnswer, FileDifference, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
@@ -135,8 +136,13 @@ impl Engine {
                     files: manifest.totals().files,
                     bytes: manifest.totals().bytes,
                 };
-                core.ledger(run, life, "verified_by_operator", format!("{} at level {}", units::counted(view.files, "file"), view.level))
-                    .await;
+                core.ledger(
+                    run,
+                    life,
+                    LedgerKind::VerifiedByOperator,
+                    format!("{} at level {}", units::counted(view.files, "file"), view.level),
+                )
+                .await;
                 Ok(VerifyAnswer { run_path, proven: true, proof: Some(view), differences: Vec::new(), differences_total: 0 })
             }
             Ok(Proof::Broken(differences)) => {

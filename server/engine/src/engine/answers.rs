@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::destination::Destination;
 use crate::gatekeeper::blocking;
-use crate::index::{Facts, job_view, proof_view};
+use crate::index::{Facts, LateKind, job_view, proof_view};
 use crate::prove::seal_of;
 use crate::store::{Job, StoreError};
 use domain::api::{
@@ -141,7 +141,7 @@ impl Engine {
         let row = core.index.row(&facts.run).map(|row| crate::index::at(&row, core.clock.now()));
         let row = row.unwrap_or_else(|| facts.row(&core.row_context(facts.run.equipment())));
         let history = facts.ingest.as_ref().ok().and_then(Option::as_ref).map(history_view).unwrap_or_default();
-        let late = |(path, what): &(String, String)| FileDifference { path: path.clone(), what: what.clone() };
+        let late = |(path, what): &(String, LateKind)| FileDifference { path: path.clone(), what: what.to_string() };
         Ok(RunDetail {
             row,
             history,
@@ -239,7 +239,7 @@ impl Engine {
                 && let Ok(seal) = seal_of(&core, &job)
                 && let Ok(compared) = crate::seal::compare(&folder, &seal, crate::seal::Rehash::Never, &core.stop)
             {
-                let late = crate::watcher::late_of(&compared);
+                let late = crate::index::Late::of(&compared);
                 let obstacles =
                     crate::clear::obstacles::obstacles(&core, &facts.run, &folder, &crate::writers::Writers::now_and_each_file());
                 core.change(&facts.run, |facts| {

@@ -7,12 +7,11 @@ use super::Engine;
 use super::answers::{FIRST_SCAN_PATIENCE, store_problem};
 use crate::core::Core;
 use crate::gatekeeper::blocking;
-use crate::index::{ARRIVED_LATE, Late, NO_LONGER_THERE};
+use crate::index::{Late, LateKind};
 use crate::prove::seal_of;
-use crate::seal::{Item, Rehash, SealItems, compare};
+use crate::seal::{Change, Item, Rehash, SealItems, compare};
 use crate::source::{RunFolder, SourceError};
 use crate::store::Job;
-use crate::watcher::late_of;
 use crate::worker::seal_file;
 use domain::api::{FileState, FilesQuery, RunFile, RunFiles};
 use domain::path::{FilePath, RunPath};
@@ -61,7 +60,7 @@ fn list_as_before(core: &Arc<Core>, before: &Job, query: &FilesQuery) -> Result<
     let seal = seal_of(core, before).map_err(|failure| Problem::new(ErrorCode::StateUnavailable, failure.message))?;
     let late = match core.run_folder(run) {
         Ok(folder) => match compare(&folder, &seal, Rehash::Never, &core.stop) {
-            Ok(compared) => late_of(&compared),
+            Ok(compared) => Late::of(&compared),
             Err(error) => return Err(Problem::new(ErrorCode::StagingUnavailable, error.to_string())),
         },
         Err(_) => Late::default(),
@@ -123,14 +122,14 @@ fn of_seal(
     folder: Option<&RunFolder>,
     window: &mut Window<'_>,
 ) -> Result<(), Problem> {
-    let exceptions: HashMap<&str, &str> = late.names.iter().map(|(path, what)| (path.as_str(), what.as_str())).collect();
-    for (path, what) in late.names.iter().filter(|(_, what)| what == ARRIVED_LATE) {
+    let exceptions: HashMap<&str, &LateKind> = late.names.iter().map(|(path, what)| (path.as_str(), what)).collect();
+    for (path, what) in late.names.iter().filter(|(_, what)| *what == LateKind::Arrived) {
         window.offer(FileState::Late, path, || RunFile {
             path: path.clone(),
             state: FileState::Late,
             bytes: FilePath::new(path.as_str()).ok().and_then(|file| folder?.stat(&file).ok()).map(|stat| stat.size),
             sha256: None,
-            note: Some(what.clone()),
+            note: Some(what.to_string()),
         });
     }
     let (mut seen, broken) = (0_u64, |error: crate::seal::SealError| job.map_or_else(stopping, |job| unreadable(&job.run, &error)));
@@ -142,8 +141,8 @@ fn of_seal(
         if let Item::File { path, stat, digest, .. } = item.map_err(broken)? {
             let shown = path.to_string();
             let (state, note) = match exceptions.get(shown.as_str()) {
-                Some(what) if *what == NO_LONGER_THERE => (FileState::Missing, Some((*what).to_owned())),
-                Some(what) => (FileState::Changed, Some((*what).to_owned())),
+                Some(LateKind::Gone) => (FileState::Missing, Some(LateKind::Gone.to_string())),
+                Some(what) => (FileState::Changed, Some(what.to_string())),
                 None => (state, None),
             };
             window.offer(state, &shown, || sealed_file(&path, &stat, digest, state, note, folder));
@@ -170,11 +169,11 @@ fn sealed_file(
     match now {
         Some(Ok(stat)) if stat != *sealed => {
             file.state = FileState::Changed;
-            file.note = Some("was written to or replaced".to_owned());
+            file.note = Some(Change::Touched.to_string());
         }
         Some(Err(SourceError::Vanished { .. })) => {
             file.state = FileState::Missing;
-            file.note = Some(NO_LONGER_THERE.to_owned());
+            file.note = Some(LateKind::Gone.to_string());
         }
         _ => {}
     }

@@ -5,7 +5,7 @@ use super::answers::store_problem;
 use crate::gatekeeper::{Asked, GateError, ask, blocking, generation_to_queue, record_event};
 use crate::index::Facts;
 use crate::prove::still_as_sealed;
-use crate::store::Job;
+use crate::store::{Job, LedgerKind};
 use crate::watcher::{evaluate_run, object, record_queued, signal_lacks};
 use domain::api::{ForceSyncAnswer, ForceSyncRequest, RetryAnswer};
 use domain::job::{JobEvent, JobState};
@@ -98,7 +98,7 @@ impl Engine {
         }));
         let recorded = record_event(&self.core, run, &folder, RunEvent::Completed, extra).await;
         recorded.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, format!("{run}: {error}")))?;
-        self.core.ledger(run, facts.life, "assumed_complete", format!("{operator}: {reason}")).await;
+        self.core.ledger(run, facts.life, LedgerKind::AssumedComplete, format!("{operator}: {reason}")).await;
         self.core.log(Some(&folder), run, Level::Warn, &format!("taken as complete without its signal by {operator}: {reason}"));
         Ok(())
     }
@@ -166,7 +166,7 @@ impl Engine {
             return Err(Problem::new(ErrorCode::StagingNotComplete, sentence).with("lacks", lacks));
         }
         let (operator, reason) = who_and_why(request)?;
-        self.core.ledger(run, facts.life, "assumed_complete", format!("{operator}: {reason}")).await;
+        self.core.ledger(run, facts.life, LedgerKind::AssumedComplete, format!("{operator}: {reason}")).await;
         self.core.log(Some(&folder), run, Level::Warn, &format!("taken as complete again without its signal by {operator}: {reason}"));
         Ok(())
     }
@@ -177,7 +177,7 @@ impl Engine {
         match job.state {
             JobState::Failed => {
                 core.store.advance(&job, JobEvent::Rearmed, None).await.map_err(store_problem)?;
-                core.ledger(run, job.life, "rearmed", "by an operator".into()).await;
+                core.ledger(run, job.life, LedgerKind::Rearmed, "by an operator".into()).await;
             }
             JobState::Queued => core.store.make_due(&job.id).await.map_err(store_problem)?,
             _ => {}

@@ -8,6 +8,7 @@ use crate::index::Facts;
 use crate::ingest_store::{Appended, append_override};
 use crate::record::{RecordError, Stamp};
 use crate::source::SourceError;
+use crate::store::LedgerKind;
 use crate::watcher::{evaluate_run, judge_sealed, note_creation};
 use domain::api::{KnownRequest, OverrideRequest, ProblemFinding, ProblemList, ProblemQuery, RevokeRequest};
 use domain::document::creation::Creation;
@@ -85,8 +86,12 @@ impl Engine {
         let written = entry.clone();
         self.append(run, Some(rule), move |_| Ok(written.clone())).await?;
         let until = entry.expires_at.as_deref().map_or_else(|| "for good".to_owned(), |at| format!("until {at}"));
-        self.overridden(run, "overridden", &format!("{} let through {until} by {}: {}", entry.problem_class, entry.operator, entry.reason))
-            .await;
+        self.overridden(
+            run,
+            LedgerKind::Overridden,
+            &format!("{} let through {until} by {}: {}", entry.problem_class, entry.operator, entry.reason),
+        )
+        .await;
         Ok(entry)
     }
 
@@ -117,7 +122,7 @@ impl Engine {
         };
         self.append(run, None, make).await?;
         let line = format!("override {} revoked by {}: {}", request.revokes, tombstone.operator, tombstone.reason);
-        self.overridden(run, "override_revoked", &line).await;
+        self.overridden(run, LedgerKind::OverrideRevoked, &line).await;
         Ok(tombstone)
     }
 
@@ -160,7 +165,7 @@ impl Engine {
     }
 
     /// Tells of it, and judges the run anew: a blocked one may go, one that was let through may not any more.
-    async fn overridden(&self, run: &RunPath, kind: &'static str, line: &str) {
+    async fn overridden(&self, run: &RunPath, kind: LedgerKind, line: &str) {
         let core = &self.core;
         let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
         core.ledger(run, life, kind, line.to_owned()).await;

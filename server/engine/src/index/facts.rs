@@ -1,5 +1,6 @@
 //! What is known of one run, and the row it makes. Rows are built from facts alone: no disk, no database, no clock.
 
+use super::Late;
 use crate::clear::obstacles::Obstacles;
 use crate::progress::ProgressSink;
 use crate::record::Stamp;
@@ -17,6 +18,7 @@ use domain::path::{RunKind, RunPath};
 use domain::proof::{Digest, Totals};
 use domain::settings::Settings;
 use domain::timestamp::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -56,24 +58,23 @@ pub struct Facts {
     pub clearing: Option<ClearingView>,
     /// Overrides and tombstones of creation.json.
     pub overrides: Vec<OverrideEntry>,
-    /// What cannot be read although the documents can: the folder or a file in it.
-    pub unreadable: Option<RowProblem>,
+    /// What stands in the way although ingest.json can be read; the row shows the first.
+    pub troubles: BTreeMap<Trouble, RowProblem>,
     /// The watcher's own notes.
     pub watch: Watch,
 }
 
-/// What is with a file that came after sealing.
-pub const ARRIVED_LATE: &str = "arrived after it was sealed";
-/// What is with a file that was sealed and is gone.
-pub const NO_LONGER_THERE: &str = "sealed, but no longer there";
-
-/// Late or changed files: how many, and the first few by name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Late {
-    /// All.
-    pub count: u64,
-    /// The first 1,000: shown name, and what is with it.
-    pub names: Vec<(String, String)>,
+/// Where something stands in the way: each is noted and goes by itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Trouble {
+    /// The staging tree, or the run's folder.
+    Staging,
+    /// The folder went before the run was proven.
+    Vanished,
+    /// creation.json.
+    Creation,
+    /// The seal, or what is compared with it.
+    Seal,
 }
 
 /// What the watcher remembers between two looks at a run.
@@ -168,7 +169,7 @@ impl Facts {
             obstacles: Obstacles::default(),
             clearing: None,
             overrides: Vec::new(),
-            unreadable: None,
+            troubles: BTreeMap::new(),
             watch: Watch::default(),
         }
     }
@@ -283,7 +284,7 @@ impl Facts {
             life: self.life,
             job: self.job.as_ref().map(|job| job_view(job, self.progress.as_ref().map(ProgressSink::snapshot))),
             proof: self.job.as_ref().and_then(proof_view),
-            problem: self.ingest.as_ref().err().cloned().or_else(|| self.unreadable.clone()),
+            problem: self.ingest.as_ref().err().cloned().or_else(|| self.troubles.values().next().cloned()),
             waiting_for: self.waiting_for.clone(),
             findings: FindingCounts::of(&self.findings),
             late_files: self.late.count,

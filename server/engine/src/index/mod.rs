@@ -3,8 +3,10 @@
 //! A change marks its row; rows go out as events at most four times a second and run, so that progress costs little.
 
 mod facts;
+mod late;
 
-pub use facts::{ARRIVED_LATE, Facts, Judged, Late, NO_LONGER_THERE, RowContext, Watch, job_view, proof_view};
+pub use facts::{Facts, Judged, RowContext, Trouble, Watch, job_view, proof_view};
+pub use late::{Late, LateKind};
 
 use domain::api::{AttentionKind, RunRow, StagingList};
 use domain::path::RunPath;

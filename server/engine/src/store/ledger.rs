@@ -6,6 +6,76 @@ use domain::path::RunPath;
 use domain::proof::{Digest, Totals};
 use domain::timestamp::Timestamp;
 
+/// What a fact of the ledger is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LedgerKind {
+    /// An operator said that the instrument had finished.
+    AssumedComplete,
+    /// A clear was given up.
+    ClearAborted,
+    /// An operator called a clear off.
+    ClearCalledOff,
+    /// A clear was proven and begun.
+    ClearIntended,
+    /// The local copy went.
+    Cleared,
+    /// The destination does not hold what was sealed.
+    Disproven,
+    /// A job failed.
+    Failed,
+    /// Files whose stat changed hold the sealed bytes.
+    HashedAgain,
+    /// A file was not cleared.
+    Kept,
+    /// What was not cleared could not be put back.
+    KeptAside,
+    /// Data stands at the path of a cleared run.
+    NewLife,
+    /// A class of findings was let through.
+    Overridden,
+    /// An override was ended.
+    OverrideRevoked,
+    /// The destination holds what was sealed.
+    Proven,
+    /// A failed job was taken up again.
+    Rearmed,
+    /// The run's folder has another name.
+    Renamed,
+    /// Files of an earlier generation moved aside at the destination.
+    Superseded,
+    /// The copy of a cleared run cannot be looked at.
+    Unprovable,
+    /// An operator had it proven once more.
+    VerifiedByOperator,
+}
+
+impl LedgerKind {
+    /// As it is kept and answered.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LedgerKind::AssumedComplete => "assumed_complete",
+            LedgerKind::ClearAborted => "clear_aborted",
+            LedgerKind::ClearCalledOff => "clear_called_off",
+            LedgerKind::ClearIntended => "clear_intended",
+            LedgerKind::Cleared => "cleared",
+            LedgerKind::Disproven => "disproven",
+            LedgerKind::Failed => "failed",
+            LedgerKind::HashedAgain => "hashed_again",
+            LedgerKind::Kept => "kept",
+            LedgerKind::KeptAside => "kept_aside",
+            LedgerKind::NewLife => "new_life",
+            LedgerKind::Overridden => "overridden",
+            LedgerKind::OverrideRevoked => "override_revoked",
+            LedgerKind::Proven => "proven",
+            LedgerKind::Rearmed => "rearmed",
+            LedgerKind::Renamed => "renamed",
+            LedgerKind::Superseded => "superseded",
+            LedgerKind::Unprovable => "unprovable",
+            LedgerKind::VerifiedByOperator => "verified_by_operator",
+        }
+    }
+}
+
 /// A fact to append.
 #[derive(Clone, Debug)]
 pub struct NewLedgerEntry<'a> {
@@ -15,8 +85,8 @@ pub struct NewLedgerEntry<'a> {
     pub run: &'a RunPath,
     /// Its life.
     pub life: u64,
-    /// `sealed`, `proven`, `cleared`, ...
-    pub kind: &'static str,
+    /// What it is about.
+    pub kind: LedgerKind,
     /// One line.
     pub detail: String,
 }
@@ -55,7 +125,7 @@ impl Store {
             .bind(entry.at_ms)
             .bind(entry.run.as_str())
             .bind(signed(entry.life))
-            .bind(entry.kind)
+            .bind(entry.kind.as_str())
             .bind(entry.detail)
             .execute(&self.writer)
             .await?;
@@ -97,10 +167,11 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         if let Some(line) = line.filter(|_| ended.rows_affected() == 1) {
-            sqlx::query("INSERT INTO ledger (at_ms, run_path, life, kind, detail) VALUES ($1, $2, $3, 'cleared', $4)")
+            sqlx::query("INSERT INTO ledger (at_ms, run_path, life, kind, detail) VALUES ($1, $2, $3, $4, $5)")
                 .bind(life.cleared_ms)
                 .bind(life.run.as_str())
                 .bind(signed(life.life))
+                .bind(LedgerKind::Cleared.as_str())
                 .bind(line)
                 .execute(&mut *transaction)
                 .await?;

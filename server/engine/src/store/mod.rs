@@ -27,7 +27,7 @@ mod traffic;
 pub use cleared::{ClearedHour, damage_of, hour_after};
 pub use intents::{ClearStep, Intent};
 pub use jobs::{Failure, Job, JobKey};
-pub use ledger::{ClearedLife, NewLedgerEntry};
+pub use ledger::{ClearedLife, LedgerKind, NewLedgerEntry};
 pub use legacy::ImportReport;
 pub use notes::Note;
 pub use proofs::NewProof;

@@ -5,7 +5,7 @@ use crate::core::{Core, unless_it_panics};
 use crate::gatekeeper::blocking;
 use crate::prove::seal_of;
 use crate::seal::{CompareError, HashedAgain, hash_again};
-use crate::store::Job;
+use crate::store::{Job, LedgerKind};
 use domain::log_line::Level;
 use domain::path::RunPath;
 use domain::units::counted;
@@ -52,6 +52,6 @@ async fn tell(core: &Core, job: &Job, found: HashedAgain) {
         (0, _) => other,
         _ => format!("{equal}; {other}"),
     };
-    core.ledger(&job.run, job.life, "hashed_again", sentence.clone()).await;
+    core.ledger(&job.run, job.life, LedgerKind::HashedAgain, sentence.clone()).await;
     core.log(None, &job.run, Level::Info, &sentence);
 }

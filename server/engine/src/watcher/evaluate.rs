@@ -12,7 +12,7 @@ use crate::ingest_store::{self, CHECKSUMS, INGEST, read_creation};
 use crate::prove::still_as_sealed;
 use crate::record::{RecordError, RecordFolder};
 use crate::source::{RunFolder, SourceError};
-use crate::store::{ClearedLife, Job, StoreError};
+use crate::store::{ClearedLife, Job, LedgerKind, StoreError};
 use crate::tally::Moved;
 use domain::cleanup::{automatic_clear_due, conditions};
 use domain::document::creation::SyncStatus;
@@ -251,7 +251,7 @@ async fn enqueue(core: &Arc<Core>, run: &RunPath, folder: &RunFolder, generation
             if job.state == JobState::Failed
                 && let Some(job) = core.store.advance(&job, JobEvent::Rearmed, None).await?
             {
-                core.ledger(run, job.life, "rearmed", "the gate lets its run through again".into()).await;
+                core.ledger(run, job.life, LedgerKind::Rearmed, "the gate lets its run through again".into()).await;
                 core.job_changed(job);
                 core.work_now(run.equipment());
             }
@@ -368,7 +368,7 @@ async fn begin_new_life(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> 
         None => Ok(()),
     })
     .await?;
-    core.ledger(run, life, "new_life", "data stands at the path of a cleared run: a new life begins".into()).await;
+    core.ledger(run, life, LedgerKind::NewLife, "data stands at the path of a cleared run: a new life begins".into()).await;
     let mut fresh = Facts::new(run.clone(), core.store.current_life(run).await?);
     fresh.kind = facts.kind;
     fresh.overrides = facts.overrides.clone();

@@ -3,7 +3,7 @@
 use super::manifest;
 use crate::clear::obstacles::obstacles;
 use crate::core::Core;
-use crate::index::{ARRIVED_LATE, Facts, Late, NO_LONGER_THERE};
+use crate::index::{Facts, Late, Trouble};
 use crate::ingest_store::{CREATION, INGEST, override_ids, read_creation, read_ingest, row_problem};
 use crate::record::{RecordError, RecordFolder, Stamp};
 use crate::seal::{Rehash, SealReader, compare};
@@ -176,11 +176,9 @@ pub fn note_creation(facts: &mut Facts, creation: Result<Option<Creation>, Recor
             facts.kind = creation.as_ref().and_then(Creation::run_kind).unwrap_or(facts.run.kind());
             facts.overrides = creation.as_ref().map(Creation::overrides).unwrap_or_default();
             facts.project_short_id = creation.as_ref().and_then(Creation::project_short_id).map(str::to_owned);
-            if facts.unreadable.as_ref().is_some_and(|problem| problem.message.starts_with(CREATION)) {
-                facts.unreadable = None;
-            }
+            facts.troubles.remove(&Trouble::Creation);
         }
-        Err(error) => facts.unreadable = Some(row_problem(&error)),
+        Err(error) => drop(facts.troubles.insert(Trouble::Creation, row_problem(&error))),
     }
 }
 
@@ -276,6 +274,7 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
     let Some(job) = facts.job.as_ref().filter(|job| job.state.is_proven()) else {
         facts.late = Late::default();
         facts.waiting_for = None;
+        facts.troubles.remove(&Trouble::Seal);
         return Ok(false);
     };
     let Some(digest) = job.seal else { return Ok(false) };
@@ -284,22 +283,20 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
         Ok(seal) if seal.digest() == digest => seal,
         Ok(_) => return Ok(false),
         Err(error) => {
-            facts.unreadable = Some(RowProblem {
-                code: "seal_unreadable".into(),
-                message: format!("our seal of it cannot be read: {error}; force a sync to seal it anew"),
-            });
+            let message = format!("our seal of it cannot be read: {error}; force a sync to seal it anew");
+            facts.troubles.insert(Trouble::Seal, RowProblem { code: "seal_unreadable".into(), message });
             return Ok(false);
         }
     };
     let compared = match compare(folder, &seal, Rehash::Never, &core.stop) {
         Ok(compared) => compared,
         Err(error) => {
-            facts.unreadable = Some(RowProblem { code: "staging_unreadable".into(), message: error.to_string() });
+            facts.troubles.insert(Trouble::Seal, RowProblem { code: "staging_unreadable".into(), message: error.to_string() });
             return Ok(false);
         }
     };
-    facts.unreadable = None;
-    facts.late = late_of(&compared);
+    facts.troubles.remove(&Trouble::Seal);
+    facts.late = Late::of(&compared);
     // Files that came after the proof are to be complete by the instrument's own word again.
     facts.waiting_for = if facts.late.count > 0 { signal_lacks(core, facts, folder) } else { None };
     let now = core.clock.monotonic();
@@ -308,16 +305,4 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
         facts.obstacles = obstacles(core, &facts.run, folder, &core.writers.anew(now));
     }
     Ok(compared.touched > 0)
-}
-
-/// Late, changed and missing files of a comparison, for rows and refusals.
-pub fn late_of(compared: &crate::seal::LocalComparison) -> Late {
-    const SHOWN: usize = 1_000;
-    let late = compared.late.first.iter().map(|path| (path.to_string(), ARRIVED_LATE.to_owned()));
-    let changed = compared.changed.first.iter().map(|(path, why)| (path.to_string(), why.to_string()));
-    let missing = compared.missing.first.iter().map(|path| (path.to_string(), NO_LONGER_THERE.to_owned()));
-    Late {
-        count: compared.late.total + compared.changed.total + compared.missing.total,
-        names: late.chain(changed).chain(missing).take(SHOWN).collect(),
-    }
 }

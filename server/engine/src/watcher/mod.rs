@@ -16,12 +16,12 @@ mod scan;
 
 pub use evaluate::{EvaluateError, Evaluated, evaluate_run, object, record_queued};
 pub use judge::judge_sealed;
-pub use look::{late_of, note_creation, signal_lacks};
+pub use look::{note_creation, signal_lacks};
 pub use scan::{Scan, scan};
 
 use crate::core::{ANOTHER_ROOT, Core, unless_it_panics};
 use crate::gatekeeper::blocking;
-use crate::index::Facts;
+use crate::index::{Facts, Trouble};
 use domain::api::{Event, RowProblem};
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
@@ -200,7 +200,7 @@ impl StagingWatcher {
                 // A root that never was is an empty tree, told as such; one that was keeps its rows, and each says why it stands still.
                 for run in &known {
                     self.core.change(run, |facts| {
-                        facts.unreadable = Some(RowProblem { code: "staging_unreadable".into(), message: error.clone() });
+                        facts.troubles.insert(Trouble::Staging, staging_unreadable(&error));
                         facts.watch.last_failure = Some(error.clone());
                     });
                 }
@@ -275,9 +275,8 @@ impl StagingWatcher {
                     memory.again.insert(run.clone(), at);
                 }
                 self.core.change(run, |facts| {
-                    if facts.watch.last_failure.take().is_some() {
-                        facts.unreadable = None;
-                    }
+                    facts.watch.last_failure = None;
+                    facts.troubles.retain(|trouble, _| !matches!(trouble, Trouble::Staging | Trouble::Vanished));
                 });
             }
             Err(error) => self.note_failure(run, &error),
@@ -295,7 +294,7 @@ impl StagingWatcher {
             self.core.put(Facts::new(run.clone(), 1));
         }
         self.core.change(run, |facts| {
-            facts.unreadable = Some(RowProblem { code: "staging_unreadable".into(), message: message.clone() });
+            facts.troubles.insert(Trouble::Staging, staging_unreadable(&message));
             facts.watch.last_failure = Some(message);
         });
     }
@@ -325,6 +324,10 @@ impl StagingWatcher {
     }
 }
 
+fn staging_unreadable(message: &str) -> RowProblem {
+    RowProblem { code: "staging_unreadable".into(), message: message.to_owned() }
+}
+
 impl StagingWatcher {
     /// A run that vanished before it was proven stays visible: its job waits or has failed, and the row says what is missing.
     async fn show_unfinished(&self, scan: &Scan) {
@@ -344,8 +347,8 @@ impl StagingWatcher {
                 self.core.put(facts);
             }
             let message = format!("{}/{run} is gone, and the NAS was never proven to hold it: put it back", self.core.staging_root);
-            let problem = domain::api::RowProblem { code: "local_file_vanished".into(), message };
-            self.core.change(&run, |facts| facts.unreadable = Some(problem));
+            let problem = RowProblem { code: "local_file_vanished".into(), message };
+            self.core.change(&run, |facts| drop(facts.troubles.insert(Trouble::Vanished, problem)));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::index::Facts;
 use crate::ingest_store::{self, read_creation};
 use crate::record::{RecordError, RecordFolder};
 use crate::source::{RunFolder, SourceError};
-use crate::store::Job;
+use crate::store::{Job, LedgerKind};
 use domain::api::Event;
 use domain::document::creation::Creation;
 use domain::document::ingest::FirstIngest;
@@ -62,7 +62,7 @@ pub async fn follow(core: &Arc<Core>, run: &RunPath, before: &RunPath, folder: &
     // Another folder may stand under the old name by now: it is seen as what it is.
     core.look_at(before);
     let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
-    core.ledger(run, life, "renamed", format!("from {before}")).await;
+    core.ledger(run, life, LedgerKind::Renamed, format!("from {before}")).await;
     core.log(Some(folder), run, Level::Info, &format!("its folder was renamed: it was {before}"));
     Ok(Followed::Done)
 }
@@ -85,7 +85,7 @@ async fn withdraw_jobs(core: &Arc<Core>, run: &RunPath, before: &RunPath) -> Res
 
 async fn tell_withdrawn(core: &Arc<Core>, job: &Job, run: &RunPath) {
     let sent = job.nas_path.as_deref().map(|place| format!("; what was sent of it stays at {place}")).unwrap_or_default();
-    core.ledger(&job.run, job.life, "renamed", format!("to {run}: nothing more is sent under this name{sent}")).await;
+    core.ledger(&job.run, job.life, LedgerKind::Renamed, format!("to {run}: nothing more is sent under this name{sent}")).await;
 }
 
 async fn write_record(

@@ -14,7 +14,7 @@ use crate::prove::{Differences, Proof, call_context};
 use crate::record::{RecordError, RecordFolder};
 use crate::seal::{Early, EarlyHashes, Listing, SealError, SealReader, SealWriter, checksums_file};
 use crate::source::{RunFolder, SourceError};
-use crate::store::{Claim, Failure, Job, NewProof, StoreError};
+use crate::store::{Claim, Failure, Job, LedgerKind, NewProof, StoreError};
 use crate::tally::Moved;
 use crate::transport::CallContext;
 use crate::verify::{VerifiedManifest, verify_rest};
@@ -313,12 +313,12 @@ async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &
                 manifest.level(),
                 manifest.method()
             );
-            core.ledger(&run, life, "proven", detail).await;
+            core.ledger(&run, life, LedgerKind::Proven, detail).await;
             core.change(&run, |facts| facts.late = crate::index::Late::default());
         }
         Err(failure) if failure.class == FailureClass::Interrupted => {}
         Err(failure) if job.state == domain::job::JobState::Failed => {
-            core.ledger(&run, life, "failed", format!("{}: {}", failure.class, failure.message)).await;
+            core.ledger(&run, life, LedgerKind::Failed, format!("{}: {}", failure.class, failure.message)).await;
             core.log(folder.as_ref(), &run, Level::Error, &format!("NAS sync failed: {}: {}", failure.class, failure.message));
             if let Some(folder) = &folder {
                 let status =

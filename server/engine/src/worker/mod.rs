@@ -21,7 +21,7 @@ use crate::core::{Core, unless_it_panics};
 use crate::destination::Destination;
 use crate::progress::ProgressSink;
 use crate::prove::call_context;
-use crate::store::{Failure, StoreError};
+use crate::store::{Failure, LedgerKind, StoreError};
 use domain::job::{FailureClass, JobState};
 use reverify::Budget;
 use std::path::{Path, PathBuf};
@@ -100,7 +100,7 @@ async fn abandoned(core: &Core, equipment: &str, fault: &str) {
     match core.store.fail_abandoned(equipment, &failure).await {
         Ok(jobs) => {
             for job in jobs {
-                core.ledger(&job.run, job.life, "failed", failure.message.clone()).await;
+                core.ledger(&job.run, job.life, LedgerKind::Failed, failure.message.clone()).await;
             }
         }
         Err(error) => tracing::error!(equipment, %error, "jobs that a fault left in work could not be failed"),

@@ -7,7 +7,7 @@ use crate::destination::Destination;
 use crate::gatekeeper::blocking;
 use crate::seal::{EarlyHashes, Listing, SealReader, SealWriter};
 use crate::source::RunFolder;
-use crate::store::{Failure, Job};
+use crate::store::{Failure, Job, LedgerKind};
 use crate::transport::{CallContext, HashOutcome, Hashed, Push, hash_all};
 use domain::api::Phase;
 use domain::job::FailureClass;
@@ -131,7 +131,7 @@ impl Sending<'_> {
         let files = domain::units::counted(lacking.len() as u64, "file");
         let sentence =
             format!("{files} of an earlier generation, which this one lacks, in .exlab-wizard/superseded on the NAS: first {first}");
-        self.core.ledger(&self.job.run, self.job.life, "superseded", sentence.clone()).await;
+        self.core.ledger(&self.job.run, self.job.life, LedgerKind::Superseded, sentence.clone()).await;
         self.core.log(Some(&self.run.folder), &self.job.run, Level::Info, &sentence);
         Ok(())
     }

@@ -259,3 +259,23 @@ async fn s24_linked_folders_are_named_and_a_byte_order_mark_is_passed_over() {
     assert!(serde_json::from_slice::<serde_json::Value>(kept.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&kept)).is_ok());
     engine.stop().await;
 }
+
+/// Each trouble of a run goes by itself: that its files could be compared says nothing of its creation.json.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_cannot_be_read_is_told_until_it_can() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = lab.start().await;
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    let creation = lab.staging(run.as_str()).join(".exlab-wizard/creation.json");
+    let whole = fs::read(&creation).unwrap();
+    fs::write(&creation, "{").unwrap();
+    let told = |row: &RunRow| row.problem.as_ref().is_some_and(|problem| problem.code == "document_unreadable");
+    until_row(&engine, &run, "it says so", told).await;
+    lab.push(&run, &[("raw/late.tif", b"late")]);
+    let row = until_row(&engine, &run, "its files are compared", |row| row.late_files == 1).await;
+    assert!(told(&row), "{:?}", row.problem);
+    fs::write(&creation, whole).unwrap();
+    until_row(&engine, &run, "it is read", |row| row.problem.is_none()).await;
+    engine.stop().await;
+}

@@ -300,10 +300,19 @@ async fn s22_what_is_acknowledged_after_a_full_disk_is_in_the_database() {
     }
     free(&state);
     assert_eq!(engine.status().state_error, None);
-    store.append(NewLedgerEntry { at_ms: 2, run: &run, life: 1, kind: "told", detail: "after the full disk".into() }).await.unwrap();
+    store
+        .append(NewLedgerEntry {
+            at_ms: 2,
+            run: &run,
+            life: 1,
+            kind: engine::store::LedgerKind::Kept,
+            detail: "after the full disk".into(),
+        })
+        .await
+        .unwrap();
     let killed = as_if_killed(&lab, "killed").await;
     let kept = killed.ledger(&run).await.unwrap();
-    assert!(kept.iter().any(|entry| entry.kind == "told"), "what was acknowledged is kept: {kept:?}");
+    assert!(kept.iter().any(|entry| entry.kind == "kept"), "what was acknowledged is kept: {kept:?}");
     killed.close().await;
     engine.stop().await;
 }

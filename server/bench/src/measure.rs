@@ -1,13 +1,13 @@
-//! Measuring the engine's own parts, for `exlab-orchestrator bench`: numbers come from the code that does the work.
+//! The measurements: numbers come from the code that does the work.
 
-use crate::clock::Clock;
-use crate::hash::Hasher;
-use crate::source::{SourceError, StagingRoot};
-use crate::store::{Failure, Store, StoreError};
 use domain::gate::{Circumstances, EquipmentStanding, Judge};
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::settings::Validator;
+use engine::clock::Clock;
+use engine::hash::Hasher;
+use engine::source::{SourceError, StagingRoot};
+use engine::store::{Failure, Store, StoreError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
