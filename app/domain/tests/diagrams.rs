@@ -1,4 +1,4 @@
-//! The state diagrams in ARCHITECTURE.md show exactly what `apply` allows: nothing more, nothing less.
+//! The state diagrams in docs/lifecycle.md show exactly what `apply` allows: nothing more, nothing less.
 
 use domain::job::{self, JobEvent, JobState};
 use domain::lifecycle::{self, RunEvent, RunState};
@@ -34,7 +34,7 @@ fn every_event_is_listed(run: RunEvent, job: JobEvent) {
 
 /// The arrows of the diagram below the comment that names `function`.
 fn drawn(function: &str) -> BTreeSet<Arrow> {
-    let page = include_str!("../../../ARCHITECTURE.md");
+    let page = include_str!("../../../docs/lifecycle.md");
     let (_, rest) = page.split_once(&format!("<!-- checked against {function} -->")).expect("the comment above the diagram");
     let diagram = rest.trim_start().strip_prefix("```mermaid").and_then(|rest| rest.split("```").next()).expect("a diagram");
     let mut lines = diagram.lines().map(str::trim).filter(|line| !line.is_empty());
