@@ -64,7 +64,7 @@ pub fn state(text: &str) -> Word {
     }
 }
 
-/// What stands beside the state: never a sixth state (contract section 3).
+/// What stands beside the state: never a sixth state (docs/lifecycle.md).
 pub fn beside(row: &RunRow) -> Option<Word> {
     let job = row.job.as_ref();
     if let Some(problem) = &row.problem {

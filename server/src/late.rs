@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long a question waits (contract section 9).
+/// How long a question waits (docs/rest.md).
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A backend that comes later.

@@ -3,6 +3,8 @@
 mod bench;
 mod campaign;
 mod ci;
+#[cfg(test)]
+mod citations;
 mod counts;
 mod demo;
 mod hazards;

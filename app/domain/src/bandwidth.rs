@@ -1,4 +1,4 @@
-//! Upload limits by schedule (contract section 6). Pure: the caller knows the workstation's local time.
+//! Upload limits by schedule (docs/proof.md). Pure: the caller knows the workstation's local time.
 //!
 //! A window is taken literally, `from <= t < to` on its days: one over midnight is written as two. The config refuses
 //! `from >= to`, because such a window would never hold and a limit that never holds is not what its writer meant.

@@ -1,4 +1,4 @@
-//! `checksums.sha256` as `sha256sum -c` accepts it (contract section 2): sorted by path, GNU escaping of `\` and newline.
+//! `checksums.sha256` as `sha256sum -c` accepts it (docs/format.md): sorted by path, GNU escaping of `\` and newline.
 //!
 //! Lines only: sorting is the caller's matter ([`FilePath`] orders as the file does), and so is the file itself. Names are
 //! bytes, not text, so that a name that is not UTF-8 is checked too.

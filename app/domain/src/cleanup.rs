@@ -1,4 +1,4 @@
-//! What may be cleared, and when by itself (contract section 8). The proof itself is the engine's; this is the policy and the answer "why not".
+//! What may be cleared, and when by itself (docs/clearing.md). The proof itself is the engine's; this is the policy and the answer "why not".
 //!
 //! Nothing here permits a deletion: it says whether asking for one makes sense. The engine proves the destination again,
 //! compares every file, and only then holds a permit.

@@ -1,4 +1,4 @@
-//! Whether an instrument has finished a run (contract section 4).
+//! Whether an instrument has finished a run (docs/format.md).
 //!
 //! The signal and what a manifest promises, as values. Whether the files are there, and whether the run has settled, is
 //! seen by the watcher. Refusals are sentences: an operator reads them beside the run or in the config's error.

@@ -1,4 +1,4 @@
-//! What the Pre-Sync Gate finds (contract section 7): the complete shape, shared by rows, REST and panel.
+//! What the Pre-Sync Gate finds (docs/operation.md): the complete shape, shared by rows, REST and panel.
 
 use crate::path::RunPath;
 use serde::{Deserialize, Serialize};
@@ -35,9 +35,9 @@ pub enum Rule {
     UnsafeProjectName,
     /// A link, FIFO, socket or device: nothing that can be sent.
     UnsupportedFileType,
-    /// The completeness manifest cannot be used (contract section 4).
+    /// The completeness manifest cannot be used (docs/format.md).
     UnusableManifest,
-    /// A file is larger than `verify.max_stream_bytes` and the destination cannot hash it (contract section 6).
+    /// A file is larger than `verify.max_stream_bytes` and the destination cannot hash it (docs/proof.md).
     VerifySkippedOversize,
 }
 

@@ -1,4 +1,4 @@
-//! The sync job (contract section 5): its states, what may happen to it, and why it can fail.
+//! The sync job (docs/lifecycle.md): its states, what may happen to it, and why it can fail.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -127,7 +127,7 @@ pub enum Side {
     Here,
 }
 
-/// Why a job failed; decides what happens next (contract section 5). Network transports use all of them.
+/// Why a job failed; decides what happens next (docs/lifecycle.md). Network transports use all of them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {

@@ -1,4 +1,4 @@
-//! The five states of a run on disk, forward only (contract section 3). [`apply`] alone knows what is legal.
+//! The five states of a run on disk, forward only (docs/lifecycle.md). [`apply`] alone knows what is legal.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

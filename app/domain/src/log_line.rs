@@ -1,4 +1,4 @@
-//! One line of `wizard.<hostname>.log` (contract section 2): one event, one line, whatever the names contain.
+//! One line of `wizard.<hostname>.log` (docs/format.md): one event, one line, whatever the names contain.
 //!
 //! Names come from instruments and must not be able to end the line, to hide in it, or to pass for a tag (S13). A log is
 //! for reading, so a plain backslash stays as it is; what is escaped becomes `\n`, `\r`, `\t`, `\xNN` or `\u{NNNN}`.

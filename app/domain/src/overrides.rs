@@ -1,4 +1,4 @@
-//! Operators' overrides of gate findings, and the tombstones that revoke them (contract section 7). Append-only.
+//! Operators' overrides of gate findings, and the tombstones that revoke them (docs/operation.md). Append-only.
 
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ impl From<Map<String, Value>> for OverrideEntry {
     }
 }
 
-/// Bounds of a reason, in characters after trimming (contract section 7).
+/// Bounds of a reason, in characters after trimming (docs/operation.md).
 pub const REASON_CHARACTERS: std::ops::RangeInclusive<usize> = 10..=500;
 
 /// Most characters of an operator's name.

@@ -1,7 +1,7 @@
 //! Names of runs and of files in them. A request's path becomes a [`RunPath`] before anything else sees it.
 //!
 //! A `RunPath` cannot hold `..`, an empty segment, a hidden segment, or anything outside the staging tree's shapes
-//! (contract section 1), so code that takes one needs no check of its own. It says nothing about links: those are
+//! (docs/format.md), so code that takes one needs no check of its own. It says nothing about links: those are
 //! refused where the path is opened.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -26,7 +26,7 @@ impl RunKind {
         }
     }
 
-    /// The kind a leaf's prefix claims; `None` when the leaf is no run (contract section 1).
+    /// The kind a leaf's prefix claims; `None` when the leaf is no run (docs/format.md).
     pub fn of_leaf(leaf: &str) -> Option<RunKind> {
         if leaf.starts_with("TestRun_") {
             Some(RunKind::Test)
@@ -44,7 +44,7 @@ impl fmt::Display for RunKind {
     }
 }
 
-/// True for an equipment's id (contract section 1): `^[A-Z][A-Z0-9_]*$`, 1-32 characters.
+/// True for an equipment's id (docs/format.md): `^[A-Z][A-Z0-9_]*$`, 1-32 characters.
 pub fn is_equipment_id(text: &str) -> bool {
     let rest = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_');
     text.len() <= 32 && text.bytes().next().is_some_and(|first| first.is_ascii_uppercase()) && text.as_bytes().iter().all(rest)
@@ -86,7 +86,7 @@ pub enum PathError {
     Outside(String),
 }
 
-/// A run's path relative to the staging root, of exactly the shapes of contract section 1.
+/// A run's path relative to the staging root, of exactly the shapes in docs/format.md.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunPath {
     text: Box<str>,
@@ -258,7 +258,7 @@ impl FilePath {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// True for what lies in the run's own `.exlab-wizard` folder: the record, not data (contract section 1).
+    /// True for what lies in the run's own `.exlab-wizard` folder: the record, not data (docs/format.md).
     pub fn is_record(&self) -> bool {
         self.0.starts_with(b".exlab-wizard/")
     }

@@ -1,4 +1,4 @@
-//! What "the NAS has it" means: digests, sealed files, and levels of proof (contract section 6).
+//! What "the NAS has it" means: digests, sealed files, and levels of proof (docs/proof.md).
 
 use crate::path::FilePath;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -104,7 +104,7 @@ impl Totals {
     }
 }
 
-/// How strong a proof is (contract section 6). Ordered: a later one satisfies an earlier one.
+/// How strong a proof is (docs/proof.md). Ordered: a later one satisfies an earlier one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum ProofLevel {
     /// Sizes only, or read back through our own cache.

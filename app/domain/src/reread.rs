@@ -1,4 +1,4 @@
-//! When everything that is proven will have been read again at its destination, within the budget (contract section 6). Pure.
+//! When everything that is proven will have been read again at its destination, within the budget (docs/proof.md). Pure.
 
 use crate::timestamp::Timestamp;
 

@@ -1,4 +1,4 @@
-//! What a failed attempt leads to (contract section 5). Pure: the caller knows the clock.
+//! What a failed attempt leads to (docs/lifecycle.md). Pure: the caller knows the clock.
 
 use crate::job::FailureClass;
 

@@ -1,4 +1,4 @@
-//! The configuration after it was checked (contract section 10): typed, with every default filled in.
+//! The configuration after it was checked (docs/configuration.md): typed, with every default filled in.
 //!
 //! Not the file: reading YAML, positions and messages are the server's matter.
 
@@ -163,7 +163,7 @@ pub struct Transport {
     pub bandwidth: Bandwidth,
 }
 
-/// Where an equipment's runs go: its root on the NAS (contract section 6).
+/// Where an equipment's runs go: its root on the NAS (docs/proof.md).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Target {
     /// A folder on a mounted NAS.

@@ -1,4 +1,4 @@
-//! The one decision of the watcher (contract section 3): given what was observed, what is the next step. One step at most.
+//! The one decision of the watcher (docs/lifecycle.md): given what was observed, what is the next step. One step at most.
 
 use crate::job::JobState;
 use crate::lifecycle::RunState;

@@ -6,7 +6,7 @@ use crate::words::leaf;
 use domain::api::{ActKind, ForceSyncRequest};
 use leptos::prelude::*;
 
-/// Bounds of a reason, in characters after trimming (contract section 9).
+/// Bounds of a reason, in characters after trimming (docs/rest.md).
 const REASON: std::ops::RangeInclusive<usize> = 10..=500;
 
 /// Key in the browser's storage: who works here, so that it need not be typed each time.

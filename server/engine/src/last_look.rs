@@ -1,4 +1,4 @@
-//! The last look at a destination (contract section 8, D16): between the proof of a clear and the moment a file is unlinked here the
+//! The last look at a destination (docs/clearing.md, D16): between the proof of a clear and the moment a file is unlinked here the
 //! NAS may lose it. Right before every batch is unlinked each of its files is looked at there once more.
 //!
 //! What is seen without reading (size, times, inode) is noted right before the proof reads it, and compared. What differs, and what shows

@@ -1,4 +1,4 @@
-//! The record of a run: its `.exlab-wizard/` folder (contract section 2). The one place that writes into a run.
+//! The record of a run: its `.exlab-wizard/` folder (docs/format.md). The one place that writes into a run.
 //!
 //! Every rewrite happens under flock on `<file>.lock`, to a temporary file that is synced and renamed, so that a reader sees
 //! the old document or the new one and a crash leaves one of the two. Links are never followed: a record folder that is a
@@ -249,7 +249,7 @@ impl RecordFolder {
         Ok(found)
     }
 
-    /// Removes our own `*.tmp` and `*.lock` at start (contract section 1). Only plain files directly in the record, and no lock that
+    /// Removes our own `*.tmp` and `*.lock` at start (docs/format.md). Only plain files directly in the record, and no lock that
     /// another program holds.
     pub fn remove_leftovers(&self) -> Result<(), RecordError> {
         for entry in self.dir.entries().map_err(io(RECORD_FOLDER))? {

@@ -84,7 +84,7 @@ fn read_id(section: &mut Section<'_>) -> Option<Located<String>> {
     None
 }
 
-/// `^[A-Z][A-Z0-9_]*$`, 1-32 characters (contract section 1).
+/// `^[A-Z][A-Z0-9_]*$`, 1-32 characters (docs/format.md).
 fn is_equipment_id(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
     text.len() <= 32 && text.starts_with(|c: char| c.is_ascii_uppercase()) && text.bytes().all(allowed)

@@ -1,4 +1,4 @@
-//! config.yaml (contract section 10): read, checked, and turned into [`Settings`] with every default filled in.
+//! config.yaml (docs/configuration.md): read, checked, and turned into [`Settings`] with every default filled in.
 //!
 //! Reading (`node`) and checking (`section` and the readers) are apart, so that every mistake of a file is shown at once
 //! with its line and column. What a setting means is decided by who uses it, not here.

@@ -1,4 +1,4 @@
-//! `equipment[].transport`: where an equipment's runs go, how, and how fast (contract section 6).
+//! `equipment[].transport`: where an equipment's runs go, how, and how fast (docs/proof.md).
 
 use super::node::Position;
 use super::place;

@@ -3,7 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `/staging...` | the Python system's three routes with exactly its fields; a browser gets the panel |
-//! | `/api/v1/...` | the same with our fields appended, runs, problems, acts, events (contract section 9) |
+//! | `/api/v1/...` | the same with our fields appended, runs, problems, acts, events (docs/rest.md) |
 //! | `/api/v1/fn/*` | the panel's server functions |
 //! | `/healthz`, `/readyz` | for supervisors |
 //! | everything else | pages and files of the panel |

@@ -25,7 +25,7 @@ use std::sync::{Arc, OnceLock};
 /// Renders a page.
 type Render = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
-/// The address of the staging table: shared with the seeds' list.
+/// The address of the staging table: shared with the list as scripts get it.
 const STAGING: &str = "/staging";
 
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Panel not built</title>\
@@ -95,7 +95,7 @@ fn options() -> LeptosOptions {
     LeptosOptions::builder().output_name(site::OUTPUT_NAME).site_pkg_dir("pkg").build()
 }
 
-/// `GET /staging`: the seeds' list, or the panel for a browser.
+/// `GET /staging`: the list of the Python system, or the panel for a browser.
 async fn list_or_page(State(panel): State<Panel>, headers: HeaderMap, request: Request) -> Answer {
     if body::wants_html(&headers) { Ok(page_of_route(State(panel), request).await) } else { staging::list_of_seeds(&panel.http).await }
 }

@@ -1,4 +1,4 @@
-//! `/staging`: the list, and the acts on one run. The bare routes answer with exactly the seeds' fields, `/api/v1` with ours too.
+//! `/staging`: the list, and the acts on one run. The bare routes answer with exactly the fields of the Python system, `/api/v1` with ours too.
 
 use super::answer::{Answer, Refusal, json, ok};
 use super::body::{self, Nothing};
@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::future::Future;
 use tracing::Instrument;
 
-/// Who is answered: the seeds' clients know fewer acts and fewer fields.
+/// Who is answered: clients of the Python system know fewer acts and fewer fields.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Face {
     Seeds,

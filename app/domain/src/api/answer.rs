@@ -5,7 +5,7 @@ use super::{ClearingView, JobView};
 use crate::finding::Finding;
 use serde::{Deserialize, Serialize};
 
-/// `POST /staging/{run_path}/force-sync`: the seeds' fields, then ours.
+/// `POST /staging/{run_path}/force-sync`: the fields of the Python system, then ours.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ForceSyncAnswer {
     /// Relative to the staging root.
@@ -34,7 +34,7 @@ pub struct ForceSyncRequest {
     pub reason: Option<String>,
 }
 
-/// `POST /staging/{run_path}/clear`: exactly the seeds' fields when it is done; while it goes on by itself, where it stands too.
+/// `POST /staging/{run_path}/clear`: exactly the fields of the Python system when it is done; while it goes on by itself, where it stands too.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClearAnswer {
     /// Relative to the staging root.

@@ -1,4 +1,4 @@
-//! What REST, server functions and events carry (contract section 9): one set of types for every face.
+//! What REST, server functions and events carry (docs/rest.md): one set of types for every face.
 //!
 //! The browser compiles these too, so they hold no engine types and no borrowed data.
 

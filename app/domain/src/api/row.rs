@@ -1,4 +1,4 @@
-//! A row of the staging list: the seeds' fields, then ours.
+//! A row of the staging list: the fields of the Python system, then ours.
 
 use super::Actions;
 use super::JobView;
@@ -7,7 +7,7 @@ use crate::finding::Finding;
 use crate::finding::Tier;
 use serde::{Deserialize, Serialize};
 
-/// The seeds' nine fields of a row, in their order. `GET /staging` answers exactly these.
+/// The nine fields of the Python system of a row, in their order. `GET /staging` answers exactly these.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StagedRunSummary {
     /// Absolute path of the run.
@@ -37,10 +37,10 @@ pub struct StagingList<Row = RunRow> {
     pub runs: Vec<Row>,
 }
 
-/// A row of `GET /api/v1/staging`, of the panel, and of events: the seeds' fields, then ours.
+/// A row of `GET /api/v1/staging`, of the panel, and of events: the fields of the Python system, then ours.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RunRow {
-    /// The seeds' fields.
+    /// The fields of the Python system.
     #[serde(flatten)]
     pub summary: StagedRunSummary,
     /// Path relative to the staging root: the row's key.

@@ -1,4 +1,4 @@
-//! `creation.json` 1.9: written by the producer; ours are only `sync_status` and `validation_overrides` (contract section 2).
+//! `creation.json` 1.9: written by the producer; ours are only `sync_status` and `validation_overrides` (docs/format.md).
 
 use super::{DocumentError, parse_object, raise_minor, text};
 use crate::overrides::OverrideEntry;
@@ -100,7 +100,7 @@ impl Creation {
         text(&self.object, "created_by")
     }
 
-    /// Files that templates or plugins wrote: the only contents the gate may read (contract section 7).
+    /// Files that templates or plugins wrote: the only contents the gate may read (docs/operation.md).
     pub fn files_written_by_plugins(&self) -> Vec<&str> {
         let plugins = self.object.get("plugins_applied").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         plugins.iter().filter_map(|plugin| plugin.get("files_affected")?.as_array()).flatten().filter_map(Value::as_str).collect()

@@ -1,4 +1,4 @@
-//! `ingest.json` 1.1: the lifecycle of a run, append-only (contract section 2).
+//! `ingest.json` 1.1: the lifecycle of a run, append-only (docs/format.md).
 
 use super::{DocumentError, parse_object, raise_minor, text};
 use crate::lifecycle::RunState;

@@ -1,4 +1,4 @@
-//! The documents of a run's record (contract section 2), as values: parsing and rewriting, no files.
+//! The documents of a run's record (docs/format.md), as values: parsing and rewriting, no files.
 //!
 //! Each keeps the JSON object it was read from and changes only what it must, so that unknown fields survive at
 //! every depth. A document of another major, or an unreadable one, is an error and never a default.

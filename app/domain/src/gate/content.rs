@@ -1,4 +1,4 @@
-//! Texts that a template wrote (contract section 7): which files they are, and what is wrong in them.
+//! Texts that a template wrote (docs/operation.md): which files they are, and what is wrong in them.
 //!
 //! Never the instrument's data: an XML tag would pass for a placeholder.
 

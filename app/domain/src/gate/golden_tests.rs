@@ -1,4 +1,4 @@
-//! The existing system's judgements, but for where the contract decided otherwise.
+//! The existing system's judgements, but for where ours decides otherwise on purpose.
 
 use super::*;
 use crate::finding::{Finding, OffendingKind, Rule, Tier};

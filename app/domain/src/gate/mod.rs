@@ -1,4 +1,4 @@
-//! The Pre-Sync Gate (contract section 7): pure and deterministic to the byte. The only way into the queue is [`Admitted`].
+//! The Pre-Sync Gate (docs/operation.md): pure and deterministic to the byte. The only way into the queue is [`Admitted`].
 //!
 //! | file | judges |
 //! |---|---|

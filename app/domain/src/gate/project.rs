@@ -1,4 +1,4 @@
-//! The rules for project names (contract section 1): printable ASCII that every file system takes as it is.
+//! The rules for project names (docs/format.md): printable ASCII that every file system takes as it is.
 //!
 //! Stricter than the rules for any name, and only shown: data under an unwise project name is still data.
 

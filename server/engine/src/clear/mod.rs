@@ -1,4 +1,4 @@
-//! Clearing (contract section 8): the only way a byte leaves staging. One deleter in the whole program, `delete`, and it takes
+//! Clearing (docs/clearing.md): the only way a byte leaves staging. One deleter in the whole program, `delete`, and it takes
 //! a `ClearPermit` that only a proof made now can give.
 //!
 //! An intent outside the folder makes every step resumable: prove, intend, append `cleared`, finished record to the NAS, rename

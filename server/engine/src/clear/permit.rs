@@ -1,4 +1,4 @@
-//! The permit to clear: everything contract section 8 asks for, found true now. Only [`permit`] makes one.
+//! The permit to clear: everything docs/clearing.md asks for, found true now. Only [`permit`] makes one.
 
 use super::aside;
 use super::obstacles::{obstacle_inside, obstacles};

@@ -281,7 +281,7 @@ impl Engine {
     }
 }
 
-/// Files and bytes that clearing frees: all regular files of the run, the record's included (contract section 8).
+/// Files and bytes that clearing frees: all regular files of the run, the record's included (docs/clearing.md).
 pub fn freed_bytes_and_count(folder: &crate::source::RunFolder) -> Result<domain::proof::Totals, crate::source::SourceError> {
     let mut totals = domain::proof::Totals::default();
     for entry in folder.walk()? {

@@ -1,4 +1,4 @@
-//! force-sync by state (contract section 9): judged now, queued now.
+//! force-sync by state (docs/rest.md): judged now, queued now.
 
 use super::Engine;
 use super::answers::store_problem;

@@ -1,4 +1,4 @@
-//! Importing the `sync_queue.db` of the existing Python system (contract section 5): its rows come in as `queued` whatever
+//! Importing the `sync_queue.db` of the existing Python system (docs/lifecycle.md): its rows come in as `queued` whatever
 //! they claim, since none of their proofs is ours; `failed` stays failed.
 
 use super::{Failure, Store, StoreError};

@@ -1,4 +1,4 @@
-//! Sorting failures into the classes that decide what happens next (contract section 5), with the side they were on.
+//! Sorting failures into the classes that decide what happens next (docs/lifecycle.md), with the side they were on.
 
 use super::TransportError;
 use crate::hash::HashError;

@@ -1,4 +1,4 @@
-//! How sealed bytes reach a destination and are hashed there (contract section 6). One implementation per kind of destination.
+//! How sealed bytes reach a destination and are hashed there (docs/proof.md). One implementation per kind of destination.
 //!
 //! **The contract of every implementation**
 //! - It writes only below the equipment's root, only into folders that mirror the staging tree and its own temporary folder

@@ -1,4 +1,4 @@
-//! Evaluating one run (contract section 3): look, let the domain decide, take that one step.
+//! Evaluating one run (docs/lifecycle.md): look, let the domain decide, take that one step.
 
 use super::again;
 use super::cleared::{ClearedBy, cleared_by, settle_life};
@@ -142,7 +142,7 @@ async fn first_facts(core: &Core, run: &RunPath) -> Result<Facts, StoreError> {
     Ok(facts)
 }
 
-/// What a crash left in the record goes when a start of the program first sees the run (contract section 1). Blocking.
+/// What a crash left in the record goes when a start of the program first sees the run (docs/format.md). Blocking.
 fn remove_leftovers(core: &Core, run: &RunPath) {
     let removed =
         core.run_folder(run).ok().and_then(|folder| RecordFolder::open(folder.dir()).ok().flatten().map(|r| r.remove_leftovers()));

@@ -1,4 +1,4 @@
-//! The staging watcher (contract section 3): level-triggered. It takes no input but what stands on disk, so a lost event cannot
+//! The staging watcher (docs/lifecycle.md): level-triggered. It takes no input but what stands on disk, so a lost event cannot
 //! matter; inotify and finished jobs only make it look sooner. The periodic scan is the truth.
 
 mod again;

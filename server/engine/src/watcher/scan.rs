@@ -1,4 +1,4 @@
-//! Finding runs in the staging tree (contract section 1): names only, no file of a run is touched.
+//! Finding runs in the staging tree (docs/format.md): names only, no file of a run is touched.
 
 use domain::path::{RunPath, escape_bytes};
 use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,4 @@
-//! Workers: one per equipment, so that a dead or hung destination delays nobody else (contract section 5).
+//! Workers: one per equipment, so that a dead or hung destination delays nobody else (docs/lifecycle.md).
 //!
 //! A worker asks its destination's identity, then takes the equipment's oldest due job; then records that still have to reach
 //! the NAS; then proofs that are due again. Cleared runs are proven again beside it, in `reread`. `sync.workers` bounds how many

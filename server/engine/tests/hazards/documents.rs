@@ -223,7 +223,7 @@ async fn imported_runs_are_sealed_sent_and_proven_by_us() {
     let engine = Engine::start(lab.settings.clone(), lab.options()).await.unwrap();
     let proven = |row: &RunRow| row.actions.clear.allowed;
     until_row(&engine, &verified, "proven by us", proven).await;
-    // It came to completion under our eyes: its job starts anew, as contract section 5 says of failed ones.
+    // It came to completion under our eyes: its job starts anew, as that of a failed one does.
     until_verified(&engine, &failed).await;
     assert_eq!(row(&engine, &pushing).await.summary.current_state, "staging", "a run that still comes is not taken by its row");
     assert!(!lab.nas(&pushing).exists());
