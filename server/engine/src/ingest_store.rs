@@ -33,6 +33,14 @@ pub fn row_problem(error: &RecordError) -> RowProblem {
     RowProblem { code: code.to_owned(), message: error.to_string() }
 }
 
+/// Further fields of an entry, written in place as a JSON object.
+pub fn fields(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
 /// Reads `ingest.json`; `None` when there is none.
 pub fn read_ingest(record: &RecordFolder) -> Result<Option<Ingest>, RecordError> {
     Ok(record.read(INGEST)?.map(|bytes| Ingest::parse(&bytes)).transpose()?)

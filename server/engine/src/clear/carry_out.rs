@@ -11,7 +11,7 @@ use super::{ClearStop, note_clearing};
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::gatekeeper::{blocking, tell_producer};
-use crate::ingest_store::{self, read_ingest};
+use crate::ingest_store::{self, fields, read_ingest};
 use crate::last_look::{LastLook, Looked};
 use crate::only_copy::retire;
 use crate::progress::ProgressSink;
@@ -20,7 +20,6 @@ use crate::record::{RecordError, RecordFolder};
 use crate::source::RunFolder;
 use crate::store::{ClearStep, ClearedLife, Intent, Job, LedgerKind};
 use crate::tally::Moved;
-use crate::watcher::object;
 use crate::worker::SentRecord;
 use domain::api::{ClearingView, Event, Phase};
 use domain::document::creation::SyncStatus;
@@ -118,7 +117,7 @@ async fn append_cleared(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -
         return Ok(());
     }
     tell_producer(core, &intent.run, folder, SyncStatus::Cleaned);
-    let extra = object(json!({"intent": intent.id, "life": intent.life}));
+    let extra = fields(json!({"intent": intent.id, "life": intent.life}));
     let (handle, at, host) = (folder.clone(), core.clock.now(), core.host.clone());
     let appended = blocking(move || ingest_store::append(handle.dir(), RunEvent::Cleared, at, &host, extra)).await;
     match appended {

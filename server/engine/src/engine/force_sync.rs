@@ -4,9 +4,10 @@ use super::Engine;
 use super::answers::store_problem;
 use crate::gatekeeper::{Asked, GateError, ask, blocking, generation_to_queue, record_event};
 use crate::index::Facts;
+use crate::ingest_store::fields;
 use crate::prove::still_as_sealed;
 use crate::store::{Job, LedgerKind};
-use crate::watcher::{evaluate_run, object, record_queued, signal_lacks};
+use crate::watcher::{evaluate_run, record_queued, signal_lacks};
 use domain::api::{ForceSyncAnswer, ForceSyncRequest, RetryAnswer};
 use domain::job::{JobEvent, JobState};
 use domain::lifecycle::{RunEvent, RunState};
@@ -90,7 +91,7 @@ impl Engine {
     async fn assume_complete(&self, run: &RunPath, facts: &Facts, request: &ForceSyncRequest) -> Result<(), Problem> {
         let (operator, reason) = who_and_why(request)?;
         let folder = self.open(run).await?;
-        let extra = object(json!({
+        let extra = fields(json!({
             "files_received": facts.totals.files,
             "bytes_received": facts.totals.bytes,
             "assumed_complete_by": operator,

@@ -175,7 +175,9 @@ impl Engine {
             settings,
         });
         mark_open(&core).await?;
-        let watcher = StagingWatcher::new(core.clone(), options.poll_interval);
+        let clears = core.clone();
+        let clear_due = move |run: &domain::path::RunPath| crate::clear::start_automatic(&clears, run);
+        let watcher = StagingWatcher::new(core.clone(), options.poll_interval, clear_due);
         let engine = Engine {
             core: core.clone(),
             watcher: watcher.clone(),

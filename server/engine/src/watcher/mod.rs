@@ -2,6 +2,7 @@
 //! matter; inotify and finished jobs only make it look sooner. The periodic scan is the truth.
 
 mod again;
+mod apply;
 mod cleared;
 mod elsewhere;
 mod evaluate;
@@ -10,11 +11,13 @@ mod judge;
 mod look;
 mod manifest;
 mod nudge;
+mod observe;
 mod quiet;
 mod renamed;
 mod scan;
 
-pub use evaluate::{EvaluateError, Evaluated, evaluate_run, object, record_queued};
+pub use apply::record_queued;
+pub use evaluate::{EvaluateError, Evaluated, evaluate_run};
 pub use judge::judge_sealed;
 pub use look::{note_creation, signal_lacks};
 pub use scan::{Scan, scan};
@@ -49,6 +52,8 @@ const BETWEEN_SCANS: Duration = Duration::from_millis(500);
 pub struct StagingWatcher {
     core: Arc<Core>,
     poll_interval: Duration,
+    /// Told of runs whose clear is due: the watcher begins none.
+    clear_due: Arc<dyn Fn(&RunPath) + Send + Sync>,
     running: Arc<Mutex<Option<Running>>>,
     /// One poll at a time.
     polling: Arc<tokio::sync::Mutex<Memory>>,
@@ -80,8 +85,8 @@ struct Memory {
 
 impl StagingWatcher {
     /// Not started.
-    pub fn new(core: Arc<Core>, poll_interval: Duration) -> StagingWatcher {
-        StagingWatcher { core, poll_interval, running: Arc::default(), polling: Arc::default() }
+    pub fn new(core: Arc<Core>, poll_interval: Duration, clear_due: impl Fn(&RunPath) + Send + Sync + 'static) -> StagingWatcher {
+        StagingWatcher { core, poll_interval, clear_due: Arc::new(clear_due), running: Arc::default(), polling: Arc::default() }
     }
 
     /// Starts the background task; a second call changes nothing.
@@ -251,7 +256,7 @@ impl StagingWatcher {
     }
 
     async fn take_up_again(&self, run: &RunPath) {
-        if let Err(error) = evaluate::take_up_again(&self.core, run).await {
+        if let Err(error) = apply::take_up_again(&self.core, run).await {
             tracing::warn!(run = %run, %error, "its job failed at the gate and could not be taken up again; an operator may retry it");
         }
     }
@@ -270,6 +275,9 @@ impl StagingWatcher {
                 }
                 if evaluated.stepped {
                     self.core.look_at(run);
+                }
+                if evaluated.clear_due {
+                    (self.clear_due)(run);
                 }
                 if let Some(at) = evaluated.look_again_at {
                     memory.again.insert(run.clone(), at);
