@@ -24,9 +24,10 @@ fn texts(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Words that name a page below `docs/`.
+/// Words that name a page below `docs/`, or a source.
 fn pages_named(text: &str) -> impl Iterator<Item = &str> {
-    let part = |word: &str| word.is_ascii() && word.starts_with("docs/") && word.ends_with(".md");
+    let begins = |word: &str| ["docs/", "app/", "server/", "frontend/", "xtask/", "end2end/"].iter().any(|folder| word.starts_with(folder));
+    let part = move |word: &str| begins(word) && [".md", ".rs", ".ts", ".mjs"].iter().any(|ending| word.ends_with(ending));
     text.split(|c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c))).filter(move |word| part(word))
 }
 
@@ -56,6 +57,13 @@ fn mistakes(root: &Path, file: &Path) -> Vec<String> {
     found.extend(
         pages_named(&text).filter(|page| !root.join(page).is_file()).map(|page| format!("{shown} names {page}, which is not there")),
     );
+    // The tour leaves out the folder that it is about.
+    if file.ends_with("docs/tour.md") {
+        let engine = root.join("server/engine/src");
+        let sources = text.split('`').filter(|word| word.ends_with(".rs"));
+        let missing = sources.filter(|word| !root.join(word).is_file() && !engine.join(word).is_file());
+        found.extend(missing.map(|word| format!("{shown} names {word}, which is not there")));
+    }
     if file.extension().is_some_and(|extension| extension == "md") {
         for (target, heading) in links(&text) {
             let leads = if target.is_empty() { file.to_owned() } else { file.parent().unwrap_or(root).join(target) };

@@ -7,6 +7,8 @@ mod ci;
 mod citations;
 mod counts;
 mod demo;
+#[cfg(test)]
+mod dependencies;
 mod hazards;
 mod machine;
 mod packages;
