@@ -36,7 +36,7 @@ impl Day {
     /// Reads the config's text, in either case; the error is a sentence.
     pub fn parse(text: &str) -> Result<Day, String> {
         let day = Day::ALL.into_iter().find(|day| text.eq_ignore_ascii_case(day.as_str()));
-        day.ok_or_else(|| format!("{text:?} is no day: write mon, tue, wed, thu, fri, sat or sun"))
+        day.ok_or_else(|| format!("{text:?} is not a day: write mon, tue, wed, thu, fri, sat or sun"))
     }
 }
 
@@ -52,7 +52,7 @@ pub fn parse_time_of_day(text: &str) -> Result<u32, String> {
     match parts {
         Some((hour @ 0..=23, minute @ 0..=59)) => Ok(hour * 3_600 + minute * 60),
         Some((24, 0)) => Ok(SECONDS_PER_DAY),
-        _ => Err(format!("{text:?} is no time of day: write it as \"HH:MM\", from \"00:00\" to \"24:00\"")),
+        _ => Err(format!("{text:?} is not a time of day: write it as \"HH:MM\", from \"00:00\" to \"24:00\"")),
     }
 }
 

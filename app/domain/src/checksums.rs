@@ -29,7 +29,7 @@ pub fn write_line(out: &mut Vec<u8>, digest: &Digest, path: &FilePath) {
     out.push(b'\n');
 }
 
-/// Reads one line without its LF; `None` when it is none.
+/// Reads one line without its LF; `None` when it is not a line of such a file.
 ///
 /// Takes text (two blanks) and binary (` *`) lines, either case of hex, and one CR at the end, as `sha256sum -c` does.
 /// A path that is absolute or has `.`, `..` or empty segments is no line of ours.

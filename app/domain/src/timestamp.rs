@@ -2,8 +2,8 @@
 //!
 //! Not a clock: nothing here knows what time it is. The engine's clock is the one place that reads it.
 
-use jiff::civil::{Date, Time};
-use jiff::tz::Offset;
+use jiff::SignedDuration;
+use jiff::civil::{Date, date};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -16,6 +16,8 @@ pub struct Timestamp(i64);
 #[error("{0:?} is not a time; write it as YYYY-MM-DDTHH:MM:SSZ")]
 pub struct NotATimestamp(pub String);
 
+/// Dates and days alone: a point in time of the library ends a day before the last one that a document may hold.
+const EPOCH: Date = date(1970, 1, 1);
 const LATEST: i64 = 253_402_300_799; // 9999-12-31T23:59:59Z
 const EARLIEST: i64 = -62_135_596_800; // 0001-01-01T00:00:00Z
 
@@ -78,8 +80,8 @@ fn parse(text: &str) -> Option<Timestamp> {
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let midnight = Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?.to_datetime(Time::MIN);
-    let seconds = Offset::UTC.to_timestamp(midnight).ok()?.as_second() + hour * 3_600 + minute * 60 + second - offset;
+    let date = Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
+    let seconds = date.duration_since(EPOCH).as_secs() + hour * 3_600 + minute * 60 + second - offset;
     (EARLIEST..=LATEST).contains(&seconds).then_some(Timestamp(seconds))
 }
 
@@ -108,11 +110,11 @@ fn parse_offset(text: &str) -> Option<i64> {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
         // Every value is clamped to years that a date can hold, so the fallback is never reached.
-        let at = Offset::UTC.to_datetime(jiff::Timestamp::from_second(self.0).unwrap_or_default());
-        let (date, time) = (at.date(), at.time());
+        let date = EPOCH.checked_add(SignedDuration::from_hours(days * 24)).unwrap_or(Date::MAX);
         let (year, month, day) = (date.year(), date.month(), date.day());
-        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", time.hour(), time.minute(), time.second())
+        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
     }
 }
 
@@ -163,6 +165,18 @@ mod tests {
     #[case("２026-04-17T14:35:00Z")]
     fn refuses(#[case] text: &str) {
         assert!(Timestamp::parse(text).is_err());
+    }
+
+    #[rstest]
+    #[case(LATEST, "9999-12-31T23:59:59Z")]
+    #[case(LATEST - 86_400, "9999-12-30T23:59:59Z")]
+    #[case(i64::MAX, "9999-12-31T23:59:59Z")]
+    #[case(EARLIEST, "0001-01-01T00:00:00Z")]
+    #[case(i64::MIN, "0001-01-01T00:00:00Z")]
+    #[case(-1, "1969-12-31T23:59:59Z")]
+    fn the_ends_are_written_and_read(#[case] seconds: i64, #[case] written: &str) {
+        let at = Timestamp::from_unix_seconds(seconds);
+        assert_eq!((at.to_string().as_str(), Timestamp::parse(written)), (written, Ok(at)));
     }
 
     proptest! {

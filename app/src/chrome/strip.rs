@@ -75,14 +75,14 @@ fn banners(status: &PanelStatus) -> impl IntoView + use<> {
     (state, staging, paused, starting, unrecognised(status))
 }
 
-/// Folders that are no runs are never touched; that they are there must not be invisible.
+/// Folders that are not runs are never touched; that they are there must not be invisible.
 fn unrecognised(status: &PanelStatus) -> Option<AnyView> {
     let first = status.unrecognised.first()?;
     let count = status.unrecognised.len() as u64;
     let head = match (count, first.rule) {
         (1, Rule::LinkedFolder) => "A link is not looked at.",
         (1, _) => "A folder is no run.",
-        _ => "Some folders are not looked at, or are no runs.",
+        _ => "Some folders are not looked at, or are not runs.",
     };
     let more = if count > 1 { format!(" {} in all.", counted(count, "folder", "folders")) } else { String::new() };
     Some(banner(Tone::Warn, "alert", head, format!("{}: {}{more}", first.run_path, first.rule_detail)))

@@ -54,7 +54,7 @@ pub fn When(
     }
 }
 
-/// A point in time as a document writes it; what is no time is shown as it stands.
+/// A point in time as a document writes it; what is not a time is shown as it stands.
 pub fn stamped(at: String) -> AnyView {
     match Timestamp::parse(&at) {
         Ok(at) => view! { <When at=at /> }.into_any(),

@@ -92,7 +92,7 @@ pub struct Core {
     pub disk: Mutex<Option<(u64, u64)>>,
     /// What moved in the last day, for the overview.
     pub tally: Tally,
-    /// Folders at run depth that are no runs, as findings.
+    /// Folders at run depth that are not runs, as findings.
     pub unrecognised: Mutex<Vec<domain::finding::Finding>>,
     /// Since when findings stand, and which are known.
     pub notes: Mutex<crate::problems::Notes>,

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// How long a destination may take to show its identity before it counts as unreachable.
 const IDENTITY_PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long it may take to show its identity and tell of some thousand files, which a busy disk may have to look for.
+const LOOK_PATIENCE: Duration = Duration::from_secs(120);
+
 /// One equipment's destination.
 pub struct Destination {
     /// The equipment.
@@ -57,28 +60,33 @@ impl Destination {
     }
 
     /// Who it is, and what can be told of these files of the run without reading them, now: in one call where the transport has one for both.
-    /// Nothing is told where something else stands in the run's place.
+    /// Nothing is told where something else stands in the run's place: whoever reads there says so.
     pub async fn prove_identity_and_look(
         &self,
         run: &RunPath,
         files: &[FilePath],
         context: &CallContext,
     ) -> Result<Vec<Option<FileStat>>, Failure> {
-        match self.transport.identify_and_look(run, files, context).await {
+        let asked = tokio::time::timeout(LOOK_PATIENCE, self.transport.identify_and_look(run, files, context)).await;
+        let seen = match asked.unwrap_or_else(|_| Err(self.unanswered(LOOK_PATIENCE))) {
             Ok(Some((marker, seen))) => {
                 let ours = self.check(&marker);
                 self.note(ours.clone());
-                return ours.map(|()| seen);
+                ours.map(|()| seen)?
             }
-            Ok(None) => {}
+            Ok(None) => {
+                self.prove_identity(context).await?;
+                self.transport.look(run, files, context).await
+            }
             Err(error) => {
-                let failure = error.into();
-                self.note_failure(&failure);
+                let failure = Failure::from(error);
+                if failure.class != FailureClass::Interrupted {
+                    self.note(Err(failure.clone()));
+                }
                 return Err(failure);
             }
-        }
-        self.prove_identity(context).await?;
-        match self.transport.look(run, files, context).await {
+        };
+        match seen {
             Err(error) if error.class == FailureClass::Conflict => Ok(vec![None; files.len()]),
             Err(error) => {
                 let failure = error.into();
@@ -89,12 +97,13 @@ impl Destination {
         }
     }
 
+    fn unanswered(&self, patience: Duration) -> TransportError {
+        let message = format!("{} did not answer within {} s", self.transport.describe(), patience.as_secs());
+        TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
+    }
+
     async fn ask(&self, context: &CallContext) -> Result<(), Failure> {
-        let unanswered = || Failure {
-            class: FailureClass::DestinationUnreachable,
-            side: Side::Destination,
-            message: format!("{} did not answer within {} s", self.transport.describe(), IDENTITY_PATIENCE.as_secs()),
-        };
+        let unanswered = || Failure::from(self.unanswered(IDENTITY_PATIENCE));
         let deadline = tokio::time::Instant::now() + IDENTITY_PATIENCE;
         let Ok(_one_asks) = tokio::time::timeout_at(deadline, self.asking.clone().lock_owned()).await else { return Err(unanswered()) };
         let transport = self.transport.clone();

@@ -1,5 +1,6 @@
 //! The gate's eyes and the only way into the queue: reads what the domain's judge asks for, and enqueues what it admits.
 
+use crate::blocking::blocking;
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::ingest_store::{self, read_creation};
@@ -220,16 +221,4 @@ pub async fn record_event(
         facts.watch.ingest = stamp;
     });
     Ok(())
-}
-
-/// Runs blocking work on its own thread. A panic in it becomes one here, where the task's owner records it as a failure.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is going down: nothing awaits this any more.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }

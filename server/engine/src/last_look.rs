@@ -4,8 +4,8 @@
 //! What is seen without reading (size, times, inode) is noted right before the proof reads it, and compared. What differs, and what shows
 //! no changes, is hashed again.
 
+use crate::blocking::blocking;
 use crate::destination::Destination;
-use crate::gatekeeper::blocking;
 use crate::prove::{Differences, Proof};
 use crate::seal::{Part, SealError, SealFiles, SealReader, Seen, SeenWriter};
 use crate::source::RunFolder;

@@ -6,6 +6,7 @@
 
 pub mod acts;
 mod beneath;
+mod blocking;
 pub mod checkpoint;
 mod child;
 pub mod clear;

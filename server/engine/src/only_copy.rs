@@ -3,8 +3,8 @@
 //!
 //! Whatever is found, the job stays `cleaned`: nothing local can be sent again, and a path that is used anew has a job of its own.
 
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::blocking;
 use crate::prove::{Differences, disproof, level_of, seal_of};
 use crate::store::{Failure, Job, LedgerKind, Store, StoreError, hour_after};
 use crate::verify::VerifiedManifest;

@@ -1,8 +1,8 @@
 //! Proving a destination against a seal of ours, now: for background re-verification, for an operator's `verify`, and for every
 //! clear. One way for all three.
 
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::blocking;
 use crate::last_look;
 use crate::only_copy;
 use crate::progress::ProgressSink;
@@ -69,7 +69,7 @@ pub fn call_context(core: &Core, equipment: &str, cancel: &CancellationToken, pr
 pub fn seal_of(core: &Core, job: &Job) -> Result<SealReader, Failure> {
     let here = |message: String| Failure { class: FailureClass::Unknown, side: Side::Here, message };
     let digest = job.seal.ok_or_else(|| here(format!("{} has not been sealed yet", job.run)))?;
-    let file = crate::worker::seal_file(&core.work_folder(&job.run, job.life), job.generation);
+    let file = crate::seal::seal_file(&core.work_folder(&job.run, job.life), job.generation);
     let seal = SealReader::open(&file).map_err(|error| here(format!("our seal of {} cannot be read: {error}", job.run)))?;
     if seal.digest() == digest {
         Ok(seal)

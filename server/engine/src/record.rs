@@ -321,7 +321,7 @@ fn open_at(dir: &Dir, name: &str) -> Result<Option<File>, RecordError> {
     };
     let metadata = file.metadata().map_err(io(name))?;
     if !metadata.is_file() {
-        return Err(io(name)(std::io::Error::other("it is no regular file")));
+        return Err(io(name)(std::io::Error::other("it is not a regular file")));
     }
     if metadata.len() > limit_of(name) {
         return Err(RecordError::TooLarge { what: name.to_owned() });

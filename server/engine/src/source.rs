@@ -62,7 +62,7 @@ pub enum SourceError {
         error: io::Error,
     },
     /// It is there, but no regular file.
-    #[error("{path} is no regular file")]
+    #[error("{path} is not a regular file")]
     NotRegular {
         /// Inside the run.
         path: FilePath,

@@ -226,7 +226,7 @@ fn open_root(root: &Path) -> Result<OwnedFd, Errno> {
 fn read(folder: &OwnedFd) -> io::Result<Option<Heard>> {
     let (fd, stat) = match beneath::open_regular(folder, OWNER_FILE.as_bytes()) {
         Ok(Some(opened)) => opened,
-        Ok(None) => return Err(io::Error::other("it is no regular file")),
+        Ok(None) => return Err(io::Error::other("it is not a regular file")),
         Err(Errno::NOENT) => return Ok(None),
         Err(errno) => return Err(errno.into()),
     };
@@ -261,7 +261,7 @@ fn write(folder: &OwnedFd, owner: &Owner, now: Timestamp, replace: bool) -> io::
 fn beat(folder: &OwnedFd, seconds: i64) -> io::Result<()> {
     match beneath::open_regular(folder, OWNER_FILE.as_bytes())? {
         Some((fd, _)) => set_time(&fd, seconds),
-        None => Err(io::Error::other("it is no regular file")),
+        None => Err(io::Error::other("it is not a regular file")),
     }
 }
 

@@ -135,7 +135,7 @@ fn time_of_day(section: &Section<'_>, key: &str, text: Option<Located<String>>) 
     };
     let seconds = parse_time(&text.value);
     if seconds.is_none() {
-        section.mistake(text.at, key, format!("{:?} is no time; write \"HH:MM\", \"00:00\" to \"24:00\"", text.value));
+        section.mistake(text.at, key, format!("{:?} is not a time; write \"HH:MM\", \"00:00\" to \"24:00\"", text.value));
     }
     seconds.map(|value| Located { at: text.at, value })
 }

@@ -78,7 +78,7 @@ pub struct ProblemCounts {
     pub tiers: BTreeMap<String, u64>,
     /// By rule.
     pub rules: BTreeMap<String, u64>,
-    /// By state of the run; `none` for folders that are no runs.
+    /// By state of the run; `none` for folders that are not runs.
     pub states: BTreeMap<String, u64>,
 }
 

@@ -58,7 +58,7 @@ pub struct ProblemQuery {
     pub tier: Option<Tier>,
     /// By class.
     pub rule: Option<Rule>,
-    /// By state of the run: one of the five, `unknown`, or `none` for folders that are no runs.
+    /// By state of the run: one of the five, `unknown`, or `none` for folders that are not runs.
     pub state: Option<String>,
     /// Words that must all occur in run, path, token or class; case does not matter.
     pub q: String,

@@ -33,7 +33,7 @@ pub struct PanelStatus {
     pub ready: bool,
     /// Per equipment.
     pub destinations: Vec<DestinationView>,
-    /// Folders at run depth that are no runs, with their size: never touched, and never invisible. At most 100.
+    /// Folders at run depth that are not runs, with their size: never touched, and never invisible. At most 100.
     #[serde(default)]
     pub unrecognised: Vec<Finding>,
     /// Findings of the gate that hold runs back now.

@@ -9,7 +9,7 @@
 //! | `collected` | how many findings are kept |
 //! | `elsewhere` | findings that others make |
 //!
-//! It reads no files: the engine walks the run and hands over what [`Judge`] asks for. Folders that are no runs never come
+//! It reads no files: the engine walks the run and hands over what [`Judge`] asks for. Folders that are not runs never come
 //! here; the watcher shows them with [`unrecognised_folder`].
 
 mod collected;

@@ -67,11 +67,6 @@ pub fn remove(core: &Core, intent: &str) -> Result<(), Errno> {
     }
 }
 
-/// True while the run's folder, or what is left of it, lies aside. Blocking.
-pub fn stands(core: &Core, intent: &str) -> bool {
-    clearing_folder(core).and_then(|folder| rustix::fs::statat(folder, intent, AtFlags::SYMLINK_NOFOLLOW)).is_ok()
-}
-
 /// True when the run's folder can be renamed aside: both are on one mount. Blocking.
 pub fn same_mount(core: &Core, run: &RunPath) -> Result<bool, Errno> {
     let root = rustix::fs::open(core.staging_root.as_str(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;

@@ -5,8 +5,9 @@ use super::ClearStop;
 use super::aside::{self, CLEARING_FOLDER};
 use super::carry_out::{finish, is_cleared_by};
 use super::refusal::Refusal;
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::{blocking, tell_producer};
+use crate::gatekeeper::tell_producer;
 use crate::ingest_store::{self, read_ingest};
 use crate::prove::seal_of;
 use crate::record::{RecordError, RecordFolder, Stamp};
@@ -17,6 +18,7 @@ use domain::document::ingest::Ingest;
 use domain::lifecycle::{RunEvent, RunState};
 use domain::log_line::Level;
 use domain::proof::Totals;
+use rustix::io::Errno;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -56,11 +58,14 @@ pub fn not_cleared(intent: &Intent, why: &str) -> String {
 /// Gives up a clear that was renamed aside, and of which nothing was removed: its folder goes back to where it stood first. Where something
 /// new stands there the intent stands.
 pub async fn back_untouched(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, why: &str) -> Result<(), ClearStop> {
-    put_back(core, intent).await;
-    let (owned, id) = (core.clone(), intent.id.clone());
-    if blocking(move || aside::stands(&owned, &id)).await {
-        let place = format!("something new stands at its path, so that it stays in {CLEARING_FOLDER}; move that away first");
-        return Err(ClearStop::Waiting(format!("{why}; {place}")));
+    let (owned, run, id) = (core.clone(), intent.run.clone(), intent.id.clone());
+    if let Err(errno) = blocking(move || aside::put_back(&owned, &run, &id)).await {
+        let place = match errno {
+            Errno::EXIST | Errno::NOTEMPTY => "something new stands at its path; move that away first".to_owned(),
+            Errno::NOENT => "the folder that it stood in is gone; make it again first".to_owned(),
+            errno => format!("it cannot be put back: {errno}"),
+        };
+        return Err(ClearStop::WaitingLong(format!("{why}; it stays in {CLEARING_FOLDER}/{}: {place}", intent.id)));
     }
     take_back(core, intent, folder, why).await
 }
@@ -114,10 +119,7 @@ pub(super) async fn give_up_aside(
     why: &str,
 ) -> Result<Totals, ClearStop> {
     match sealed_and_gone(core, job, folder).await {
-        Ok(gone) if gone.files == 0 => {
-            back_untouched(core, intent, folder, why).await?;
-            return Ok(gone);
-        }
+        Ok(gone) if gone.files == 0 => return back_untouched(core, intent, folder, why).await.map(|()| gone),
         Ok(gone) => intent.freed = gone,
         Err(error) => tracing::error!(run = %intent.run, error, "what was freed before the clear was given up cannot be counted"),
     }
@@ -132,7 +134,7 @@ pub(super) async fn has_begun(core: &Arc<Core>, job: &Job, folder: &RunFolder) -
 }
 
 /// Sealed files that are not there any more, and their bytes.
-async fn sealed_and_gone(core: &Arc<Core>, job: &Job, folder: &RunFolder) -> Result<Totals, String> {
+pub(super) async fn sealed_and_gone(core: &Arc<Core>, job: &Job, folder: &RunFolder) -> Result<Totals, String> {
     let (core, job, folder) = (core.clone(), job.clone(), folder.clone());
     blocking(move || {
         let seal = seal_of(&core, &job).map_err(|failure| failure.message)?;

@@ -1,7 +1,7 @@
 //! Calling a clear off that waits: nothing more is removed. A run of which nothing went is what it was; the rest of one that had begun to go
 //! is put back where it stood and is a new life, as after any clear that was given up.
 
-use super::back::{back_untouched, give_up_aside, take_back};
+use super::back::{back_untouched, give_up_aside, sealed_and_gone, take_back};
 use super::refusal::NotCalledOff;
 use super::resume::{Place, find, open_intent};
 use super::{ClearStop, PATIENCE, note_clearing};
@@ -23,7 +23,7 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
     let intent = intent.ok_or_else(|| NotCalledOff::NoClear { run: run.clone() })?;
     let waits = |stop: ClearStop| NotCalledOff::NotNow { run: run.clone(), why: stop.to_string() };
     let (folder, aside) = match find(core, &intent).await.map_err(waits)? {
-        Place::AtRun { folder, .. } => (folder, false),
+        Place::AtRun { folder, .. } | Place::PutBack(folder) => (folder, false),
         Place::Aside(folder) => (folder, true),
         Place::Nowhere | Place::Lost => {
             return Err(NotCalledOff::EndsByItself { run: run.clone() });
@@ -35,8 +35,10 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
             take_back(core, &intent, &folder, WHY).await.map_err(waits)?;
             Totals::default()
         }
-        Some(job) => give_up_aside(core, &mut intent.clone(), &job, &folder, WHY).await.map_err(waits)?,
-        None => {
+        Some(job) if sealed_and_gone(core, &job, &folder).await.unwrap_or(intent.freed).files > 0 => {
+            give_up_aside(core, &mut intent.clone(), &job, &folder, WHY).await.map_err(waits)?
+        }
+        Some(_) | None => {
             back_untouched(core, &intent, &folder, WHY).await.map_err(waits)?;
             Totals::default()
         }

@@ -8,9 +8,10 @@ use super::finished_record;
 use super::permit::{ClearPermit, still_whole};
 use super::refusal::Refusal;
 use super::{ClearStop, note_clearing};
+use crate::blocking::blocking;
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
-use crate::gatekeeper::{blocking, tell_producer};
+use crate::gatekeeper::tell_producer;
 use crate::ingest_store::{self, fields, read_ingest};
 use crate::last_look::{LastLook, Looked};
 use crate::only_copy::retire;
@@ -37,7 +38,7 @@ pub async fn carry_out(core: &Arc<Core>, mut intent: Intent, permit: ClearPermit
     show(core, &intent);
     let outcome = steps(core, &mut intent, permit, progress).await.map_err(ClearStop::once_intended);
     match &outcome {
-        Err(ClearStop::Waiting(why)) => waits(core, &mut intent, why).await,
+        Err(ClearStop::Waiting(why) | ClearStop::WaitingLong(why)) => waits(core, &mut intent, why).await,
         _ => note_clearing(core, &intent.run, None),
     }
     outcome

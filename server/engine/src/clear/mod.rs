@@ -23,8 +23,8 @@ pub use call_off::call_off;
 pub use refusal::{NotCalledOff, Refusal};
 pub use resume::{mark_open, resume_loop};
 
+use crate::blocking::blocking;
 use crate::core::{Core, unless_it_panics};
-use crate::gatekeeper::blocking;
 use crate::index::Facts;
 use crate::progress::ProgressSink;
 use crate::source::SourceError;
@@ -93,6 +93,14 @@ pub enum ClearStop {
 }
 
 impl ClearStop {
+    /// The reason alone, for the row.
+    fn why(&self) -> String {
+        match self {
+            ClearStop::Refused(refusal) => refusal.to_string(),
+            ClearStop::Waiting(why) | ClearStop::WaitingLong(why) => why.clone(),
+        }
+    }
+
     /// From the intent on it is no refusal that the state folder cannot be written: the intent stands, and goes on when it can.
     fn once_intended(self) -> ClearStop {
         match self {

@@ -3,19 +3,20 @@
 use super::aside;
 use super::obstacles::{obstacle_inside, obstacles};
 use super::refusal::Refusal;
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::blocking;
 use crate::index::Late;
 use crate::ingest_store::read_ingest;
 use crate::progress::ProgressSink;
 use crate::prove::{Proof, call_context, count_pass, prove, record_broken, seal_of};
 use crate::record::RecordFolder;
-use crate::seal::{Rehash, SealReader, compare};
+use crate::seal::{CompareError, Rehash, SealReader, compare};
 use crate::source::RunFolder;
 use crate::store::Job;
 use crate::verify::VerifiedManifest;
 use crate::writers::Writers;
 use domain::api::Phase;
+use domain::job::FailureClass;
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::units;
@@ -164,8 +165,13 @@ async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &Progr
         if !whole {
             return Ok(seal);
         }
-        let compared = compare(&folder, &seal, Rehash::WhereNeeded, &core.stop)
-            .map_err(|error| not_proven(&job, format!("{} cannot be compared with its seal: {error}", job.run), Vec::new()))?;
+        let compared = compare(&folder, &seal, Rehash::WhereNeeded, &core.stop).map_err(|error| match error {
+            CompareError::Interrupted => {
+                let sentence = format!("{} cannot be compared with its seal now: the program is stopping", job.run);
+                Refusal::Stopping { sentence, class: FailureClass::Interrupted }
+            }
+            CompareError::Seal(error) => not_proven(&job, format!("{} cannot be compared with its seal: {error}", job.run), Vec::new()),
+        })?;
         if compared.is_unchanged() {
             return Ok(seal);
         }

@@ -4,14 +4,14 @@
 //! ingest.json that does not carry that id is somebody else's.
 
 use super::aside::{self, CLEARING_FOLDER};
-use super::back::{abort, give_up_aside, has_begun, take_back};
+use super::back::{abort, give_up_aside, has_begun, not_cleared, take_back};
 use super::carry_out::{carry_out, finish, is_cleared_by, waits};
 use super::obstacles::obstacle_inside;
 use super::permit::{Asked, permit};
 use super::refusal::Refusal;
 use super::{ClearStop, note_clearing, with_room};
+use crate::blocking::blocking;
 use crate::core::{Core, unless_it_panics};
-use crate::gatekeeper::blocking;
 use crate::index::Facts;
 use crate::progress::ProgressSink;
 use crate::source::{RunFolder, SourceError};
@@ -97,6 +97,8 @@ pub(super) enum Place {
     Aside(RunFolder),
     /// Still at the run's path, untouched or with this intent's `cleared`.
     AtRun { folder: RunFolder, cleared: bool },
+    /// At the run's path again, with this intent's `cleared`: the clear was being given up, and that is not written yet.
+    PutBack(RunFolder),
     /// Nowhere: everything was removed before.
     Nowhere,
     /// Gone or replaced, and not by this clear.
@@ -130,6 +132,11 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
             let why = "its folder was moved, removed or replaced by somebody else";
             abort(core, intent, why).await?;
             Err(Refusal::held(format!("the clear of {} was given up: {why}", intent.run)).into())
+        }
+        Place::PutBack(folder) => {
+            let why = "it was being given up";
+            take_back(core, intent, &folder, why).await?;
+            Err(Refusal::held(not_cleared(intent, why)).into())
         }
         Place::AtRun { folder, cleared: false } => {
             // Nothing was touched yet: the whole question is asked anew.
@@ -172,10 +179,14 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
                     show_aside(core, intent);
                     Err(ClearStop::WaitingLong(why))
                 }
-                Err(refusal) if refusal.is_final() => {
-                    give_up_aside(core, intent, &job, &folder, &refusal.to_string()).await?;
-                    Err(refusal.into())
-                }
+                Err(refusal) if refusal.is_final() => match give_up_aside(core, intent, &job, &folder, &refusal.to_string()).await {
+                    Ok(_) => Err(refusal.into()),
+                    Err(stop) => {
+                        waits(core, intent, &stop.why()).await;
+                        show_aside(core, intent);
+                        Err(stop)
+                    }
+                },
                 Err(refusal) => wait(core, intent, refusal.to_string()).await,
             }
         }
@@ -217,6 +228,7 @@ pub(super) async fn find(core: &Arc<Core>, intent: &Intent) -> Result<Place, Cle
                     ClearStep::Intended => Ok(Place::AtRun { folder, cleared }),
                     ClearStep::Recorded if cleared => Ok(Place::AtRun { folder, cleared }),
                     ClearStep::Recorded => Ok(Place::Lost),
+                    ClearStep::Renamed if cleared => Ok(Place::PutBack(folder)),
                     _ => Ok(Place::Nowhere),
                 }
             }

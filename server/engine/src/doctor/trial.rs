@@ -3,7 +3,7 @@
 use super::scratch::Scratch;
 use super::step::PATIENCE;
 use super::{Exam, PROJECT};
-use crate::gatekeeper::blocking;
+use crate::blocking::blocking;
 use crate::hash::wall_clock_ns;
 use crate::seal::{Listing, SealReader, SealWriter};
 use crate::source::{RunFolder, StagingRoot};

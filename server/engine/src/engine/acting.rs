@@ -2,8 +2,8 @@
 
 use super::Engine;
 use super::answers::store_problem;
+use crate::blocking::blocking;
 use crate::clear;
-use crate::gatekeeper::blocking;
 use crate::only_copy;
 use crate::progress::ProgressSink;
 use crate::prove::{Proof, call_context, count_pass, prove, record_broken};

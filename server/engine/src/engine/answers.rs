@@ -1,8 +1,8 @@
 //! Answers: header, list, detail, history of what is gone, and why a run can or cannot be cleared.
 
 use super::Engine;
+use crate::blocking::blocking;
 use crate::destination::Destination;
-use crate::gatekeeper::blocking;
 use crate::index::{Facts, LateKind, job_view, proof_view};
 use crate::prove::seal_of;
 use crate::store::{Job, StoreError};
@@ -28,7 +28,7 @@ pub(super) const FIRST_SCAN_PATIENCE: Duration = Duration::from_secs(10);
 /// Findings of one run, in its detail.
 const FINDINGS_SHOWN: usize = 500;
 
-/// Folders that are no runs, named in the header.
+/// Folders that are not runs, named in the header.
 const UNRECOGNISED_SHOWN: usize = 100;
 
 /// Cleared runs whose copy is damaged, listed apart.

@@ -5,14 +5,13 @@
 
 use super::Engine;
 use super::answers::{FIRST_SCAN_PATIENCE, store_problem};
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::blocking;
 use crate::index::{Late, LateKind};
 use crate::prove::seal_of;
-use crate::seal::{Change, Item, Rehash, SealItems, compare};
+use crate::seal::{Change, Item, Rehash, SealItems, compare, seal_file};
 use crate::source::{RunFolder, SourceError};
 use crate::store::Job;
-use crate::worker::seal_file;
 use domain::api::{FileState, FilesQuery, RunFile, RunFiles};
 use domain::path::{FilePath, RunPath};
 use domain::problem::{ErrorCode, Problem};

@@ -2,7 +2,8 @@
 
 use super::Engine;
 use super::answers::store_problem;
-use crate::gatekeeper::{Asked, GateError, ask, blocking, generation_to_queue, record_event};
+use crate::blocking::blocking;
+use crate::gatekeeper::{Asked, GateError, ask, generation_to_queue, record_event};
 use crate::index::Facts;
 use crate::ingest_store::fields;
 use crate::prove::still_as_sealed;

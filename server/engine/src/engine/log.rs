@@ -2,8 +2,8 @@
 
 use super::Engine;
 use super::answers::{FIRST_SCAN_PATIENCE, store_problem};
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::blocking;
 use crate::source::SourceError;
 use domain::api::{LogEntry, LogQuery, RunLog};
 use domain::path::{FilePath, RECORD_FOLDER, RunPath};

@@ -16,8 +16,8 @@ pub use answers::freed_bytes_and_count;
 pub use log::LogFile;
 pub use start::{MarkError, Options, StartError, import_queue, mark_destination, transport_of};
 
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::blocking;
 use crate::state_folder::StateFolder;
 use crate::watcher::StagingWatcher;
 use domain::api::Event;

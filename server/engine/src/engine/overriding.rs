@@ -3,7 +3,8 @@
 
 use super::Engine;
 use super::answers::store_problem;
-use crate::gatekeeper::{GateError, blocking, judge};
+use crate::blocking::blocking;
+use crate::gatekeeper::{GateError, judge};
 use crate::index::Facts;
 use crate::ingest_store::{Appended, append_override};
 use crate::record::{RecordError, Stamp};

@@ -107,7 +107,7 @@ impl Engine {
     pub async fn start(settings: Settings, options: Options) -> Result<Engine, StartError> {
         let orchestrator = settings.orchestrator.clone().ok_or(StartError::Off)?;
         let state_folder = StateFolder::open(&options.state_folder)?;
-        crate::gatekeeper::blocking(remove_leftovers).await;
+        crate::blocking::blocking(remove_leftovers).await;
         let store = open_store(&options.state_folder).await?;
         for job in store.recover().await? {
             tracing::info!(run = %job.run, "goes on where it was interrupted");

@@ -31,7 +31,12 @@ pub use writer::SealWriter;
 use crate::source::SourceError;
 use domain::path::FilePath;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Where the seal of a generation lies in the work folder of its run's life.
+pub fn seal_file(work_folder: &Path, generation: u64) -> PathBuf {
+    work_folder.join(format!("seal-{generation}"))
+}
 
 /// Why a listing or a seal could not be made or read.
 #[derive(Debug, thiserror::Error)]

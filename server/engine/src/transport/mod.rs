@@ -202,7 +202,7 @@ pub trait Transport: Send + Sync + 'static {
         context: &CallContext,
     ) -> Result<(), TransportError>;
 
-    /// What can be told of these files of the run without reading them, in the given order; `None` of what is no regular file, is not
+    /// What can be told of these files of the run without reading them, in the given order; `None` of what is not a regular file, is not
     /// there, or of which nothing can be told. It never follows a link under the last name. A destination that tells no change times
     /// need not be asked: by itself this answers nothing.
     async fn look(&self, _run: &RunPath, files: &[FilePath], _context: &CallContext) -> Result<Vec<Option<FileStat>>, TransportError> {
@@ -210,13 +210,13 @@ pub trait Transport: Send + Sync + 'static {
     }
 
     /// The marker, as [`Transport::identify`] reads it, and [`Transport::look`] in one call, where the destination answers both at once; `None`
-    /// where it takes two.
+    /// where it takes two. The error is that of the marker; the look has its own.
     async fn identify_and_look(
         &self,
         _run: &RunPath,
         _files: &[FilePath],
         _context: &CallContext,
-    ) -> Result<Option<(Marker, Vec<Option<FileStat>>)>, TransportError> {
+    ) -> Result<Option<(Marker, Result<Vec<Option<FileStat>>, TransportError>)>, TransportError> {
         Ok(None)
     }
 

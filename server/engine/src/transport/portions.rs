@@ -71,7 +71,7 @@ impl Portions {
     }
 }
 
-/// Fewer files are no portion of their own for the sake of their bytes: one of them may be nearly all of those.
+/// A portion is not cut below this many files because of its size: one of them may be nearly all of it.
 const FEW: usize = 4_000;
 
 /// How many files a portion has, so that all have about as many and none more than `most`.

@@ -1,8 +1,8 @@
 //! Sealed files that were touched: another mode, owner or time, or renamed away and back. Hashed again in the background; equal bytes are
 //! what was sealed, and nobody is asked.
 
+use crate::blocking::blocking;
 use crate::core::{Core, unless_it_panics};
-use crate::gatekeeper::blocking;
 use crate::prove::seal_of;
 use crate::seal::{CompareError, HashedAgain, hash_again};
 use crate::store::{Job, LedgerKind};

@@ -2,9 +2,10 @@
 
 use super::evaluate::EvaluateError;
 use super::renamed::first_ingest;
+use crate::blocking::blocking;
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
-use crate::gatekeeper::{Asked, ask, blocking, generation_to_queue, record_event, tell_producer};
+use crate::gatekeeper::{Asked, ask, generation_to_queue, record_event, tell_producer};
 use crate::index::Facts;
 use crate::ingest_store::{self, CHECKSUMS, INGEST, fields, read_creation};
 use crate::prove::still_as_sealed;

@@ -1,9 +1,9 @@
-//! Folders at run depth that are no runs, and links that are not followed: nothing in them is sent or cleared, so they are found, sized and
+//! Folders at run depth that are not runs, and links that are not followed: nothing in them is sent or cleared, so they are found, sized and
 //! named for people.
 
 use super::Scan;
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::blocking;
 use domain::finding::Finding;
 use domain::gate::{linked_folder, unrecognised_folder};
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
 //! Runs that are queued or verified are judged again when what their judgement rests on has changed: creation.json, an override that
 //! expired, late files, a start of the program with another config. Blocked ones are judged again on their way to the queue.
 
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::{GateError, blocking, judge};
+use crate::gatekeeper::{GateError, judge};
 use crate::index::Facts;
 use domain::finding::Finding;
 use domain::gate::Verdict;

@@ -146,6 +146,7 @@ fn read_documents(facts: &mut Facts, folder: &RunFolder) {
             facts.ingest = Ok(None);
             facts.watch.ingest = None;
             facts.watch.creation = None;
+            facts.troubles.remove(&Trouble::Creation);
             return;
         }
         Err(error) => {
@@ -240,7 +241,7 @@ pub fn signal_lacks(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Optio
     match signal {
         Signal::SentinelFile { .. } => match kind_of(folder, &path) {
             Some(EntryKind::File { .. }) => None,
-            Some(_) => Some(format!("{filename} is there, but it is no regular file")),
+            Some(_) => Some(format!("{filename} is there, but it is not a regular file")),
             None => Some(format!("no {filename} yet")),
         },
         Signal::Manifest { .. } => {
@@ -278,7 +279,7 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
         return Ok(false);
     };
     let Some(digest) = job.seal else { return Ok(false) };
-    let file = crate::worker::seal_file(&core.work_folder(&facts.run, job.life), job.generation);
+    let file = crate::seal::seal_file(&core.work_folder(&facts.run, job.life), job.generation);
     let seal = match SealReader::open(&file) {
         Ok(seal) if seal.digest() == digest => seal,
         Ok(_) => return Ok(false),

@@ -22,8 +22,8 @@ pub use judge::judge_sealed;
 pub use look::{note_creation, signal_lacks};
 pub use scan::{Scan, scan};
 
+use crate::blocking::blocking;
 use crate::core::{ANOTHER_ROOT, Core, unless_it_panics};
-use crate::gatekeeper::blocking;
 use crate::index::{Facts, Trouble};
 use domain::api::{Event, RowProblem};
 use domain::lifecycle::RunState;
@@ -79,7 +79,7 @@ struct Memory {
     again: BTreeMap<RunPath, Duration>,
     /// Runs that were looked at because they were touched.
     resting: BTreeMap<RunPath, Rest>,
-    /// Sizes of folders that are no runs.
+    /// Sizes of folders that are not runs.
     elsewhere: elsewhere::Sizes,
 }
 
@@ -284,7 +284,7 @@ impl StagingWatcher {
                 }
                 self.core.change(run, |facts| {
                     facts.watch.last_failure = None;
-                    facts.troubles.retain(|trouble, _| !matches!(trouble, Trouble::Staging | Trouble::Vanished));
+                    facts.troubles.remove(&Trouble::Staging);
                 });
             }
             Err(error) => self.note_failure(run, &error),

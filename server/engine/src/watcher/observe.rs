@@ -4,9 +4,9 @@
 use super::cleared::settle_life;
 use super::evaluate::EvaluateError;
 use super::look::{Look, look};
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::blocking;
-use crate::index::Facts;
+use crate::index::{Facts, Trouble};
 use crate::record::RecordFolder;
 use crate::source::RunFolder;
 use crate::store::StoreError;
@@ -43,6 +43,7 @@ pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Seen>, Ev
     };
     let looked = looked?;
     let Some(folder) = looked.folder.clone() else { return Ok(None) };
+    facts.troubles.remove(&Trouble::Vanished);
     if let (Some(token), Ok(None)) = (run.arriving(), &facts.ingest) {
         facts.waiting_for = Some(format!("its new name; it is still arriving, as the {token} in this one says"));
         core.merge(facts, |_, _| ());

@@ -3,8 +3,8 @@
 //! the folder was renamed. A copy is none.
 
 use super::evaluate::EvaluateError;
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::blocking;
 use crate::index::Facts;
 use crate::ingest_store::{self, read_creation};
 use crate::record::{RecordError, RecordFolder};

@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 pub struct Scan {
     /// Runs, in walk order.
     pub runs: Vec<RunPath>,
-    /// Folders at run depth that are no runs, as shown paths below the root.
+    /// Folders at run depth that are not runs, as shown paths below the root.
     pub unrecognised: Vec<String>,
     /// Links to folders where equipment, projects or shelves would stand, and what they lead to, as shown.
     pub linked: Vec<(String, String)>,

@@ -24,7 +24,6 @@ use crate::prove::call_context;
 use crate::store::{Failure, LedgerKind, StoreError};
 use domain::job::{FailureClass, JobState};
 use reverify::Budget;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -36,11 +35,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 const AFTER_AN_ERROR: Duration = Duration::from_secs(5);
 /// A job that shows no progress for this long lends its place.
 const STALLED_AFTER: Duration = Duration::from_secs(20);
-
-/// A job's finished seal inside its work folder.
-pub fn seal_file(work_folder: &Path, generation: u64) -> PathBuf {
-    work_folder.join(format!("seal-{generation}"))
-}
 
 /// Starts one worker per destination, and what proves cleared runs again.
 pub fn start(core: &Arc<Core>) -> Vec<JoinHandle<()>> {

@@ -1,9 +1,9 @@
 //! The record follows the data: a durable step of its own, tried again until it has reached the NAS and was hashed there.
 
+use crate::blocking::blocking;
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::destination::Destination;
-use crate::gatekeeper::blocking;
 use crate::index::Facts;
 use crate::progress::ProgressSink;
 use crate::prove::call_context;

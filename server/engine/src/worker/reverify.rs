@@ -1,8 +1,8 @@
 //! Proving again what was proven and is still in staging: finds rot while staging has the bytes, and makes the passes that automatic clearing
 //! counts. Keeps to `verify.bytes_per_second` by pausing after each run for as long as its bytes are worth.
 
+use crate::blocking::blocking;
 use crate::core::Core;
-use crate::gatekeeper::blocking;
 use crate::prove::{Proof, count_pass, prove, record_broken};
 use crate::store::{Job, StoreError};
 use crate::transport::CallContext;

@@ -1,10 +1,10 @@
 //! Sending a job's run, sealing it on the way.
 
 use super::placed::Placed;
+use crate::blocking::blocking;
 use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::destination::Destination;
-use crate::gatekeeper::blocking;
 use crate::seal::{EarlyHashes, Listing, SealReader, SealWriter};
 use crate::source::RunFolder;
 use crate::store::{Failure, Job, LedgerKind};

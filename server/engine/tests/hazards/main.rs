@@ -5,6 +5,7 @@ mod acts;
 mod alone;
 mod beside_the_bytes;
 mod clear;
+mod clear_back;
 mod clear_gap;
 mod clear_midway;
 mod clear_rights;

@@ -75,7 +75,7 @@ pub(super) fn read_back(
         Err(error) => return failed(error),
     };
     if !FileType::from_raw_mode(stat.st_mode).is_file() {
-        return Some((HashOutcome::Failed { reason: "it is no regular file".to_owned() }, Way::Direct));
+        return Some((HashOutcome::Failed { reason: "it is not a regular file".to_owned() }, Way::Direct));
     }
     if source == Some(identity(&stat)) {
         return Some((HashOutcome::SameFile, Way::Direct));

@@ -49,7 +49,8 @@ impl MountTransport {
         let there = files.iter().map(|file| hashed_there(&folder, file, cancel)).collect::<Result<Vec<_>, _>>()?;
         let plan = Plan::of(files, &ours.entries, there)?;
         plan.strangers.iter().try_for_each(|path| aside.take(path))?;
-        if !plan.to_write.is_empty() {
+        // A list that was lost is made again although nothing else is to be written.
+        if !plan.to_write.is_empty() || !plan.ours.iter().all(|entry| ours.entries.contains(entry)) {
             match ours.write(&plan.ours, &copying) {
                 Err(refusal) if plan.list_may_stay(&refusal) => {}
                 written => written?,

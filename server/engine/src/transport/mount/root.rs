@@ -88,7 +88,7 @@ impl Root {
             Ok(made) => Ok(made),
             // A link or a file stands where a folder must be: neither ours, nor to be touched.
             Err(error @ (Errno::LOOP | Errno::NOTDIR)) => {
-                let message = format!("{} is no plain folder: {}", self.shown(relative), std::io::Error::from(error));
+                let message = format!("{} is not a plain folder: {}", self.shown(relative), std::io::Error::from(error));
                 Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
             }
             Err(error) => Err(TransportError::destination(error, format!("making {}", self.shown(relative)))),

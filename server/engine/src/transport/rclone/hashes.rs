@@ -1,7 +1,7 @@
 //! Hashing what the destination holds: by itself where it knows SHA-256, else by reading it back, within
 //! `verify.max_stream_bytes`. Some calls at once; answers in the seal's order.
 //!
-//! The run is listed first, so that what is no regular file is never asked for: rclone would follow a link that it is pointed at.
+//! The run is listed first, so that what is not a regular file is never asked for: rclone would follow a link that it is pointed at.
 //! A file for which no digest came is read back alone; when that fails too it could not be hashed, which is never a pass.
 
 use super::difference::read_whole;
@@ -112,7 +112,7 @@ async fn ask(session: &Session, run: &RunPath, there: &There, path: &FilePath, c
     let folder = session.in_run(run, b"");
     let size = match look::one(session, &folder, path.as_bytes(), there, context).await? {
         None => return Ok(Asked::Known(HashOutcome::Missing)),
-        Some(seen) if seen.kind != Kind::File => return reason("it is no regular file".to_owned()),
+        Some(seen) if seen.kind != Kind::File => return reason("it is not a regular file".to_owned()),
         Some(seen) => seen.size,
     };
     let read_back = !session.backend.has_sha256 || is_odd(path.as_bytes());

@@ -135,7 +135,7 @@ pub(super) fn placed(session: &Session, run: &RunPath, ended: &Ended, said: &[u8
     let what = format!("placing files in {}", session.place.describe());
     match ended.code {
         Some(session::NOT_PLAIN) => {
-            let message = format!("{}/{} is no plain folder", session.place.describe(), run.below_equipment());
+            let message = format!("{}/{} is not a plain folder", session.place.describe(), run.below_equipment());
             Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
         }
         Some(0) => {

@@ -213,7 +213,7 @@ async fn judge(
     }
     let there = match seen.get(path.as_bytes()) {
         None => return Ok(Hashed { path, outcome: HashOutcome::Missing }),
-        Some(there) if there.kind != Kind::File => return Ok(failed(path, "it is no regular file")),
+        Some(there) if there.kind != Kind::File => return Ok(failed(path, "it is not a regular file")),
         Some(there) => *there,
     };
     let outcome = match (session.can.hash_tool, digest) {

@@ -81,7 +81,7 @@ impl Labels {
 const SET: &[u8] = b"setfattr -h --restore=- >/dev/null 2>&1 <<'END OF LABELS' || :\n";
 const END: &[u8] = b"END OF LABELS\n";
 
-/// What is no plain letter as `\` and three octal digits.
+/// What is not a plain letter as `\` and three octal digits.
 fn quoted(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for byte in bytes {

@@ -178,7 +178,7 @@ fn looking<'a>(session: &Session, run: &RunPath, first: Vec<u8>, names: impl Int
 fn answered(session: &Session, run: &RunPath, ended: &Ended, said: &[u8]) -> Result<Option<Looked>, TransportError> {
     match ended.code {
         Some(session::NOT_PLAIN) => {
-            let message = format!("{}/{} is no plain folder", session.place.describe(), run.below_equipment());
+            let message = format!("{}/{} is not a plain folder", session.place.describe(), run.below_equipment());
             return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message));
         }
         Some(0) if said == b"missing" => return Ok(None),

@@ -1,7 +1,7 @@
 //! A NAS that is reached by ssh: rsync carries the bytes, small scripts on the server's own shell do the rest.
 //!
 //! Every call shows the marker anew before anything else. rsync, or `tar` for many small files, writes below a folder of our own at the
-//! root; from there files take their final names by a second name that never replaces. The server hashes what it holds by itself; where it cannot, its
+//! root; from there files get their final names by hard links, which fail if the name exists. The server hashes what it holds by itself; where it cannot, its
 //! bytes are read back over the connection. Verification decides, never rsync's word.
 
 use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
@@ -151,13 +151,8 @@ impl Transport for RsyncSshTransport {
         run: &RunPath,
         files: &[FilePath],
         context: &CallContext,
-    ) -> Result<Option<(Marker, Vec<Option<FileStat>>)>, TransportError> {
+    ) -> Result<Option<(Marker, Result<Vec<Option<FileStat>>, TransportError>)>, TransportError> {
         let (session, stats) = look::stats(&self.place, run, files, context).await?;
-        let stats = match stats {
-            // Something else stands in the run's place: whoever reads there says so.
-            Err(error) if error.class == FailureClass::Conflict => vec![None; files.len()],
-            stats => stats?,
-        };
         Ok(Some((identity::parse(&session)?, stats)))
     }
 

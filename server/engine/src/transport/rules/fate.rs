@@ -77,7 +77,7 @@ pub fn has_appeared(path: &FilePath) -> String {
 
 /// Something that is no folder stands where one must be.
 pub fn no_folder(run: &RunPath, folder: &[u8]) -> String {
-    format!("{}/{} is no plain folder there", run.below_equipment(), escape_bytes(folder))
+    format!("{}/{} is not a plain folder there", run.below_equipment(), escape_bytes(folder))
 }
 
 #[cfg(test)]

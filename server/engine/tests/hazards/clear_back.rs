@@ -1,0 +1,65 @@
+//! Ways back of a clear that is given up (D6, D8): what stands in the way is told, and nothing is called cleared that was put back.
+
+use crate::support::*;
+use domain::path::RunPath;
+use domain::problem::ErrorCode;
+use domain::proof::ProofLevel;
+use engine::Engine;
+use engine::checkpoint::Checkpoint;
+use std::fs;
+use std::path::PathBuf;
+
+/// A clear that a fault ended right after the run went aside.
+async fn ended_aside(lab: &mut Lab, run: &RunPath) -> Vec<(PathBuf, Vec<u8>)> {
+    lab.settings.verify.clear_needs = ProofLevel::L1;
+    let engine = lab.start_with(once(Checkpoint::FoundWhole, || panic!("as if the program ended here"))).await;
+    lab.push_usual(run);
+    until_verified(&engine, run).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::Internal);
+    engine.stop().await;
+    pushed
+}
+
+async fn waiting(engine: &Engine) -> String {
+    engine.core().store.open_intents().await.unwrap().pop().and_then(|intent| intent.waiting).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d8_a_clear_given_up_whose_place_is_taken_says_so_and_goes_back_when_it_is_free() {
+    let (mut lab, run) = (Lab::new(), run("Run_1"));
+    let pushed = ended_aside(&mut lab, &run).await;
+    let place = lab.staging(run.as_str());
+    fs::create_dir(&place).unwrap();
+    lab.settings.verify.clear_needs = ProofLevel::L4;
+    let engine = lab.start().await;
+    until("it says what is in the way", async || waiting(&engine).await.contains("move that away first").then_some(())).await;
+    let ledger = engine.core().store.ledger(&run).await.unwrap();
+    assert!(ledger.iter().all(|entry| entry.kind != "kept_aside"), "{ledger:?}");
+    remove(&place);
+    until_verified(&engine, &run).await;
+    assert_eq!(engine.core().store.open_intents().await.unwrap(), []);
+    assert_eq!(data_below(&place), pushed);
+    assert_eq!(row(&engine, &run).await.life, 1);
+    engine.stop().await;
+}
+
+/// Killed between putting the folder back and saying that it was not cleared.
+#[tokio::test(flavor = "multi_thread")]
+async fn d6_a_run_that_was_put_back_is_not_called_cleared() {
+    let (mut lab, run) = (Lab::new(), run("Run_1"));
+    let pushed = ended_aside(&mut lab, &run).await;
+    let clearing = lab.path("staging/.exlab-clearing");
+    let aside = fs::read_dir(&clearing).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    fs::rename(aside, lab.staging(run.as_str())).unwrap();
+    let engine = lab.start().await;
+    until_verified(&engine, &run).await;
+    assert_eq!(data_below(&lab.staging(run.as_str())), pushed);
+    let states = history_of(&lab.staging(run.as_str()).join(".exlab-wizard/ingest.json"));
+    assert_eq!(states[states.len() - 2..], ["cleared", "sync_verified"]);
+    assert_eq!(engine.cleared_runs(None, 10).await.unwrap().runs, []);
+    assert_eq!(row(&engine, &run).await.life, 1);
+    engine.clear(run.as_str()).await.unwrap();
+    assert_eq!(data_below(&lab.nas(&run)), pushed);
+    engine.stop().await;
+}
