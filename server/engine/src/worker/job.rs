@@ -260,6 +260,8 @@ async fn settle_outcome(
             }
             Err(error @ (StoreError::Full | StoreError::Database(_))) if !core.stop.is_cancelled() => {
                 tracing::error!(run = %claim.job().run, %error, "a finished job waits to be recorded");
+                // Those behind it wait for the same.
+                super::tell_queued(core, &destination.equipment.id, store_failure(error));
                 tokio::select! {
                     () = core.stop.cancelled() => {}
                     () = tokio::time::sleep(Duration::from_secs(5)) => {}

@@ -271,6 +271,36 @@ async fn s22_a_state_disk_that_fills_up_for_moments_leaves_rows_and_database_agr
     engine.stop().await;
 }
 
+/// A finished job that waits to be recorded holds up those behind it: they say what they wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn s22_what_is_queued_behind_a_job_that_waits_to_be_recorded_says_so() {
+    let (lab, first, second) = (Lab::new(), run("Run_1"), run("Run_2"));
+    let state = lab.path("state");
+    let _mounted = Mounted::tmpfs(&state, "12m");
+    let (reached, is_reached) = tokio::sync::oneshot::channel();
+    let (go, may_go) = std::sync::mpsc::channel();
+    let filled = state.clone();
+    let hook = once(Checkpoint::ReadBack, move || {
+        reached.send(()).unwrap();
+        may_go.recv().unwrap();
+        fill(&filled);
+    });
+    let engine = lab.start_with(hook).await;
+    lab.push_usual(&first);
+    is_reached.await.unwrap();
+    lab.push_usual(&second);
+    until_job(&engine, &second, JobState::Queued).await;
+    until_state(&engine, &second, RunState::SyncQueued).await;
+    go.send(()).unwrap();
+    until_row(&engine, &second, "it says what it waits for", says_full).await;
+    free(&state);
+    for run in [&first, &second] {
+        until_verified(&engine, run).await;
+        assert_eq!(row(&engine, run).await.job.unwrap().error, None);
+    }
+    engine.stop().await;
+}
+
 /// Two transactions that the full disk ends half way; then a fact is written and acknowledged: it is in the database and not in a
 /// transaction that nobody ends.
 #[tokio::test(flavor = "multi_thread")]
