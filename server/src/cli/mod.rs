@@ -287,8 +287,6 @@ mod tests {
     #[case(&["clear", "E/p/Runs/Run_1", "--dry-run", "--config", "c.yaml"], true)]
     #[case(&["nas", "init", "CONFOCAL_01", "--adopt", "--config", "c.yaml"], true)]
     #[case(&["staging", "adopt", "--force", "--config", "c.yaml"], true)]
-    #[case(&["bench", "queue"], true)]
-    #[case(&["bench", "hash", "file"], true)]
     #[case(&["doctor", "--config", "c.yaml"], true)]
     #[case(&["doctor", "CONFOCAL_01", "--json", "--config", "c.yaml"], true)]
     #[case(&["doctor", "CONFOCAL_01", "FLOW_01"], false)]
