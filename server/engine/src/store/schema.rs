@@ -7,7 +7,7 @@ use sqlx::sqlite::SqlitePool;
 static SCHEMA: Migrator = sqlx::migrate!("./migrations");
 
 /// The highest number known here.
-pub fn known() -> i64 {
+fn known() -> i64 {
     SCHEMA.iter().map(|file| file.version).max().unwrap_or(0)
 }
 
