@@ -37,8 +37,8 @@ async fn d8_a_clear_given_up_whose_place_is_taken_says_so_and_goes_back_when_it_
     let ledger = engine.core().store.ledger(&run).await.unwrap();
     assert!(ledger.iter().all(|entry| entry.kind != "kept_aside"), "{ledger:?}");
     remove(&place);
+    until_no_clear_is_open(&engine).await;
     until_verified(&engine, &run).await;
-    assert_eq!(engine.core().store.open_intents().await.unwrap(), []);
     assert_eq!(data_below(&place), pushed);
     assert_eq!(row(&engine, &run).await.life, 1);
     engine.stop().await;
@@ -53,6 +53,7 @@ async fn d6_a_run_that_was_put_back_is_not_called_cleared() {
     let aside = fs::read_dir(&clearing).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
     fs::rename(aside, lab.staging(run.as_str())).unwrap();
     let engine = lab.start().await;
+    until_no_clear_is_open(&engine).await;
     until_verified(&engine, &run).await;
     assert_eq!(data_below(&lab.staging(run.as_str())), pushed);
     let states = history_of(&lab.staging(run.as_str()).join(".exlab-wizard/ingest.json"));

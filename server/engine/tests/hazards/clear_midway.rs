@@ -81,7 +81,7 @@ async fn d6_a_clear_that_a_stop_cuts_goes_on_by_itself_and_counts_all_of_it() {
 
     let engine = lab.start().await;
     let life = until("the clear has ended", async || engine.cleared_runs(None, 10).await.unwrap().runs.pop()).await;
-    until("its intent is closed", async || engine.core().store.open_intents().await.unwrap().is_empty().then_some(())).await;
+    until_no_clear_is_open(&engine).await;
     assert_eq!(files_below(&lab.path("staging")), []);
     assert!(life.files_freed >= all.len() as u64, "{life:?}");
     let record: usize = files_below(&lab.nas(&run).join(".exlab-wizard")).iter().map(|(_, bytes)| bytes.len()).sum();
@@ -185,7 +185,7 @@ async fn d3_a_run_of_which_nothing_may_go_any_more_is_no_new_life() {
     let written = data_below(&aside);
 
     let engine = lab.start().await;
-    until("its clear has ended", async || engine.core().store.open_intents().await.unwrap().is_empty().then_some(())).await;
+    until_no_clear_is_open(&engine).await;
     assert_eq!(data_below(&lab.staging(run.as_str())), written);
     until_row(&engine, &run, "the same life", |row| row.life == 1 && row.late_files > 0).await;
     assert!(engine.cleared_runs(None, 10).await.unwrap().runs.is_empty());

@@ -16,8 +16,7 @@ async fn d8_a_clear_that_goes_on_with_a_weaker_proof_than_is_asked_for_ends() {
     for step in [Checkpoint::ClearedRecorded, Checkpoint::FoundWhole] {
         let (mut lab, run) = (Lab::new(), run("Run_1"));
         let (engine, pushed) = ended_at(&mut lab, &run, step).await;
-        let open = async || engine.core().store.open_intents().await.unwrap();
-        until(&format!("{step:?}: the clear has ended"), async || open().await.is_empty().then_some(())).await;
+        until_no_clear_is_open(&engine).await;
         until_verified(&engine, &run).await;
         assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "{step:?}");
         let shown = until_row(&engine, &run, "the row says why", |row| row.clearing.is_none() && !row.actions.clear.allowed).await;

@@ -219,7 +219,7 @@ async fn d21_a_state_disk_that_fills_up_within_a_clear_makes_it_wait() {
             // It goes on by itself; whoever asks again need not wait for that.
             assert_eq!(engine.clear(run.as_str()).await.unwrap().clearing, None, "{step:?}");
         }
-        until("it has ended", async || engine.core().store.open_intents().await.is_ok_and(|open| open.is_empty()).then_some(())).await;
+        until_no_clear_is_open(&engine).await;
         until("the row is gone", async || shown(&engine, &run).is_none().then_some(())).await;
         assert_eq!(data_below(&lab.nas(&run)), pushed, "{step:?}");
         assert!(!lab.nas(&run).join(".exlab-wizard/lives").exists(), "{step:?}: one life");

@@ -234,6 +234,12 @@ pub async fn until_verified(engine: &Engine, run: &RunPath) {
     until_record_sent(engine, run).await;
 }
 
+/// Waits until every clear has ended: its row may say what became of it a moment before its intent is closed.
+pub async fn until_no_clear_is_open(engine: &Engine) {
+    let open = async || engine.core().store.open_intents().await;
+    until("every clear has ended", async || open().await.is_ok_and(|open| open.is_empty()).then_some(())).await;
+}
+
 /// Waits until the run's job is in a state; what its row says when it never comes.
 pub async fn until_job(engine: &Engine, run: &RunPath, state: JobState) {
     let what = format!("job of {run} {state}");
