@@ -215,6 +215,28 @@ impl Running {
         Ok(Ended::new(status, &complained))
     }
 
+    /// The same, or ends it when `cancel` fires.
+    pub async fn converse_until(
+        &mut self,
+        input: Input<'_>,
+        output: &mut (dyn FnMut(&[u8]) + Send),
+        complaint: &mut (dyn FnMut(&[u8]) + Send),
+        cancel: &CancellationToken,
+    ) -> Result<Ended, ChildError> {
+        let outcome = tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            outcome = self.converse(input, output, complaint) => Some(outcome),
+        };
+        match outcome {
+            Some(outcome) => outcome,
+            None => {
+                self.end().await;
+                Err(ChildError::Interrupted)
+            }
+        }
+    }
+
     /// What it said on standard error until now's end; for one that has ended.
     pub async fn last_words(&mut self) -> Result<Ended, ChildError> {
         self.converse(Input::Whole(&[]), &mut |_| (), &mut |_| ()).await
@@ -295,19 +317,7 @@ pub(crate) async fn run_listening(
     if cancel.is_cancelled() {
         return Err(ChildError::Interrupted);
     }
-    let mut running = Running::start(tool)?;
-    let outcome = tokio::select! {
-        biased;
-        () = cancel.cancelled() => None,
-        outcome = running.converse(input, output, complaint) => Some(outcome),
-    };
-    match outcome {
-        Some(outcome) => outcome,
-        None => {
-            running.end().await;
-            Err(ChildError::Interrupted)
-        }
-    }
+    Running::start(tool)?.converse_until(input, output, complaint, cancel).await
 }
 
 fn keep_end(kept: &mut Vec<u8>, more: &[u8]) {

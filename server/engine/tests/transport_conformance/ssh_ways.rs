@@ -36,11 +36,14 @@ async fn a_command_in_the_accounts_own_ssh_config_is_not_run() {
     bench.assert_proven(&run, &seal).await;
 }
 
-/// Processes of this computer, other than zombies, with these words in their command line.
-fn processes_with(words: &str) -> Vec<String> {
-    let of = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
+/// Processes of this computer, other than zombies, with these words in their command line: their ids and command lines.
+fn processes_with(words: &str) -> Vec<(String, String)> {
+    let of = |entry: std::fs::DirEntry| {
+        let line = String::from_utf8_lossy(&std::fs::read(entry.path().join("cmdline")).ok()?).replace('\0', " ");
+        Some((entry.file_name().into_string().ok()?, line))
+    };
     let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(of);
-    all.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(words)).collect()
+    all.filter(|(_, line)| line.contains(words)).collect()
 }
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -219,4 +222,34 @@ async fn v10_what_a_connection_knows_of_the_root_is_asked_for_again_with_every_l
     std::fs::remove_file(&link).unwrap();
     let error = look().await.unwrap_err();
     assert_eq!(error.class, FailureClass::DestinationUnreachable, "{error}");
+}
+
+/// The shell that waits for the next look is ended, by whoever it is, and a server grants one session at a time: the look after it is answered.
+#[tokio::test]
+async fn the_look_after_one_whose_shell_has_ended_is_answered_too() {
+    for lines in ["", "MaxSessions 1"] {
+        let bench = Bench::new(RSYNC_SSH).await;
+        let run = bench.run("P/Runs/Run_1", &[(b"a", b"1")]);
+        bench.push_and_prove(&run).await;
+        let behind = behind_own(Sshd::start_with(lines), bench.destination.root(), &bench.staging(), |_| ());
+        let key = behind.server().key.display().to_string();
+        let waiting = || processes_with(&key).into_iter().find(|(_, line)| line.trim_end().ends_with("sh -s")).map(|(id, _)| id);
+        let look = async || {
+            let told = behind.transport().look(&run.path, &[file("a"), file("b")], &bench.context).await.unwrap();
+            assert_eq!(told.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+        };
+        assert_eq!(waiting(), None);
+        look().await;
+        look().await;
+        let first = waiting().expect("a shell waits for the next look");
+        look().await;
+        let second = waiting().expect("another one does");
+        assert_ne!(first, second, "each runs one script");
+        assert!(std::process::Command::new("kill").arg("-9").arg(&second).status().unwrap().success());
+        wait_until("it has ended", || waiting().is_none());
+        look().await;
+        assert!(waiting().is_some());
+        behind.transport().identify(&bench.context).await.unwrap();
+        assert_eq!(waiting(), None, "other calls leave none behind");
+    }
 }

@@ -7,6 +7,7 @@ use super::framing::{Framing, Stands};
 use super::private_folder::PrivateFolder;
 use super::quote::{rsync_shell_word, ssh_path};
 use super::session::Known;
+use super::waiting_shell::WaitingShell;
 use super::{ciphers, classify, ssh_words};
 use crate::child::{Ended, Input, Running, Tool, run_listening};
 use crate::transport::{CallContext, TransportError};
@@ -27,6 +28,9 @@ const ALIVE_SECONDS: u32 = 15;
 const IDLE: Duration = Duration::from_secs(60);
 /// How often it is looked whether the connection stands.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// The shell that runs our scripts. Without `exec` and without a path: a restricted shell refuses both.
+const SHELL: &str = "sh -s";
 
 /// Becomes what follows, which gets a `TERM` once our end of the standard input is closed, as the system does when this program ends, however
 /// it ends. Whoever waits for that only speaks to the process it was started by.
@@ -85,6 +89,8 @@ pub(super) struct Connection {
     server: Server,
     master: Arc<Mutex<Option<Master>>>,
     uses: Arc<AtomicU64>,
+    /// For the next look.
+    waiting: Arc<WaitingShell>,
     /// Of the server at the other end of the connection that stands.
     known: std::sync::Mutex<Option<Known>>,
     /// What the account prints before every answer.
@@ -104,6 +110,7 @@ impl Connection {
             server,
             master: Arc::default(),
             uses: Arc::default(),
+            waiting: Arc::default(),
             known: std::sync::Mutex::default(),
             greeting: std::sync::Mutex::default(),
         }
@@ -130,11 +137,40 @@ impl Connection {
         output: &mut (dyn FnMut(&[u8]) + Send),
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
-        // Without `exec` and without a path: a restricted shell refuses both.
         let mut framing = Framing::new();
         let script = framing.wrap(script);
-        let ended = self.command("sh -s", &script, &mut |bytes| framing.take(bytes, output), context).await?;
+        let ended = self.command(SHELL, &script, &mut |bytes| framing.take(bytes, output), context).await?;
         self.answered(&framing, ended, output)
+    }
+
+    /// The same, for a script that only looks: the shell that the look before this one left waiting runs it, and one is left for the next look.
+    pub async fn looking_script(
+        &self,
+        script: &[u8],
+        output: &mut (dyn FnMut(&[u8]) + Send),
+        context: &CallContext,
+    ) -> Result<Ended, TransportError> {
+        let socket = self.ready(context).await?;
+        let mut answer = None;
+        if let Some(mut shell) = self.waiting.take(&socket) {
+            let mut framing = Framing::new();
+            let input = framing.wrap(script);
+            let mut take = |bytes: &[u8]| framing.take(bytes, output);
+            let ended =
+                shell.converse_until(Input::Whole(&input), &mut take, &mut |_| (), &context.cancel).await.map_err(classify::child)?;
+            // One that ended while it waited has run nothing.
+            if framing.stands() != Stands::Before {
+                answer = Some(self.answered(&framing, self.unless_broken(ended)?, output)?);
+            }
+        }
+        let ended = match answer {
+            Some(ended) => ended,
+            None => self.script(script, output, context).await?,
+        };
+        if ended.success() {
+            self.waiting.start(&self.calling(&socket, SHELL), socket);
+        }
+        Ok(ended)
     }
 
     /// Runs a script of ours whose commands read these pieces on standard input, which nobody else reads: the script goes before them.
@@ -201,14 +237,25 @@ impl Connection {
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
         let socket = self.ready(context).await?;
-        let tool = Tool::new(&self.server.ssh).args(self.options(&socket)).args(["-T", "--", &self.server.for_ssh(), command]);
+        // A server may allow few sessions at a time.
+        self.waiting.end().await;
+        let tool = self.calling(&socket, command);
         let ended = run_listening(&tool, input, output, &mut |_| (), &context.cancel).await.map_err(classify::child)?;
+        self.unless_broken(ended)
+    }
+
+    fn calling(&self, socket: &Path, command: &str) -> Tool {
+        Tool::new(&self.server.ssh).args(self.options(socket)).args(["-T", "--", &self.server.for_ssh(), command])
+    }
+
+    fn unless_broken(&self, ended: Ended) -> Result<Ended, TransportError> {
         if ended.code == Some(255) { Err(ssh_words::failure(&ended, false, &self.server)) } else { Ok(ended) }
     }
 
     /// For rsync's option `-e`.
     pub async fn rsync_shell(&self, context: &CallContext) -> Result<String, TransportError> {
         let socket = self.ready(context).await?;
+        self.waiting.end().await;
         let mut words = vec![rsync_shell_word(&self.server.ssh)];
         words.extend(self.options(&socket).iter().map(|word| rsync_shell_word(word)));
         Ok(words.join(" "))
@@ -307,7 +354,7 @@ impl Connection {
 
     /// Ends the connection once it was not used for a while.
     fn end_when_idle(&self) {
-        let (master, uses) = (Arc::downgrade(&self.master), self.uses.clone());
+        let (master, uses, waiting) = (Arc::downgrade(&self.master), self.uses.clone(), self.waiting.clone());
         tokio::spawn(async move {
             loop {
                 let before = uses.load(Ordering::Relaxed);
@@ -316,6 +363,7 @@ impl Connection {
                 let mut master = master.lock().await;
                 let Some(standing) = master.as_mut() else { return };
                 if uses.load(Ordering::Relaxed) == before || !standing.running.is_running() {
+                    waiting.end().await;
                     standing.running.end().await;
                     *master = None;
                     return;

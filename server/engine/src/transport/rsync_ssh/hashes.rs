@@ -136,7 +136,7 @@ pub(super) fn script(session: &Session, run: &RunPath, files: &[FilePath]) -> Ve
     let folders: BTreeSet<&[u8]> = files.iter().flat_map(folders_above).collect();
     let names = folders.iter().copied().chain(files.iter().map(FilePath::as_bytes));
     let mut script = session.enter_run(run);
-    script.extend_from_slice(look::functions(session).as_bytes());
+    script.extend_from_slice(look::functions(session.can).as_bytes());
     look::call_look(&mut script, session, names);
     script.extend_from_slice(b"printf '\\0\\0'\n");
     digests(&mut script, session, files);

@@ -1,6 +1,6 @@
 //! Looking at files at the server: kind, size and time of those asked for, or of everything in a folder of ours.
 
-use super::session::Session;
+use super::session::{Abilities, Session};
 use super::{Place, classify, session};
 use crate::child::Ended;
 pub(super) use crate::transport::portions::folders_above;
@@ -44,20 +44,27 @@ const END_OF_NAMES: &[u8] = b"exlab-end-of-names";
 
 /// The shell functions `look`, for names, `look_lines`, for names line by line (GNU only), and `all`, for everything below the current
 /// folder that is no folder.
-pub(super) fn functions(session: &Session) -> &'static str {
-    if session.can.find_prints {
-        // As many names for one program as the system takes: starting programs is most of the work on small files.
-        // That something is not there is no trouble; everything else that find says is. xargs says 123 when find missed something.
-        r#"look() { { find "$@" -maxdepth 0 -printf '%y %s %T@ %C@ %i %p\0' 2>&1 1>&3 </dev/null | grep -v 'No such file or directory' >&2; } 3>&1; }
-look_lines() { { { tr '\n' '\000' | xargs -0 -r -s 1000000 sh -c 'exec find "$@" -maxdepth 0 -printf "%y %s %T@ %C@ %i %p\0"' sh ||
-[ $? = 123 ] || echo 'find: was stopped' >&2; } 2>&1 1>&3 | grep -v 'No such file or directory' >&2; } 3>&1; true; }
-all() { find . ! -type d -printf '%y %s %T@ %C@ %i %p\0' </dev/null; }
-"#
-    } else {
-        r#"look() { for f; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%s %s\0' "$(stat -c '%f %s %Y %Z %i' -- "$f")" "$f"; fi; done; }
+pub(super) fn functions(can: Abilities) -> String {
+    if !can.find_prints {
+        return r#"look() { for f; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%s %s\0' "$(stat -c '%f %s %Y %Z %i' -- "$f")" "$f"; fi; done; }
 all() { find . ! -type d -exec sh -c 'for f; do printf "%s %s\0" "$(stat -c "%f %s %Y %Z %i" -- "$f")" "$f"; done' sh {} + </dev/null; }
 "#
+        .to_owned();
     }
+    // Starting programs is most of the work on small files: one for all names where find reads them, else as many names for each as the system
+    // takes. Code: that of a find that missed something. That something is not there is no trouble; everything else that find says is.
+    let (finds, missed) = match can.find_reads {
+        true => (r#"find -files0-from - -maxdepth 0 -printf "$told""#, 1),
+        false => (r#"told="$told" xargs -0 -r -s 1000000 sh -c 'exec find "$@" -maxdepth 0 -printf "$told"' sh"#, 123),
+    };
+    format!(
+        r#"told='%y %s %T@ %C@ %i %p\0'
+look() {{ {{ find "$@" -maxdepth 0 -printf "$told" 2>&1 1>&3 </dev/null | grep -v 'No such file or directory' >&2; }} 3>&1; }}
+look_lines() {{ {{ {{ tr '\n' '\000' | {finds} || [ $? = {missed} ] || echo 'find: was stopped' >&2; }} 2>&1 1>&3 |
+grep -v 'No such file or directory' >&2; }} 3>&1; true; }}
+all() {{ find . ! -type d -printf "$told" </dev/null; }}
+"#
+    )
 }
 
 /// Calls `function` of a script for these names, some hundred at a time; they are relative to the current folder.
@@ -168,7 +175,7 @@ async fn looked<'a>(
 /// The script that looks at names inside the run.
 fn looking<'a>(session: &Session, run: &RunPath, first: Vec<u8>, names: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut script = [first, session.enter_run(run)].concat();
-    script.extend_from_slice(functions(session).as_bytes());
+    script.extend_from_slice(functions(session.can).as_bytes());
     call_look(&mut script, session, names);
     script.extend_from_slice(b"printf '.'");
     script
@@ -202,7 +209,7 @@ pub(super) const END: &[u8] = b".";
 
 /// The part of a script that says what is in the current folder.
 pub(super) fn all_here(session: &Session) -> Vec<u8> {
-    [functions(session).as_bytes(), b"all || exit 1\nprintf '.'\n"].concat()
+    [functions(session.can).as_bytes(), b"all || exit 1\nprintf '.'\n"].concat()
 }
 
 /// The part of a script that goes to a folder of ours, absolute, and makes it when it is not there.
@@ -274,6 +281,7 @@ pub(super) fn garbled(what: &str) -> TransportError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::session::HashTool;
     use super::*;
     use crate::child::{Tool, run};
     use tokio_util::sync::CancellationToken;
@@ -296,6 +304,40 @@ mod tests {
         assert_eq!(found[b"\xff".as_slice()], seen(Kind::File, 5, 9, false, 9_000_000_000, 10_000_000_000, 3));
         assert_eq!(read(b"f 12 1.0 2.0 3 ./a\0", b"."), None, "cut off");
         assert_eq!(read(b"garbage\0.", b"."), None);
+    }
+
+    #[tokio::test]
+    async fn each_way_of_listing_tells_the_same_and_what_is_missing_is_no_trouble() {
+        let folder = tempfile::tempdir().unwrap();
+        for n in 0..1_500 {
+            std::fs::write(folder.path().join(format!("frame {n}.tif")), vec![0; n]).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        let mut names: Vec<Vec<u8>> = (0..1_500).map(|n| format!("frame {n}.tif").into_bytes()).collect();
+        names.extend([b"sub".to_vec(), b"-gone".to_vec()]);
+        let mut told = Vec::new();
+        for (find_prints, find_reads, function) in
+            [(true, true, "look_lines"), (true, false, "look_lines"), (true, false, "look"), (false, false, "look")]
+        {
+            let can = Abilities { hash_tool: HashTool::None, find_prints, find_reads, unpacks: false };
+            let mut script = functions(can).into_bytes();
+            match function {
+                "look" => call(&mut script, "look", names.iter().map(Vec::as_slice)),
+                lines => call_lines(&mut script, lines, names.iter().map(Vec::as_slice)),
+            }
+            script.extend_from_slice(b"printf '.'\n");
+            let mut said = Vec::new();
+            let tool = Tool::new("sh").arg("-s").in_folder(folder.path().to_owned());
+            let ended = run(&tool, &script, &mut |bytes: &[u8]| said.extend_from_slice(bytes), &CancellationToken::new()).await.unwrap();
+            assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{find_prints} {find_reads} {function}");
+            let mut seen: Vec<_> =
+                read(&said, END).unwrap().into_iter().map(|(name, seen)| (name, seen.kind, seen.size, seen.mtime_seconds)).collect();
+            seen.sort_by(|a, b| a.0.cmp(&b.0));
+            told.push(seen);
+        }
+        assert_eq!(told[0].len(), 1_501);
+        let files = |told: &Vec<(Vec<u8>, Kind, u64, i64)>| told.iter().filter(|seen| seen.1 == Kind::File).cloned().collect::<Vec<_>>();
+        assert!(told.iter().all(|other| files(other) == files(&told[0])));
     }
 
     #[tokio::test]

@@ -36,6 +36,7 @@ mod session;
 mod settle;
 mod ssh_words;
 mod stream;
+mod waiting_shell;
 
 use connection::Connection;
 pub use connection::Server;

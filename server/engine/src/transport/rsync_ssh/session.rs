@@ -41,6 +41,8 @@ pub(super) struct Abilities {
     pub hash_tool: HashTool,
     /// `find` knows `-printf`, and `xargs` takes its names; else `stat -c` is used, once per file.
     pub find_prints: bool,
+    /// And it reads the names to look at by itself.
+    pub find_reads: bool,
     /// `tar` and `dd` do what a stream needs.
     pub unpacks: bool,
 }
@@ -62,7 +64,8 @@ impl Abilities {
             b"sha256sum" => HashTool::Sha256sum,
             _ => HashTool::None,
         };
-        Some(Abilities { hash_tool, find_prints: find == b"find", unpacks: tar == b"tar" })
+        let (find_prints, find_reads) = (find.starts_with(b"find"), find == b"find reads");
+        Some(Abilities { hash_tool, find_prints, find_reads, unpacks: tar == b"tar" })
     }
 }
 
@@ -101,7 +104,9 @@ impl Session {
     ) -> Result<(Session, Ended, Vec<u8>), TransportError> {
         if let Some(Known { can, root }) = place.connection.known() {
             let expected = Session { place: place.clone(), root, marker: Vec::new(), can };
-            let (ended, said) = collect(&place.connection, &opening(place, &more(&expected)), context).await?;
+            let mut said = Vec::new();
+            let mut take = |bytes: &[u8]| said.extend_from_slice(bytes);
+            let ended = place.connection.looking_script(&opening(place, &more(&expected)), &mut take, context).await?;
             if let Some(Opened { root, marker, rest }) = opened(place, &ended, &said)?
                 && root == expected.root
                 && !marker.is_empty()
@@ -226,6 +231,7 @@ elif printf '' | sha256sum >/dev/null 2>&1; then printf sha256sum
 else printf none; fi
 printf '\0'
 if find / -maxdepth 0 -printf '' >/dev/null 2>&1 && echo a | tr '\n' '\000' | xargs -0 -r -s 1000000 true >/dev/null 2>&1; then printf find
+printf '/\0' | find -files0-from - -maxdepth 0 -printf '' >/dev/null 2>&1 && printf ' reads'
 else printf stat; fi
 printf '\0'
 if [ "$(printf 'ab' | { dd bs=1 count=1 2>/dev/null >/dev/null; cat; })" = b ] &&
