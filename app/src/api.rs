@@ -1,4 +1,6 @@
-//! The panel's server functions: `POST /api/v1/fn/<name>` with a JSON object of the arguments, answering JSON.
+//! The panel's server functions.
+//!
+//! `POST /api/v1/fn/<name>` with a JSON object of the arguments, answering JSON.
 //!
 //! | endpoint | arguments | answers |
 //! |---|---|---|
@@ -24,7 +26,7 @@
 
 use crate::codec::Json;
 use crate::error::PanelError;
-use crate::staging::select::Summary;
+use crate::lists::select::Summary;
 use domain::api::{
     ActKind, ActPlan, ActView, Certificate, ClearPlan, ClearedRuns, FilesQuery, ForceSyncRequest, KnownRequest, LogQuery, OverrideRequest,
     Overview, PanelStatus, PlanRequest, ProblemFinding, ProblemList, ProblemQuery, RevokeRequest, RunDetail, RunFiles, RunLog, RunRow,
@@ -73,7 +75,7 @@ pub async fn staging_view(
     /// Query string.
     search: String,
 ) -> Result<StagingView, PanelError> {
-    use crate::staging::{query::ViewQuery, select};
+    use crate::lists::{query::ViewQuery, select};
     let list = backend()?.staging().await.map_err(crate::error::answered)?;
     let query = ViewQuery::parse(&search);
     let selection = select::select(list.runs.iter().enumerate(), &query);
@@ -153,7 +155,7 @@ pub async fn act_plan(
     /// Which act, on which runs.
     request: PlanRequest,
 ) -> Result<ActPlan, PanelError> {
-    crate::staging::plan::plan(&*backend()?, request).await.map_err(crate::error::answered)
+    crate::lists::plan::plan(&*backend()?, request).await.map_err(crate::error::answered)
 }
 
 /// Starts an act over one run or many.

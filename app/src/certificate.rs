@@ -1,4 +1,6 @@
-//! `/certificate/{run_path}`: the certificate of custody, one page for the shelf: what was received, sealed, proven, and where it is.
+//! `/certificate/{run_path}`: the certificate of custody.
+//!
+//! One page for the shelf: what was received, sealed, proven, and where it is.
 
 use crate::api;
 use crate::href;

@@ -1,4 +1,4 @@
-//! `/cleared`: runs whose local copy is gone, newest first, with where their data is. The history outlives the folder.
+//! `/cleared`: runs whose local copy is gone, newest first. The history outlives the folder.
 
 use crate::api;
 use crate::href;

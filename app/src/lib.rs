@@ -7,23 +7,25 @@
 //! | [`pages`] | the pages that are fetched when they are first shown |
 //! | [`store`], [`live`] | what the browser knows, and how it stays up to date |
 //! | [`overview`], [`staging`], [`run`], [`cleared`], [`problems`], [`certificate`] | the pages |
-//! | [`mod@clear`] | the dialog that lets local copies go |
+//! | [`acts`] | dialogs that say what an act will do, before it does it |
+//! | [`lists`] | which rows a list shows, as its address asks, and what is selected of them |
 //! | [`chrome`], [`parts`], [`words`], [`href`] | what the pages share |
 //!
 //! Knows no database, process or server: all of that is behind [`backend::PanelBackend`].
 
 #![recursion_limit = "512"]
 
+pub mod acts;
 pub mod api;
 #[cfg(feature = "ssr")]
 pub mod backend;
 pub mod certificate;
 pub mod chrome;
-pub mod clear;
 pub mod cleared;
 mod codec;
 pub mod error;
 pub mod href;
+pub mod lists;
 pub mod live;
 pub mod overview;
 pub mod pages;

@@ -1,4 +1,4 @@
-//! What a row says, in words: state, what stands beside it, and whether it needs an operator. The same on server and browser.
+//! What a row says, in words. State, what stands beside it, and whether it needs an operator. The same on server and browser.
 //!
 //! Never by colour alone: every tone comes with an icon and a text.
 

@@ -11,8 +11,8 @@ use domain::api::{
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
 use domain::settings::Settings;
-use engine::clock::Clock;
-use engine::staging_owner::adopt;
+use engine::keep::staging_owner::adopt;
+use engine::machine::clock::Clock;
 use engine::{Engine, MarkError, Options, StartError};
 use futures::future::BoxFuture;
 use std::path::Path;
@@ -66,7 +66,7 @@ pub async fn nas_init(settings: &Settings, state_folder: &Path, hostname: &str, 
 pub fn staging_adopt(settings: &Settings, state_folder: &Path, hostname: &str, force: bool) -> Result<String, Problem> {
     let orchestrator = settings.orchestrator.as_ref();
     let orchestrator = orchestrator.ok_or_else(|| Problem::new(ErrorCode::OrchestratorDisabled, StartError::Off.to_string()))?;
-    let installation = engine::state_folder::installation(state_folder);
+    let installation = engine::keep::state_folder::installation(state_folder);
     let installation = installation.map_err(|error| Problem::new(ErrorCode::StateUnavailable, error.to_string()))?;
     let root = &orchestrator.staging_root;
     let adopted = adopt(Path::new(root), &installation, hostname, Clock::system().now(), force);

@@ -13,6 +13,7 @@ mod hazards;
 mod machine;
 mod packages;
 mod process;
+mod rooms;
 mod run;
 mod site;
 mod sshd;
@@ -48,6 +49,8 @@ enum Task {
         /// Such as D3; without one, all
         numbers: Vec<String>,
     },
+    /// Print which folder of engine and panel stands upon which.
+    Rooms,
     /// What a CI machine runs: every stage of `test`.
     Ci,
 }
@@ -70,6 +73,7 @@ fn act() -> Result<()> {
         Task::Bench(choice) => bench::run(&choice),
         Task::Campaign(options) => campaign::run(&options),
         Task::Hazards { numbers } => hazards::print(&numbers),
+        Task::Rooms => rooms::print(),
         Task::Ci => ci::run(),
     }
 }

@@ -1,4 +1,6 @@
-//! Keeps the store up to date in the browser: one event stream, reconnected by an own timer, and patches applied once per frame.
+//! Keeps the store up to date in the browser.
+//!
+//! One event stream, reconnected by an own timer, and patches applied once per frame.
 //!
 //! While a list is being fetched, events wait and are applied after it: an event older than the list is only repeated, one newer is never lost.
 //! Nothing here runs on the server.
@@ -7,7 +9,7 @@ mod pulse;
 mod source;
 
 use crate::api;
-use crate::staging::select::Shift;
+use crate::lists::select::Shift;
 use crate::store::{Link, Loaded, Store};
 use domain::api::Event;
 use leptos::prelude::*;

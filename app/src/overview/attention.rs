@@ -1,7 +1,7 @@
 //! What needs an operator, gravest first, each with the way out and a link to the runs it is about.
 
+use crate::lists::query::ViewQuery;
 use crate::parts::{Go, Icon};
-use crate::staging::query::ViewQuery;
 use crate::words::{self, Tone};
 use domain::api::{AttentionItem, AttentionKind, Overview};
 use leptos::prelude::*;

@@ -1,8 +1,8 @@
 //! The staging disk: how full, where it is heading, and what clearing would gain.
 
 use crate::chrome::gauge::Gauge;
+use crate::lists::query::ViewQuery;
 use crate::parts::{Go, Icon};
-use crate::staging::query::ViewQuery;
 use crate::words::{bytes, counted};
 use domain::api::{DiskOverview, DiskTrend, Overview};
 use domain::units;

@@ -2,9 +2,9 @@
 
 use crate::chrome::strip::health;
 use crate::href;
+use crate::lists::query::ViewQuery;
 use crate::parts::when::{When, stamped};
 use crate::parts::{Go, Icon, WordTag};
-use crate::staging::query::ViewQuery;
 use crate::words::{self, bytes, counted, leaf};
 use domain::api::{EquipmentOverview, LastError, LastRun, Overview};
 use domain::units;

@@ -1,4 +1,6 @@
-//! The whole installation at a glance: what needs someone, each equipment, the staging disk, and what moved in the last day.
+//! The whole installation at a glance.
+//!
+//! What needs someone, each equipment, the staging disk, and what moved in the last day.
 
 mod attention;
 mod charts;

@@ -2,7 +2,7 @@
 //! always.
 
 use super::Icon;
-use domain::api::{Action, reason_sentence};
+use domain::api::{ActKind, Action, reason_sentence};
 use leptos::prelude::*;
 
 /// Why an action cannot be started; `None` when it can. The link comes first: what is stale may not be acted on.
@@ -62,5 +62,27 @@ pub fn ActButton(
             </button>
             {move || why_not.get().map(|reason| view! { <span class="tip" role="tooltip" id=id.clone()>{reason}</span> })}
         </span>
+    }
+}
+
+/// What a button of this kind says.
+pub fn button_label(kind: ActKind) -> &'static str {
+    match kind {
+        ActKind::ForceSync => "Force sync",
+        ActKind::Clear => "Clear…",
+        ActKind::Verify => "Verify",
+        ActKind::Retry => "Retry",
+        ActKind::CallOff => "Call off the clear",
+    }
+}
+
+/// Its symbol.
+pub fn button_icon(kind: ActKind) -> &'static str {
+    match kind {
+        ActKind::ForceSync => "sync",
+        ActKind::Clear => "clear",
+        ActKind::Verify => "shield",
+        ActKind::Retry => "retry",
+        ActKind::CallOff => "cross",
     }
 }

@@ -6,6 +6,7 @@ pub mod icon;
 pub mod link;
 pub mod modal;
 pub mod progress;
+pub mod story;
 pub mod when;
 
 pub use act_button::ActButton;

@@ -1,8 +1,8 @@
 //! What operators do about findings: asked of the server, and what came of it told.
 
 use super::page::PageState;
+use crate::acts::force::OPERATOR_KEY;
 use crate::api;
-use crate::run::force::OPERATOR_KEY;
 use domain::api::{KnownRequest, ProblemFinding};
 use domain::finding::Rule;
 use domain::overrides::{OverrideEntry, REASON_CHARACTERS};

@@ -1,8 +1,8 @@
 //! The filters above the table: links and form fields of the page's address, so that they work without scripts and a view can be shared.
 
 use super::page::PageState;
-use super::query::View;
 use super::words;
+use crate::lists::problem_query::View;
 use crate::parts::{Go, Icon, WordTag};
 use crate::words::state as state_word;
 use domain::api::Scope;

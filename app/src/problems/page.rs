@@ -4,10 +4,10 @@
 use super::act::Asked;
 use super::dialog::OverrideDialog;
 use super::filters::Filters;
-use super::query::{PER_PAGE, View};
 use super::revoke::RevokeDialog;
 use super::table::Table;
 use crate::api;
+use crate::lists::problem_query::{PER_PAGE, View};
 use crate::parts::{FocusKeeper, Go, Icon};
 use crate::store::{Store, use_store};
 use crate::words::counted;

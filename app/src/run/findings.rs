@@ -49,7 +49,7 @@ pub fn Findings(
     let more = all.saturating_sub(LISTED.min(findings.len()) as u64);
     let summary = if blocking == 0 { "None holds it back".to_owned() } else { counted(blocking, "holds it back", "hold it back") };
     let deal = findings.first().map(|finding| {
-        let href = crate::problems::query::of_run(&finding.run_path);
+        let href = crate::lists::problem_query::of_run(&finding.run_path);
         view! {
             <p class="no-print">
                 <Go href=href class="button small">"Override, revoke or mark in the list of problems"</Go>

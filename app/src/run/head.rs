@@ -1,10 +1,10 @@
 //! The head of a run's page: its name, where it stands, what may be done.
 
-use crate::clear::dialog::Asked;
+use crate::acts::dialog::Asked;
 use crate::href;
 use crate::parts::act_button::why_not;
+use crate::parts::act_button::{button_icon, button_label};
 use crate::parts::{ActButton, Go, Icon, WordTag};
-use crate::staging::row::{button_icon, button_label};
 use crate::store::{SeenRow, use_store};
 use crate::words::{self, leaf};
 use domain::api::{ActKind, Action, ForceSyncRequest};

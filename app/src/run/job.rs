@@ -1,7 +1,7 @@
 //! What the run is doing now: progress, attempts, the failure and the way out, and where its data goes.
 
+use crate::parts::story;
 use crate::parts::{Ago, Icon, When, progress};
-use crate::staging::story;
 use crate::store::{SeenRow, use_store};
 use crate::words::{self, bytes, counted};
 use domain::api::{JobView, RunRow};

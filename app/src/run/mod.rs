@@ -1,8 +1,7 @@
-//! A run's own page: what happened to it, what it is doing, why it can or cannot be cleared.
+//! A run's own page: what happened, what goes on, why it can or cannot be cleared.
 
 pub mod files;
 pub mod findings;
-pub mod force;
 pub mod head;
 pub mod job;
 pub mod log;

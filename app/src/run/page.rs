@@ -3,16 +3,16 @@
 
 use super::files::Files;
 use super::findings::{Findings, LateFiles, Overrides};
-use super::force::ForceDialog;
 use super::head::Head;
 use super::job::Job;
 use super::log::Log;
 use super::records::{Ledger, Proofs, Seal};
 use super::timeline::Timeline;
 use super::view::RunView;
+use crate::acts::conditions::Conditions;
+use crate::acts::dialog::{ActDialog, Asked};
+use crate::acts::force::ForceDialog;
 use crate::api;
-use crate::clear::conditions::Conditions;
-use crate::clear::dialog::{ActDialog, Asked};
 use crate::error::PanelError;
 use crate::href;
 use crate::parts::{Go, Icon};

@@ -1,8 +1,8 @@
 //! The bar of the selection: what is picked, how much it is, and what may be done with it.
 
-use super::row::{button_icon, button_label};
 use super::view::StagingState;
 use crate::parts::Icon;
+use crate::parts::act_button::{button_icon, button_label};
 use crate::words::{bytes, counted};
 use domain::api::ActKind;
 use leptos::prelude::*;

@@ -1,7 +1,7 @@
 //! The filters above the table. Each is a link or a form field of the page's address: they work without scripts, and a view can be shared.
 
-use super::query::{SortKey, ViewQuery};
 use super::view::StagingState;
+use crate::lists::query::{SortKey, ViewQuery};
 use crate::parts::{Go, Icon, WordTag};
 use crate::words::{self, bytes, counted};
 use domain::units;

@@ -3,13 +3,8 @@
 pub mod bulk;
 pub mod filters;
 pub mod page;
-#[cfg(feature = "ssr")]
-pub mod plan;
-pub mod query;
 pub mod row;
 pub mod row_menu;
-pub mod select;
-pub mod story;
 pub mod table;
 pub mod view;
 pub mod window;

@@ -2,16 +2,16 @@
 
 use super::bulk::Bulk;
 use super::filters::Filters;
-use super::query::ViewQuery;
 use super::row_menu::RowMenu;
 use super::table::Table;
 use super::view::StagingState;
+use crate::acts::dialog::ActDialog;
+use crate::acts::force::ForceDialog;
 use crate::api;
 use crate::chrome::strip::Strip;
-use crate::clear::dialog::ActDialog;
+use crate::lists::query::ViewQuery;
 use crate::live;
 use crate::parts::{FocusKeeper, Icon};
-use crate::run::force::ForceDialog;
 use crate::store::{Key, Loaded, use_store};
 use domain::problem::{ErrorCode, Problem};
 use leptos::prelude::*;

@@ -1,9 +1,9 @@
 //! One row of the staging table. It reads one signal; a patch of another run does not touch it.
 
-use super::story;
 use super::view::StagingState;
 use crate::href;
-use crate::parts::act_button::why_not;
+use crate::parts::act_button::{button_icon, button_label, why_not};
+use crate::parts::story;
 use crate::parts::{ActButton, Ago, Go, Icon, WordTag};
 use crate::store::{Key, SeenRow};
 use crate::words::{self, bytes, leaf};
@@ -158,26 +158,4 @@ fn action_button(state: StagingState, row: RwSignal<SeenRow>, key: &Key, clear: 
     let run = key.to_string();
     let press = move || state.ask(kind.get_untracked(), vec![run.clone()]);
     view! { <ActButton label=label icon=icon about=leaf(key).to_owned() why_not=reason id=id on_press=press /> }
-}
-
-/// What a button of this kind says.
-pub fn button_label(kind: ActKind) -> &'static str {
-    match kind {
-        ActKind::ForceSync => "Force sync",
-        ActKind::Clear => "Clear…",
-        ActKind::Verify => "Verify",
-        ActKind::Retry => "Retry",
-        ActKind::CallOff => "Call off the clear",
-    }
-}
-
-/// Its symbol.
-pub fn button_icon(kind: ActKind) -> &'static str {
-    match kind {
-        ActKind::ForceSync => "sync",
-        ActKind::Clear => "clear",
-        ActKind::Verify => "shield",
-        ActKind::Retry => "retry",
-        ActKind::CallOff => "cross",
-    }
 }

@@ -1,10 +1,10 @@
 //! Everything that may be done with one run, each with its reason when it may not, and its story in full. One popover for all rows.
 
-use super::row::{button_icon, button_label};
-use super::story;
 use super::view::StagingState;
 use crate::href;
 use crate::parts::act_button::why_not;
+use crate::parts::act_button::{button_icon, button_label};
+use crate::parts::story;
 use crate::parts::{Go, Icon};
 use crate::store::SeenRow;
 use crate::words::leaf;

@@ -1,10 +1,10 @@
 //! The table itself: its head, its window of rows, and what stands there when there are none.
 
-use super::query::SortKey;
 use super::row::Row;
-use super::select::WINDOW;
 use super::view::StagingState;
 use super::window;
+use crate::lists::query::SortKey;
+use crate::lists::select::WINDOW;
 use crate::live;
 use crate::parts::{Go, Icon};
 use crate::store::{Key, Loaded};
@@ -163,7 +163,7 @@ fn Pages() -> impl IntoView {
         state.query.with(|query| {
             let wanted = query.page.checked_add_signed(step).filter(|page| *page > 0)?;
             let total = state.selection.with(|selection| usize::try_from(selection.summary.matching.runs).unwrap_or(0));
-            ((wanted - 1) * WINDOW < total).then(|| super::query::ViewQuery { page: wanted, ..query.clone() }.href())
+            ((wanted - 1) * WINDOW < total).then(|| crate::lists::query::ViewQuery { page: wanted, ..query.clone() }.href())
         })
     };
     view! {

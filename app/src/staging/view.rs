@@ -1,8 +1,8 @@
 //! What the parts of the staging page share: the view's address, its selection, what is picked, and which dialog is open.
 
-use super::query::ViewQuery;
-use super::select::{Amount, Selection};
-use crate::clear::dialog::Asked;
+use crate::acts::dialog::Asked;
+use crate::lists::query::ViewQuery;
+use crate::lists::select::{Amount, Selection};
 use crate::store::{Key, Store};
 use domain::api::{ActKind, Action, ForceSyncRequest, RunRow};
 use leptos::prelude::*;

@@ -13,7 +13,7 @@ const STEP: usize = 8;
 /// Rows to render: from, up to. `top` is how far the list's begin stands below the viewport's top edge (negative when scrolled past).
 pub fn rows_in_view(top: f64, viewport: f64, row_height: f64, count: usize) -> (usize, usize) {
     if row_height < 1.0 {
-        return (0, count.min(super::select::WINDOW));
+        return (0, count.min(crate::lists::select::WINDOW));
     }
     let row_at = |y: f64| if y <= 0.0 { 0 } else { (y / row_height) as usize };
     let from = row_at(-top).saturating_sub(MARGIN) / STEP * STEP;
@@ -33,7 +33,7 @@ pub fn follow(body: NodeRef<html::Tbody>, count: Signal<usize>, span: RwSignal<(
             return;
         };
         let Some(row) = body.query_selector("tr").ok().flatten() else {
-            span.set((0, super::select::WINDOW));
+            span.set((0, crate::lists::select::WINDOW));
             return;
         };
         let height = row.get_bounding_client_rect().height();

@@ -1,4 +1,4 @@
-//! What the panel knows, as signals: one per row, so that a patch touches one row and nothing else.
+//! What the panel knows, as signals. One per row, so that a patch touches one row and nothing else.
 //!
 //! Filled by the first window on the server, by the whole list and by events in the browser ([`crate::live`]). Holds no connection.
 
@@ -9,8 +9,8 @@ pub use acts::OwnAct;
 pub use seen::SeenRow;
 
 use crate::api::StagingView;
-use crate::staging::query::ViewQuery;
-use crate::staging::select::{self, Selection, Shift};
+use crate::lists::query::ViewQuery;
+use crate::lists::select::{self, Selection, Shift};
 use domain::api::{PanelStatus, RunRow};
 use domain::problem::Problem;
 use leptos::prelude::*;

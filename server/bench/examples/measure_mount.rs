@@ -4,10 +4,10 @@
 #![allow(clippy::disallowed_methods, reason = "flushes the disk before it measures")]
 
 use domain::path::{FilePath, RunPath};
-use engine::hash::Hasher;
-use engine::progress::ProgressSink;
-use engine::seal::{Listing, SealWriter};
-use engine::source::StagingRoot;
+use engine::files::hash::Hasher;
+use engine::files::source::StagingRoot;
+use engine::keep::seal::{Listing, SealWriter};
+use engine::machine::progress::ProgressSink;
 use engine::transport::mount::MountTransport;
 use engine::transport::{CallContext, Marker, Push, Transport};
 use engine::verify::{Verification, verify};

@@ -1,49 +1,27 @@
 //! The outside world of ExLab Orchestrator: everything that touches files, the database, a child process or the clock.
 //!
-//! Data flows one way round: the [`watcher`] observes and records, the [`gatekeeper`] admits to the queue in [`store`], a
-//! [`worker`] seals ([`seal`]), sends ([`transport`]) and proves ([`verify`]), and [`clear`] lets go of what is proven.
-//! [`index`] and [`events`] are what everyone looks at meanwhile; [`Engine`] is what the server holds.
+//! Folders are the rooms of a run's way: [`observe`] looks at it and records what it sees, [`judge`] admits it to the queue in [`database`],
+//! [`send`] seals and sends it over a [`transport`], [`mod@prove`] and [`mod@verify`] hold the destination against the seal, [`clear`] lets go of what
+//! is proven. [`keep`] holds records and seals, [`tell`] what everyone looks at meanwhile, [`core`] what the rooms share; [`files`] and
+//! [`machine`] are what all of them stand on. [`Engine`] is what the server holds, and [`doctor`] tries everything on request.
+//!
+//! No room knows one above it: `cargo xtask test` holds that, and draws the map in ARCHITECTURE.
 
-pub mod acts;
-mod beneath;
-mod blocking;
-pub mod checkpoint;
-mod child;
+mod api;
 pub mod clear;
-pub mod clock;
 pub mod core;
-pub mod destination;
+pub mod database;
 pub mod doctor;
-mod engine;
-pub mod events;
-pub mod gatekeeper;
-pub mod hash;
-pub mod index;
-pub mod ingest_store;
-pub mod last_look;
-mod lease;
-mod local_time;
-mod mounts;
-pub mod only_copy;
-mod ordered;
-pub mod problems;
-pub mod progress;
+pub mod files;
+pub mod judge;
+pub mod keep;
+pub mod machine;
+pub mod observe;
 pub mod prove;
-pub mod record;
-pub mod record_bytes;
-mod record_turn;
-mod reserve;
-pub mod run_locks;
-pub mod seal;
-pub mod source;
-pub mod staging_owner;
-pub mod state_folder;
-pub mod store;
-pub mod tally;
+pub mod send;
+pub mod tell;
 pub mod transport;
 pub mod verify;
-pub mod watcher;
-pub mod worker;
-pub mod writers;
 
-pub use engine::{Engine, LogFile, MarkError, Options, StartError, freed_bytes_and_count, import_queue, mark_destination, transport_of};
+pub use api::{Engine, LogFile, MarkError, Options, StartError, freed_bytes_and_count, import_queue, mark_destination};
+pub use transport::transport_of;

@@ -282,8 +282,11 @@ async fn a_destination_tells_its_space_and_its_clock() {
     let lab = Lab::new();
     lab.mark().await;
     let mount = MountTransport::new(lab.path("nas/SCOPE_01"), lab.path("staging"));
-    let context =
-        CallContext { cancel: CancellationToken::new(), progress: engine::progress::ProgressSink::new(), limit: Arc::new(|| None) };
+    let context = CallContext {
+        cancel: CancellationToken::new(),
+        progress: engine::machine::progress::ProgressSink::new(),
+        limit: Arc::new(|| None),
+    };
     assert!(mount.free_bytes(&context).await.unwrap() > 0);
     assert_eq!(mount.clock_offset_seconds(&context).await, Some(0));
     assert_eq!(files_below(&lab.path("nas/SCOPE_01/.exlab-orchestrator/tmp")), []);

@@ -6,7 +6,7 @@
 mod kill;
 mod support;
 
-use engine::checkpoint::Checkpoint;
+use engine::machine::checkpoint::Checkpoint;
 use kill::case::{Case, Outcome};
 use std::process::ExitCode;
 use std::sync::Mutex;

@@ -15,7 +15,7 @@ use domain::lifecycle::RunState;
 use domain::proof::ProofLevel;
 use domain::settings::Target;
 use domain::timestamp::Timestamp;
-use engine::clock::Clock;
+use engine::machine::clock::Clock;
 use engine::{Engine, Options};
 use sshd::Sshd;
 use std::io::Write;

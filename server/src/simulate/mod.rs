@@ -10,7 +10,7 @@ mod push;
 
 use clap::Args;
 use domain::timestamp::Timestamp;
-use engine::clock::Clock;
+use engine::machine::clock::Clock;
 use equipment::Instrument;
 use plan::Plan;
 use push::Pusher;

@@ -1,9 +1,9 @@
 //! The folder that runs are renamed into while they are cleared, and the renames there and back. Everything by handle, through
 //! no link; nothing is ever replaced.
 
-use crate::beneath::rename_new;
 use crate::core::Core;
-use crate::source::{RunFolder, SourceError};
+use crate::files::beneath::rename_new;
+use crate::files::source::{RunFolder, SourceError};
 use domain::path::RunPath;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;

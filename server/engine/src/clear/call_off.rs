@@ -6,7 +6,7 @@ use super::refusal::NotCalledOff;
 use super::resume::{Place, find, open_intent};
 use super::{ClearStop, PATIENCE, note_clearing};
 use crate::core::Core;
-use crate::store::LedgerKind;
+use crate::database::LedgerKind;
 use domain::api::CallOffAnswer;
 use domain::log_line::Level;
 use domain::path::RunPath;

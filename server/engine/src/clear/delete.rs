@@ -6,14 +6,14 @@
 
 use super::permit::ClearPermit;
 use super::unlink::{Parent, Unlinked, unlink};
-use crate::checkpoint::{Checkpoint, Checkpoints};
-use crate::hash::Hasher;
-use crate::last_look::{Looked, ProvenNow};
-use crate::progress::ProgressSink;
+use crate::files::hash::Hasher;
+use crate::files::source::{RunFolder, SourceError, digest_of};
+use crate::keep::seal::{Item, SealEntries, Sealed};
+use crate::machine::checkpoint::{Checkpoint, Checkpoints};
+use crate::machine::progress::ProgressSink;
+use crate::machine::writers::{UNNAMED, Writers, Writing};
 use crate::prove::Differences;
-use crate::seal::{Item, SealEntries, Sealed};
-use crate::source::{RunFolder, SourceError, digest_of};
-use crate::writers::{UNNAMED, Writers, Writing};
+use crate::prove::last_look::{Looked, ProvenNow};
 use domain::gate::EntryKind;
 use domain::path::{FilePath, RECORD_FOLDER};
 use domain::proof::{Digest, FileStat, SealedFile, Totals};

@@ -2,11 +2,11 @@
 
 use super::delete::Deleted;
 use super::unlink::{Parent, Unlinked, unlink};
-use crate::hash::Hasher;
-use crate::record::is_ours;
-use crate::source::{Entry, RunFolder, SourceError};
-use crate::worker::SentRecord;
-use crate::writers::UNNAMED;
+use crate::files::hash::Hasher;
+use crate::files::source::{Entry, RunFolder, SourceError};
+use crate::keep::record::is_ours;
+use crate::machine::writers::UNNAMED;
+use crate::send::SentRecord;
 use domain::gate::EntryKind;
 use domain::path::FilePath;
 use domain::proof::Totals;

@@ -3,18 +3,18 @@
 use super::ClearStop;
 use super::back::{not_cleared, take_back};
 use super::delete_record::record_totals;
+use super::obstacles::may_be_left;
 use super::permit::ClearPermit;
 use super::refusal::Refusal;
-use crate::blocking::blocking;
 use crate::core::Core;
-use crate::ingest_store::METADATA;
-use crate::progress::ProgressSink;
-use crate::prove::call_context;
-use crate::record::{RecordError, RecordFolder};
-use crate::source::RunFolder;
-use crate::store::{ClearStep, Intent, Job};
-use crate::worker::metadata::{self, MetadataError};
-use crate::worker::{SentRecord, push_record};
+use crate::database::{ClearStep, Intent, Job};
+use crate::files::source::RunFolder;
+use crate::keep::ingest_store::METADATA;
+use crate::keep::metadata::{self, MetadataError};
+use crate::keep::record::{RecordError, RecordFolder};
+use crate::machine::blocking::blocking;
+use crate::machine::progress::ProgressSink;
+use crate::send::{SentRecord, push_record};
 use domain::path::RECORD_FOLDER;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub async fn send_whole(
         return Ok(record);
     }
     // Where somebody let go of what it cannot carry, the rest is listed anew: whether it was edited since cannot be told by what it lacks.
-    let may_lack = metadata::may_be_left(core, &intent.run);
+    let may_lack = may_be_left(core, &intent.run);
     if !may_lack && carries(permit, &record).await? {
         return Ok(record);
     }
@@ -74,7 +74,7 @@ async fn carries(permit: &ClearPermit, record: &[SentRecord]) -> Result<bool, Cl
 
 /// What of the record still stands is sent and proven; of a record that a start before this one deleted there is nothing to send.
 pub async fn send(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Vec<SentRecord>, ClearStop> {
-    let context = call_context(core, job.run.equipment(), &core.stop, progress);
+    let context = core.call_context(job.run.equipment(), &core.stop, progress);
     let Some(destination) = core.destinations.get(job.run.equipment()) else {
         return Err(ClearStop::Waiting(format!("equipment {} has no destination in the config", job.run.equipment())));
     };

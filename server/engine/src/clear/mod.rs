@@ -1,4 +1,4 @@
-//! Clearing (docs/clearing.md): the only way a byte leaves staging. One deleter in the whole program, `delete`, and it takes
+//! Clearing: the only way a byte leaves staging (docs/clearing.md). One deleter in the whole program, `delete`, and it takes
 //! a `ClearPermit` that only a proof made now can give.
 //!
 //! An intent outside the folder makes every step resumable: prove, intend, append `cleared`, finished record to the NAS, rename
@@ -23,13 +23,12 @@ pub use call_off::call_off;
 pub use refusal::{NotCalledOff, Refusal};
 pub use resume::{mark_open, resume_loop};
 
-use crate::blocking::blocking;
 use crate::core::{Core, unless_it_panics};
-use crate::index::Facts;
-use crate::progress::ProgressSink;
-use crate::source::SourceError;
-use crate::store::{LedgerKind, StoreError};
-use crate::watcher::evaluate_run;
+use crate::database::{LedgerKind, StoreError};
+use crate::files::source::SourceError;
+use crate::machine::blocking::blocking;
+use crate::machine::progress::ProgressSink;
+use crate::tell::index::Facts;
 use domain::api::{ClearAnswer, ClearingView};
 use domain::lifecycle::RunState;
 use domain::log_line::Level;
@@ -45,10 +44,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Frees a run's local copy, as an operator asks: proves everything now, whatever was proven before. Idempotent: what is known
 /// and gone gives zeros.
 pub async fn clear(core: &Arc<Core>, run: &RunPath) -> Result<ClearAnswer, Refusal> {
-    if core.index.look(run, |_| ()).is_none() {
-        // It may have come after the last scan; what cannot be read says so on its row, and is refused below.
-        let _ = evaluate_run(core, run).await;
-    }
     let held = core.locks.hold(run, "clearing", PATIENCE).await;
     let _guard = held.map_err(|holder| Refusal::Busy(format!("{run} is busy ({holder}): try again when that has ended")))?;
     if let Some(intent) = resume::open_intent(core, run).await? {
@@ -162,7 +157,7 @@ async fn with_room<T>(core: &Arc<Core>, clearing: impl Future<Output = T>) -> T 
 
 async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) -> Result<Totals, ClearStop> {
     let permit = permit::permit(core, permit::Asked::Run(run), progress).await?;
-    core.checkpoints.reached(crate::checkpoint::Checkpoint::Permitted);
+    core.checkpoints.reached(crate::machine::checkpoint::Checkpoint::Permitted);
     {
         let core = core.clone();
         // The tree may have been given to another installation since it was looked at.
@@ -177,11 +172,11 @@ async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) ->
     let job = permit.job();
     let intent = core.store.intend(&id, run, job.life, &job.id, core.clock.now_ms()).await?;
     core.ledger(run, job.life, LedgerKind::ClearIntended, clear_intended(job, &permit)).await;
-    core.checkpoints.reached(crate::checkpoint::Checkpoint::Intended);
+    core.checkpoints.reached(crate::machine::checkpoint::Checkpoint::Intended);
     carry_out::carry_out(core, intent, permit, progress).await
 }
 
-fn clear_intended(job: &crate::store::Job, permit: &permit::ClearPermit) -> String {
+fn clear_intended(job: &crate::database::Job, permit: &permit::ClearPermit) -> String {
     let (files, bytes) = (units::counted(job.totals.files, "file"), units::counted(job.totals.bytes, "byte"));
     format!("{files}, {bytes}, {}", permit.evidence())
 }

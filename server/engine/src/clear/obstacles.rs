@@ -5,10 +5,13 @@
 
 use super::aside;
 use crate::core::Core;
-use crate::source::RunFolder;
-use crate::worker::metadata::{may_be_left, not_carried};
-use crate::writers::{FileId, Writers, Writing, is_shared};
+use crate::files::source::RunFolder;
+use crate::keep::metadata::not_carried;
+use crate::machine::writers::{FileId, Writers, Writing, is_shared};
+use crate::tell::index::Obstacles;
+use domain::finding::Rule;
 use domain::gate::metadata_not_carried;
+use domain::overrides::is_overridden;
 use domain::path::{RunPath, escape_bytes};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
@@ -20,17 +23,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 const DEPTH: usize = 256;
 const STICKY: u32 = 0o1000;
 
-/// What looking for obstacles came to.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Obstacles {
-    /// The first thing that would stop the run from being moved aside and deleted, as one sentence.
-    pub first: Option<String>,
-    /// That is a file which something has open for writing.
-    pub written: bool,
-    /// It could not be told of every file whether a program has it open for writing.
-    pub writers_untold: bool,
-}
-
 /// What would stop this run from being moved aside and deleted. Blocking.
 pub fn obstacles(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Writers) -> Obstacles {
     let around = Around::of(folder, writers);
@@ -41,6 +33,12 @@ pub fn obstacles(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Write
 /// The same for what stands aside already: only its inside matters. Blocking.
 pub fn obstacle_inside(folder: &RunFolder) -> Option<String> {
     inside(folder.dir().as_fd(), &Around::of(folder, &Writers::now_and_each_file()), b"", 0).err().map(|Obstacle(sentence)| sentence)
+}
+
+/// True where an operator has let go, with a reason, of what the record could not take.
+pub fn may_be_left(core: &Core, run: &RunPath) -> bool {
+    let class = Rule::MetadataNotCarried.as_str();
+    core.index.look(run, |facts| is_overridden(&facts.overrides, class, core.clock.now())).unwrap_or(false)
 }
 
 struct Obstacle(String);
@@ -115,7 +113,7 @@ fn inside(folder: BorrowedFd<'_>, around: &Around<'_>, path: &[u8], depth: usize
         }
         may_take_as(folder, stat.owner, &told)?;
         if stat.is_file {
-            let open = || crate::beneath::open_regular(folder, name).ok().flatten().map(|(file, _)| File::from(file));
+            let open = || crate::files::beneath::open_regular(folder, name).ok().flatten().map(|(file, _)| File::from(file));
             match around.writers.writing(stat.id, open) {
                 Writing::Nobody => {}
                 Writing::Untold => around.untold.set(true),

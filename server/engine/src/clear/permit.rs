@@ -3,18 +3,18 @@
 use super::aside;
 use super::obstacles::{obstacle_inside, obstacles};
 use super::refusal::Refusal;
-use crate::blocking::blocking;
 use crate::core::Core;
-use crate::index::Late;
-use crate::ingest_store::read_ingest;
-use crate::progress::ProgressSink;
-use crate::prove::{Proof, call_context, count_pass, prove, record_broken, seal_of};
-use crate::record::RecordFolder;
-use crate::seal::{CompareError, Rehash, SealReader, compare};
-use crate::source::RunFolder;
-use crate::store::Job;
+use crate::database::Job;
+use crate::files::source::RunFolder;
+use crate::keep::ingest_store::read_ingest;
+use crate::keep::record::RecordFolder;
+use crate::keep::seal::{CompareError, Rehash, SealReader, compare};
+use crate::machine::blocking::blocking;
+use crate::machine::progress::ProgressSink;
+use crate::machine::writers::Writers;
+use crate::prove::{Proof, count_pass, prove, record_broken, seal_of};
+use crate::tell::index::Late;
 use crate::verify::VerifiedManifest;
-use crate::writers::Writers;
 use domain::api::Phase;
 use domain::job::FailureClass;
 use domain::lifecycle::RunState;
@@ -193,7 +193,7 @@ fn not_proven(job: &Job, sentence: String, files: Vec<String>) -> Refusal {
 /// Condition 3: the destination is proved again, now.
 async fn remote(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Evidence, Refusal> {
     let verify = &core.settings.verify;
-    let context = call_context(core, job.run.equipment(), &core.stop, progress);
+    let context = core.call_context(job.run.equipment(), &core.stop, progress);
     let age_seconds = job.last_proof_ms.map_or(i64::MAX, |at| core.clock.now_ms().saturating_sub(at) / 1000);
     let recent = u64::try_from(age_seconds).is_ok_and(|age| verify.max_proof_age_seconds > 0 && age <= verify.max_proof_age_seconds);
     if recent && job.proof_level.is_some_and(|level| level >= verify.clear_needs) {

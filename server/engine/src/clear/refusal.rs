@@ -1,9 +1,9 @@
 //! Why a run is not cleared. Decisions are matches over this; what an operator reads of it is made at the edge.
 
 use super::aside::CLEARING_FOLDER;
-use crate::record::RecordError;
-use crate::source::SourceError;
-use crate::store::{Failure, StoreError};
+use crate::database::{Failure, StoreError};
+use crate::files::source::SourceError;
+use crate::keep::record::RecordError;
 use domain::document::DocumentError;
 use domain::job::FailureClass;
 use domain::path::RunPath;

@@ -1,10 +1,10 @@
 //! Unlinking one file by its name in the handle of its own folder, while nobody writes to it: the hand of the one deleter.
 
 use super::delete::Deleted;
-use crate::beneath;
-use crate::lease::{Asked, Lease};
-use crate::source::RunFolder;
-use crate::writers::is_shared;
+use crate::files::beneath;
+use crate::files::source::RunFolder;
+use crate::machine::lease::{Asked, Lease};
+use crate::machine::writers::is_shared;
 use domain::path::FilePath;
 use domain::proof::FileStat;
 use rustix::fs::{AtFlags, Mode, OFlags};

@@ -4,10 +4,10 @@ use super::Exam;
 use super::report::{Check, Outcome};
 use super::scratch::Scratch;
 use super::step::PATIENCE_FOR_AN_ANSWER;
-use crate::blocking::blocking;
-use crate::child::{Ended, Tool, run};
-use crate::clock::Clock;
-use crate::state_folder::installation;
+use crate::keep::state_folder::installation;
+use crate::machine::blocking::blocking;
+use crate::machine::child::{Ended, Tool, run};
+use crate::machine::clock::Clock;
 use domain::settings::Target;
 use domain::units;
 use rustix::fs::Access;
@@ -51,7 +51,7 @@ impl Exam<'_> {
             }
             let may_write = rustix::fs::access(path.as_str(), Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK);
             let space = rustix::fs::statvfs(path.as_str())?;
-            let linked = crate::watcher::scan(std::path::Path::new(&path)).map(|scan| scan.linked).unwrap_or_default();
+            let linked = crate::observe::scan(std::path::Path::new(&path)).map(|scan| scan.linked).unwrap_or_default();
             Ok((may_write, space.f_bavail.saturating_mul(space.f_frsize), linked))
         });
         let check = match looked.await {
@@ -81,8 +81,8 @@ impl Exam<'_> {
     pub async fn check_open_files(&mut self, staging_root: &str) {
         let path = staging_root.to_owned();
         let looked = self.answer(move || {
-            let shared = std::fs::File::open(path).is_ok_and(crate::writers::is_shared);
-            (shared, crate::writers::Writers::now().blind())
+            let shared = std::fs::File::open(path).is_ok_and(crate::machine::writers::is_shared);
+            (shared, crate::machine::writers::Writers::now().blind())
         });
         let (outcome, message) = match looked.await {
             None => return,

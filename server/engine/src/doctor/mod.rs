@@ -1,4 +1,4 @@
-//! The doctor: looks at everything that syncing an equipment needs, then qualifies its destination by damage.
+//! The doctor: tries all that syncing needs, and qualifies a destination by damage.
 //!
 //! A destination is trusted because of what it says when it is asked for hashes. So it is shown things that are wrong, and must
 //! say so: small made-up runs, damaged on this computer before they are sent, are held against the seal of the undamaged one.
@@ -20,9 +20,9 @@ mod trial;
 
 pub use report::{Check, EquipmentReport, Outcome, Report};
 
-use crate::engine::transport_of;
 use crate::transport::Transport;
 use crate::transport::mount::MountTransport;
+use crate::transport::transport_of;
 use domain::settings::{Equipment, Settings, Target};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

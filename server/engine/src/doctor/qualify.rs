@@ -35,7 +35,7 @@ impl Exam<'_> {
             self.checks.push(check);
         }
         // Its files are some ten megabytes: removing them is no work for this thread.
-        crate::blocking::blocking(move || drop(scratch)).await;
+        crate::machine::blocking::blocking(move || drop(scratch)).await;
         qualified
     }
 

@@ -1,9 +1,9 @@
 //! One step over the network: ended when nothing moves any more, and by the operator; and what its failure means for people.
 
 use super::Exam;
-use crate::clock::Clock;
-use crate::local_time::local_time;
-use crate::progress::ProgressSink;
+use crate::machine::clock::Clock;
+use crate::machine::local_time::local_time;
+use crate::machine::progress::ProgressSink;
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use std::sync::Arc;

@@ -3,10 +3,10 @@
 use super::scratch::Scratch;
 use super::step::PATIENCE;
 use super::{Exam, PROJECT};
-use crate::blocking::blocking;
-use crate::hash::wall_clock_ns;
-use crate::seal::{Listing, SealReader, SealWriter};
-use crate::source::{RunFolder, StagingRoot};
+use crate::files::hash::wall_clock_ns;
+use crate::files::source::{RunFolder, StagingRoot};
+use crate::keep::seal::{Listing, SealReader, SealWriter};
+use crate::machine::blocking::blocking;
 use crate::transport::{Push, TransportError, hash_all};
 use crate::verify::{Verification, verify};
 use domain::job::{FailureClass, Side};

@@ -1,8 +1,8 @@
 //! For messages: where the destination's bytes begin to differ from the run's, as they are read back.
 
 use super::CallContext;
-use crate::hash::read_some;
-use crate::source::RunFolder;
+use crate::files::hash::read_some;
+use crate::files::source::RunFolder;
 use domain::path::FilePath;
 use domain::proof::FirstDifference;
 use std::fs::File;

@@ -1,9 +1,9 @@
 //! Sorting failures into the classes that decide what happens next (docs/lifecycle.md), with the side they were on.
 
 use super::TransportError;
-use crate::hash::HashError;
-use crate::seal::SealError;
-use crate::source::SourceError;
+use crate::files::hash::HashError;
+use crate::files::source::SourceError;
+use crate::keep::seal::SealError;
 use domain::job::{FailureClass, Side};
 use domain::path::FilePath;
 use rustix::io::Errno;
@@ -12,6 +12,30 @@ use std::io;
 
 /// Files named by one error at most.
 pub const FILES_NAMED_AT_MOST: usize = 1_000;
+
+/// Why something could not be done at a destination or here, as it is recorded and told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// Decides what happens next.
+    pub class: FailureClass,
+    /// Which side.
+    pub side: Side,
+    /// What happened.
+    pub message: String,
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Failure {
+        const NAMED: usize = 5;
+        let mut message = error.message;
+        if !error.files.is_empty() {
+            let names: Vec<String> = error.files.iter().take(NAMED).map(ToString::to_string).collect();
+            let more = error.files.len().saturating_sub(NAMED);
+            message.push_str(&format!(" ({}{})", names.join(", "), if more > 0 { format!(", and {more} more") } else { String::new() }));
+        }
+        Failure { class: error.class, side: error.side, message }
+    }
+}
 
 impl TransportError {
     /// A failure without files.

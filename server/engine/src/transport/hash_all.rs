@@ -1,10 +1,10 @@
 //! Hashing the run before it is sent, for transports that do not read the bytes themselves.
 
 use super::{CallContext, FILES_NAMED_AT_MOST, TransportError};
-use crate::hash::{HashError, Hasher, LocalHash};
-use crate::ordered::{WORKERS, ordered};
-use crate::seal::{Item, Listing, SealWriter};
-use crate::source::RunFolder;
+use crate::files::hash::{HashError, Hasher, LocalHash};
+use crate::files::source::RunFolder;
+use crate::keep::seal::{Item, Listing, SealWriter};
+use crate::machine::ordered::{WORKERS, ordered};
 use domain::api::Phase;
 use domain::job::{FailureClass, Side};
 use domain::path::FilePath;

@@ -9,10 +9,10 @@
 //! - Every call ends soon after `cancel` fires, with [`FailureClass::Interrupted`]; what was finished is not sent again next time.
 //! - "Could not hash" is a failure, never a pass.
 
-use crate::progress::ProgressSink;
-use crate::record_bytes::RecordBytes;
-use crate::seal::{Listing, SealReader, SealWriter};
-use crate::source::RunFolder;
+use crate::files::source::RunFolder;
+use crate::keep::record_bytes::RecordBytes;
+use crate::keep::seal::{Listing, SealReader, SealWriter};
+use crate::machine::progress::ProgressSink;
 use async_trait::async_trait;
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
@@ -21,9 +21,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 mod comparing;
+pub mod destination;
 mod failure;
 mod hash_all;
 pub mod mount;
+mod of_settings;
 mod portions;
 mod private_name;
 pub mod rclone;
@@ -32,8 +34,9 @@ mod rules;
 mod same_host;
 pub(crate) mod throttle;
 
-pub use failure::FILES_NAMED_AT_MOST;
+pub use failure::{FILES_NAMED_AT_MOST, Failure};
 pub use hash_all::hash_all;
+pub use of_settings::transport_of;
 pub use private_name::remove_leftovers;
 pub use rules::marker::Marker;
 

@@ -4,8 +4,8 @@
 //! empty folder behind, and nothing must be written there (V10), and nothing at all into the staging tree (D12).
 
 use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
-use crate::seal::SealReader;
-use crate::source::RunFolder;
+use crate::files::source::RunFolder;
+use crate::keep::seal::SealReader;
 use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
 use domain::proof::{FileStat, FirstDifference};

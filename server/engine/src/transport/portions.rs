@@ -3,8 +3,8 @@
 //! Only one portion is held in memory, whatever the run's size. For transports that let a tool carry the bytes.
 
 use super::{FILES_NAMED_AT_MOST, TransportError};
-use crate::seal::{Item, Listing, ListingItems};
-use crate::source::{InOrder, RunFolder};
+use crate::files::source::{InOrder, RunFolder};
+use crate::keep::seal::{Item, Listing, ListingItems};
 use domain::job::{FailureClass, Side};
 use domain::path::FilePath;
 use domain::proof::{FileStat, Totals};

@@ -1,6 +1,6 @@
 //! The upload limit: one bucket shared by all threads of a transfer, its size asked again while the transfer runs.
 
-use crate::hash::CHUNK;
+use crate::files::hash::CHUNK;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::proof::{FirstDifference, ProofLevel};
-use engine::seal::{Item, SealReader};
-use engine::source::RunFolder;
+use engine::files::source::RunFolder;
+use engine::keep::seal::{Item, SealReader};
 use engine::transport::mount::MountTransport;
 use engine::transport::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
 

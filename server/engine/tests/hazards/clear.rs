@@ -297,7 +297,7 @@ async fn d12_a_destination_in_the_staging_tree_is_refused_at_init_and_makes_jobs
         let refused = engine::mark_destination(&lab.settings, EQUIPMENT, &lab.path("state"), "lab-pc", true).await;
         assert!(refused.is_err(), "link: {link}");
         // A marker that somebody copied there by hand helps nothing.
-        let installation = engine::state_folder::installation(&lab.path("state")).unwrap();
+        let installation = engine::keep::state_folder::installation(&lab.path("state")).unwrap();
         fs::create_dir_all(inside.join(".exlab-orchestrator")).unwrap();
         let marker = serde_json::json!({"what": "exlab-orchestrator destination", "installation": installation, "equipment": EQUIPMENT,
             "created_at": "2026-04-17T14:32:00Z", "host": "lab-pc"});

@@ -5,7 +5,7 @@ use domain::path::RunPath;
 use domain::problem::ErrorCode;
 use domain::proof::ProofLevel;
 use engine::Engine;
-use engine::checkpoint::Checkpoint;
+use engine::machine::checkpoint::Checkpoint;
 use std::fs;
 use std::path::PathBuf;
 

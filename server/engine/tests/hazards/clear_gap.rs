@@ -3,7 +3,7 @@
 use crate::support::*;
 use domain::job::JobState;
 use domain::problem::ErrorCode;
-use engine::checkpoint::Checkpoint;
+use engine::machine::checkpoint::Checkpoint;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

@@ -6,8 +6,8 @@ use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::problem::ErrorCode;
 use engine::Engine;
-use engine::checkpoint::Checkpoint;
-use engine::checkpoint::Checkpoints;
+use engine::machine::checkpoint::Checkpoint;
+use engine::machine::checkpoint::Checkpoints;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 use crate::support::*;
 use domain::lifecycle::RunState;
 use domain::problem::ErrorCode;
-use engine::checkpoint::{Checkpoint, Checkpoints};
+use engine::machine::checkpoint::{Checkpoint, Checkpoints};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@ use domain::path::RunPath;
 use domain::problem::ErrorCode;
 use domain::proof::ProofLevel;
 use engine::Engine;
-use engine::checkpoint::Checkpoint;
+use engine::machine::checkpoint::Checkpoint;
 use serde_json::json;
 use std::path::PathBuf;
 

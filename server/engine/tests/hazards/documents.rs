@@ -8,7 +8,7 @@ use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::problem::ErrorCode;
 use engine::Engine;
-use engine::store::Store;
+use engine::database::Store;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use std::fs;
 use std::path::{Path, PathBuf};

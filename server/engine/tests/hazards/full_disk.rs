@@ -6,8 +6,8 @@ use domain::job::{FailureClass, JobState};
 use domain::lifecycle::RunState;
 use domain::proof::ProofLevel;
 use engine::Engine;
-use engine::checkpoint::Checkpoint;
-use engine::store::{NewLedgerEntry, NewProof, Store, StoreError};
+use engine::database::{NewLedgerEntry, NewProof, Store, StoreError};
+use engine::machine::checkpoint::Checkpoint;
 use std::fs;
 use std::path::Path;
 
@@ -335,7 +335,7 @@ async fn s22_what_is_acknowledged_after_a_full_disk_is_in_the_database() {
             at_ms: 2,
             run: &run,
             life: 1,
-            kind: engine::store::LedgerKind::Kept,
+            kind: engine::database::LedgerKind::Kept,
             detail: "after the full disk".into(),
         })
         .await

@@ -6,7 +6,7 @@ use domain::api::{KnownRequest, ProblemList, ProblemQuery, Scope};
 use domain::finding::Rule;
 use domain::problem::ErrorCode;
 use domain::timestamp::Timestamp;
-use engine::clock::Clock;
+use engine::machine::clock::Clock;
 use engine::{Engine, Options};
 use std::fs;
 use std::time::Duration;

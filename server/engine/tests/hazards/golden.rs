@@ -5,7 +5,7 @@ use crate::support::*;
 use domain::settings::Settings;
 use domain::timestamp::Timestamp;
 use engine::Engine;
-use engine::clock::Clock;
+use engine::machine::clock::Clock;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

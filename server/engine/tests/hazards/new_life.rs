@@ -7,9 +7,9 @@ use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::problem::ErrorCode;
 use engine::Engine;
-use engine::clock::Clock;
-use engine::staging_owner::adopt;
-use engine::state_folder::StateFolderError;
+use engine::keep::staging_owner::adopt;
+use engine::keep::state_folder::StateFolderError;
+use engine::machine::clock::Clock;
 use engine::{StartError, mark_destination};
 use std::fs;
 
@@ -106,7 +106,7 @@ async fn d15_without_its_state_folder_nothing_is_ours_until_it_is_adopted_and_pr
     // Neither is the staging tree.
     assert!(engine.status().staging_error.is_some_and(|why| why.contains("another installation")));
     assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::StagingUnavailable);
-    let installation = engine::state_folder::installation(&lab.path("state")).unwrap();
+    let installation = engine::keep::state_folder::installation(&lab.path("state")).unwrap();
     adopt(&lab.path("staging"), &installation, "lab-pc", Clock::system().now(), false).unwrap();
     until("the tree is ours", async || engine.status().staging_error.is_none().then_some(())).await;
     let problem = engine.clear(run.as_str()).await.unwrap_err();

@@ -7,7 +7,7 @@ use domain::path::RunPath;
 use domain::proof::ProofLevel;
 use domain::timestamp::Timestamp;
 use engine::Engine;
-use engine::clock::Clock;
+use engine::machine::clock::Clock;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;

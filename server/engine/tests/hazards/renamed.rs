@@ -7,7 +7,7 @@ use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::problem::ErrorCode;
 use engine::Engine;
-use engine::checkpoint::Checkpoint;
+use engine::machine::checkpoint::Checkpoint;
 use serde_json::Value;
 use std::fs;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use domain::api::RunRow;
 use domain::job::{FailureClass, JobState};
 use domain::problem::ErrorCode;
 use domain::timestamp::Timestamp;
-use engine::clock::Clock;
+use engine::machine::clock::Clock;
 use engine::{Engine, Options};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

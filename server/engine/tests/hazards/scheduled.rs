@@ -8,7 +8,7 @@ use domain::proof::ProofLevel;
 use domain::settings::StagingCleanup;
 use domain::timestamp::Timestamp;
 use engine::Engine;
-use engine::clock::Clock;
+use engine::machine::clock::Clock;
 use std::fs;
 use std::time::Duration;
 

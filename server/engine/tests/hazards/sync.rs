@@ -8,7 +8,7 @@ use domain::job::{FailureClass, JobState};
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::problem::ErrorCode;
-use engine::checkpoint::Checkpoint;
+use engine::machine::checkpoint::Checkpoint;
 use engine::{Engine, mark_destination};
 use std::ffi::OsStr;
 use std::fs;
@@ -82,7 +82,7 @@ async fn v4_s9_bytes_that_rot_on_their_way_are_sent_once_more_and_then_the_job_f
     let lab = Lab::new();
     let there = lab.nas(&run).join("raw/frame_2.tif");
     let rotten = there.clone();
-    let rot = engine::checkpoint::Checkpoints::listening(move |taken| {
+    let rot = engine::machine::checkpoint::Checkpoints::listening(move |taken| {
         if taken == Checkpoint::FilePlaced && rotten.exists() {
             fs::write(&rotten, [1; 1_000]).unwrap();
         }
@@ -183,7 +183,7 @@ async fn v10_an_empty_folder_where_the_nas_was_mounted_gets_nothing_and_is_waite
     let (lab, run) = (Lab::new(), run("Run_1"));
     lab.mark().await;
     let mut options = lab.options();
-    options.clock = engine::clock::Clock::manual(domain::timestamp::Timestamp::parse("2026-04-17T14:32:00Z").unwrap());
+    options.clock = engine::machine::clock::Clock::manual(domain::timestamp::Timestamp::parse("2026-04-17T14:32:00Z").unwrap());
     let clock = options.clock.clone();
     let (nas, away) = (lab.path("nas/SCOPE_01"), lab.path("unmounted"));
     fs::rename(&nas, &away).unwrap();

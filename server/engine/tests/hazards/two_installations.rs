@@ -3,9 +3,9 @@
 use crate::support::*;
 use domain::api::ForceSyncRequest;
 use domain::problem::ErrorCode;
-use engine::clock::Clock;
-use engine::staging_owner::{AdoptError, OWNER_FILE, adopt};
-use engine::state_folder::installation;
+use engine::keep::staging_owner::{AdoptError, OWNER_FILE, adopt};
+use engine::keep::state_folder::installation;
+use engine::machine::clock::Clock;
 use engine::{Engine, Options};
 use std::fs;
 use std::time::Duration;

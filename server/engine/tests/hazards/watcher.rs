@@ -10,8 +10,8 @@ use domain::path::RunPath;
 use domain::problem::ErrorCode;
 use domain::timestamp::Timestamp;
 use engine::Engine;
-use engine::checkpoint::Checkpoint;
-use engine::clock::Clock;
+use engine::machine::checkpoint::Checkpoint;
+use engine::machine::clock::Clock;
 use std::fs;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use super::child::FULL;
 use super::end;
 use crate::support::{Lab, Mounted, SENTINEL, run};
 use domain::path::RunPath;
-use engine::checkpoint::Checkpoint;
+use engine::machine::checkpoint::Checkpoint;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};

@@ -4,7 +4,7 @@ use super::case::{DISK, the_run};
 use crate::support::{Lab, fill, settings};
 use domain::lifecycle::RunState;
 use engine::Engine;
-use engine::checkpoint::{Checkpoint, Checkpoints};
+use engine::machine::checkpoint::{Checkpoint, Checkpoints};
 use rustix::process::{Signal, getpid, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use super::case::{DATA, the_run};
 use crate::support::{Lab, files_below};
 use domain::job::JobState;
-use engine::store::Store;
+use engine::database::Store;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ fn history(record: &BTreeMap<PathBuf, Vec<u8>>) -> Result<String, String> {
 
 /// Ledger, queue and intents.
 async fn in_the_state_folder(store: &Store, record: &BTreeMap<PathBuf, Vec<u8>>, ingest: &str) -> Result<(), String> {
-    let text = |error: engine::store::StoreError| error.to_string();
+    let text = |error: engine::database::StoreError| error.to_string();
     same("open intents", &store.open_intents().await.map_err(text)?, &Vec::new())?;
     let lives = store.cleared_runs(None, 10).await.map_err(text)?;
     same("lives that ended", &lives.len(), &1)?;

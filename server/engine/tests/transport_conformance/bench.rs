@@ -1,9 +1,9 @@
 //! A staging tree, a destination that can be tampered with, and the steps a worker takes between them.
 
 use domain::path::{FilePath, RunPath};
-use engine::progress::ProgressSink;
-use engine::seal::{Listing, SealReader, SealWriter};
-use engine::source::{RunFolder, StagingRoot};
+use engine::files::source::{RunFolder, StagingRoot};
+use engine::keep::seal::{Listing, SealReader, SealWriter};
+use engine::machine::progress::ProgressSink;
 use engine::transport::{CallContext, Hashed, Marker, Push, Transport, TransportError, hash_all};
 use engine::verify::{Verification, verify};
 use std::collections::BTreeSet;
@@ -99,7 +99,7 @@ impl Bench {
     }
 
     /// The destination as the engine has it, marked as [`marker`] says.
-    pub fn ours(&self) -> engine::destination::Destination {
+    pub fn ours(&self) -> engine::transport::destination::Destination {
         let equipment = domain::settings::Equipment {
             id: marker().equipment,
             label: String::new(),
@@ -110,8 +110,8 @@ impl Bench {
             transport: None,
             staging_transport: "smb_mount".to_owned(),
         };
-        let clock = engine::clock::Clock::system();
-        engine::destination::Destination::new(equipment, self.destination.shared().clone(), marker().installation, clock)
+        let clock = engine::machine::clock::Clock::system();
+        engine::transport::destination::Destination::new(equipment, self.destination.shared().clone(), marker().installation, clock)
     }
 
     pub fn staging(&self) -> PathBuf {

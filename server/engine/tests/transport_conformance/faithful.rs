@@ -1,7 +1,7 @@
 //! What arrives is what was sealed, whatever it is called, and nothing else.
 
 use crate::bench::{Bench, Make, file, files_below, os, set_mtime, write};
-use engine::source::StagingRoot;
+use engine::files::source::StagingRoot;
 use engine::transport::{HashOutcome, RecordFile};
 use engine::verify::{Verification, verify_record};
 use rustix::fs::{XattrFlags, setxattr};
@@ -187,8 +187,8 @@ pub async fn labels(make: Make) {
     bench.push_and_prove(&run).await;
     for (path, _) in files {
         let path = os(path);
-        let there = engine::source::attributes_of(std::fs::File::open(run.there.join(path)).unwrap()).unwrap();
-        let here = engine::source::attributes_of(std::fs::File::open(run.source.path().join(path)).unwrap()).unwrap();
+        let there = engine::files::source::attributes_of(std::fs::File::open(run.there.join(path)).unwrap()).unwrap();
+        let here = engine::files::source::attributes_of(std::fs::File::open(run.source.path().join(path)).unwrap()).unwrap();
         assert_eq!(there, here, "{path:?}");
     }
     bench.assert_no_leftovers();

@@ -6,8 +6,8 @@ use crate::bench::{Bench, Make, file, files_below, marker, write};
 use domain::job::{FailureClass, Side};
 use domain::path::FilePath;
 use domain::proof::ProofLevel;
-use engine::seal::{Listing, SealError, SealWriter};
-use engine::source::SourceError;
+use engine::files::source::SourceError;
+use engine::keep::seal::{Listing, SealError, SealWriter};
 use engine::transport::mount::MountTransport;
 use engine::transport::{RecordFile, Transport, TransportError};
 use engine::verify::Verification;
@@ -328,6 +328,6 @@ async fn a_run_that_is_gone_is_said() {
     std::fs::remove_dir_all(run.source.path()).unwrap();
     let error = bench.push_listed(&run, &listing, "seal", None).await.unwrap_err();
     assert_eq!(error.class, FailureClass::LocalFileVanished);
-    let root = engine::source::StagingRoot::open(&bench.staging()).unwrap();
+    let root = engine::files::source::StagingRoot::open(&bench.staging()).unwrap();
     assert!(matches!(root.run(&run.path), Err(SourceError::RunGone { .. })));
 }

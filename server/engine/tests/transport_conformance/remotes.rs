@@ -3,7 +3,7 @@
 use crate::bench::{Bench, Destination, Make, TestRun};
 use crate::servers::{RcloneServe, Smbd};
 use crate::sshd::Sshd;
-use engine::seal::SealReader;
+use engine::keep::seal::SealReader;
 use engine::transport::rclone::{RcloneTransport, Remote};
 use engine::transport::{Transport, TransportError};
 use std::os::unix::fs::PermissionsExt;

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, Make, file, files_below, marker, rewrite_keeping_mtime, write};
 use domain::job::{FailureClass, Side};
-use engine::hash::Hasher;
+use engine::files::hash::Hasher;
 use engine::transport::Marker;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, Destination, Make, TestRun};
 use crate::remotes::write_program;
 use crate::sshd::Sshd;
-use engine::seal::SealReader;
+use engine::keep::seal::SealReader;
 use engine::transport::rsync_ssh::{RsyncSshTransport, Server};
 use engine::transport::{Transport, TransportError};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Write-once storage: nothing that stands there is replaced, moved or removed any more; new names may be made.
 
 use crate::bench::{Bench, Make, TestRun, file, files_below};
+use engine::send::{SentRecord, put_record};
 use engine::transport::{CallContext, RecordFile};
-use engine::worker::{SentRecord, put_record};
 use std::path::Path;
 use std::process::Command;
 

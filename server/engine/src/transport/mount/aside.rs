@@ -4,7 +4,7 @@ use super::super::TransportError;
 use super::super::rules::layout::{SUPERSEDED, next_superseded, refuse_record};
 use super::MountTransport;
 use super::root::{Root, look};
-use crate::beneath;
+use crate::files::beneath;
 use domain::path::{FilePath, RunPath};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Dir, FileType};

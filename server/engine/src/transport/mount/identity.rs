@@ -6,7 +6,7 @@ use super::MountTransport;
 use super::copy::naming;
 use super::root::{Root, look};
 use super::same_tree;
-use crate::beneath;
+use crate::files::beneath;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;

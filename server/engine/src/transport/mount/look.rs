@@ -3,7 +3,7 @@
 use super::super::TransportError;
 use super::MountTransport;
 use super::root::{Root, look as look_at};
-use crate::beneath;
+use crate::files::beneath;
 use domain::path::{FilePath, RunPath};
 use domain::proof::FileStat;
 use rustix::fd::OwnedFd;

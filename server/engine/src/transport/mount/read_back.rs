@@ -3,8 +3,8 @@
 //! First with `O_DIRECT`. Where that is refused the cached pages are dropped, and it is looked whether they are gone.
 
 use super::super::HashOutcome;
-use crate::beneath::{self, identity};
-use crate::hash::{ALIGNMENT, Hasher};
+use crate::files::beneath::{self, identity};
+use crate::files::hash::{ALIGNMENT, Hasher};
 use domain::proof::ProofLevel;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Advice, FileType, Mode, OFlags};

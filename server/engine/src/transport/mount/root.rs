@@ -4,7 +4,7 @@ use super::super::TransportError;
 use super::super::rules::layout::{MARKER, OWN_FOLDER, TEMPORARY};
 use super::super::rules::marker::{self, no_marker};
 use super::{MountTransport, same_tree};
-use crate::beneath;
+use crate::files::beneath;
 use domain::job::{FailureClass, Side};
 use domain::path::RunPath;
 use rustix::fd::OwnedFd;

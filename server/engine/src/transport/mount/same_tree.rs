@@ -7,9 +7,9 @@
 use super::super::TransportError;
 use super::super::rules::layout::MARKER;
 use super::root::Root;
-use crate::beneath::{self, identity};
-use crate::mounts::{self, Mount};
-use crate::source::StagingRoot;
+use crate::files::beneath::{self, identity};
+use crate::files::source::StagingRoot;
+use crate::machine::mounts::{self, Mount};
 use domain::job::{FailureClass, Side};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Dir, FileType, Mode, OFlags};

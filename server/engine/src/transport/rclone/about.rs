@@ -2,7 +2,7 @@
 
 use super::Place;
 use super::session::join;
-use crate::hash::wall_clock_ns;
+use crate::files::hash::wall_clock_ns;
 use crate::transport::CallContext;
 use crate::transport::rules::layout::TEMPORARY;
 use serde::Deserialize;

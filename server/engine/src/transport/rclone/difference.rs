@@ -2,7 +2,7 @@
 
 use super::Place;
 use super::session::Session;
-use crate::source::RunFolder;
+use crate::files::source::RunFolder;
 use crate::transport::comparing::Comparing;
 use crate::transport::{CallContext, TransportError};
 use domain::path::{FilePath, RunPath};

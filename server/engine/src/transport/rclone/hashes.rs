@@ -9,7 +9,7 @@ use super::look::{self, Kind, There};
 use super::names::is_odd;
 use super::session::Session;
 use super::{Place, classify, failed};
-use crate::seal::{SealError, SealFiles, SealReader};
+use crate::keep::seal::{SealError, SealFiles, SealReader};
 use crate::transport::portions::folders_above;
 use crate::transport::{CallContext, HashOutcome, Hashed, TransportError};
 use domain::path::{FilePath, RunPath};

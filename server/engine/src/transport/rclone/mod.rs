@@ -8,8 +8,8 @@
 //! moved to with `--ignore-existing`.
 
 use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
-use crate::seal::SealReader;
-use crate::source::RunFolder;
+use crate::files::source::RunFolder;
+use crate::keep::seal::SealReader;
 use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
 use domain::proof::FirstDifference;

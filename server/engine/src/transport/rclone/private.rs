@@ -43,7 +43,7 @@ impl PrivateFolder {
 
     /// A file, with the folders above it.
     pub fn file(&mut self, name: &[u8], bytes: &mut impl io::Read) -> Result<(), TransportError> {
-        let (folder, _) = crate::beneath::split(name);
+        let (folder, _) = crate::files::beneath::split(name);
         self.folder(folder)?;
         let path = self.path.join(OsStr::from_bytes(name));
         let copied = std::fs::File::create(&path).and_then(|mut file| io::copy(bytes, &mut file));

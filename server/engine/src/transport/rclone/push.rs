@@ -11,7 +11,7 @@ use super::look::{self, Kind, Seen, There};
 use super::private::PrivateFolder;
 use super::send::{Sending, send};
 use super::session::Session;
-use crate::hash::HashError;
+use crate::files::hash::HashError;
 use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted, changed, folders_above};
 use crate::transport::rules::fate::{Fate, Standing, fate, has_appeared, is_another, no_folder};
 use crate::transport::rules::layout::temporary_of;

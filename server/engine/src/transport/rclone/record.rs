@@ -60,7 +60,7 @@ async fn hash_record(
     files: &[RecordFile],
     context: &CallContext,
 ) -> Result<Vec<Hashed>, TransportError> {
-    let quiet = CallContext { progress: crate::progress::ProgressSink::new(), ..context.clone() };
+    let quiet = CallContext { progress: crate::machine::progress::ProgressSink::new(), ..context.clone() };
     hash_batch(session, run, there, files.iter().map(|file| file.path.clone()).collect(), &quiet).await
 }
 

@@ -1,6 +1,6 @@
 //! What rclone says on standard error: JSON lines with messages and its own counting, and plain lines before and after those.
 
-use crate::child::Ended;
+use crate::machine::child::Ended;
 use serde::Deserialize;
 
 /// rclone's own counting within one call.

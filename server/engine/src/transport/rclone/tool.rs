@@ -6,7 +6,7 @@
 use super::classify;
 use super::control::Control;
 use super::said::{Said, Stats};
-use crate::child::{ChildError, Input, Tool, run_listening};
+use crate::machine::child::{ChildError, Input, Tool, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use std::ffi::{OsStr, OsString};

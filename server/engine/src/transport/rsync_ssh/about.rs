@@ -3,7 +3,7 @@
 use super::Place;
 use super::quote::shell_word;
 use super::session::Session;
-use crate::hash::wall_clock_ns;
+use crate::files::hash::wall_clock_ns;
 use crate::transport::CallContext;
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@
 use super::look::{self, word_here};
 use super::session::Session;
 use super::{Place, session};
-use crate::child::Ended;
+use crate::machine::child::Ended;
 use crate::transport::rules::layout::{SUPERSEDED, next_superseded, not_taken_aside, refuse_record};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
@@ -233,7 +233,7 @@ pub(super) async fn remove_empty_folders(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::child::{Tool, run};
+    use crate::machine::child::{Tool, run};
     use std::path::Path;
     use tokio_util::sync::CancellationToken;
 

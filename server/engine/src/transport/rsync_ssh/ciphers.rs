@@ -1,7 +1,7 @@
 //! Which ciphers ssh is asked to try first.
 
 use super::connection::Server;
-use crate::child::{Tool, run};
+use crate::machine::child::{Tool, run};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 

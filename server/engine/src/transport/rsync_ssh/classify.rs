@@ -1,7 +1,7 @@
 //! What failures of ssh, of rsync and of our scripts mean: the exit code first, the tool's words second, and whose side it was.
 
 use super::session::NO_MARKER;
-use crate::child::{ChildError, Ended};
+use crate::machine::child::{ChildError, Ended};
 use crate::transport::TransportError;
 use domain::job::FailureClass::{
     Authentication, Configuration, DestinationFull, DestinationUnreachable, Interrupted, LocalFileVanished, LocalRead, Network, Unknown,

@@ -9,7 +9,7 @@ use super::quote::{rsync_shell_word, ssh_path};
 use super::session::Known;
 use super::waiting_shell::WaitingShell;
 use super::{ciphers, classify, ssh_words};
-use crate::child::{Ended, Input, Running, Tool, run_listening};
+use crate::machine::child::{Ended, Input, Running, Tool, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use domain::settings::HostKeyPolicy;

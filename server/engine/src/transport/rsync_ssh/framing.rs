@@ -100,7 +100,7 @@ fn marker(what: &str, id: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::child::{Tool, run};
+    use crate::machine::child::{Tool, run};
     use tokio_util::sync::CancellationToken;
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 
 use super::look;
 use super::session::Session;
-use crate::source::{Attribute, RunFolder, attributes_of};
+use crate::files::source::{Attribute, RunFolder, attributes_of};
 use crate::transport::portions::fault;
 use crate::transport::{CallContext, TransportError};
 use domain::path::FilePath;

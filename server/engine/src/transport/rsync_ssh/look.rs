@@ -2,7 +2,7 @@
 
 use super::session::{Abilities, Session};
 use super::{Place, classify, session};
-use crate::child::Ended;
+use crate::machine::child::Ended;
 pub(super) use crate::transport::portions::folders_above;
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
@@ -283,7 +283,7 @@ pub(super) fn garbled(what: &str) -> TransportError {
 mod tests {
     use super::super::session::HashTool;
     use super::*;
-    use crate::child::{Tool, run};
+    use crate::machine::child::{Tool, run};
     use tokio_util::sync::CancellationToken;
 
     #[test]

@@ -5,8 +5,8 @@
 //! bytes are read back over the connection. Verification decides, never rsync's word.
 
 use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
-use crate::seal::SealReader;
-use crate::source::RunFolder;
+use crate::files::source::RunFolder;
+use crate::keep::seal::SealReader;
 use async_trait::async_trait;
 use domain::job::FailureClass;
 use domain::path::{FilePath, RunPath};

@@ -11,7 +11,7 @@ use super::send::{Sending, send};
 use super::session::Session;
 use super::settle::{Carried, Outgoing, Sent, Settling};
 use super::stream::{self, Streamed, Streaming};
-use crate::progress::ProgressSink;
+use crate::machine::progress::ProgressSink;
 use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted};
 use crate::transport::rules::fate::{EQUAL, Fate, Standing, fate, is_another, no_folder, same_second};
 use crate::transport::rules::layout::temporary_of;

@@ -29,7 +29,7 @@ pub(super) fn ssh_path(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::child::{Tool, run};
+    use crate::machine::child::{Tool, run};
     use proptest::prelude::*;
     use tokio_util::sync::CancellationToken;
 

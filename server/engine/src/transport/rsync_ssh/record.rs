@@ -6,8 +6,8 @@ use super::look::word_here;
 use super::quote::shell_word;
 use super::session::Session;
 use super::{Place, classify, look};
-use crate::hash::{CHUNK, read_some};
-use crate::record_bytes::RecordBytes;
+use crate::files::hash::{CHUNK, read_some};
+use crate::keep::record_bytes::RecordBytes;
 use crate::transport::rules::layout::{NOT_OF_ONE_LIFE, RECORDS, list_name, temporary_of_record};
 use crate::transport::rules::record::{LIST_BYTES_AT_MOST, Plan, entries_of, list_of, refuse_stray};
 use crate::transport::{CallContext, Hashed, RecordFile, TransportError};
@@ -72,7 +72,7 @@ async fn hash_record(session: &Session, run: &RunPath, files: &[RecordFile], con
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let quiet = CallContext { progress: crate::progress::ProgressSink::new(), ..context.clone() };
+    let quiet = CallContext { progress: crate::machine::progress::ProgressSink::new(), ..context.clone() };
     let bytes = files.iter().map(|file| file.bytes.size()).sum();
     hash_batch(session, run, files.iter().map(|file| file.path.clone()).collect(), bytes, &quiet).await
 }

@@ -5,9 +5,9 @@
 
 use super::classify;
 use super::session::Session;
-use crate::child::{Ended, Tool, run};
-use crate::progress::ProgressSink;
-use crate::source::RunFolder;
+use crate::files::source::RunFolder;
+use crate::machine::child::{Ended, Tool, run};
+use crate::machine::progress::ProgressSink;
 use crate::transport::{CallContext, TransportError};
 use domain::path::FilePath;
 use rustix::fd::AsFd;

@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::look::word_here;
 use super::quote::shell_word;
 use super::{Place, classify};
-use crate::child::Ended;
+use crate::machine::child::Ended;
 use crate::transport::rules::layout::{MARKER, OWN_FOLDER};
 use crate::transport::rules::marker::no_marker;
 use crate::transport::{CallContext, TransportError, same_host};

@@ -7,7 +7,7 @@ use super::push::has_size;
 use super::send::PARTS;
 use super::session::{HashTool, Session};
 use super::{hashes, session};
-use crate::hash::HashError;
+use crate::files::hash::HashError;
 use crate::transport::failure::FILES_NAMED_AT_MOST;
 use crate::transport::portions::{Problems, Wanted, changed};
 use crate::transport::rules::fate::has_appeared;

@@ -5,7 +5,7 @@
 
 use super::classify;
 use super::connection::Server;
-use crate::child::Ended;
+use crate::machine::child::Ended;
 use crate::transport::TransportError;
 use domain::job::FailureClass::{Authentication, Configuration, DestinationUnreachable};
 use domain::job::{FailureClass, Side};

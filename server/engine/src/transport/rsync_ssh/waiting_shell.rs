@@ -1,6 +1,6 @@
 //! A shell at the server that is started before its script is known: most of the time of a short call is the start of one.
 
-use crate::child::{Running, Tool};
+use crate::machine::child::{Running, Tool};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 

@@ -1,0 +1,3 @@
+//! The gate: what holds a run back from the queue, and the only way into it.
+
+pub mod gatekeeper;

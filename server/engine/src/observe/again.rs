@@ -1,0 +1,57 @@
+//! Sealed files that were touched: another mode, owner or time, or renamed away and back. Hashed again in the background; equal bytes are
+//! what was sealed, and nobody is asked.
+
+use crate::core::{Core, unless_it_panics};
+use crate::database::{Job, LedgerKind};
+use crate::keep::seal::{CompareError, HashedAgain, hash_again};
+use crate::machine::blocking::blocking;
+use crate::prove::seal_of;
+use domain::log_line::Level;
+use domain::path::RunPath;
+use domain::units::counted;
+use std::sync::Arc;
+
+const HOLDING: &str = "hashing changed files again";
+
+/// Starts hashing what was touched, once the run is free. What it finds, the next sweep uses.
+pub fn hash_touched(core: &Arc<Core>, run: &RunPath) {
+    let (core, run) = (core.clone(), run.clone());
+    tokio::spawn(async move {
+        let _guard = tokio::select! {
+            guard = core.locks.hold_whenever_free(&run, HOLDING) => guard,
+            () = core.stop.cancelled() => return,
+        };
+        let job = core.index.look(&run, |facts| facts.job.clone().filter(|job| job.state.is_proven() && facts.clearing.is_none()));
+        let Some(job) = job.flatten() else { return };
+        match unless_it_panics(hashed(&core, &job)).await {
+            Ok(Ok(HashedAgain { equal: 0, other: 0 })) | Ok(Err(CompareError::Interrupted)) => return,
+            Ok(Ok(found)) => tell(&core, &job, found).await,
+            Ok(Err(error)) => tracing::warn!(run = %run, %error, "files that were touched could not be hashed again; it is tried again"),
+            Err(fault) => tracing::error!(run = %run, fault, "a fault in this program ended the hashing of files that were touched"),
+        }
+        core.index.sweep_soon(&run);
+        core.look_at(&run);
+    });
+}
+
+async fn hashed(core: &Arc<Core>, job: &Job) -> Result<HashedAgain, CompareError> {
+    let (core, job) = (core.clone(), job.clone());
+    blocking(move || {
+        let Ok(seal) = seal_of(&core, &job) else { return Ok(HashedAgain::default()) };
+        let folder = core.run_folder(&job.run)?;
+        hash_again(&folder, &seal, &core.stop)
+    })
+    .await
+}
+
+async fn tell(core: &Core, job: &Job, found: HashedAgain) {
+    let equal = format!("{} with another mode, owner, time or name hashed again: what was sealed", counted(found.equal, "file"));
+    let other = format!("{} of another time hashed again: not what was sealed", counted(found.other, "file"));
+    let sentence = match (found.equal, found.other) {
+        (_, 0) => equal,
+        (0, _) => other,
+        _ => format!("{equal}; {other}"),
+    };
+    core.ledger(&job.run, job.life, LedgerKind::HashedAgain, sentence.clone()).await;
+    core.log(None, &job.run, Level::Info, &sentence);
+}

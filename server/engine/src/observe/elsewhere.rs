@@ -1,0 +1,62 @@
+//! Folders at run depth that are not runs, and links that are not followed: nothing in them is sent or cleared, so they are found, sized and
+//! named for people.
+
+use super::Scan;
+use crate::core::Core;
+use crate::machine::blocking::blocking;
+use domain::finding::Finding;
+use domain::gate::{linked_folder, unrecognised_folder};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// Measuring takes at most one part in this many of the time: such a folder may hold a disk full of files.
+const REST_PER_WORK: u32 = 50;
+
+/// What was measured, by shown path.
+pub type Sizes = BTreeMap<String, Size>;
+
+/// Files and bytes of a folder, and when (monotonic) they are worth counting again.
+#[derive(Clone, Copy)]
+pub struct Size {
+    files: u64,
+    bytes: u64,
+    due: Duration,
+}
+
+/// Takes what a scan found into the findings.
+pub async fn note(core: &Core, scan: &Scan, sizes: &mut Sizes) {
+    sizes.retain(|path, _| scan.unrecognised.contains(path));
+    let mut found: Vec<Finding> = Vec::new();
+    for path in &scan.unrecognised {
+        let began = core.clock.monotonic();
+        let size = match sizes.get(path) {
+            Some(size) if size.due > began => *size,
+            _ => {
+                let folder = Path::new(&core.staging_root).join(path);
+                let (files, bytes) = blocking(move || measure(&folder)).await;
+                let ended = core.clock.monotonic();
+                let size = Size { files, bytes, due: ended + ended.saturating_sub(began) * REST_PER_WORK };
+                sizes.insert(path.clone(), size);
+                size
+            }
+        };
+        found.push(unrecognised_folder(path, size.files, size.bytes));
+    }
+    found.extend(scan.linked.iter().map(|(path, target)| linked_folder(path, target)));
+    for (path, error) in &scan.unreadable {
+        tracing::warn!(path, error, "a folder of the staging tree cannot be read");
+    }
+    let mut known = core.unrecognised.lock().unwrap_or_else(PoisonError::into_inner);
+    if *known != found {
+        *known = found;
+        core.index.problems_changed();
+    }
+}
+
+fn measure(folder: &Path) -> (u64, u64) {
+    let files =
+        walkdir::WalkDir::new(folder).follow_links(false).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+    files.fold((0, 0), |(files, bytes), entry| (files + 1, bytes + entry.metadata().map_or(0, |metadata| metadata.len())))
+}

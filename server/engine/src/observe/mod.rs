@@ -1,0 +1,364 @@
+//! The staging watcher: looks at every run and writes down what it sees (docs/lifecycle.md).
+//!
+//! It is level-triggered: it takes no input but what stands on disk, so a lost event cannot
+//! matter; inotify and finished jobs only make it look sooner. The periodic scan is the truth.
+
+mod again;
+mod apply;
+mod cleared;
+mod elsewhere;
+mod evaluate;
+mod folders;
+mod judge;
+mod look;
+mod manifest;
+mod nudge;
+mod quiet;
+mod renamed;
+mod scan;
+mod seen;
+
+pub use apply::record_queued;
+pub use evaluate::{EvaluateError, Evaluated, evaluate_run};
+pub use judge::judge_sealed;
+pub use look::{note_creation, signal_lacks};
+pub use scan::{Scan, scan};
+
+use crate::core::{ANOTHER_ROOT, Core, unless_it_panics};
+use crate::machine::blocking::blocking;
+use crate::tell::index::{Facts, Trouble};
+use domain::api::{Event, RowProblem};
+use domain::lifecycle::RunState;
+use domain::path::RunPath;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::linux::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often the whole tree is scanned when nothing happens.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The least time between two looks at a run that is touched again and again.
+const REST: Duration = Duration::from_millis(250);
+
+/// New folders make it scan sooner, but no more often than this.
+const BETWEEN_SCANS: Duration = Duration::from_millis(500);
+
+/// Drives every run's lifecycle. Cheap to clone; `start` and `stop` are idempotent.
+#[derive(Clone)]
+pub struct StagingWatcher {
+    core: Arc<Core>,
+    poll_interval: Duration,
+    /// Told of runs whose clear is due: the watcher begins none.
+    clear_due: Arc<dyn Fn(&RunPath) + Send + Sync>,
+    running: Arc<Mutex<Option<Running>>>,
+    /// One poll at a time.
+    polling: Arc<tokio::sync::Mutex<Memory>>,
+}
+
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// A run that is being written is touched all the time. The machine is spared by the time that really passes, whatever the clock
+/// of the engine says.
+struct Rest {
+    until: Instant,
+    /// Touched meanwhile: it is looked at when the rest is over.
+    touched: bool,
+}
+
+/// What polls remember of each other.
+#[derive(Default)]
+struct Memory {
+    /// When runs that settle are to be looked at (monotonic).
+    again: BTreeMap<RunPath, Duration>,
+    /// Runs that were looked at because they were touched.
+    resting: BTreeMap<RunPath, Rest>,
+    /// Sizes of folders that are not runs.
+    elsewhere: elsewhere::Sizes,
+}
+
+impl StagingWatcher {
+    /// Not started.
+    pub fn new(core: Arc<Core>, poll_interval: Duration, clear_due: impl Fn(&RunPath) + Send + Sync + 'static) -> StagingWatcher {
+        StagingWatcher { core, poll_interval, clear_due: Arc::new(clear_due), running: Arc::default(), polling: Arc::default() }
+    }
+
+    /// Starts the background task; a second call changes nothing.
+    pub fn start(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.is_none() {
+            let stop = self.core.stop.child_token();
+            let task = tokio::spawn(self.clone().run(stop.clone()));
+            *running = Some(Running { stop, task });
+        }
+    }
+
+    /// Ends the background task and waits for it; a second call changes nothing.
+    pub async fn stop(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { stop, task }) = running {
+            stop.cancel();
+            let _ = task.await;
+        }
+    }
+
+    async fn run(self, stop: CancellationToken) {
+        let nudges = nudge::Nudges::start(self.core.clone());
+        let mut next_poll = Duration::ZERO;
+        let mut polled_at = Instant::now();
+        let mut sooner: Option<Instant> = None;
+        loop {
+            if self.core.clock.monotonic() >= next_poll || sooner.is_some_and(|at| Instant::now() >= at) {
+                self.poll_once().await;
+                self.core.ready.send_replace(true);
+                nudges.watch(&self.core);
+                polled_at = Instant::now();
+                sooner = None;
+                next_poll = self.core.clock.monotonic() + self.poll_interval;
+            }
+            let wait = self.until_next(next_poll, sooner).await;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.core.look_now.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            if self.core.scan_soon.swap(false, Ordering::Relaxed) {
+                sooner = Some(polled_at + BETWEEN_SCANS);
+            }
+            self.look_at_nudged().await;
+        }
+    }
+
+    /// Until the next poll, or until a run settles, or its rest is over.
+    async fn until_next(&self, next_poll: Duration, sooner: Option<Instant>) -> Duration {
+        let memory = self.polling.lock().await;
+        let settles = memory.again.values().min().copied().unwrap_or(next_poll);
+        let wait = settles.min(next_poll).saturating_sub(self.core.clock.monotonic());
+        let rested = memory.resting.values().filter(|rest| rest.touched).map(|rest| rest.until);
+        rested.chain(sooner).min().map_or(wait, |at| wait.min(at.saturating_duration_since(Instant::now())))
+    }
+
+    /// Looks at runs that something happened to, and at those whose settle time has passed.
+    async fn look_at_nudged(&self) {
+        let mut memory = self.polling.lock().await;
+        let now = self.core.clock.monotonic();
+        let mut runs: BTreeSet<RunPath> =
+            std::mem::take(&mut *self.core.look_at.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect();
+        runs.extend(memory.again.iter().filter(|(_, at)| **at <= now).map(|(run, _)| run.clone()));
+        for run in runs {
+            self.evaluate(&run, &mut memory).await;
+        }
+        let mut touched = std::mem::take(&mut *self.core.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        for run in &touched {
+            self.core.index.sweep_soon(run);
+        }
+        let began = Instant::now();
+        touched.extend(memory.resting.extract_if(.., |_, rest| rest.until <= began).filter(|(_, rest)| rest.touched).map(|(run, _)| run));
+        for run in touched {
+            if let Some(rest) = memory.resting.get_mut(&run) {
+                rest.touched = true;
+                continue;
+            }
+            let began = Instant::now();
+            self.evaluate(&run, &mut memory).await;
+            // Looking takes at most a tenth of the time.
+            memory.resting.insert(run, Rest { until: Instant::now() + (began.elapsed() * 10).max(REST), touched: false });
+        }
+    }
+
+    /// Scans the tree once, evaluates every run that can have changed, and answers all runs' states in walk order. Unreadable
+    /// runs answer `None`.
+    pub async fn poll_once(&self) -> Vec<(RunPath, Option<RunState>)> {
+        let mut memory = self.polling.lock().await;
+        let root = self.core.staging_root.clone();
+        let known = self.core.index.runs();
+        let expected = *self.core.root_identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let before: BTreeSet<RunPath> = known.iter().cloned().collect();
+        let owned = self.core.clone();
+        let scanned = blocking(move || -> Result<(Scan, (u64, u64)), String> {
+            let unreadable = |error: std::io::Error| format!("the staging root {root} cannot be read: {error}");
+            let metadata = std::fs::metadata(&root).map_err(unreadable)?;
+            let identity = (metadata.st_dev(), metadata.st_ino());
+            let scan = scan(Path::new(&root)).map_err(unreadable)?;
+            // A disk that was mounted anew may have another number; an empty mount point holds none of the runs that were there.
+            let another = expected.is_some_and(|expected| expected != identity);
+            if another && !before.is_empty() && !scan.runs.iter().any(|run| before.contains(run)) {
+                return Err(format!("the staging root {root} cannot be read: {ANOTHER_ROOT}"));
+            }
+            owned.staging_owner.look().map_err(|why| format!("the staging root {root}: {why}"))?;
+            Ok((scan, identity))
+        })
+        .await;
+        let scan = match scanned {
+            Ok((scan, identity)) => {
+                *self.core.root_identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity);
+                self.note_staging_error(None);
+                scan
+            }
+            Err(error) => {
+                // A root that never was is an empty tree, told as such; one that was keeps its rows, and each says why it stands still.
+                for run in &known {
+                    self.core.change(run, |facts| {
+                        facts.troubles.insert(Trouble::Staging, staging_unreadable(&error));
+                        facts.watch.last_failure = Some(error.clone());
+                    });
+                }
+                self.note_staging_error(Some(error));
+                return known.into_iter().map(|run| (run.clone(), self.state_of(&run))).collect();
+            }
+        };
+        self.prepare_to_clear().await;
+        self.core.parents.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&scan.parents);
+        elsewhere::note(&self.core, &scan, &mut memory.elsewhere).await;
+        self.forget_gone(&known, &scan);
+        self.show_unfinished(&scan).await;
+        let moving = {
+            let (core, runs) = (self.core.clone(), scan.runs.clone());
+            blocking(move || quiet::not_quiet(&core, &runs)).await
+        };
+        for run in &moving {
+            if self.core.stop.is_cancelled() {
+                break;
+            }
+            self.evaluate(run, &mut memory).await;
+        }
+        for run in judge::judge_due(&self.core).await {
+            self.take_up_again(&run).await;
+        }
+        *self.core.audited_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.core.clock.now());
+        scan.runs
+            .into_iter()
+            .map(|run| {
+                let state = self.state_of(&run);
+                (run, state)
+            })
+            .collect()
+    }
+
+    /// On a disk without a free byte no folder can be made: it stands from the start, and so does the room kept back. While a clear has not
+    /// ended the folder is not made: a staging disk without it is another disk.
+    async fn prepare_to_clear(&self) {
+        let core = self.core.clone();
+        let open = !core.clearing.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let prepared = blocking(move || {
+            core.keep_room_for_clearing();
+            if open { Ok(()) } else { crate::clear::prepare(&core) }
+        });
+        if let Err(error) = prepared.await {
+            tracing::warn!(%error, "the folder that runs are cleared in cannot be made; it is tried again");
+        }
+    }
+
+    async fn take_up_again(&self, run: &RunPath) {
+        if let Err(error) = apply::take_up_again(&self.core, run).await {
+            tracing::warn!(run = %run, %error, "its job failed at the gate and could not be taken up again; an operator may retry it");
+        }
+    }
+
+    fn state_of(&self, run: &RunPath) -> Option<RunState> {
+        self.core.index.look(run, Facts::state).flatten()
+    }
+
+    async fn evaluate(&self, run: &RunPath, memory: &mut Memory) {
+        memory.again.remove(run);
+        let evaluated = unless_it_panics(evaluate_run(&self.core, run)).await;
+        match evaluated.unwrap_or_else(|fault| Err(EvaluateError::Fault(fault))) {
+            Ok(evaluated) => {
+                if *self.core.ready.borrow() && judge_sealed(&self.core, run).await {
+                    self.take_up_again(run).await;
+                }
+                if evaluated.stepped {
+                    self.core.look_at(run);
+                }
+                if evaluated.clear_due {
+                    (self.clear_due)(run);
+                }
+                if let Some(at) = evaluated.look_again_at {
+                    memory.again.insert(run.clone(), at);
+                }
+                self.core.change(run, |facts| {
+                    facts.watch.last_failure = None;
+                    facts.troubles.remove(&Trouble::Staging);
+                });
+            }
+            Err(error) => self.note_failure(run, &error),
+        }
+    }
+
+    /// A run that cannot be evaluated says so on its row, and once in the log.
+    fn note_failure(&self, run: &RunPath, error: &EvaluateError) {
+        let message = error.to_string();
+        let news = self.core.index.look(run, |facts| facts.watch.last_failure.as_ref() != Some(&message)).unwrap_or(true);
+        if news {
+            tracing::warn!(run = %run, %error, "the run could not be evaluated; it is tried again");
+        }
+        if self.core.index.get(run).is_none() {
+            self.core.put(Facts::new(run.clone(), 1));
+        }
+        self.core.change(run, |facts| {
+            facts.troubles.insert(Trouble::Staging, staging_unreadable(&message));
+            facts.watch.last_failure = Some(message);
+        });
+    }
+
+    fn note_staging_error(&self, error: Option<String>) {
+        let mut known = self.core.staging_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != error {
+            match &error {
+                Some(error) => tracing::error!("{error}"),
+                None => tracing::info!("the staging root can be read again"),
+            }
+            *known = error;
+        }
+    }
+
+    /// Rows of runs whose folder is gone go, unless the folder above cannot be read or a clear still works on them.
+    fn forget_gone(&self, known: &[RunPath], scan: &Scan) {
+        let standing: BTreeSet<&RunPath> = scan.runs.iter().collect();
+        let hidden = |run: &RunPath| scan.unreadable.iter().any(|(path, _)| run.as_str().starts_with(path.as_str()));
+        for run in known.iter().filter(|run| !standing.contains(run) && !hidden(run)) {
+            let in_hand =
+                self.core.index.look(run, |facts| facts.clearing.is_some() || facts.job.as_ref().is_some_and(|job| job.state.is_in_work()));
+            if in_hand == Some(false) && self.core.index.remove(run).is_some() {
+                self.core.events.publish(|seq| Event::Gone { seq, run_path: run.as_str().to_owned() });
+            }
+        }
+    }
+}
+
+fn staging_unreadable(message: &str) -> RowProblem {
+    RowProblem { code: "staging_unreadable".into(), message: message.to_owned() }
+}
+
+impl StagingWatcher {
+    /// A run that vanished before it was proven stays visible: its job waits or has failed, and the row says what is missing.
+    async fn show_unfinished(&self, scan: &Scan) {
+        let standing: BTreeSet<&RunPath> = scan.runs.iter().collect();
+        let jobs = match self.core.store.unproven_jobs().await {
+            Ok(jobs) => jobs,
+            Err(error) => {
+                tracing::error!(%error, "jobs of vanished runs cannot be read");
+                return;
+            }
+        };
+        for job in jobs.into_iter().filter(|job| !standing.contains(&job.run)) {
+            let run = job.run.clone();
+            if self.core.index.look(&run, |_| ()).is_none() {
+                let mut facts = Facts::new(run.clone(), job.life);
+                facts.job = Some(job);
+                self.core.put(facts);
+            }
+            let message = format!("{}/{run} is gone, and the NAS was never proven to hold it: put it back", self.core.staging_root);
+            let problem = RowProblem { code: "local_file_vanished".into(), message };
+            self.core.change(&run, |facts| drop(facts.troubles.insert(Trouble::Vanished, problem)));
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! One job: seal, send, verify, settle. Every way out of here settles the claim; a panic is a recorded failure (S3).
+
+use super::placed::Placed;
+use super::sending::{Prepared, Sending};
+use super::unsent;
+use crate::core::{Core, unless_it_panics};
+use crate::database::{Claim, Failure, Job, LedgerKind, NewProof, StoreError};
+use crate::files::source::{RunFolder, SourceError};
+use crate::judge::gatekeeper::{Examiner, creation_of, tell_producer};
+use crate::keep::ingest_store::{CHECKSUMS, METADATA, UNSENT};
+use crate::keep::metadata::{self, MetadataError};
+use crate::keep::record::{RecordError, RecordFolder};
+use crate::keep::seal::{Early, EarlyHashes, Listing, SealError, SealReader, SealWriter, checksums_file, seal_file};
+use crate::machine::blocking::blocking;
+use crate::machine::checkpoint::Checkpoint;
+use crate::machine::progress::ProgressSink;
+use crate::prove::{Differences, Proof};
+use crate::tell::tally::Moved;
+use crate::transport::CallContext;
+use crate::transport::destination::Destination;
+use crate::verify::{VerifiedManifest, verify_rest};
+use domain::api::Phase;
+use domain::document::creation::SyncStatus;
+use domain::gate::Verdict;
+use domain::job::{FailureClass, Side};
+use domain::lifecycle::RunState;
+use domain::log_line::Level;
+use domain::path::FilePath;
+use domain::proof::ProofLevel;
+use domain::retry::{RETRY_WAITS_SECONDS, Settlement, Tried, settle};
+use domain::units;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Runs a claimed job to its settlement.
+pub async fn run(core: &Arc<Core>, destination: &Arc<Destination>, mut claim: Claim, progress: &ProgressSink) -> Result<(), StoreError> {
+    let job = claim.job().clone();
+    core.checkpoints.reached(Checkpoint::Claimed);
+    progress.begin(Phase::Listing, 0, 0);
+    core.job_changed(job.clone());
+    let stop = core.stop.child_token();
+    core.change(&job.run, |facts| {
+        facts.progress = Some(progress.clone());
+        facts.sending = Some(stop.clone());
+    });
+    let outcome = unless_it_panics(work(core, destination, &mut claim, progress, &stop)).await;
+    let outcome = outcome.unwrap_or_else(|text| Err(fault(&text)));
+    let settled = settle_outcome(core, destination, &claim, outcome).await;
+    core.change(&job.run, |facts| (facts.progress, facts.sending) = (None, None));
+    core.look_at(&job.run);
+    settled
+}
+
+/// A panic, as a failure.
+pub fn fault(text: &str) -> Failure {
+    Failure { class: FailureClass::Unknown, side: Side::Here, message: format!("a fault in this program stopped the job: {text}") }
+}
+
+/// Takes the next due job only to record why it cannot run.
+pub async fn fail_next(core: &Arc<Core>, destination: &Arc<Destination>, failure: Failure) -> Result<(), StoreError> {
+    let now_ms = core.clock.now_ms();
+    match core.store.claim(&destination.equipment.id, now_ms).await? {
+        Some(claim) => settle_outcome(core, destination, &claim, Err(failure)).await,
+        None => Ok(()),
+    }
+}
+
+async fn work(
+    core: &Arc<Core>,
+    destination: &Arc<Destination>,
+    claim: &mut Claim,
+    progress: &ProgressSink,
+    stop: &CancellationToken,
+) -> Result<VerifiedManifest, Failure> {
+    let job = claim.job().clone();
+    let context = core.call_context(job.run.equipment(), stop, progress);
+    let prepared = {
+        let (core, job) = (core.clone(), job.clone());
+        blocking(move || prepare(&core, &job)).await?
+    };
+    core.checkpoints.reached(Checkpoint::Listed);
+    let sending = Sending { core, destination, job: &job, run: &prepared, context: &context };
+    sending.make_way().await?;
+    sending.everything().await?;
+    core.checkpoints.reached(Checkpoint::Pushed);
+    let now_ns = core.clock.now_ms().saturating_mul(1_000_000);
+    let finished = {
+        let seal = prepared.seal.clone();
+        blocking(move || seal.finish(now_ns)).await.map_err(seal_failure)?
+    };
+    core.checkpoints.reached(Checkpoint::Sealed);
+    let early = {
+        let (early, seal) = (prepared.early.clone(), finished.clone());
+        blocking(move || early.finish(&seal))
+    };
+    let (written, early) = tokio::join!(write_checksums(&prepared.folder, &finished), early);
+    written?;
+    if metadata::not_carried(&prepared.folder).is_some() {
+        // The gate has not seen that yet.
+        core.change(&job.run, |facts| facts.watch.judged = None);
+    }
+    core.checkpoints.reached(Checkpoint::ChecksumsWritten);
+    sending.supersede(&finished).await?;
+    let place = destination.transport.place_of(&job.run);
+    core.store.sent(claim, finished.digest(), core.clock.now_ms(), finished.totals(), &place).await.map_err(store_failure)?;
+    core.job_changed(claim.job().clone());
+    core.checkpoints.reached(Checkpoint::Sent);
+
+    let early = early.unwrap_or_else(|error| {
+        tracing::warn!(run = %job.run, %error, "hashes made meanwhile cannot be used; they are asked for again");
+        None
+    });
+    let differences = match verify_once(destination, &job, &finished, early.as_ref(), &prepared.folder, &context).await? {
+        Proof::Holds(manifest) => {
+            sending.all_placed(&finished).await;
+            return Ok(manifest);
+        }
+        Proof::Broken(differences) => differences,
+    };
+    note_disproof(core, claim.job(), &differences).await;
+    let failure = differences.failure();
+    let tried = Tried { attempts: job.attempts, hash_retries: claim.job().hash_retries };
+    if settle(failure.class, tried, core.settings.sync.retry_attempts) != Settlement::PushAgain {
+        return Err(failure);
+    }
+    core.store.count_hash_retry(claim, &failure).await.map_err(store_failure)?;
+    core.log(Some(&prepared.folder), &job.run, Level::Error, &format!("hash mismatch, sent once more: {}", failure.message));
+    let again: Vec<FilePath> = differences.first.iter().map(|difference| difference.path.clone()).collect();
+    sending.again(&again).await?;
+    match verify_once(destination, &job, &finished, None, &prepared.folder, &context).await? {
+        Proof::Holds(manifest) => {
+            sending.all_placed(&finished).await;
+            Ok(manifest)
+        }
+        Proof::Broken(differences) => {
+            note_disproof(core, claim.job(), &differences).await;
+            Err(differences.failure())
+        }
+    }
+}
+
+/// Opens the run, lists it under the gate's eyes, and opens its seal. Blocking.
+fn prepare(core: &Core, job: &Job) -> Result<Prepared, Failure> {
+    let folder = core.run_folder(&job.run).map_err(source_failure)?;
+    let state = core.index.look(&job.run, crate::tell::index::Facts::state).flatten();
+    if matches!(state, None | Some(RunState::Staging | RunState::Cleared)) {
+        let message = format!("{} is not complete (its state is {})", job.run, state.map_or("not readable", RunState::as_str));
+        return Err(Failure { class: FailureClass::LocalFileChanged, side: Side::Source, message });
+    }
+    let work_folder = core.work_folder(&job.run, job.life);
+    std::fs::create_dir_all(&work_folder).map_err(|error| state_failure(&error))?;
+    let creation =
+        creation_of(&folder).map_err(|error| Failure { class: FailureClass::LocalRead, side: Side::Source, message: error.to_string() })?;
+    let verified = state == Some(RunState::SyncVerified);
+    let mut examiner = Examiner::new(core, &folder, &job.run, creation.as_ref(), verified);
+    let now_ns = core.clock.now_ms().saturating_mul(1_000_000);
+    let listing = Listing::of_run(&folder, &work_folder.join(format!("listing-{}", job.generation)), now_ns, |entry| examiner.entry(entry));
+    let listing = listing.map_err(seal_failure)?;
+    let verdict = examiner.finish().map_err(source_failure)?;
+    admitted(core, job, &verdict)?;
+    if listing.totals().files == 0 {
+        let message = format!("{} holds no data file: an empty run is never verified", job.run);
+        return Err(Failure { class: FailureClass::LocalFileVanished, side: Side::Source, message });
+    }
+    let seal = SealWriter::open(&listing, &seal_file(&work_folder, job.generation)).map_err(seal_failure)?;
+    let placed = Arc::new(Placed::open(&work_folder).map_err(|error| state_failure(&error))?);
+    let early = Arc::new(EarlyHashes::begin(&work_folder.join(format!("early-{}", job.generation))).map_err(seal_failure)?);
+    Ok(Prepared { folder, listing, seal, placed, noted: AtomicU64::new(0), early })
+}
+
+/// The gate has the last word on what is really sealed: the run may have changed since it was queued.
+fn admitted(core: &Core, job: &Job, verdict: &Verdict) -> Result<(), Failure> {
+    core.change(&job.run, |facts| {
+        facts.findings = Arc::new(verdict.findings().to_vec());
+        facts.watch.judged = facts.to_judge(core.clock.now());
+    });
+    verdict.admit().map(|_| ()).map_err(|blocking| {
+        let first = blocking.first().map(|finding| format!("{}: {}", finding.rule.as_str(), finding.rule_detail)).unwrap_or_default();
+        let message =
+            format!("{} it back since it was queued; {first}", units::plural(blocking.len() as u64, "finding holds", "findings hold"));
+        Failure { class: FailureClass::BlockedByValidation, side: Side::Source, message }
+    })
+}
+
+async fn write_checksums(folder: &RunFolder, seal: &SealReader) -> Result<(), Failure> {
+    let (folder, seal) = (folder.clone(), seal.clone());
+    let written = blocking(move || {
+        let record = RecordFolder::open_or_create(folder.dir())?;
+        record.replace_with(CHECKSUMS, |out| checksums_file(&seal, out).map(|_| ()))?;
+        unsent::list(&folder, &seal, &record)?;
+        metadata::list(&folder, &seal, &record)
+    })
+    .await;
+    written.map_err(|error| match error {
+        MetadataError::Source(error) => source_failure(error),
+        MetadataError::Seal(error) => seal_failure(error),
+        MetadataError::Changed(_) => Failure { class: FailureClass::LocalFileChanged, side: Side::Source, message: error.to_string() },
+        MetadataError::Record(RecordError::Full { .. }) => {
+            Failure { class: FailureClass::LocalFull, side: Side::Source, message: error.to_string() }
+        }
+        other => Failure {
+            class: FailureClass::LocalRead,
+            side: Side::Source,
+            message: format!("{CHECKSUMS}, {UNSENT} or {METADATA} could not be written: {other}"),
+        },
+    })
+}
+
+async fn verify_once(
+    destination: &Destination,
+    job: &Job,
+    seal: &SealReader,
+    early: Option<&Early>,
+    folder: &RunFolder,
+    context: &CallContext,
+) -> Result<Proof, Failure> {
+    let verified = verify_rest(&*destination.transport, &job.run, seal, early, Some(folder), context).await.map_err(Failure::from);
+    if let Err(failure) = &verified {
+        destination.note_failure(failure);
+    }
+    verified.map(Proof::from)
+}
+
+async fn note_disproof(core: &Core, job: &Job, differences: &Differences) {
+    let proof = NewProof {
+        at_ms: core.clock.now_ms(),
+        proven: false,
+        level: ProofLevel::L1,
+        method: String::new(),
+        totals: job.totals,
+        detail: differences.sentence.clone(),
+    };
+    if let Err(error) = core.store.record_disproof(job, &proof).await {
+        tracing::error!(run = %job.run, %error, "a failed proof could not be recorded");
+    }
+}
+
+/// Settles the claim as the domain decides; a database that cannot be written is tried again until the program stops.
+async fn settle_outcome(
+    core: &Arc<Core>,
+    destination: &Destination,
+    claim: &Claim,
+    outcome: Result<VerifiedManifest, Failure>,
+) -> Result<(), StoreError> {
+    if outcome.is_ok() {
+        core.checkpoints.reached(Checkpoint::ReadBack);
+    }
+    loop {
+        let settled = match &outcome {
+            Ok(manifest) => core.store.settle_verified(claim, manifest, core.clock.now_ms()).await,
+            Err(failure) => settle_failure(core, claim, failure).await,
+        };
+        match settled {
+            Ok(job) => {
+                let news = outcome.as_ref().err().map(|failure| &failure.message) != claim.job().error.as_ref().map(|error| &error.message);
+                after(core, destination, job, &outcome, news).await;
+                return Ok(());
+            }
+            Err(error @ (StoreError::Full | StoreError::Database(_))) if !core.stop.is_cancelled() => {
+                tracing::error!(run = %claim.job().run, %error, "a finished job waits to be recorded");
+                // Those behind it wait for the same.
+                super::tell_queued(core, &destination.equipment.id, store_failure(error));
+                tokio::select! {
+                    () = core.stop.cancelled() => {}
+                    () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn settle_failure(core: &Core, claim: &Claim, failure: &Failure) -> Result<Job, StoreError> {
+    let job = claim.job();
+    let tried = Tried { attempts: job.attempts, hash_retries: job.hash_retries };
+    let now_ms = core.clock.now_ms();
+    if failure.side == Side::Source && core.root().is_err() {
+        // The staging disk went: no file of the run vanished or cannot be read.
+        return core.store.settle_postponed(claim, Some(failure), now_ms, false, false).await;
+    }
+    match settle(failure.class, tried, core.settings.sync.retry_attempts) {
+        Settlement::RetryAfter { seconds } => {
+            let due_ms = now_ms.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
+            core.store.settle_postponed(claim, Some(failure), due_ms, true, false).await
+        }
+        Settlement::WaitForFile { seconds } => {
+            let due_ms = now_ms.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
+            core.store.settle_postponed(claim, Some(failure), due_ms, false, false).await
+        }
+        Settlement::WaitForDestination => core.store.settle_postponed(claim, Some(failure), now_ms, false, true).await,
+        Settlement::Interrupted => core.store.settle_postponed(claim, None, now_ms, false, false).await,
+        Settlement::PushAgain | Settlement::Stop => core.store.settle_failed(claim, failure).await,
+    }
+}
+
+/// What everyone is told after settling; what waits for the same as before is told once.
+async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &Result<VerifiedManifest, Failure>, news: bool) {
+    let (run, life) = (job.run.clone(), job.life);
+    core.job_changed(job.clone());
+    let folder = {
+        let (core, run) = (core.clone(), run.clone());
+        blocking(move || core.run_folder(&run).ok()).await
+    };
+    match outcome {
+        Ok(manifest) => {
+            core.checkpoints.reached(Checkpoint::Verified);
+            destination.took_something();
+            let totals = manifest.totals();
+            core.tally.add(Moved::Proven, totals.bytes, core.clock.now());
+            let detail = format!(
+                "{}, {} at level {}, {}",
+                units::counted(totals.files, "file"),
+                units::counted(totals.bytes, "byte"),
+                manifest.level(),
+                manifest.method()
+            );
+            core.ledger(&run, life, LedgerKind::Proven, detail).await;
+            core.change(&run, |facts| facts.late = crate::tell::index::Late::default());
+        }
+        Err(failure) if failure.class == FailureClass::Interrupted => {}
+        Err(failure) if job.state == domain::job::JobState::Failed => {
+            core.ledger(&run, life, LedgerKind::Failed, format!("{}: {}", failure.class, failure.message)).await;
+            core.log(folder.as_ref(), &run, Level::Error, &format!("NAS sync failed: {}: {}", failure.class, failure.message));
+            if let Some(folder) = &folder {
+                let status =
+                    if failure.class == FailureClass::BlockedByValidation { SyncStatus::BlockedByValidation } else { SyncStatus::Failed };
+                tell_producer(core, &run, folder, status);
+            }
+        }
+        Err(failure) if failure.class == FailureClass::LocalRead => {
+            if news {
+                core.log(folder.as_ref(), &run, Level::Warn, &format!("NAS sync waits: {}", failure.message));
+            }
+        }
+        Err(failure) if job.waiting => {
+            core.log(None, &run, Level::Warn, &format!("waiting for {}: {}", destination.transport.describe(), failure.message));
+        }
+        Err(failure) => {
+            let most =
+                core.settings.sync.retry_attempts.unwrap_or(u32::MAX).min(u32::try_from(RETRY_WAITS_SECONDS.len()).unwrap_or(u32::MAX));
+            core.log(
+                folder.as_ref(),
+                &run,
+                Level::Warn,
+                &format!("sync retry {} of {most}: {}: {}", job.attempts, failure.class, failure.message),
+            );
+        }
+    }
+}
+
+pub(super) fn store_failure(error: StoreError) -> Failure {
+    let class = if matches!(error, StoreError::Full) { FailureClass::LocalFull } else { FailureClass::Unknown };
+    Failure { class, side: Side::Here, message: error.to_string() }
+}
+
+fn state_failure(error: &std::io::Error) -> Failure {
+    let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+    let class = if full { FailureClass::LocalFull } else { FailureClass::Unknown };
+    Failure { class, side: Side::Here, message: format!("the state folder cannot be written: {error}") }
+}
+
+pub(super) fn seal_failure(error: SealError) -> Failure {
+    match error {
+        SealError::Source(error) => source_failure(error),
+        SealError::Io { ref error, .. } => state_failure(error),
+        other => Failure { class: FailureClass::Unknown, side: Side::Here, message: other.to_string() },
+    }
+}
+
+fn source_failure(error: SourceError) -> Failure {
+    let class = match &error {
+        SourceError::RunGone { .. } | SourceError::Vanished { .. } => FailureClass::LocalFileVanished,
+        SourceError::NotRegular { .. } => FailureClass::LocalFileChanged,
+        SourceError::Root { .. } | SourceError::Run { .. } | SourceError::Unreadable { .. } => FailureClass::LocalRead,
+    };
+    Failure { class, side: Side::Source, message: error.to_string() }
+}
