@@ -4,7 +4,8 @@ use crate::keep::seal::{Item, Listing, SealError, SealReader};
 use domain::path::FilePath;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Write;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -23,32 +24,32 @@ fn in_order<'a>(names: impl Iterator<Item = &'a Box<[u8]>>) -> Vec<FilePath> {
     names
 }
 
-/// The names of a list as it lies on the disk, in order: one piece of memory, however many they are.
+/// The names of a list, each as a number that every start makes up anew: of a million names they take 8 MB, whatever the names are. That one
+/// name more has the number of one of these is as likely as 1 in 10^13; a stranger's file would be moved aside then, where it is a conflict.
 struct Names {
-    /// Each ends in NUL.
-    bytes: Vec<u8>,
-    /// Where each begins, in the order of the names.
-    starts: Vec<usize>,
+    keys: RandomState,
+    /// In order.
+    numbers: Vec<u64>,
 }
 
 impl Names {
-    fn of(mut bytes: Vec<u8>) -> Names {
-        bytes.truncate(whole(&bytes).len());
-        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == 0).map(|(at, _)| at);
-        let mut starts: Vec<usize> = std::iter::once(0).chain(ends.map(|end| end + 1)).collect();
-        starts.pop();
-        starts.sort_unstable_by_key(|start| name_at(&bytes, *start));
-        starts.dedup_by_key(|start| name_at(&bytes, *start));
-        Names { bytes, starts }
+    fn read(list: &Path) -> std::io::Result<Names> {
+        let mut count = 0;
+        each_name(list, |_| count += 1)?;
+        let (keys, mut numbers) = (RandomState::new(), Vec::with_capacity(count));
+        each_name(list, |name| numbers.push(keys.hash_one(name)))?;
+        numbers.sort_unstable();
+        numbers.dedup();
+        Ok(Names { keys, numbers })
     }
 
     fn find(&self, name: &[u8]) -> Option<usize> {
-        self.starts.binary_search_by_key(&name, |start| name_at(&self.bytes, *start)).ok()
+        self.numbers.binary_search(&self.keys.hash_one(name)).ok()
     }
 
-    /// The few that these items lack.
-    fn without(&self, items: impl Iterator<Item = Result<Item, SealError>>) -> Result<HashSet<Box<[u8]>>, SealError> {
-        let mut is_there = vec![false; self.starts.len()];
+    /// The few names of the list that these items lack.
+    fn without(&self, list: &Path, items: impl Iterator<Item = Result<Item, SealError>>) -> Result<HashSet<Box<[u8]>>, SealError> {
+        let mut is_there = vec![false; self.numbers.len()];
         for item in items {
             if let Item::File { path, .. } = item?
                 && let Some(at) = self.find(path.as_bytes())
@@ -56,18 +57,31 @@ impl Names {
                 is_there[at] = true;
             }
         }
-        let lacking = self.starts.iter().zip(is_there).filter(|(_, is_there)| !is_there);
-        Ok(lacking.map(|(start, _)| name_at(&self.bytes, *start)).filter(|name| !name.is_empty()).map(Into::into).collect())
+        let mut lacking = HashSet::new();
+        let listed = each_name(list, |name| {
+            if !name.is_empty() && self.find(name).is_some_and(|at| !is_there[at]) {
+                lacking.insert(name.into());
+            }
+        });
+        listed.unwrap_or_else(|error| unreadable(&error));
+        Ok(lacking)
     }
 }
 
-/// Up to the end of the last name that has one.
-fn whole(bytes: &[u8]) -> &[u8] {
-    &bytes[..bytes.iter().rposition(|byte| *byte == 0).map_or(0, |last| last + 1)]
+fn unreadable(error: &std::io::Error) {
+    tracing::warn!(%error, "the list of placed files could not be read");
 }
 
-fn name_at(bytes: &[u8], start: usize) -> &[u8] {
-    bytes[start..].split(|byte| *byte == 0).next().unwrap_or_default()
+/// Every whole name of a list, as it stands there; what is behind the last end of a name is none.
+fn each_name(list: &Path, mut take: impl FnMut(&[u8])) -> std::io::Result<()> {
+    let (mut file, mut name) = (BufReader::new(File::open(list)?), Vec::new());
+    while file.read_until(0, &mut name)? > 0 {
+        if name.pop() == Some(0) {
+            take(&name);
+        }
+        name.clear();
+    }
+    Ok(())
 }
 
 fn in_the_way(lacking: &HashSet<Box<[u8]>>, items: impl Iterator<Item = Result<Item, SealError>>) -> Result<InTheWay, SealError> {
@@ -111,8 +125,9 @@ impl Placed {
         let path = work_folder.join("placed");
         let out = File::options().create(true).append(true).open(&path)?;
         // A name that was cut off by a kill is none, and the next one is not to go on where it ended.
-        let whole = whole(&std::fs::read(&path)?).len() as u64;
-        if whole < out.metadata()?.len() {
+        let (length, mut whole) = (out.metadata()?.len(), 0);
+        each_name(&path, |name| whole += name.len() as u64 + 1)?;
+        if whole < length {
             out.set_len(whole)?;
         }
         Ok(Placed { path, out: Mutex::new(std::io::BufWriter::new(out)), earlier: OnceLock::new() })
@@ -136,7 +151,7 @@ impl Placed {
     /// What was placed in this life and a seal lacks, in path order: a later generation has it no more. What was in the way of that generation
     /// is none of it: it made way before, and its name stands for something else now. Blocking.
     pub fn lacking(&self, seal: &SealReader) -> Result<Vec<FilePath>, SealError> {
-        let lacking = self.read().without(seal.items()?)?;
+        let lacking = self.read().without(&self.path, seal.items()?)?;
         let made_way = in_the_way(&lacking, seal.items()?)?.files;
         Ok(in_order(lacking.iter().filter(|name| made_way.binary_search_by(|path| path.as_bytes().cmp(name)).is_err())))
     }
@@ -144,7 +159,7 @@ impl Placed {
     /// What was placed in this life and is in the way of a listing: a file where that has a folder, or below a folder where that has a file.
     /// Blocking.
     pub fn in_the_way(&self, listing: &Listing) -> Result<InTheWay, SealError> {
-        in_the_way(&self.read().without(listing.items()?)?, listing.items()?)
+        in_the_way(&self.read().without(&self.path, listing.items()?)?, listing.items()?)
     }
 
     /// Hands everything to the kernel.
@@ -157,17 +172,17 @@ impl Placed {
 
     fn read(&self) -> Names {
         self.flush();
-        let bytes = std::fs::read(&self.path).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the list of placed files could not be read");
-            Vec::new()
-        });
-        Names::of(bytes)
+        Names::read(&self.path).unwrap_or_else(|error| {
+            unreadable(&error);
+            Names { keys: RandomState::new(), numbers: Vec::new() }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn what_was_placed_is_known_to_the_next_attempt_whatever_its_name() {
@@ -189,18 +204,26 @@ mod tests {
         placed.add(&FilePath::new("b").unwrap());
         let is_known = |name: &str| placed.contains(&FilePath::new(name).unwrap());
         assert!(is_known("a") && is_known("b") && !is_known("cut o") && !is_known("cut ob"));
+        // As a power cut may leave it.
+        std::fs::write(folder.path().join("placed"), b"a\0\0\0\0c\0cut").unwrap();
+        Placed::open(folder.path()).unwrap();
+        assert_eq!(std::fs::read(folder.path().join("placed")).unwrap(), b"a\0\0\0\0c\0");
     }
 
     #[test]
-    fn names_are_found_once_in_order_and_none_is_made_of_half_a_one() {
-        let found = |bytes: &[u8]| {
-            let names = Names::of(bytes.to_vec());
-            names.starts.iter().map(|start| name_at(&names.bytes, *start).to_vec()).collect::<Vec<_>>()
+    fn names_are_found_once_and_none_is_made_of_half_a_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("placed");
+        let names = |bytes: &[u8]| {
+            std::fs::write(&list, bytes).unwrap();
+            Names::read(&list).unwrap()
         };
-        assert_eq!(found(b""), Vec::<Vec<u8>>::new());
-        assert_eq!(found(b"b\0a\0b\0\xff\0cut of"), [b"a".to_vec(), b"b".to_vec(), b"\xff".to_vec()]);
-        let names = Names::of(b"b\0a\0a/x\0a.y\0".to_vec());
-        assert!(names.find(b"a/x").is_some() && names.find(b"a.y").is_some() && names.find(b"a/").is_none() && names.find(b"").is_none());
-        assert_eq!(names.without(std::iter::empty()).unwrap().len(), 4);
+        let lacking = |names: &Names| names.without(&list, std::iter::empty()).unwrap().into_iter().collect::<BTreeSet<_>>();
+        let sorted = |names: &[&[u8]]| names.iter().map(|name| Box::from(*name)).collect::<BTreeSet<Box<[u8]>>>();
+        assert_eq!(lacking(&names(b"")), sorted(&[]));
+        let found = names(b"b\0a\0b\0\xff\0cut of");
+        assert_eq!((found.numbers.len(), lacking(&found)), (3, sorted(&[b"a", b"b", b"\xff"])));
+        let found = names(b"b\0a\0a/x\0a.y\0");
+        assert!(found.find(b"a/x").is_some() && found.find(b"a.y").is_some() && found.find(b"a/").is_none() && found.find(b"").is_none());
     }
 }
