@@ -90,7 +90,7 @@ async fn s5_a_send_does_not_wait_for_a_long_proof_of_a_cleared_run() {
     clock.advance(std::time::Duration::from_secs(31 * 86_400));
     until("the cleared run is being proven", async || {
         clock.advance(std::time::Duration::from_secs(61));
-        engine.core().work_now(EQUIPMENT);
+        engine.core().destinations.work_now(EQUIPMENT);
         begun.exists().then_some(())
     })
     .await;

@@ -110,7 +110,7 @@ impl Engine {
             return Err(Problem::new(ErrorCode::RunBusy, format!("{run} is being synced: its proof comes at the end of that")));
         }
         let progress = ProgressSink::new();
-        let context = core.call_context(run.equipment(), &core.stop, &progress);
+        let context = core.site.call_context(run.equipment(), &core.site.stop, &progress);
         // What stands at the path of a cleared run now is not what was sealed.
         let cleared = job.state == JobState::Cleaned;
         let show = |progress| {
@@ -123,15 +123,15 @@ impl Engine {
         show(Some(progress.clone()));
         let folder = {
             let (core, run) = (core.clone(), run.clone());
-            blocking(move || core.run_folder(&run).ok().filter(|_| !cleared)).await
+            blocking(move || core.staging.run(&run).ok().filter(|_| !cleared)).await
         };
         let proof = prove(core, &job, folder.as_ref(), &context).await;
         show(None);
-        core.look_at(run);
+        core.desk.look_at(run);
         let run_path = run.as_str().to_owned();
         match proof {
             Ok(Proof::Holds(manifest)) => {
-                let now = core.clock.now();
+                let now = core.site.clock.now();
                 let counted = count_pass(core, &job, &manifest).await.map_err(store_problem)?;
                 let at = |ms: i64| Timestamp::from_unix_seconds(ms.div_euclid(1000));
                 let basis = counted.as_ref().unwrap_or(&job);
@@ -182,12 +182,12 @@ impl Engine {
         for run in &runs {
             self.parse(run)?;
         }
-        let act = self.core.acts.begin(kind, runs.len());
+        let act = self.core.tell.acts.begin(kind, runs.len());
         let (engine, id) = (self.clone(), act.id.clone());
         tokio::spawn(async move {
             for run in runs {
                 let result = engine.act_on(kind, &run, request.clone()).await;
-                engine.core.acts.ended(&id, result);
+                engine.core.tell.acts.ended(&id, result);
             }
         });
         Ok(act)
@@ -195,7 +195,7 @@ impl Engine {
 
     /// A started act.
     pub fn act(&self, id: &str) -> Option<ActView> {
-        self.core.acts.get(id)
+        self.core.tell.acts.get(id)
     }
 
     async fn act_on(&self, kind: ActKind, run: &str, request: ForceSyncRequest) -> ActResult {

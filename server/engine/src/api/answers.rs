@@ -19,7 +19,7 @@ use domain::reread::{Proven, read_again_by};
 use domain::settings::StagingCleanup;
 use domain::timestamp::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long `staging` waits for the first scan.
@@ -47,7 +47,7 @@ impl Engine {
     /// it rests.
     fn destinations(&self) -> Vec<DestinationView> {
         let core = &self.core;
-        let verify = &core.settings.verify;
+        let verify = &core.site.settings.verify;
         let proven = core.index.fold(BTreeMap::<String, Vec<Proven>>::new(), |mut proven, facts| {
             if let Some(job) = facts.job.as_ref().filter(|job| matches!(job.state, JobState::Verified | JobState::CleanupEligible)) {
                 let run = Proven::due_after(at(job.last_proof_ms.unwrap_or(0)), verify.reverify_seconds, job.totals.bytes);
@@ -55,7 +55,7 @@ impl Engine {
             }
             proven
         });
-        let now = core.clock.now();
+        let now = core.site.clock.now();
         let by = |equipment: &str| {
             let mut proven = proven.get(equipment).cloned().unwrap_or_default();
             if let Some(age) = verify.reverify_cleared_seconds {
@@ -72,58 +72,46 @@ impl Engine {
     /// The header; answers from memory.
     pub fn status(&self) -> PanelStatus {
         let core = &self.core;
-        let disk = *core.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        let disk = core.staging.disk();
         let clearable = core.index.clearable();
         PanelStatus {
             orchestrator_on: true,
-            label: core.label.clone(),
-            host: core.host.clone(),
+            label: core.site.label.clone(),
+            host: core.site.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            staging_root: core.staging_root.clone(),
-            staging_cleanup: core.settings.orchestrator.as_ref().map_or(StagingCleanup::Manual, |o| o.staging_cleanup),
+            staging_root: core.staging.root().to_owned(),
+            staging_cleanup: core.site.settings.orchestrator.as_ref().map_or(StagingCleanup::Manual, |o| o.staging_cleanup),
             disk: disk.map(|(total_bytes, free_bytes)| DiskGauge {
                 total_bytes,
                 free_bytes,
                 clearable_bytes: clearable.bytes,
                 clearable_runs: clearable.files,
             }),
-            state_error: core.state_error(),
-            staging_error: core.staging_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            queue_paused: !core.settings.sync.enabled,
+            state_error: core.site.state_error(),
+            staging_error: core.staging.error(),
+            queue_paused: !core.site.settings.sync.enabled,
             ready: self.is_ready(),
             destinations: self.destinations(),
-            unrecognised: core
-                .unrecognised
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .iter()
-                .take(UNRECOGNISED_SHOWN)
-                .cloned()
-                .collect(),
+            unrecognised: core.staging.unrecognised().into_iter().take(UNRECOGNISED_SHOWN).collect(),
             blocking_findings: core.blocking_findings(),
-            cleared_damaged: core.settings.verify.reverify_cleared_seconds.map_or(0, |_| core.only_copies.damaged_count()),
-            seq: core.events.seq(),
+            cleared_damaged: core.site.settings.verify.reverify_cleared_seconds.map_or(0, |_| core.only_copies.damaged_count()),
+            seq: core.tell.events.seq(),
         }
     }
 
     /// Asks the staging disk's size anew.
     pub(super) async fn refresh_disk(&self) {
-        let root = self.core.staging_root.clone();
-        let disk = blocking(move || {
-            let stat = rustix::fs::statvfs(root.as_str()).ok()?;
-            Some((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))
-        })
-        .await;
+        let core = self.core.clone();
+        let disk = blocking(move || core.staging.ask_disk()).await;
         if let Some((_, free)) = disk {
-            self.core.tally.disk(free, self.core.clock.monotonic());
+            self.core.tell.tally.disk(free, self.core.site.clock.monotonic());
         }
-        *self.core.disk.lock().unwrap_or_else(PoisonError::into_inner) = disk;
     }
 
     /// All rows, most recent activity first, then path.
     pub async fn list_staged_runs(&self) -> Result<StagingList<RunRow>, Problem> {
         self.ready(FIRST_SCAN_PATIENCE).await?;
-        Ok(self.core.index.list(self.core.clock.now()))
+        Ok(self.core.index.list(self.core.site.clock.now()))
     }
 
     /// Everything known of a run, also when it is cleared and gone.
@@ -138,7 +126,7 @@ impl Engine {
 
     async fn staged_detail(&self, facts: Facts) -> Result<RunDetail, Problem> {
         let core = &self.core;
-        let row = core.index.row(&facts.run).map(|row| crate::tell::index::at(&row, core.clock.now()));
+        let row = core.index.row(&facts.run).map(|row| crate::tell::index::at(&row, core.site.clock.now()));
         let row = row.unwrap_or_else(|| facts.row(&core.row_context(facts.run.equipment())));
         let history = facts.ingest.as_ref().ok().and_then(Option::as_ref).map(history_view).unwrap_or_default();
         let late = |(path, what): &(String, LateKind)| FileDifference { path: path.clone(), what: what.to_string() };
@@ -235,9 +223,9 @@ impl Engine {
         };
         let core = self.core.clone();
         let facts = blocking(move || {
-            if let (Some(job), Ok(folder)) = (facts.job.clone().filter(|job| job.state.is_proven()), core.run_folder(&facts.run))
+            if let (Some(job), Ok(folder)) = (facts.job.clone().filter(|job| job.state.is_proven()), core.staging.run(&facts.run))
                 && let Ok(seal) = seal_of(&core, &job)
-                && let Ok(compared) = crate::keep::seal::compare(&folder, &seal, crate::keep::seal::Rehash::Never, &core.stop)
+                && let Ok(compared) = crate::keep::seal::compare(&folder, &seal, crate::keep::seal::Rehash::Never, &core.site.stop)
             {
                 let late = crate::tell::index::Late::of(&compared);
                 let obstacles =
@@ -248,7 +236,7 @@ impl Engine {
                 });
                 if compared.touched > 0 {
                     core.index.sweep_soon(&facts.run);
-                    core.look_at(&facts.run);
+                    core.desk.look_at(&facts.run);
                 }
             }
             core.index.get(&facts.run).unwrap_or(facts)
@@ -257,7 +245,7 @@ impl Engine {
         let mut plan = self.plan_of(&facts);
         let freed = {
             let (core, run) = (self.core.clone(), facts.run.clone());
-            blocking(move || core.run_folder(&run).and_then(|f| freed_bytes_and_count(&f))).await
+            blocking(move || core.staging.run(&run).and_then(|f| freed_bytes_and_count(&f))).await
         };
         if let Ok(freed) = freed {
             (plan.files, plan.bytes) = (freed.files, freed.bytes);
@@ -302,14 +290,14 @@ fn bare_row(core: &crate::core::Core, run: &RunPath, life: u64, cleared_ms: i64)
     let cleared_at = at(cleared_ms);
     RunRow {
         summary: StagedRunSummary {
-            path: format!("{}/{run}", core.staging_root),
+            path: format!("{}/{run}", core.staging.root()),
             current_state: "cleared".into(),
             equipment_id: run.equipment().to_owned(),
             project_name: run.project().to_owned(),
             run_kind: run.kind().as_str().to_owned(),
             file_count: 0,
             byte_total: 0,
-            elapsed_seconds_since_last_activity: u64::try_from(core.clock.now().seconds_since(cleared_at)).unwrap_or(0),
+            elapsed_seconds_since_last_activity: u64::try_from(core.site.clock.now().seconds_since(cleared_at)).unwrap_or(0),
             last_activity_at: cleared_at.to_string(),
         },
         run_path: run.as_str().to_owned(),

@@ -26,12 +26,12 @@ impl Engine {
             damage: detail.row.job.as_ref().and_then(|job| job.error.clone()),
         });
         Ok(Certificate {
-            issued_at: core.clock.now(),
-            installation: core.installation.clone(),
-            label: core.label.clone(),
-            host: core.host.clone(),
+            issued_at: core.site.clock.now(),
+            installation: core.site.installation.clone(),
+            label: core.site.label.clone(),
+            host: core.site.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            equipment_label: core.settings.equipment(run.equipment()).map(|equipment| equipment.label.clone()).unwrap_or_default(),
+            equipment_label: core.site.settings.equipment(run.equipment()).map(|equipment| equipment.label.clone()).unwrap_or_default(),
             cleared,
             run: detail,
         })

@@ -57,8 +57,8 @@ impl Engine {
 fn list_as_before(core: &Arc<Core>, before: &Job, query: &FilesQuery) -> Result<RunFiles, Problem> {
     let run = &before.run;
     let seal = seal_of(core, before).map_err(|failure| Problem::new(ErrorCode::StateUnavailable, failure.message))?;
-    let late = match core.run_folder(run) {
-        Ok(folder) => match compare(&folder, &seal, Rehash::Never, &core.stop) {
+    let late = match core.staging.run(run) {
+        Ok(folder) => match compare(&folder, &seal, Rehash::Never, &core.site.stop) {
             Ok(compared) => Late::of(&compared),
             Err(error) => return Err(Problem::new(ErrorCode::StagingUnavailable, error.to_string())),
         },
@@ -69,7 +69,7 @@ fn list_as_before(core: &Arc<Core>, before: &Job, query: &FilesQuery) -> Result<
 
 fn list(core: &Arc<Core>, run: &RunPath, job: Option<&Job>, late: &Late, stands: bool, query: &FilesQuery) -> Result<RunFiles, Problem> {
     let mut window = Window::new(query);
-    let folder = match stands.then(|| core.run_folder(run)) {
+    let folder = match stands.then(|| core.staging.run(run)) {
         None | Some(Err(SourceError::RunGone { .. })) => None,
         Some(Ok(folder)) => Some(folder),
         Some(Err(error)) => return Err(Problem::new(ErrorCode::StagingUnavailable, error.to_string())),
@@ -92,7 +92,7 @@ fn sealed(core: &Core, job: Option<&Job>) -> Result<Option<(SealItems, FileState
         Some(_) => FileState::Sent,
         None => FileState::Sealed,
     };
-    let file = seal_file(&core.work_folder(&job.run, job.life), job.generation);
+    let file = seal_file(&core.site.work_folder(&job.run, job.life), job.generation);
     match SealItems::open(&file) {
         Ok(items) => Ok(Some((items, state))),
         Err(_) if job.seal.is_none() => Ok(None),
@@ -134,7 +134,7 @@ fn of_seal(
     let (mut seen, broken) = (0_u64, |error: crate::keep::seal::SealError| job.map_or_else(stopping, |job| unreadable(&job.run, &error)));
     for item in items.by_ref() {
         seen += 1;
-        if seen.is_multiple_of(STOP_EVERY) && core.stop.is_cancelled() {
+        if seen.is_multiple_of(STOP_EVERY) && core.site.stop.is_cancelled() {
             return Err(stopping());
         }
         if let Item::File { path, stat, digest, .. } = item.map_err(broken)? {
@@ -188,7 +188,7 @@ fn of_folder(core: &Core, folder: &RunFolder, window: &mut Window<'_>) -> Result
         if seen > LOOKED_AT_MOST {
             return Ok(true);
         }
-        if core.stop.is_cancelled() {
+        if core.site.stop.is_cancelled() {
             return Err(stopping());
         }
         match entry {

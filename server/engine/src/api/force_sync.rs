@@ -43,7 +43,7 @@ impl Engine {
         let core = &self.core;
         // Judged as it stands now, not as the last scan saw it.
         let evaluated = evaluate_run(core, run).await;
-        let held = core.locks.hold(run, "force-sync", PATIENCE).await;
+        let held = core.turns.runs.hold(run, "force-sync", PATIENCE).await;
         let _guard =
             held.map_err(|holder| Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended")))?;
         let Some(facts) = core.index.get(run).filter(|_| !self.is_gone(run, &evaluated)) else { return Err(self.gone_problem(run).await?) };
@@ -74,7 +74,7 @@ impl Engine {
 
     fn is_gone(&self, run: &RunPath, evaluated: &Result<crate::observe::Evaluated, crate::observe::EvaluateError>) -> bool {
         matches!(evaluated, Ok(evaluated) if evaluated.state.is_none())
-            && matches!(self.core.run_folder(run), Err(crate::files::source::SourceError::RunGone { .. }))
+            && matches!(self.core.staging.run(run), Err(crate::files::source::SourceError::RunGone { .. }))
     }
 
     pub(super) async fn gone_problem(&self, run: &RunPath) -> Result<Problem, Problem> {
@@ -107,7 +107,7 @@ impl Engine {
 
     async fn open(&self, run: &RunPath) -> Result<crate::files::source::RunFolder, Problem> {
         let (core, run) = (self.core.clone(), run.clone());
-        blocking(move || core.run_folder(&run)).await.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, error.to_string()))
+        blocking(move || core.staging.run(&run)).await.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, error.to_string()))
     }
 
     /// Through the gate, as this generation.
@@ -148,7 +148,7 @@ impl Engine {
         if unchanged && facts.proof_recorded() {
             // Equal bytes under another stat: the row is to say so too.
             self.core.index.sweep_soon(run);
-            self.core.look_at(run);
+            self.core.desk.look_at(run);
             return Ok(standing(run, job));
         }
         if !unchanged {
@@ -188,14 +188,14 @@ impl Engine {
             destination.probe_now();
         }
         let job = core.reload_job(run, job.life).await.map_err(store_problem)?.unwrap_or(job);
-        core.work_now(run.equipment());
+        core.destinations.work_now(run.equipment());
         Ok(standing(run, &job))
     }
 
     /// Re-arms a failed job, or makes one that waits due now.
     pub(super) async fn retry_run(&self, run: &RunPath) -> Result<RetryAnswer, Problem> {
         let core = &self.core;
-        let held = core.locks.hold(run, "retry", PATIENCE).await;
+        let held = core.turns.runs.hold(run, "retry", PATIENCE).await;
         let _guard =
             held.map_err(|holder| Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended")))?;
         let Some(facts) = core.index.get(run) else { return Err(self.gone_problem(run).await?) };

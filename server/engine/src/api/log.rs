@@ -72,9 +72,9 @@ fn unreadable(error: &dyn std::fmt::Display) -> Problem {
 
 /// `None` when there is none, or something else than a file stands in its place.
 fn open(core: &Core, run: &RunPath) -> Result<Option<LogFile>, Problem> {
-    let name = core.log_name();
+    let name = core.site.log_name();
     let path = FilePath::new(format!("{RECORD_FOLDER}/{name}")).map_err(|error| unreadable(&error))?;
-    let folder = match core.run_folder(run) {
+    let folder = match core.staging.run(run) {
         Ok(folder) => folder,
         Err(SourceError::RunGone { .. }) => return Ok(None),
         Err(error) => return Err(unreadable(&error)),

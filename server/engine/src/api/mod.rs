@@ -45,7 +45,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 impl Engine {
     /// Interrupts transfers so that they resume, waits for everything to end, closes the database. A second call does nothing.
     pub async fn stop(&self) {
-        self.core.stop.cancel();
+        self.core.site.stop.cancel();
         self.watcher.stop().await;
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = tokio::time::timeout(STOP_PATIENCE, futures::future::join_all(tasks)).await;
@@ -54,14 +54,14 @@ impl Engine {
         }
         self.keep_tally().await;
         let core = self.core.clone();
-        blocking(move || core.staging_owner.release()).await;
+        blocking(move || core.staging.owner.release()).await;
         self.core.store.close().await;
         self.state_folder.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Keeps what moved for the next start.
     async fn keep_tally(&self) {
-        if let Err(error) = self.core.tally.keep(&self.core.store).await {
+        if let Err(error) = self.core.tell.tally.keep(&self.core.store).await {
             tracing::warn!(%error, "the bytes that moved could not be kept for the overview; tried again in a minute");
         }
     }
@@ -78,26 +78,24 @@ impl Engine {
 
     /// Events after `since`; without it, from now on. Ends when the engine stops.
     pub fn subscribe(&self, since: Option<u64>) -> impl futures::Stream<Item = Event> + Send + use<> {
-        self.core.events.subscribe(since)
+        self.core.tell.events.subscribe(since)
     }
 
     /// Waits for the first scan, up to `patience`.
     pub async fn ready(&self, patience: Duration) -> Result<(), Problem> {
-        let mut ready = self.core.ready.subscribe();
-        let waited = tokio::time::timeout(patience, ready.wait_for(|ready| *ready)).await;
-        match waited {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(Problem::new(ErrorCode::Starting, "the first scan of the staging tree has not ended yet: ask again in a moment")),
+        match tokio::time::timeout(patience, self.core.desk.until_ready()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Problem::new(ErrorCode::Starting, "the first scan of the staging tree has not ended yet: ask again in a moment")),
         }
     }
 
     /// True once the first scan has ended.
     pub fn is_ready(&self) -> bool {
-        *self.core.ready.borrow()
+        self.core.desk.is_ready()
     }
 
     /// Reads what a request names.
     fn parse(&self, run: &str) -> Result<RunPath, Problem> {
-        Ok(RunPath::parse_request(run, &self.core.staging_root)?)
+        Ok(RunPath::parse_request(run, self.core.staging.root())?)
     }
 }

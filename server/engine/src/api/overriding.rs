@@ -19,7 +19,6 @@ use domain::log_line::Level;
 use domain::overrides::{OverrideEntry, check_expiry, check_operator, check_reason};
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,7 +54,7 @@ impl Engine {
     /// Findings as asked for, with what stands around them; answers from memory.
     pub async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem> {
         self.ready(super::answers::FIRST_SCAN_PATIENCE).await?;
-        let audited_at = *self.core.audited_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let audited_at = self.core.staging.looked_through_at();
         Ok(ProblemList::select(self.core.problems(), &query, audited_at))
     }
 
@@ -73,13 +72,13 @@ impl Engine {
         }
         let operator = check_operator(&request.operator).map_err(refused)?.to_owned();
         let reason = check_reason(&request.reason).map_err(refused)?.to_owned();
-        let expires = check_expiry(request.expires_at.as_deref(), core.clock.now()).map_err(refused)?;
+        let expires = check_expiry(request.expires_at.as_deref(), core.site.clock.now()).map_err(refused)?;
         let entry = OverrideEntry {
             id: uuid::Uuid::new_v4().to_string(),
             problem_class: rule.as_str().to_owned(),
             revokes: None,
             operator,
-            recorded_at: Some(core.clock.now().to_string()),
+            recorded_at: Some(core.site.clock.now().to_string()),
             reason,
             revoked: false,
             expires_at: expires.map(|at| at.to_string()),
@@ -106,7 +105,7 @@ impl Engine {
             problem_class: String::new(),
             revokes: Some(id.clone()),
             operator,
-            recorded_at: Some(self.core.clock.now().to_string()),
+            recorded_at: Some(self.core.site.clock.now().to_string()),
             reason,
             revoked: true,
             expires_at: None,
@@ -135,7 +134,7 @@ impl Engine {
         make: impl Fn(&Creation) -> Result<OverrideEntry, Problem> + Send + 'static,
     ) -> Result<(), Problem> {
         let core = &self.core;
-        let held = core.locks.hold(run, "override", PATIENCE).await;
+        let held = core.turns.runs.hold(run, "override", PATIENCE).await;
         let _guard =
             held.map_err(|holder| Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended.")))?;
         let Some(state) = core.index.look(run, Facts::state) else { return Err(self.gone_problem(run).await?) };
@@ -145,7 +144,7 @@ impl Engine {
         let (shared, run_path) = (core.clone(), run.clone());
         let (creation, stamp): (Creation, Option<Stamp>) = blocking(move || {
             let (core, run) = (&*shared, &run_path);
-            let folder = core.run_folder(run).map_err(|error| judging_problem(run, error.into()))?;
+            let folder = core.staging.run(run).map_err(|error| judging_problem(run, error.into()))?;
             if let Some(rule) = rule {
                 let verdict =
                     judge(core, &folder, run, state == Some(RunState::SyncVerified)).map_err(|error| judging_problem(run, error))?;
@@ -172,7 +171,7 @@ impl Engine {
         core.ledger(run, life, kind, line.to_owned()).await;
         let folder = {
             let (core, run) = (core.clone(), run.clone());
-            blocking(move || core.run_folder(&run).ok()).await
+            blocking(move || core.staging.run(&run).ok()).await
         };
         core.log(folder.as_ref(), run, Level::Warn, line);
         if let Err(error) = evaluate_run(core, run).await {
@@ -183,7 +182,7 @@ impl Engine {
         {
             tracing::warn!(run = %run, %problem, "its job failed at the gate and could not be taken up again");
         }
-        core.look_at(run);
+        core.desk.look_at(run);
     }
 
     /// Marks a finding known here, or takes the mark away. The run stays held back.
@@ -195,7 +194,7 @@ impl Engine {
             None => None,
         };
         // A folder that is no run has findings too, under its shown path.
-        let no_run = core.unrecognised.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|finding| finding.run_path == path);
+        let no_run = core.staging.unrecognised().iter().any(|finding| finding.run_path == path);
         let run_path = if no_run { path.to_owned() } else { self.parse(path)?.to_string() };
         let key = (run_path, rule, request.offending_path.clone());
         let marked = core.mark_finding(&key, operator, known).await.map_err(store_problem)?;

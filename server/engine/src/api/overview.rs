@@ -18,23 +18,23 @@ impl Engine {
     pub async fn overview(&self) -> Result<Overview, Problem> {
         self.ready(FIRST_SCAN_PATIENCE).await?;
         let core = &self.core;
-        let now = core.clock.now();
+        let now = core.site.clock.now();
         let rows = core.index.list(now).runs;
         let status = self.status();
-        let trend = |gauge: DiskGauge| core.tally.trend(gauge.free_bytes, core.clock.monotonic());
+        let trend = |gauge: DiskGauge| core.tell.tally.trend(gauge.free_bytes, core.site.clock.monotonic());
         Ok(Overview {
             at: now,
             attention: attention(&status, &rows, &self.damaged()),
-            equipment: equipment(&core.settings, &status, &rows),
+            equipment: equipment(&core.site.settings, &status, &rows),
             disk: status.disk.map(|gauge| DiskOverview { gauge, trend: trend(gauge) }),
-            hours: core.tally.hours(now),
-            counted_since: core.tally.since(),
+            hours: core.tell.tally.hours(now),
+            counted_since: core.tell.tally.since(),
         })
     }
 
     /// Cleared runs whose copy is damaged; none while they are never looked at again.
     fn damaged(&self) -> Vec<(RunPath, Failure)> {
-        self.core.settings.verify.reverify_cleared_seconds.map_or_else(Vec::new, |_| self.core.only_copies.damaged())
+        self.core.site.settings.verify.reverify_cleared_seconds.map_or_else(Vec::new, |_| self.core.only_copies.damaged())
     }
 }
 

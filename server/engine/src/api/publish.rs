@@ -24,7 +24,7 @@ pub async fn publish_loop(engine: Engine) {
     let mut count = 0_u32;
     loop {
         tokio::select! {
-            () = core.stop.cancelled() => return,
+            () = core.site.stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
         count = count.wrapping_add(1);
@@ -33,11 +33,11 @@ pub async fn publish_loop(engine: Engine) {
                 core.change(&run, |_| {});
             }
         }
-        for row in core.index.take_marked(core.clock.monotonic()) {
-            core.events.publish(|seq| Event::Row { seq, row: Box::new((*row).clone()) });
+        for row in core.index.take_marked(core.site.clock.monotonic()) {
+            core.tell.events.publish(|seq| Event::Row { seq, row: Box::new((*row).clone()) });
         }
         // Before the first scan has ended, runs that are not seen yet would pass for gone.
-        if count.is_multiple_of(PROBLEMS_EVERY) && *core.ready.borrow() && core.index.take_problems_changed() {
+        if count.is_multiple_of(PROBLEMS_EVERY) && core.desk.is_ready() && core.index.take_problems_changed() {
             core.follow_problems().await;
         }
         if count.is_multiple_of(STATUS_EVERY) {
@@ -56,7 +56,7 @@ fn publish_status(engine: &Engine) {
     let mut published = engine.published.lock().unwrap_or_else(PoisonError::into_inner);
     if published.as_ref() != Some(&status) {
         *published = Some(status.clone());
-        engine.core.events.publish(|seq| {
+        engine.core.tell.events.publish(|seq| {
             status.seq = seq;
             Event::Status { seq, status: Box::new(status) }
         });

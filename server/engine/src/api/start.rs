@@ -2,9 +2,8 @@
 
 use super::{Engine, publish};
 use crate::clear::{mark_open, resume_loop};
-use crate::core::Core;
 use crate::core::problems::Notes;
-use crate::core::run_locks::RunLocks;
+use crate::core::{Clears, Core, Desk, Destinations, Site, Staging, Tell, Turns};
 use crate::database::{Store, StoreError};
 use crate::keep::reserve::Reserve;
 use crate::keep::staging_owner::StagingOwner;
@@ -22,11 +21,9 @@ use crate::tell::tally::Tally;
 use crate::transport::destination::Destination;
 use crate::transport::{CallContext, Marker, TransportError, remove_leftovers, transport_of};
 use domain::settings::Settings;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What the engine is started with, besides the configuration.
@@ -113,15 +110,12 @@ impl Engine {
         let only_copies = OnlyCopies::load(&store).await?;
         let stop = CancellationToken::new();
         let events = Events::new(options.clock.now_ms().unsigned_abs(), stop.clone());
-        let mut destinations = BTreeMap::new();
-        let (mut work_now, mut reread_now) = (BTreeMap::new(), BTreeMap::new());
+        let mut destinations = Destinations::default();
         for equipment in settings.equipment.iter().filter(|equipment| equipment.synced_here) {
             if let Some(transport) = transport_of(&settings, equipment, &orchestrator.staging_root, &options.state_folder) {
                 let installation = state_folder.installation().to_owned();
                 let destination = Destination::new(equipment.clone(), transport, installation, options.clock.clone());
                 destinations.insert(equipment.id.clone(), Arc::new(destination));
-                work_now.insert(equipment.id.clone(), Notify::new());
-                reread_now.insert(equipment.id.clone(), Notify::new());
             }
         }
         let reserves = [
@@ -133,43 +127,33 @@ impl Engine {
         if let Err(why) = staging_owner.look() {
             tracing::error!("the staging tree {}: {why}", orchestrator.staging_root);
         }
-        let core = Arc::new(Core {
-            staging_owner,
-            staging_root: orchestrator.staging_root,
+        let tell = Tell {
+            acts: Acts::new(events.clone(), options.clock.clone()),
+            tally: Tally::open(&store, options.clock.now()).await?,
+            events,
+            notes,
+        };
+        let site = Site {
             label: orchestrator.label,
             host: options.host,
             installation: state_folder.installation().to_owned(),
             state_folder: options.state_folder,
-            tally: Tally::open(&store, options.clock.now()).await?,
-            acts: Acts::new(events.clone(), options.clock.clone()),
             clock: options.clock,
-            store,
-            index: Index::default(),
-            events,
-            locks: RunLocks::default(),
-            writers: crate::machine::writers::LastLook::default(),
-            record_turns: Default::default(),
-            reserves,
-            destinations,
             checkpoints: options.checkpoints,
             stop,
-            look_now: Notify::new(),
-            look_at: Mutex::default(),
-            touched: Mutex::default(),
-            parents: Mutex::default(),
-            scan_soon: Default::default(),
-            work_now,
-            reread_now,
-            root_identity: Mutex::default(),
-            staging_error: Mutex::default(),
-            disk: Mutex::default(),
-            unrecognised: Mutex::default(),
-            notes: Mutex::new(notes),
-            audited_at: Mutex::default(),
-            clearing: Mutex::default(),
-            only_copies,
-            ready: watch::Sender::new(false),
             settings,
+        };
+        let core = Arc::new(Core {
+            site,
+            staging: Staging::new(orchestrator.staging_root, staging_owner),
+            store,
+            index: Index::default(),
+            tell,
+            turns: Turns::default(),
+            desk: Desk::default(),
+            destinations,
+            clears: Clears::new(reserves),
+            only_copies,
         });
         mark_open(&core).await?;
         let clears = core.clone();

@@ -16,7 +16,7 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOF
 
 /// Makes the clearing folder: before an intent is recorded, so that a staging root without it is known to be another disk.
 pub fn prepare(core: &Core) -> Result<(), SourceError> {
-    let root = core.root()?;
+    let root = core.staging.open()?;
     match rustix::fs::mkdirat(root.folder(), CLEARING_FOLDER, Mode::from_raw_mode(0o700)) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(SourceError::Root { path: root.path().to_owned(), error: errno.into() }),
@@ -25,7 +25,7 @@ pub fn prepare(core: &Core) -> Result<(), SourceError> {
 
 /// True when the clearing folder stands: where it does not, no intent of ours was ever recorded for this disk.
 pub fn is_prepared(core: &Core) -> Result<bool, SourceError> {
-    Ok(rustix::fs::statat(core.root()?.folder(), CLEARING_FOLDER, AtFlags::SYMLINK_NOFOLLOW).is_ok())
+    Ok(rustix::fs::statat(core.staging.open()?.folder(), CLEARING_FOLDER, AtFlags::SYMLINK_NOFOLLOW).is_ok())
 }
 
 /// What renaming a run aside came to.
@@ -69,7 +69,7 @@ pub fn remove(core: &Core, intent: &str) -> Result<(), Errno> {
 
 /// True when the run's folder can be renamed aside: both are on one mount. Blocking.
 pub fn same_mount(core: &Core, run: &RunPath) -> Result<bool, Errno> {
-    let root = rustix::fs::open(core.staging_root.as_str(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
+    let root = rustix::fs::open(core.staging.root(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
     let parent = parent_of(core, run)?;
     let around = mount_of(&parent)?;
     // A run that is a mount point is renamed by nobody; one that is a volume of its own (btrfs) is.
@@ -86,7 +86,7 @@ fn mount_of(folder: impl AsFd) -> Result<(u64, u64), Errno> {
 
 /// Opens the run's parent folder, part by part from the root, following no link.
 pub(super) fn parent_of(core: &Core, run: &RunPath) -> Result<OwnedFd, Errno> {
-    let mut folder = rustix::fs::open(core.staging_root.as_str(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
+    let mut folder = rustix::fs::open(core.staging.root(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
     let segments: Vec<&str> = run.segments().collect();
     for segment in &segments[..segments.len() - 1] {
         folder = rustix::fs::openat(&folder, *segment, FOLDER, Mode::empty())?;
@@ -95,6 +95,6 @@ pub(super) fn parent_of(core: &Core, run: &RunPath) -> Result<OwnedFd, Errno> {
 }
 
 pub(super) fn clearing_folder(core: &Core) -> Result<OwnedFd, Errno> {
-    let root = rustix::fs::open(core.staging_root.as_str(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
+    let root = rustix::fs::open(core.staging.root(), FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?;
     rustix::fs::openat(&root, CLEARING_FOLDER, FOLDER, Mode::empty())
 }

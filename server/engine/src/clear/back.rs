@@ -34,7 +34,7 @@ pub async fn take_back(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, wh
                 facts.watch.ingest = stamp;
             });
             core.store.record_due_now(&intent.job_id).await?;
-            core.work_now(intent.run.equipment());
+            core.destinations.work_now(intent.run.equipment());
         }
         Err(error) => return Err(ClearStop::Waiting(format!("{why}; and that it was not cleared could not be recorded: {error}"))),
     }
@@ -72,7 +72,7 @@ pub async fn back_untouched(core: &Arc<Core>, intent: &Intent, folder: &RunFolde
 
 /// Appends to a record that was called cleared by this intent that it was not; nothing where it says nothing of the kind.
 pub async fn say_taken_back(core: &Core, folder: &RunFolder, id: &str, why: &str) -> Result<Option<(Ingest, Option<Stamp>)>, RecordError> {
-    let (handle, id, at, host, reason) = (folder.clone(), id.to_owned(), core.clock.now(), core.host.clone(), why.to_owned());
+    let (handle, id, at, host, reason) = (folder.clone(), id.to_owned(), core.site.clock.now(), core.site.host.clone(), why.to_owned());
     blocking(move || {
         if !is_cleared_by(&handle, &id) {
             return Ok(None);

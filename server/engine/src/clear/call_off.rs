@@ -17,7 +17,7 @@ const WHY: &str = "an operator called it off";
 
 /// Gives up the clear of a run that waits; answers when its folder stands where it stood.
 pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, NotCalledOff> {
-    let held = core.locks.hold(run, "calling off its clear", PATIENCE).await;
+    let held = core.turns.runs.hold(run, "calling off its clear", PATIENCE).await;
     let _guard = held.map_err(|holder| NotCalledOff::Busy { run: run.clone(), holder: holder.to_string() })?;
     let intent = open_intent(core, run).await?;
     let intent = intent.ok_or_else(|| NotCalledOff::NoClear { run: run.clone() })?;
@@ -46,6 +46,6 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
     core.ledger(run, intent.life, LedgerKind::ClearCalledOff, "by an operator".into()).await;
     core.log(None, run, Level::Warn, "its clear was called off by an operator");
     note_clearing(core, run, None);
-    core.look_at(run);
+    core.desk.look_at(run);
     Ok(CallOffAnswer { run_path: run.as_str().to_owned(), files_freed: freed.files, bytes_freed: freed.bytes })
 }

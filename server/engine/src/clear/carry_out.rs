@@ -64,40 +64,40 @@ async fn steps(core: &Arc<Core>, intent: &mut Intent, permit: ClearPermit, progr
     let absent = if intent.step >= ClearStep::Renamed { Absent::RemovedBefore } else { Absent::Unknown };
     if intent.step == ClearStep::Intended {
         append_cleared(core, intent, &folder).await?;
-        core.checkpoints.reached(Checkpoint::ClearedRecorded);
+        core.site.checkpoints.reached(Checkpoint::ClearedRecorded);
         intent.history = history_of(&folder).await;
         intent.last_row = last_row(core, intent);
     }
     progress.begin(Phase::Record, 0, 0);
     let record = finished_record::send_whole(core, intent, &permit, progress).await?;
-    core.checkpoints.reached(Checkpoint::FinishedRecordSent);
+    core.site.checkpoints.reached(Checkpoint::FinishedRecordSent);
     if intent.step == ClearStep::Intended {
         core.store.advance_intent(intent, ClearStep::Recorded).await?;
-        core.checkpoints.reached(Checkpoint::IntentRecorded);
+        core.site.checkpoints.reached(Checkpoint::IntentRecorded);
         show(core, intent);
     }
     if intent.step == ClearStep::Recorded {
         rename_aside(core, intent, &folder).await?;
-        core.checkpoints.reached(Checkpoint::RenamedAside);
+        core.site.checkpoints.reached(Checkpoint::RenamedAside);
         core.store.advance_intent(intent, ClearStep::Renamed).await?;
-        core.checkpoints.reached(Checkpoint::IntentRenamed);
+        core.site.checkpoints.reached(Checkpoint::IntentRenamed);
         show(core, intent);
         // Half a run gone, and the rest another life, is what nobody wants.
         if let Err(refusal) = still_whole(core, &permit, progress).await {
-            if core.stop.is_cancelled() {
+            if core.site.stop.is_cancelled() {
                 return Err(ClearStop::Waiting("the program is stopping".into()));
             }
             back_untouched(core, intent, &folder, &refusal.to_string()).await?;
             return Err(refusal.into());
         }
-        core.checkpoints.reached(Checkpoint::FoundWhole);
+        core.site.checkpoints.reached(Checkpoint::FoundWhole);
     }
     let job = permit.job().clone();
-    let retain = core.settings.nas_cleanup.retain_cache;
+    let retain = core.site.settings.nas_cleanup.retain_cache;
     let kept = delete(core, intent, permit, record, progress, absent).await?;
     if kept.is_empty() && !retain {
         remove_aside(core, intent, &folder).await?;
-        core.checkpoints.reached(Checkpoint::FolderRemoved);
+        core.site.checkpoints.reached(Checkpoint::FolderRemoved);
     } else {
         if kept.is_empty() {
             blocking(move || remove_folders(&folder, true)).await.map_err(ClearStop::Waiting)?;
@@ -119,7 +119,7 @@ async fn append_cleared(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -
     }
     tell_producer(core, &intent.run, folder, SyncStatus::Cleaned);
     let extra = fields(json!({"intent": intent.id, "life": intent.life}));
-    let (handle, at, host) = (folder.clone(), core.clock.now(), core.host.clone());
+    let (handle, at, host) = (folder.clone(), core.site.clock.now(), core.site.host.clone());
     let appended = blocking(move || ingest_store::append(handle.dir(), RunEvent::Cleared, at, &host, extra)).await;
     match appended {
         Ok((ingest, stamp)) => {
@@ -189,7 +189,7 @@ async fn delete(
         let mut ask = |batch: Vec<SealedFile>| runtime.block_on(look_once_more(&owned, &permit, &mut look, batch));
         let destination = owned.destinations.get(permit.job().run.equipment());
         let at_once = destination.map_or(1, |destination| destination.transport.looks_at_once());
-        let ended = delete_data(&permit, absent, &owned.checkpoints, &progress, &owned.stop, (at_once, &mut ask));
+        let ended = delete_data(&permit, absent, &owned.site.checkpoints, &progress, &owned.site.stop, (at_once, &mut ask));
         (ended, permit, look)
     })
     .await;
@@ -200,7 +200,7 @@ async fn delete(
     };
     intent.freed = data.freed;
     core.store.note_intent(intent).await?;
-    core.checkpoints.reached(Checkpoint::DataUnlinked);
+    core.site.checkpoints.reached(Checkpoint::DataUnlinked);
     if data.kept.is_empty()
         && let Some(why) = rest(&data.stuck)
     {
@@ -208,7 +208,7 @@ async fn delete(
     }
     let mut data = data;
     data.kept.append(&mut data.stuck);
-    if !data.kept.is_empty() || core.settings.nas_cleanup.retain_cache {
+    if !data.kept.is_empty() || core.site.settings.nas_cleanup.retain_cache {
         return Ok(data.kept);
     }
     let folder = permit.folder().clone();
@@ -237,7 +237,7 @@ async fn delete(
     intent.freed.files = data.freed.files + intent.record.files.saturating_sub(left.files);
     intent.freed.bytes = data.freed.bytes + intent.record.bytes.saturating_sub(left.bytes);
     core.store.note_intent(intent).await?;
-    core.checkpoints.reached(Checkpoint::RecordUnlinked);
+    core.site.checkpoints.reached(Checkpoint::RecordUnlinked);
     match rest(&gone.stuck) {
         Some(why) => Err(ClearStop::Waiting(why)),
         None => {
@@ -253,7 +253,7 @@ async fn look_once_more(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastL
     let equipment = run.equipment();
     let destination = core.destinations.get(equipment);
     let destination = destination.ok_or_else(|| format!("equipment {equipment} has no destination in the config"))?;
-    let context = core.call_context(equipment, &core.stop, &ProgressSink::new());
+    let context = core.site.call_context(equipment, &core.site.stop, &ProgressSink::new());
     let looked = look.at(destination, run, batch, folder, &context).await;
     looked.map_err(|failure| format!("the last look at the NAS had no answer: {}", failure.message))
 }
@@ -314,12 +314,15 @@ pub async fn finish(core: &Arc<Core>, intent: &mut Intent, job: &Job, kept: &[(S
     let run = intent.run.clone();
     let line = format!(
         "staging cleared: path={}/{run} files={} bytes_freed={} host={}",
-        core.staging_root, intent.freed.files, intent.freed.bytes, core.host
+        core.staging.root(),
+        intent.freed.files,
+        intent.freed.bytes,
+        core.site.host
     );
     let life = ClearedLife {
         run: run.clone(),
         life: intent.life,
-        cleared_ms: core.clock.now_ms(),
+        cleared_ms: core.site.clock.now_ms(),
         freed: intent.freed,
         nas_path: job.nas_path.clone().unwrap_or_default(),
         seal: job.seal,
@@ -327,22 +330,22 @@ pub async fn finish(core: &Arc<Core>, intent: &mut Intent, job: &Job, kept: &[(S
         history: intent.history.clone(),
     };
     core.store.end_life(&life, Some(&line)).await?;
-    core.checkpoints.reached(Checkpoint::LifeEnded);
+    core.site.checkpoints.reached(Checkpoint::LifeEnded);
     retire(core, job).await?;
-    core.checkpoints.reached(Checkpoint::JobRetired);
+    core.site.checkpoints.reached(Checkpoint::JobRetired);
     for (name, why) in kept {
         core.ledger(&run, intent.life, LedgerKind::Kept, format!("{name} {why}")).await;
     }
     let step = if kept.is_empty() { ClearStep::Done } else { ClearStep::Aborted };
     core.store.advance_intent(intent, step).await?;
-    core.checkpoints.reached(Checkpoint::IntentDone);
-    core.tally.add(Moved::Cleared, intent.freed.bytes, core.clock.now());
+    core.site.checkpoints.reached(Checkpoint::IntentDone);
+    core.tell.tally.add(Moved::Cleared, intent.freed.bytes, core.site.clock.now());
     core.log(None, &run, Level::Info, &line);
     // What was kept or retained still stands; everything else is gone from the list.
-    let stands = !kept.is_empty() || core.settings.nas_cleanup.retain_cache;
+    let stands = !kept.is_empty() || core.site.settings.nas_cleanup.retain_cache;
     if core.index.remove(&run).is_some() && !stands {
-        core.events.publish(|seq| Event::Gone { seq, run_path: run.as_str().to_owned() });
+        core.tell.events.publish(|seq| Event::Gone { seq, run_path: run.as_str().to_owned() });
     }
-    core.look_at(&run);
+    core.desk.look_at(&run);
     Ok(())
 }

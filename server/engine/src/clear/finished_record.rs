@@ -74,11 +74,11 @@ async fn carries(permit: &ClearPermit, record: &[SentRecord]) -> Result<bool, Cl
 
 /// What of the record still stands is sent and proven; of a record that a start before this one deleted there is nothing to send.
 pub async fn send(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Vec<SentRecord>, ClearStop> {
-    let context = core.call_context(job.run.equipment(), &core.stop, progress);
+    let context = core.site.call_context(job.run.equipment(), &core.site.stop, progress);
     let Some(destination) = core.destinations.get(job.run.equipment()) else {
         return Err(ClearStop::Waiting(format!("equipment {} has no destination in the config", job.run.equipment())));
     };
-    let Some(turn) = core.record_turns.take(&job.run, &core.stop).await else {
+    let Some(turn) = core.turns.records.take(&job.run, &core.site.stop).await else {
         return Err(ClearStop::Waiting("the program is stopping".into()));
     };
     let stands = {

@@ -35,7 +35,7 @@ use domain::log_line::Level;
 use domain::path::RunPath;
 use domain::proof::Totals;
 use domain::units;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an act waits for whoever holds the run.
@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Frees a run's local copy, as an operator asks: proves everything now, whatever was proven before. Idempotent: what is known
 /// and gone gives zeros.
 pub async fn clear(core: &Arc<Core>, run: &RunPath) -> Result<ClearAnswer, Refusal> {
-    let held = core.locks.hold(run, "clearing", PATIENCE).await;
+    let held = core.turns.runs.hold(run, "clearing", PATIENCE).await;
     let _guard = held.map_err(|holder| Refusal::Busy(format!("{run} is busy ({holder}): try again when that has ended")))?;
     if let Some(intent) = resume::open_intent(core, run).await? {
         return answer(core, run, resume::resume(core, intent).await);
@@ -65,7 +65,7 @@ pub async fn clear(core: &Arc<Core>, run: &RunPath) -> Result<ClearAnswer, Refus
 pub fn start_automatic(core: &Arc<Core>, run: &RunPath) {
     let (core, run) = (core.clone(), run.clone());
     tokio::spawn(async move {
-        let Ok(_guard) = core.locks.hold(&run, "clearing", PATIENCE).await else { return };
+        let Ok(_guard) = core.turns.runs.hold(&run, "clearing", PATIENCE).await else { return };
         let due = core.index.look(&run, |facts| facts.clearing.is_none() && facts.state() == Some(RunState::SyncVerified)).unwrap_or(false);
         if due && let Err(stop) = begin(&core, &run).await {
             core.log(None, &run, Level::Warn, &format!("not cleared by itself: {stop}"));
@@ -123,7 +123,7 @@ fn answer(core: &Core, run: &RunPath, outcome: Result<Totals, ClearStop>) -> Res
         Err(ClearStop::Refused(refusal)) => Err(*refusal),
         // Not a refusal: the intent stands, and ends without anybody's doing.
         Err(ClearStop::Waiting(why) | ClearStop::WaitingLong(why)) => {
-            let known = core.clearing.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned();
+            let known = core.clears.of(run);
             let known = known.unwrap_or(ClearingView { intent: String::new(), step: String::new(), waiting: None });
             let clearing = Some(ClearingView { waiting: Some(why), ..known });
             Ok(ClearAnswer { clearing, ..ClearAnswer::ended(run.as_str(), 0, 0) })
@@ -137,7 +137,7 @@ async fn begin(core: &Arc<Core>, run: &RunPath) -> Result<Totals, ClearStop> {
     core.change(run, |facts| facts.progress = Some(progress.clone()));
     let outcome = with_room(core, unless_it_panics(begin_with(core, run, &progress))).await;
     core.change(run, |facts| facts.progress = None);
-    core.look_at(run);
+    core.desk.look_at(run);
     outcome.unwrap_or_else(|fault| {
         let sentence = format!("a fault in this program stopped the clear of {run}: {fault}; nothing unproven was removed");
         Err(Refusal::Fault(sentence).into())
@@ -157,12 +157,12 @@ async fn with_room<T>(core: &Arc<Core>, clearing: impl Future<Output = T>) -> T 
 
 async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) -> Result<Totals, ClearStop> {
     let permit = permit::permit(core, permit::Asked::Run(run), progress).await?;
-    core.checkpoints.reached(crate::machine::checkpoint::Checkpoint::Permitted);
+    core.site.checkpoints.reached(crate::machine::checkpoint::Checkpoint::Permitted);
     {
         let core = core.clone();
         // The tree may have been given to another installation since it was looked at.
         let prepared = blocking(move || {
-            let _known = core.staging_owner.look();
+            let _known = core.staging.owner.look();
             aside::prepare(&core)
         });
         let prepared = prepared.await;
@@ -170,9 +170,9 @@ async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) ->
     }
     let id = uuid::Uuid::new_v4().to_string();
     let job = permit.job();
-    let intent = core.store.intend(&id, run, job.life, &job.id, core.clock.now_ms()).await?;
+    let intent = core.store.intend(&id, run, job.life, &job.id, core.site.clock.now_ms()).await?;
     core.ledger(run, job.life, LedgerKind::ClearIntended, clear_intended(job, &permit)).await;
-    core.checkpoints.reached(crate::machine::checkpoint::Checkpoint::Intended);
+    core.site.checkpoints.reached(crate::machine::checkpoint::Checkpoint::Intended);
     carry_out::carry_out(core, intent, permit, progress).await
 }
 
@@ -183,19 +183,13 @@ fn clear_intended(job: &crate::database::Job, permit: &permit::ClearPermit) -> S
 
 /// Notes on the row that a clear works on the run, or no longer does.
 fn note_clearing(core: &Core, run: &RunPath, view: Option<ClearingView>) {
-    {
-        let mut clearing = core.clearing.lock().unwrap_or_else(PoisonError::into_inner);
-        match &view {
-            Some(view) => clearing.insert(run.clone(), view.clone()),
-            None => clearing.remove(run),
-        };
-    }
+    core.clears.note(run, view.clone());
     core.change(run, |facts| facts.clearing = view);
 }
 
 async fn gone(core: &Arc<Core>, run: &RunPath) -> Result<bool, Refusal> {
     let (core, run) = (core.clone(), run.clone());
-    match blocking(move || core.run_folder(&run).map(|_| ())).await {
+    match blocking(move || core.staging.run(&run).map(|_| ())).await {
         Ok(()) => Ok(false),
         Err(SourceError::RunGone { .. }) => Ok(true),
         Err(error) => Err(error.into()),

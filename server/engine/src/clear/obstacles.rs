@@ -38,7 +38,7 @@ pub fn obstacle_inside(folder: &RunFolder) -> Option<String> {
 /// True where an operator has let go, with a reason, of what the record could not take.
 pub fn may_be_left(core: &Core, run: &RunPath) -> bool {
     let class = Rule::MetadataNotCarried.as_str();
-    core.index.look(run, |facts| is_overridden(&facts.overrides, class, core.clock.now())).unwrap_or(false)
+    core.index.look(run, |facts| is_overridden(&facts.overrides, class, core.site.clock.now())).unwrap_or(false)
 }
 
 struct Obstacle(String);
@@ -67,10 +67,10 @@ fn look(core: &Core, run: &RunPath, folder: &RunFolder, around: &Around<'_>) -> 
     }
     let parent = aside::parent_of(core, run).map_err(unreadable)?;
     let shown = run.as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
-    may_change(parent.as_fd(), &format!("{}/{shown}", core.staging_root))?;
+    may_change(parent.as_fd(), &format!("{}/{shown}", core.staging.root()))?;
     may_take(parent.as_fd(), run.leaf(), run.as_str())?;
     match aside::clearing_folder(core) {
-        Ok(aside) => may_change(aside.as_fd(), &format!("{}/{}", core.staging_root, aside::CLEARING_FOLDER))?,
+        Ok(aside) => may_change(aside.as_fd(), &format!("{}/{}", core.staging.root(), aside::CLEARING_FOLDER))?,
         // Made when a clear begins.
         Err(Errno::NOENT) => {}
         Err(errno) => return Err(Obstacle(format!("{} cannot be opened: {errno}", aside::CLEARING_FOLDER))),

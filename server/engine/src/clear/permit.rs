@@ -104,7 +104,7 @@ async fn standing(core: &Arc<Core>, run: &RunPath) -> Result<(RunFolder, Job), R
     let (folder, ingest, possible) = {
         let (core, run) = (core.clone(), run.clone());
         blocking(move || {
-            let folder = core.run_folder(&run)?;
+            let folder = core.staging.run(&run)?;
             let record = RecordFolder::open(folder.dir())?;
             let ingest = record.as_ref().map(read_ingest).transpose()?.flatten();
             let possible = can_be_carried_out(&core, &run, &folder, record.as_ref());
@@ -165,7 +165,7 @@ async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &Progr
         if !whole {
             return Ok(seal);
         }
-        let compared = compare(&folder, &seal, Rehash::WhereNeeded, &core.stop).map_err(|error| match error {
+        let compared = compare(&folder, &seal, Rehash::WhereNeeded, &core.site.stop).map_err(|error| match error {
             CompareError::Interrupted => {
                 let sentence = format!("{} cannot be compared with its seal now: the program is stopping", job.run);
                 Refusal::Stopping { sentence, class: FailureClass::Interrupted }
@@ -192,9 +192,9 @@ fn not_proven(job: &Job, sentence: String, files: Vec<String>) -> Refusal {
 
 /// Condition 3: the destination is proved again, now.
 async fn remote(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Evidence, Refusal> {
-    let verify = &core.settings.verify;
-    let context = core.call_context(job.run.equipment(), &core.stop, progress);
-    let age_seconds = job.last_proof_ms.map_or(i64::MAX, |at| core.clock.now_ms().saturating_sub(at) / 1000);
+    let verify = &core.site.settings.verify;
+    let context = core.site.call_context(job.run.equipment(), &core.site.stop, progress);
+    let age_seconds = job.last_proof_ms.map_or(i64::MAX, |at| core.site.clock.now_ms().saturating_sub(at) / 1000);
     let recent = u64::try_from(age_seconds).is_ok_and(|age| verify.max_proof_age_seconds > 0 && age <= verify.max_proof_age_seconds);
     if recent && job.proof_level.is_some_and(|level| level >= verify.clear_needs) {
         let destination = core.destinations.get(job.run.equipment()).cloned();

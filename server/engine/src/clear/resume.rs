@@ -21,7 +21,7 @@ use domain::document::ingest::Ingest;
 use domain::path::RunPath;
 use domain::proof::Totals;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -42,7 +42,7 @@ fn show_aside(core: &Core, intent: &Intent) {
     if intent.step == ClearStep::Renamed && core.index.look(&intent.run, |_| ()).is_none() {
         let mut facts = Facts::new(intent.run.clone(), intent.life);
         facts.ingest = Ok(Ingest::parse(intent.history.as_bytes()).ok());
-        facts.clearing = core.clearing.lock().unwrap_or_else(PoisonError::into_inner).get(&intent.run).cloned();
+        facts.clearing = core.clears.of(&intent.run);
         core.put(facts);
     }
 }
@@ -65,10 +65,10 @@ pub async fn resume_loop(core: Arc<Core>) {
             Ok(intents) => {
                 rests.retain(|id, until| *until > Instant::now() && intents.iter().any(|intent| &intent.id == id));
                 for intent in intents.into_iter().filter(|intent| !rests.contains_key(&intent.id)).collect::<Vec<_>>() {
-                    if core.stop.is_cancelled() {
+                    if core.site.stop.is_cancelled() {
                         return;
                     }
-                    let Ok(_guard) = core.locks.try_hold(&intent.run, "clearing") else { continue };
+                    let Ok(_guard) = core.turns.runs.try_hold(&intent.run, "clearing") else { continue };
                     let (run, id, began) = (intent.run.clone(), intent.id.clone(), Instant::now());
                     match unless_it_panics(resume(&core, intent)).await {
                         Ok(Ok(_)) => {}
@@ -85,7 +85,7 @@ pub async fn resume_loop(core: Arc<Core>) {
             Err(error) => tracing::error!(%error, "open clears cannot be read"),
         }
         tokio::select! {
-            () = core.stop.cancelled() => return,
+            () = core.site.stop.cancelled() => return,
             () = tokio::time::sleep(TRY_EVERY) => {}
         }
     }
@@ -113,7 +113,7 @@ pub async fn resume(core: &Arc<Core>, mut intent: Intent) -> Result<Totals, Clea
     core.change(&intent.run, |facts| facts.progress = None);
     if !matches!(outcome, Err(ClearStop::Waiting(_) | ClearStop::WaitingLong(_))) {
         note_clearing(core, &intent.run, None);
-        core.look_at(&intent.run);
+        core.desk.look_at(&intent.run);
     }
     outcome
 }
@@ -210,7 +210,7 @@ async fn wait(core: &Arc<Core>, intent: &mut Intent, why: String) -> Result<Tota
 pub(super) async fn find(core: &Arc<Core>, intent: &Intent) -> Result<Place, ClearStop> {
     let (owned, intent) = (core.clone(), intent.clone());
     let found = blocking(move || -> Result<Place, SourceError> {
-        let root = owned.root()?;
+        let root = owned.staging.open()?;
         if !aside::is_prepared(&owned)? {
             let error = std::io::Error::other(format!("it holds no {CLEARING_FOLDER}: is the staging disk not mounted?"));
             return Err(SourceError::Root { path: root.path().to_owned(), error });

@@ -3,7 +3,7 @@
 //! Follows the index: whenever findings, overrides or states changed, the notes are brought in line, written down, and everyone who
 //! watches is told. A finding that went and comes again is news, so its note goes with it. Nothing here lets a run through.
 
-use crate::core::Core;
+use super::Core;
 use crate::database::{Note, StoreError};
 use crate::tell::index::Facts;
 use domain::api::{Event, KnownMark, ProblemFinding};
@@ -11,14 +11,17 @@ use domain::finding::{Finding, Rule};
 use domain::lifecycle::RunState;
 use domain::timestamp::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Which finding: run, rule and offending path. Several tokens of one name are one to an operator.
 pub type Key = (String, Rule, String);
 
 /// The notes, and what was told last.
 #[derive(Default)]
-pub struct Notes {
+pub struct Notes(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
     notes: BTreeMap<Key, Note>,
     /// What held runs back when it was told last; at first, whatever was noted by an earlier start.
     told: BTreeSet<Key>,
@@ -38,9 +41,15 @@ impl Notes {
     pub fn of(stored: Vec<Note>) -> Notes {
         let key = |note: Note| Some(((note.run_path.clone(), Rule::from_text(&note.rule)?, note.offending_path.clone()), note));
         let notes: BTreeMap<Key, Note> = stored.into_iter().filter_map(key).collect();
-        Notes { told: notes.keys().cloned().collect(), notes, blocking: 0 }
+        Notes(Mutex::new(Known { told: notes.keys().cloned().collect(), notes, blocking: 0 }))
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
     /// A finding as listed.
     fn problem(&self, finding: &Finding, facts: Option<&Facts>, now: Timestamp) -> ProblemFinding {
         let note = self.notes.get(&key_of(finding));
@@ -63,9 +72,9 @@ impl Notes {
 impl Core {
     /// Every finding there is: of runs, and of folders that are none.
     pub fn problems(&self) -> Vec<ProblemFinding> {
-        let now = self.clock.now();
-        let unrecognised = self.unrecognised.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.site.clock.now();
+        let unrecognised = self.staging.unrecognised();
+        let notes = self.tell.notes.known();
         let mut all = self.index.fold(Vec::new(), |mut all, facts| {
             // What is cleared is nobody's problem any more, also where its record was kept here.
             let findings = facts.findings.iter().filter(|_| facts.state() != Some(RunState::Cleared));
@@ -78,7 +87,7 @@ impl Core {
 
     /// Findings that hold runs back, as last told.
     pub fn blocking_findings(&self) -> u64 {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).blocking
+        self.tell.notes.known().blocking
     }
 
     /// Brings the notes in line with what stands now, writes them down, and tells everyone. A failure to write is tried again at the
@@ -94,7 +103,7 @@ impl Core {
 
     fn align_notes(&self) -> (Vec<Note>, Vec<Note>) {
         let problems = self.problems();
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.site.clock.now_ms();
         // Of a run that was not judged yet nothing can be said to be gone.
         let unjudged = self.index.fold(BTreeSet::new(), |mut unjudged, facts| {
             if facts.watch.judged.is_none() {
@@ -102,7 +111,7 @@ impl Core {
             }
             unjudged
         });
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.tell.notes.known();
         let standing: BTreeSet<Key> = problems.iter().map(|problem| key_of(&problem.finding)).collect();
         let mut written = Vec::new();
         for key in &standing {
@@ -125,7 +134,7 @@ impl Core {
         notes.told = told.into_iter().chain(earlier).collect();
         let blocking = notes.blocking;
         drop(notes);
-        self.events.publish(|seq| Event::Problems { seq, blocking, new_blocking });
+        self.tell.events.publish(|seq| Event::Problems { seq, blocking, new_blocking });
         (written, removed)
     }
 
@@ -133,20 +142,20 @@ impl Core {
     pub async fn mark_finding(&self, key: &Key, operator: Option<&str>, known: bool) -> Result<Option<ProblemFinding>, StoreError> {
         let Some(found) = self.problems().into_iter().find(|problem| key_of(&problem.finding) == *key) else { return Ok(None) };
         let note = {
-            let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-            let first_ms = notes.notes.get(key).map_or_else(|| self.clock.now_ms(), |note| note.first_ms);
+            let notes = self.tell.notes.known();
+            let first_ms = notes.notes.get(key).map_or_else(|| self.site.clock.now_ms(), |note| note.first_ms);
             Note {
                 run_path: key.0.clone(),
                 rule: key.1.as_str().to_owned(),
                 offending_path: key.2.clone(),
                 first_ms,
-                known_ms: known.then(|| self.clock.now_ms()),
+                known_ms: known.then(|| self.site.clock.now_ms()),
                 known_by: operator.filter(|_| known).map(str::to_owned),
             }
         };
         self.store.change_notes(std::slice::from_ref(&note), &[]).await?;
         let mark = note.known_ms.map(|ms| KnownMark { at: at(ms), operator: note.known_by.clone() });
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).notes.insert(key.clone(), note);
+        self.tell.notes.known().notes.insert(key.clone(), note);
         self.index.problems_changed();
         Ok(Some(ProblemFinding { known: mark, ..found }))
     }

@@ -4,7 +4,7 @@
 //! Whoever sends takes the run's turn first, reads the record while holding it, and gives it back when the destination has answered: what
 //! is read later is sent later.
 
-use crate::core::run_locks::{RunGuard, RunLocks};
+use super::run_locks::{RunGuard, RunLocks};
 use domain::path::RunPath;
 use tokio_util::sync::CancellationToken;
 

@@ -43,7 +43,7 @@ pub enum Asked {
 
 /// How the config sees a run's equipment.
 pub fn standing(core: &Core, run: &RunPath) -> EquipmentStanding {
-    match core.settings.equipment(run.equipment()) {
+    match core.site.settings.equipment(run.equipment()) {
         None => EquipmentStanding::Unconfigured,
         Some(equipment) if equipment.synced_here && equipment.transport.is_some() => EquipmentStanding::SyncedHere,
         Some(_) => EquipmentStanding::NotSyncedHere,
@@ -72,8 +72,8 @@ impl<'a> Examiner<'a> {
             run,
             creation,
             equipment: standing(core, run),
-            validator: &core.settings.validator,
-            now: core.clock.now(),
+            validator: &core.site.settings.validator,
+            now: core.site.clock.now(),
             already_verified,
         });
         Examiner { core, folder, run, judge, failed: None }
@@ -98,7 +98,7 @@ impl<'a> Examiner<'a> {
     fn content(&self, path: &FilePath) -> Result<Vec<u8>, SourceError> {
         let (file, _) = self.folder.open_file(path)?;
         let mut bytes = Vec::new();
-        let limit = self.core.settings.validator.content_scan_max_mib << 20;
+        let limit = self.core.site.settings.validator.content_scan_max_mib << 20;
         let read = file.take(limit).read_to_end(&mut bytes);
         read.map_err(|error| SourceError::Unreadable { path: ShownPath(Some(path.clone())), error })?;
         Ok(bytes)
@@ -154,7 +154,7 @@ pub async fn ask(core: &Arc<Core>, run: &RunPath, generation: u64) -> Result<Ask
         let (core, run) = (core.clone(), run.clone());
         let verified = core.index.look(&run, |facts| facts.state() == Some(RunState::SyncVerified)).unwrap_or(false);
         blocking(move || {
-            let folder = core.run_folder(&run)?;
+            let folder = core.staging.run(&run)?;
             Ok::<_, GateError>((judge(&core, &folder, &run, verified)?, folder))
         })
         .await?
@@ -162,15 +162,15 @@ pub async fn ask(core: &Arc<Core>, run: &RunPath, generation: u64) -> Result<Ask
     let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
     core.change(run, |facts| {
         facts.findings = Arc::new(verdict.findings().to_vec());
-        facts.watch.judged = facts.to_judge(core.clock.now());
+        facts.watch.judged = facts.to_judge(core.site.clock.now());
     });
     match verdict.admit() {
         Ok(admitted) => {
-            let job = core.store.enqueue(&admitted, life, generation, core.clock.now_ms()).await?;
-            core.checkpoints.reached(Checkpoint::Enqueued);
+            let job = core.store.enqueue(&admitted, life, generation, core.site.clock.now_ms()).await?;
+            core.site.checkpoints.reached(Checkpoint::Enqueued);
             core.job_changed(job.clone());
             tell_producer(core, run, &folder, SyncStatus::Pending);
-            core.work_now(run.equipment());
+            core.destinations.work_now(run.equipment());
             Ok(Asked::Queued(Box::new(job)))
         }
         Err(blocking_findings) => {
@@ -213,7 +213,7 @@ pub async fn record_event(
     event: RunEvent,
     extra: serde_json::Map<String, serde_json::Value>,
 ) -> Result<(), RecordError> {
-    let (at, host) = (core.clock.now(), core.host.clone());
+    let (at, host) = (core.site.clock.now(), core.site.host.clone());
     let handle = folder.clone();
     let (ingest, stamp) = blocking(move || ingest_store::append(handle.dir(), event, at, &host, extra)).await?;
     core.change(run, |facts| {

@@ -18,8 +18,8 @@ pub fn hash_touched(core: &Arc<Core>, run: &RunPath) {
     let (core, run) = (core.clone(), run.clone());
     tokio::spawn(async move {
         let _guard = tokio::select! {
-            guard = core.locks.hold_whenever_free(&run, HOLDING) => guard,
-            () = core.stop.cancelled() => return,
+            guard = core.turns.runs.hold_whenever_free(&run, HOLDING) => guard,
+            () = core.site.stop.cancelled() => return,
         };
         let job = core.index.look(&run, |facts| facts.job.clone().filter(|job| job.state.is_proven() && facts.clearing.is_none()));
         let Some(job) = job.flatten() else { return };
@@ -30,7 +30,7 @@ pub fn hash_touched(core: &Arc<Core>, run: &RunPath) {
             Err(fault) => tracing::error!(run = %run, fault, "a fault in this program ended the hashing of files that were touched"),
         }
         core.index.sweep_soon(&run);
-        core.look_at(&run);
+        core.desk.look_at(&run);
     });
 }
 
@@ -38,8 +38,8 @@ async fn hashed(core: &Arc<Core>, job: &Job) -> Result<HashedAgain, CompareError
     let (core, job) = (core.clone(), job.clone());
     blocking(move || {
         let Ok(seal) = seal_of(&core, &job) else { return Ok(HashedAgain::default()) };
-        let folder = core.run_folder(&job.run)?;
-        hash_again(&folder, &seal, &core.stop)
+        let folder = core.staging.run(&job.run)?;
+        hash_again(&folder, &seal, &core.site.stop)
     })
     .await
 }

@@ -36,8 +36,8 @@ pub async fn apply(core: &Arc<Core>, run: &RunPath, step: Step, folder: &RunFold
             let totals = core.index.look(run, |facts| facts.totals).unwrap_or_default();
             let extra = fields(json!({"files_received": totals.files, "bytes_received": totals.bytes}));
             record_event(core, run, folder, RunEvent::Completed, extra).await?;
-            core.checkpoints.reached(Checkpoint::CompleteRecorded);
-            core.tally.add(Moved::Received, totals.bytes, core.clock.now());
+            core.site.checkpoints.reached(Checkpoint::CompleteRecorded);
+            core.tell.tally.add(Moved::Received, totals.bytes, core.site.clock.now());
             core.log(Some(folder), run, Level::Info, &format!("run complete: files={} bytes={}", totals.files, totals.bytes));
             Ok(true)
         }
@@ -64,9 +64,9 @@ pub async fn apply(core: &Arc<Core>, run: &RunPath, step: Step, folder: &RunFold
 
 /// Takes a run up again whose job failed at the gate, now that the gate lets it through.
 pub async fn take_up_again(core: &Arc<Core>, run: &RunPath) -> Result<(), EvaluateError> {
-    let Ok(_guard) = core.locks.try_hold(run, "queueing") else { return Ok(()) };
+    let Ok(_guard) = core.turns.runs.try_hold(run, "queueing") else { return Ok(()) };
     let Some(job) = core.index.look(run, |facts| facts.job.clone()).flatten() else { return Ok(()) };
-    let folder = core.run_folder(run)?;
+    let folder = core.staging.run(run)?;
     enqueue(core, run, &folder, job.generation).await.map(|_| ())
 }
 
@@ -79,7 +79,7 @@ async fn enqueue(core: &Arc<Core>, run: &RunPath, folder: &RunFolder, generation
             {
                 core.ledger(run, job.life, LedgerKind::Rearmed, "the gate lets its run through again".into()).await;
                 core.job_changed(job);
-                core.work_now(run.equipment());
+                core.destinations.work_now(run.equipment());
             }
             record_queued(core, run, folder).await?;
             Ok(true)
@@ -123,7 +123,7 @@ async fn job_to_record(core: &Arc<Core>, run: &RunPath) -> Recordable {
 
 /// True while a blocked run's files, creation.json and overrides are as the gate judged them.
 fn already_judged(core: &Core, run: &RunPath) -> bool {
-    let now = core.clock.now();
+    let now = core.site.clock.now();
     let judged = core.index.look(run, |facts| facts.findings.iter().any(domain::finding::Finding::blocks) && facts.is_judged(now));
     judged.unwrap_or(false)
 }
@@ -132,7 +132,7 @@ fn already_judged(core: &Core, run: &RunPath) -> bool {
 pub async fn record_queued(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> Result<(), RecordError> {
     if core.index.look(run, Facts::state).flatten() == Some(RunState::Complete) {
         record_event(core, run, folder, RunEvent::Queued, Map::new()).await?;
-        core.checkpoints.reached(Checkpoint::QueuedRecorded);
+        core.site.checkpoints.reached(Checkpoint::QueuedRecorded);
         core.log(Some(folder), run, Level::Info, "NAS sync queued");
     }
     Ok(())
@@ -145,10 +145,10 @@ async fn record_seen(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> Res
             Some(record) => read_creation(&record).ok().flatten(),
             None => None,
         };
-        ingest_store::write_first(handle.dir(), &first_ingest(&owned, &run_path, creation.as_ref(), owned.clock.now()))
+        ingest_store::write_first(handle.dir(), &first_ingest(&owned, &run_path, creation.as_ref(), owned.site.clock.now()))
     })
     .await?;
-    core.checkpoints.reached(Checkpoint::SeenRecorded);
+    core.site.checkpoints.reached(Checkpoint::SeenRecorded);
     core.change(run, |facts| facts.ingest = Ok(Some(ingest)));
     core.log(Some(folder), run, Level::Info, "run seen in staging");
     Ok(())
@@ -166,17 +166,17 @@ async fn record_verified(core: &Arc<Core>, run: &RunPath, folder: &RunFolder, jo
     }));
     record_event(core, run, folder, RunEvent::Proven, extra).await?;
     core.change(run, super::judge::now_verified);
-    core.checkpoints.reached(Checkpoint::VerifiedRecorded);
+    core.site.checkpoints.reached(Checkpoint::VerifiedRecorded);
     core.log(Some(folder), run, Level::Info, &format!("NAS sync verified: files={} bytes={}", job.totals.files, job.totals.bytes));
     core.store.record_due_now(&job.id).await?;
-    core.work_now(run.equipment());
+    core.destinations.work_now(run.equipment());
     Ok(())
 }
 
 async fn begin_new_life(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> Result<(), EvaluateError> {
     let Some(facts) = core.index.get(run) else { return Ok(()) };
     let Ok(Some(ingest)) = &facts.ingest else { return Ok(()) };
-    let cleared = ingest.last(RunState::Cleared).and_then(|entry| entry.at).unwrap_or(core.clock.now());
+    let cleared = ingest.last(RunState::Cleared).and_then(|entry| entry.at).unwrap_or(core.site.clock.now());
     let ended = ClearedLife {
         run: run.clone(),
         life: facts.life,

@@ -8,7 +8,6 @@ use domain::finding::Finding;
 use domain::gate::{linked_folder, unrecognised_folder};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Measuring takes at most one part in this many of the time: such a folder may hold a disk full of files.
@@ -30,13 +29,13 @@ pub async fn note(core: &Core, scan: &Scan, sizes: &mut Sizes) {
     sizes.retain(|path, _| scan.unrecognised.contains(path));
     let mut found: Vec<Finding> = Vec::new();
     for path in &scan.unrecognised {
-        let began = core.clock.monotonic();
+        let began = core.site.clock.monotonic();
         let size = match sizes.get(path) {
             Some(size) if size.due > began => *size,
             _ => {
-                let folder = Path::new(&core.staging_root).join(path);
+                let folder = Path::new(core.staging.root()).join(path);
                 let (files, bytes) = blocking(move || measure(&folder)).await;
-                let ended = core.clock.monotonic();
+                let ended = core.site.clock.monotonic();
                 let size = Size { files, bytes, due: ended + ended.saturating_sub(began) * REST_PER_WORK };
                 sizes.insert(path.clone(), size);
                 size
@@ -48,9 +47,7 @@ pub async fn note(core: &Core, scan: &Scan, sizes: &mut Sizes) {
     for (path, error) in &scan.unreadable {
         tracing::warn!(path, error, "a folder of the staging tree cannot be read");
     }
-    let mut known = core.unrecognised.lock().unwrap_or_else(PoisonError::into_inner);
-    if *known != found {
-        *known = found;
+    if core.staging.note_unrecognised(found) {
         core.index.problems_changed();
     }
 }

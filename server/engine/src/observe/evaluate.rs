@@ -56,7 +56,7 @@ pub struct Evaluated {
 
 /// Evaluates one run: at most one step, idempotent. A run that somebody else holds is left alone.
 pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, EvaluateError> {
-    let Ok(_guard) = core.locks.try_hold(run, "evaluating") else { return Ok(Evaluated { state: state_of(core, run), ..busy(core) }) };
+    let Ok(_guard) = core.turns.runs.try_hold(run, "evaluating") else { return Ok(Evaluated { state: state_of(core, run), ..busy(core) }) };
     let Some(seen) = observe(core, run).await? else { return Ok(Evaluated::default()) };
     if let Some(settled) = settle_what_came_before(core, run, &seen).await? {
         return Ok(settled);
@@ -93,7 +93,7 @@ fn state_of(core: &Core, run: &RunPath) -> Option<RunState> {
 }
 
 fn busy(core: &Core) -> Evaluated {
-    Evaluated { look_again_at: Some(core.clock.monotonic() + BUSY_FOR), ..Evaluated::default() }
+    Evaluated { look_again_at: Some(core.site.clock.monotonic() + BUSY_FOR), ..Evaluated::default() }
 }
 
 /// Keeps `cleanup_eligible` true to its meaning: every automatic-clear interlock holds.

@@ -20,7 +20,7 @@ fn is_due(core: &Core, facts: &Facts) -> bool {
     let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
     // A worker judges what it takes up; a clear has other rules.
     let in_hand = facts.clearing.is_some() || facts.job.as_ref().is_some_and(|job| job.state.is_in_work());
-    sealed && !in_hand && facts.troubles.is_empty() && facts.watch.fingerprint.is_some() && !facts.is_judged(core.clock.now())
+    sealed && !in_hand && facts.troubles.is_empty() && facts.watch.fingerprint.is_some() && !facts.is_judged(core.site.clock.now())
 }
 
 /// Judges what is due, as far as there is time; the rest waits for the next poll. Answers runs that the gate lets through again.
@@ -31,10 +31,10 @@ pub async fn judge_due(core: &Arc<Core>) -> Vec<RunPath> {
         }
         due
     });
-    let started = core.clock.monotonic();
+    let started = core.site.clock.monotonic();
     let mut released = Vec::new();
     for run in due {
-        if core.stop.is_cancelled() || core.clock.monotonic().saturating_sub(started) > BUDGET {
+        if core.site.stop.is_cancelled() || core.site.clock.monotonic().saturating_sub(started) > BUDGET {
             break;
         }
         if judge_sealed(core, &run).await {
@@ -49,12 +49,12 @@ pub async fn judge_sealed(core: &Arc<Core>, run: &RunPath) -> bool {
     if !core.index.look(run, |facts| is_due(core, facts)).unwrap_or(false) {
         return false;
     }
-    let Ok(_guard) = core.locks.try_hold(run, "judging") else { return false };
-    let basis = core.index.look(run, |facts| facts.to_judge(core.clock.now())).flatten();
+    let Ok(_guard) = core.turns.runs.try_hold(run, "judging") else { return false };
+    let basis = core.index.look(run, |facts| facts.to_judge(core.site.clock.now())).flatten();
     let verified = basis.is_some_and(|basis| basis.verified);
     let judged: Result<Verdict, GateError> = {
         let (core, run) = (core.clone(), run.clone());
-        blocking(move || judge(&core, &core.run_folder(&run)?, &run, verified)).await
+        blocking(move || judge(&core, &core.staging.run(&run)?, &run, verified)).await
     };
     match judged {
         Ok(verdict) => {

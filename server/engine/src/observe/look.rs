@@ -50,7 +50,7 @@ pub struct Look {
 /// Looks at a run and updates its facts. Blocking.
 pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
     let blank = Look { folder: None, standing: Folder::Gone, signal_present: false, settled: false, look_again_at: None, touched: false };
-    let folder = match core.run_folder(&facts.run) {
+    let folder = match core.staging.run(&facts.run) {
         Ok(folder) => folder,
         Err(SourceError::RunGone { .. }) => return Ok(blank),
         Err(error) => return Err(error),
@@ -60,7 +60,7 @@ pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
         facts.watch.former_folder = std::mem::replace(&mut facts.watch.folder, id);
     }
     read_documents(facts, &folder);
-    let now = core.clock.monotonic();
+    let now = core.site.clock.monotonic();
     let mut seen = Look { folder: Some(folder.clone()), standing: Folder::WithData, ..blank };
     let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
     let folder_mtime_ns = folder_mtime_ns(&folder);
@@ -109,20 +109,20 @@ pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
 
 /// A run of which a file is still open for writing is not complete, for as long as its equipment's config lets it wait.
 fn wait_for_writers(core: &Core, facts: &mut Facts, folder: &RunFolder, seen: &mut Look, now: Duration) {
-    let patience = core.settings.equipment(facts.run.equipment()).map_or(3_600, |equipment| equipment.open_files_wait_seconds);
+    let patience = core.site.settings.equipment(facts.run.equipment()).map_or(3_600, |equipment| equipment.open_files_wait_seconds);
     let since = *facts.watch.written_since.get_or_insert(now);
     if now.saturating_sub(since) >= Duration::from_secs(patience) {
         return;
     }
-    let writers = core.writers.no_older_than(Duration::from_secs(2), now);
-    let written = first_written(folder, &writers).and_then(|_| first_written(folder, &core.writers.anew(now)));
+    let writers = core.staging.writers.no_older_than(Duration::from_secs(2), now);
+    let written = first_written(folder, &writers).and_then(|_| first_written(folder, &core.staging.writers.anew(now)));
     let Some((path, program)) = written else {
         facts.watch.written_since = None;
         return;
     };
     facts.waiting_for = Some(format!("{path} is still open for writing by {program}"));
     // Looking through a large run takes a tenth of the time at most.
-    let took = core.clock.monotonic().saturating_sub(now);
+    let took = core.site.clock.monotonic().saturating_sub(now);
     (seen.signal_present, seen.look_again_at) = (false, Some(now + LOOK_AT_WRITERS_EVERY.max(took * 10)));
 }
 
@@ -205,14 +205,14 @@ fn survey_files(facts: &mut Facts, folder: &RunFolder) -> Result<Survey, SourceE
 
 /// Where other computers write as well it cannot be told who still does, so that silence has to last longer.
 fn settle_time(core: &Core, facts: &Facts, folder: &RunFolder) -> Duration {
-    let configured = core.settings.equipment(facts.run.equipment()).and_then(|equipment| equipment.settle_seconds);
+    let configured = core.site.settings.equipment(facts.run.equipment()).and_then(|equipment| equipment.settle_seconds);
     let usual = if is_shared(folder.dir()) { SETTLE_SECONDS_SHARED } else { SETTLE_SECONDS };
     Duration::from_secs(configured.unwrap_or(usual))
 }
 
 /// The signal of the run's equipment: local config first, else the pushed creation.json.
 fn signal_of(core: &Core, facts: &Facts, folder: &RunFolder) -> Result<Signal, String> {
-    if let Some(signal) = core.settings.equipment(facts.run.equipment()).and_then(|equipment| equipment.signal.clone()) {
+    if let Some(signal) = core.site.settings.equipment(facts.run.equipment()).and_then(|equipment| equipment.signal.clone()) {
         return Ok(signal);
     }
     let record = RecordFolder::open(folder.dir()).map_err(|error| error.to_string())?;
@@ -279,7 +279,7 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
         return Ok(false);
     };
     let Some(digest) = job.seal else { return Ok(false) };
-    let file = crate::keep::seal::seal_file(&core.work_folder(&facts.run, job.life), job.generation);
+    let file = crate::keep::seal::seal_file(&core.site.work_folder(&facts.run, job.life), job.generation);
     let seal = match SealReader::open(&file) {
         Ok(seal) if seal.digest() == digest => seal,
         Ok(_) => return Ok(false),
@@ -289,7 +289,7 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
             return Ok(false);
         }
     };
-    let compared = match compare(folder, &seal, Rehash::Never, &core.stop) {
+    let compared = match compare(folder, &seal, Rehash::Never, &core.site.stop) {
         Ok(compared) => compared,
         Err(error) => {
             facts.troubles.insert(Trouble::Seal, RowProblem { code: "staging_unreadable".into(), message: error.to_string() });
@@ -300,10 +300,10 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
     facts.late = Late::of(&compared);
     // Files that came after the proof are to be complete by the instrument's own word again.
     facts.waiting_for = if facts.late.count > 0 { signal_lacks(core, facts, folder) } else { None };
-    let now = core.clock.monotonic();
-    facts.obstacles = obstacles(core, &facts.run, folder, &core.writers.no_older_than(WRITERS_AGE, now));
+    let now = core.site.clock.monotonic();
+    facts.obstacles = obstacles(core, &facts.run, folder, &core.staging.writers.no_older_than(WRITERS_AGE, now));
     if facts.obstacles.written {
-        facts.obstacles = obstacles(core, &facts.run, folder, &core.writers.anew(now));
+        facts.obstacles = obstacles(core, &facts.run, folder, &core.staging.writers.anew(now));
     }
     Ok(compared.touched > 0)
 }

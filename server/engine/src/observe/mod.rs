@@ -24,7 +24,7 @@ pub use judge::judge_sealed;
 pub use look::{note_creation, signal_lacks};
 pub use scan::{Scan, scan};
 
-use crate::core::{ANOTHER_ROOT, Core, unless_it_panics};
+use crate::core::{ANOTHER_ROOT, Asked, Core, unless_it_panics};
 use crate::machine::blocking::blocking;
 use crate::tell::index::{Facts, Trouble};
 use domain::api::{Event, RowProblem};
@@ -32,8 +32,7 @@ use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::linux::fs::MetadataExt;
-use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -83,6 +82,8 @@ struct Memory {
     resting: BTreeMap<RunPath, Rest>,
     /// Sizes of folders that are not runs.
     elsewhere: elsewhere::Sizes,
+    /// Folders in which runs appear, as last scanned.
+    parents: Vec<PathBuf>,
 }
 
 impl StagingWatcher {
@@ -95,7 +96,7 @@ impl StagingWatcher {
     pub fn start(&self) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.is_none() {
-            let stop = self.core.stop.child_token();
+            let stop = self.core.site.stop.child_token();
             let task = tokio::spawn(self.clone().run(stop.clone()));
             *running = Some(Running { stop, task });
         }
@@ -116,21 +117,21 @@ impl StagingWatcher {
         let mut polled_at = Instant::now();
         let mut sooner: Option<Instant> = None;
         loop {
-            if self.core.clock.monotonic() >= next_poll || sooner.is_some_and(|at| Instant::now() >= at) {
+            if self.core.site.clock.monotonic() >= next_poll || sooner.is_some_and(|at| Instant::now() >= at) {
                 self.poll_once().await;
-                self.core.ready.send_replace(true);
-                nudges.watch(&self.core);
+                self.core.desk.set_ready();
+                nudges.watch(&self.core, &self.polling.lock().await.parents);
                 polled_at = Instant::now();
                 sooner = None;
-                next_poll = self.core.clock.monotonic() + self.poll_interval;
+                next_poll = self.core.site.clock.monotonic() + self.poll_interval;
             }
             let wait = self.until_next(next_poll, sooner).await;
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.core.look_now.notified() => {}
+                () = self.core.desk.is_asked() => {}
                 () = tokio::time::sleep(wait) => {}
             }
-            if self.core.scan_soon.swap(false, Ordering::Relaxed) {
+            if self.core.desk.take_scan() {
                 sooner = Some(polled_at + BETWEEN_SCANS);
             }
             self.look_at_nudged().await;
@@ -141,7 +142,7 @@ impl StagingWatcher {
     async fn until_next(&self, next_poll: Duration, sooner: Option<Instant>) -> Duration {
         let memory = self.polling.lock().await;
         let settles = memory.again.values().min().copied().unwrap_or(next_poll);
-        let wait = settles.min(next_poll).saturating_sub(self.core.clock.monotonic());
+        let wait = settles.min(next_poll).saturating_sub(self.core.site.clock.monotonic());
         let rested = memory.resting.values().filter(|rest| rest.touched).map(|rest| rest.until);
         rested.chain(sooner).min().map_or(wait, |at| wait.min(at.saturating_duration_since(Instant::now())))
     }
@@ -149,14 +150,12 @@ impl StagingWatcher {
     /// Looks at runs that something happened to, and at those whose settle time has passed.
     async fn look_at_nudged(&self) {
         let mut memory = self.polling.lock().await;
-        let now = self.core.clock.monotonic();
-        let mut runs: BTreeSet<RunPath> =
-            std::mem::take(&mut *self.core.look_at.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect();
+        let now = self.core.site.clock.monotonic();
+        let Asked { mut runs, mut touched } = self.core.desk.take();
         runs.extend(memory.again.iter().filter(|(_, at)| **at <= now).map(|(run, _)| run.clone()));
         for run in runs {
             self.evaluate(&run, &mut memory).await;
         }
-        let mut touched = std::mem::take(&mut *self.core.touched.lock().unwrap_or_else(PoisonError::into_inner));
         for run in &touched {
             self.core.index.sweep_soon(run);
         }
@@ -178,9 +177,9 @@ impl StagingWatcher {
     /// runs answer `None`.
     pub async fn poll_once(&self) -> Vec<(RunPath, Option<RunState>)> {
         let mut memory = self.polling.lock().await;
-        let root = self.core.staging_root.clone();
+        let root = self.core.staging.root().to_owned();
         let known = self.core.index.runs();
-        let expected = *self.core.root_identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let expected = self.core.staging.identity();
         let before: BTreeSet<RunPath> = known.iter().cloned().collect();
         let owned = self.core.clone();
         let scanned = blocking(move || -> Result<(Scan, (u64, u64)), String> {
@@ -193,13 +192,13 @@ impl StagingWatcher {
             if another && !before.is_empty() && !scan.runs.iter().any(|run| before.contains(run)) {
                 return Err(format!("the staging root {root} cannot be read: {ANOTHER_ROOT}"));
             }
-            owned.staging_owner.look().map_err(|why| format!("the staging root {root}: {why}"))?;
+            owned.staging.owner.look().map_err(|why| format!("the staging root {root}: {why}"))?;
             Ok((scan, identity))
         })
         .await;
         let scan = match scanned {
             Ok((scan, identity)) => {
-                *self.core.root_identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity);
+                self.core.staging.scanned(identity);
                 self.note_staging_error(None);
                 scan
             }
@@ -216,7 +215,7 @@ impl StagingWatcher {
             }
         };
         self.prepare_to_clear().await;
-        self.core.parents.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&scan.parents);
+        memory.parents.clone_from(&scan.parents);
         elsewhere::note(&self.core, &scan, &mut memory.elsewhere).await;
         self.forget_gone(&known, &scan);
         self.show_unfinished(&scan).await;
@@ -225,7 +224,7 @@ impl StagingWatcher {
             blocking(move || quiet::not_quiet(&core, &runs)).await
         };
         for run in &moving {
-            if self.core.stop.is_cancelled() {
+            if self.core.site.stop.is_cancelled() {
                 break;
             }
             self.evaluate(run, &mut memory).await;
@@ -233,7 +232,7 @@ impl StagingWatcher {
         for run in judge::judge_due(&self.core).await {
             self.take_up_again(&run).await;
         }
-        *self.core.audited_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.core.clock.now());
+        self.core.staging.looked_through(self.core.site.clock.now());
         scan.runs
             .into_iter()
             .map(|run| {
@@ -247,9 +246,9 @@ impl StagingWatcher {
     /// ended the folder is not made: a staging disk without it is another disk.
     async fn prepare_to_clear(&self) {
         let core = self.core.clone();
-        let open = !core.clearing.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let open = !core.clears.is_empty();
         let prepared = blocking(move || {
-            core.keep_room_for_clearing();
+            core.clears.keep_room();
             if open { Ok(()) } else { crate::clear::prepare(&core) }
         });
         if let Err(error) = prepared.await {
@@ -272,11 +271,11 @@ impl StagingWatcher {
         let evaluated = unless_it_panics(evaluate_run(&self.core, run)).await;
         match evaluated.unwrap_or_else(|fault| Err(EvaluateError::Fault(fault))) {
             Ok(evaluated) => {
-                if *self.core.ready.borrow() && judge_sealed(&self.core, run).await {
+                if self.core.desk.is_ready() && judge_sealed(&self.core, run).await {
                     self.take_up_again(run).await;
                 }
                 if evaluated.stepped {
-                    self.core.look_at(run);
+                    self.core.desk.look_at(run);
                 }
                 if evaluated.clear_due {
                     (self.clear_due)(run);
@@ -310,13 +309,11 @@ impl StagingWatcher {
     }
 
     fn note_staging_error(&self, error: Option<String>) {
-        let mut known = self.core.staging_error.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known != error {
+        if self.core.staging.note_error(error.as_deref()) {
             match &error {
                 Some(error) => tracing::error!("{error}"),
                 None => tracing::info!("the staging root can be read again"),
             }
-            *known = error;
         }
     }
 
@@ -328,7 +325,7 @@ impl StagingWatcher {
             let in_hand =
                 self.core.index.look(run, |facts| facts.clearing.is_some() || facts.job.as_ref().is_some_and(|job| job.state.is_in_work()));
             if in_hand == Some(false) && self.core.index.remove(run).is_some() {
-                self.core.events.publish(|seq| Event::Gone { seq, run_path: run.as_str().to_owned() });
+                self.core.tell.events.publish(|seq| Event::Gone { seq, run_path: run.as_str().to_owned() });
             }
         }
     }
@@ -356,7 +353,7 @@ impl StagingWatcher {
                 facts.job = Some(job);
                 self.core.put(facts);
             }
-            let message = format!("{}/{run} is gone, and the NAS was never proven to hold it: put it back", self.core.staging_root);
+            let message = format!("{}/{run} is gone, and the NAS was never proven to hold it: put it back", self.core.staging.root());
             let problem = RowProblem { code: "local_file_vanished".into(), message };
             self.core.change(&run, |facts| drop(facts.troubles.insert(Trouble::Vanished, problem)));
         }

@@ -23,14 +23,14 @@ const MOST_RUNS: usize = 500;
 impl Nudges {
     /// Starts listening; where the system has no inotify left, says so once and stays silent.
     pub fn start(core: Arc<Core>) -> Nudges {
-        let root = PathBuf::from(&core.staging_root);
+        let root = PathBuf::from(core.staging.root());
         let weak: Weak<Core> = Arc::downgrade(&core);
         let folders = Folders::start(move |heard| {
             let Some(core) = weak.upgrade() else { return };
-            let Heard::Changed(path) = heard else { return core.scan_soon() };
+            let Heard::Changed(path) = heard else { return core.desk.scan_soon() };
             match belongs(&root, path) {
-                Belongs::Run(run) => core.touched(&run),
-                Belongs::Parents => core.scan_soon(),
+                Belongs::Run(run) => core.desk.touched(&run),
+                Belongs::Parents => core.desk.scan_soon(),
                 Belongs::Nothing => {}
             }
         });
@@ -39,10 +39,10 @@ impl Nudges {
     }
 
     /// Follows the tree: called after every scan.
-    pub fn watch(&self, core: &Core) {
+    pub fn watch(&self, core: &Core, parents: &[PathBuf]) {
         let Some(folders) = &self.folders else { return };
-        let root = Path::new(&core.staging_root);
-        let wanted: BTreeSet<PathBuf> = core.parents.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        let root = Path::new(core.staging.root());
+        let wanted: BTreeSet<PathBuf> = parents.iter().cloned().collect();
         let mut hot = core.index.fold(Vec::new(), |mut hot, facts: &Facts| {
             // What can still change goes first; then sealed runs, newest first, whose late files should show soon.
             let sealed = !matches!(facts.state(), None | Some(RunState::Staging));
@@ -67,10 +67,10 @@ impl Nudges {
         }
         // What came after the look at them, and before they were listened to, was heard by nobody.
         if is_new_parent {
-            core.scan_soon();
+            core.desk.scan_soon();
         }
         for (_, _, run) in hot.iter().filter(|(sealed, _, run)| !sealed && !watched.contains(&of(run))) {
-            core.touched(run);
+            core.desk.touched(run);
         }
         *watched = all;
     }

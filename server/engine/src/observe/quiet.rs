@@ -19,7 +19,7 @@ use super::look::SWEEP_EVERY;
 
 /// The runs that have to be looked at. Blocking: three `stat` calls a quiet run.
 pub fn not_quiet(core: &Core, runs: &[RunPath]) -> Vec<RunPath> {
-    let root = Path::new(&core.staging_root);
+    let root = Path::new(core.staging.root());
     runs.iter().filter(|run| !is_quiet(core, root, run)).cloned().collect()
 }
 
@@ -44,7 +44,7 @@ fn remembered(core: &Core, facts: &Facts) -> Option<(Option<Stamp>, Option<Stamp
         RunState::SyncQueued if !job?.state.is_proven() => {}
         RunState::SyncVerified if waits_for_a_date(core, facts) => {
             let swept = watch.swept_at?;
-            if core.clock.monotonic().saturating_sub(swept) >= SWEEP_EVERY {
+            if core.site.clock.monotonic().saturating_sub(swept) >= SWEEP_EVERY {
                 return None;
             }
         }
@@ -67,20 +67,20 @@ fn waits_for_a_date(core: &Core, facts: &Facts) -> bool {
 }
 
 fn automatic(core: &Core) -> bool {
-    let policy = core.settings.orchestrator.as_ref().map(|orchestrator| orchestrator.staging_cleanup);
-    core.settings.nas_cleanup.enabled && matches!(policy, Some(StagingCleanup::Scheduled { .. }))
+    let policy = core.site.settings.orchestrator.as_ref().map(|orchestrator| orchestrator.staging_cleanup);
+    core.site.settings.nas_cleanup.enabled && matches!(policy, Some(StagingCleanup::Scheduled { .. }))
 }
 
 /// Every automatic-clear interlock holds.
 pub fn eligible(core: &Core, facts: &Facts) -> bool {
     let Some(job) = &facts.job else { return false };
-    let now = core.clock.now();
+    let now = core.site.clock.now();
     let first_proof = job.first_proof_ms.map(|ms| Timestamp::from_unix_seconds(ms.div_euclid(1000)));
     let reachable = core.destinations.get(facts.run.equipment()).is_some_and(|destination| destination.last_known().is_ok());
-    let policy = core.settings.orchestrator.as_ref().map_or(StagingCleanup::Manual, |orchestrator| orchestrator.staging_cleanup);
+    let policy = core.site.settings.orchestrator.as_ref().map_or(StagingCleanup::Manual, |orchestrator| orchestrator.staging_cleanup);
     let state = facts.state().unwrap_or(RunState::Staging);
     let retained = policy == StagingCleanup::Manual || cleanup_eligible(policy, state, first_proof, now);
-    retained && interlocks_hold(&core.settings.nas_cleanup, job.verify_passes, first_proof, reachable, &facts.overrides, now)
+    retained && interlocks_hold(&core.site.settings.nas_cleanup, job.verify_passes, first_proof, reachable, &facts.overrides, now)
 }
 
 fn mtime_ns(folder: &Path) -> Option<i128> {

@@ -39,13 +39,13 @@ pub async fn renamed_from(core: &Arc<Core>, facts: &Facts) -> Option<RunPath> {
         return Some(before);
     }
     let (core, at) = (core.clone(), before.clone());
-    let gone = blocking(move || matches!(core.run_folder(&at), Err(SourceError::RunGone { .. }))).await;
+    let gone = blocking(move || matches!(core.staging.run(&at), Err(SourceError::RunGone { .. }))).await;
     gone.then_some(before)
 }
 
 /// Takes back what is under way for the old path, and gives the record the new one. The caller holds the run.
 pub async fn follow(core: &Arc<Core>, run: &RunPath, before: &RunPath, folder: &RunFolder) -> Result<Followed, EvaluateError> {
-    let Ok(_guard) = core.locks.try_hold(before, "following its new name") else { return Ok(Followed::Stopping) };
+    let Ok(_guard) = core.turns.runs.try_hold(before, "following its new name") else { return Ok(Followed::Stopping) };
     let clears = core.store.open_intents().await?.iter().any(|intent| intent.run == *before);
     if clears || !withdraw_jobs(core, run, before).await? {
         return Ok(Followed::Stopping);
@@ -53,14 +53,14 @@ pub async fn follow(core: &Arc<Core>, run: &RunPath, before: &RunPath, folder: &
     // The record comes last: until it says the new path, a kill leaves all of this to be done again.
     let (ingest, stamp) = write_record(core, run, folder).await?;
     if core.index.remove(before).is_some() {
-        core.events.publish(|seq| Event::Gone { seq, run_path: before.as_str().to_owned() });
+        core.tell.events.publish(|seq| Event::Gone { seq, run_path: before.as_str().to_owned() });
     }
     core.change(run, |facts| {
         facts.ingest = Ok(Some(ingest));
         facts.watch.ingest = stamp;
     });
     // Another folder may stand under the old name by now: it is seen as what it is.
-    core.look_at(before);
+    core.desk.look_at(before);
     let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
     core.ledger(run, life, LedgerKind::Renamed, format!("from {before}")).await;
     core.log(Some(folder), run, Level::Info, &format!("its folder was renamed: it was {before}"));
@@ -94,7 +94,7 @@ async fn write_record(
     folder: &RunFolder,
 ) -> Result<(domain::document::ingest::Ingest, Option<crate::keep::record::Stamp>), RecordError> {
     let (handle, at) = (folder.clone(), run.clone());
-    let (core, now) = (core.clone(), core.clock.now());
+    let (core, now) = (core.clone(), core.site.clock.now());
     blocking(move || {
         let creation = match RecordFolder::open(handle.dir())? {
             Some(record) => read_creation(&record).ok().flatten(),
@@ -116,8 +116,8 @@ pub fn first_ingest<'a>(
         project_name: creation.and_then(Creation::project_name).unwrap_or(run.project()),
         run_kind: creation.and_then(Creation::run_kind).unwrap_or(run.kind()),
         run,
-        transport: core.settings.equipment(run.equipment()).map_or("smb_mount", |equipment| &equipment.staging_transport),
+        transport: core.site.settings.equipment(run.equipment()).map_or("smb_mount", |equipment| &equipment.staging_transport),
         at,
-        host: &core.host,
+        host: &core.site.host,
     }
 }

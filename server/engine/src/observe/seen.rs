@@ -14,7 +14,7 @@ use domain::cleanup::{automatic_clear_due, conditions};
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::step::Observation;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// A run that stands at its path, as it was looked at.
 pub struct Seen {
@@ -63,7 +63,7 @@ pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Seen>, Ev
 fn take_in(core: &Core, facts: Facts) {
     let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
     core.merge(facts, |facts, known| {
-        facts.clearing = core.clearing.lock().unwrap_or_else(PoisonError::into_inner).get(&facts.run).cloned();
+        facts.clearing = core.clears.of(&facts.run);
         let Some(known) = known else { return };
         facts.job.clone_from(&known.job);
         facts.progress.clone_from(&known.progress);
@@ -85,7 +85,7 @@ async fn first_facts(core: &Core, run: &RunPath) -> Result<Facts, StoreError> {
 /// What a crash left in the record goes when a start of the program first sees the run (docs/format.md). Blocking.
 fn remove_leftovers(core: &Core, run: &RunPath) {
     let removed =
-        core.run_folder(run).ok().and_then(|folder| RecordFolder::open(folder.dir()).ok().flatten().map(|r| r.remove_leftovers()));
+        core.staging.run(run).ok().and_then(|folder| RecordFolder::open(folder.dir()).ok().flatten().map(|r| r.remove_leftovers()));
     if let Some(Err(error)) = removed {
         tracing::warn!(run = %run, %error, "what a crash left in the record could not be removed");
     }

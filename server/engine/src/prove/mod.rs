@@ -61,7 +61,7 @@ impl From<Verification> for Proof {
 pub fn seal_of(core: &Core, job: &Job) -> Result<SealReader, Failure> {
     let here = |message: String| Failure { class: FailureClass::Unknown, side: Side::Here, message };
     let digest = job.seal.ok_or_else(|| here(format!("{} has not been sealed yet", job.run)))?;
-    let file = crate::keep::seal::seal_file(&core.work_folder(&job.run, job.life), job.generation);
+    let file = crate::keep::seal::seal_file(&core.site.work_folder(&job.run, job.life), job.generation);
     let seal = SealReader::open(&file).map_err(|error| here(format!("our seal of {} cannot be read: {error}", job.run)))?;
     if seal.digest() == digest {
         Ok(seal)
@@ -74,8 +74,8 @@ pub fn seal_of(core: &Core, job: &Job) -> Result<SealReader, Failure> {
 pub async fn still_as_sealed(core: &Arc<Core>, job: &Job) -> bool {
     let (core, job) = (core.clone(), job.clone());
     blocking(move || {
-        let (Ok(folder), Ok(seal)) = (core.run_folder(&job.run), seal_of(&core, &job)) else { return false };
-        compare(&folder, &seal, Rehash::WhereNeeded, &core.stop).is_ok_and(|compared| compared.is_unchanged())
+        let (Ok(folder), Ok(seal)) = (core.staging.run(&job.run), seal_of(&core, &job)) else { return false };
+        compare(&folder, &seal, Rehash::WhereNeeded, &core.site.stop).is_ok_and(|compared| compared.is_unchanged())
     })
     .await
 }
@@ -110,7 +110,7 @@ async fn look_and_verify(
     source: Option<&RunFolder>,
     context: &CallContext,
 ) -> Result<Proof, TransportError> {
-    let now_ns = core.clock.now_ms().saturating_mul(1_000_000);
+    let now_ns = core.site.clock.now_ms().saturating_mul(1_000_000);
     // Of a run that is cleared nothing is left to look at for.
     let noted = match source {
         Some(_) => Some(last_look::note(transport, run, seal, now_ns, context).await?),
@@ -131,7 +131,7 @@ pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> 
     if domain::job::apply(job.state, JobEvent::Proven).is_none() {
         return Ok(None);
     }
-    let now_ms = core.clock.now_ms();
+    let now_ms = core.site.clock.now_ms();
     let level = level_of(core, job, manifest, now_ms);
     let updated = core.store.count_pass(job, manifest, level, now_ms).await?;
     if let Some(updated) = &updated {
@@ -150,14 +150,14 @@ pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> 
 /// The level of a proof that is made now, after those the job has.
 pub fn level_of(core: &Core, job: &Job, manifest: &VerifiedManifest, now_ms: i64) -> ProofLevel {
     let since_first = job.first_proof_ms.map_or(0, |first| now_ms.saturating_sub(first) / 1000);
-    let reverify = i64::try_from(core.settings.verify.reverify_seconds).unwrap_or(i64::MAX);
+    let reverify = i64::try_from(core.site.settings.verify.reverify_seconds).unwrap_or(i64::MAX);
     manifest.level().repeated(job.proof_level, since_first, reverify)
 }
 
 /// A failed proof, to be kept.
 pub fn disproof(core: &Core, job: &Job, detail: &str) -> NewProof {
     NewProof {
-        at_ms: core.clock.now_ms(),
+        at_ms: core.site.clock.now_ms(),
         proven: false,
         level: ProofLevel::L1,
         method: core.destinations.get(job.run.equipment()).map(|d| d.transport.method()).unwrap_or_default(),

@@ -32,7 +32,7 @@ pub async fn retire(core: &Core, job: &Job) -> Result<(), StoreError> {
 pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> Result<Option<Job>, StoreError> {
     let _recording = core.only_copies.recording().await;
     let Some(before) = core.store.job(&job.id).await?.filter(|job| job.state == JobState::Cleaned) else { return Ok(None) };
-    let now_ms = core.clock.now_ms();
+    let now_ms = core.site.clock.now_ms();
     let level = level_of(core, &before, manifest, now_ms);
     let Some(updated) = core.store.count_cleared_pass(&before, manifest, level, now_ms).await? else { return Ok(None) };
     core.ledger(&job.run, job.life, LedgerKind::Proven, format!("pass {} at level {level}, {}", updated.verify_passes, manifest.method()))
@@ -72,7 +72,7 @@ pub async fn no_answer(core: &Arc<Core>, job: &Job, failure: &Failure) -> Result
     let _recording = core.only_copies.recording().await;
     let Some(gone) = seal else {
         tracing::warn!(run = %job.run, message = failure.message, "the copy of a cleared run could not be proven again; tried again later");
-        let again = core.clock.now_ms().saturating_add(AGAIN_WITHOUT_ANSWER_MS);
+        let again = core.site.clock.now_ms().saturating_add(AGAIN_WITHOUT_ANSWER_MS);
         return core.store.note_cleared_look(job, None, None, again).await.map(|_| ());
     };
     let message = format!("it cannot be proven any more, because our seal is gone or is another one: {}", gone.message);
@@ -85,9 +85,9 @@ pub async fn no_answer(core: &Arc<Core>, job: &Job, failure: &Failure) -> Result
 }
 
 fn again_after_damage(core: &Core) -> i64 {
-    let seconds = core.settings.verify.reverify_cleared_seconds.and_then(|seconds| i64::try_from(seconds).ok());
+    let seconds = core.site.settings.verify.reverify_cleared_seconds.and_then(|seconds| i64::try_from(seconds).ok());
     let age_ms = seconds.map_or(i64::MAX, |seconds| seconds.saturating_mul(1000));
-    core.clock.now_ms().saturating_add(age_ms.min(AGAIN_AFTER_DAMAGE_MS))
+    core.site.clock.now_ms().saturating_add(age_ms.min(AGAIN_AFTER_DAMAGE_MS))
 }
 
 fn show(core: &Core, noted: Job) {

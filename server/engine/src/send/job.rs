@@ -37,10 +37,10 @@ use tokio_util::sync::CancellationToken;
 /// Runs a claimed job to its settlement.
 pub async fn run(core: &Arc<Core>, destination: &Arc<Destination>, mut claim: Claim, progress: &ProgressSink) -> Result<(), StoreError> {
     let job = claim.job().clone();
-    core.checkpoints.reached(Checkpoint::Claimed);
+    core.site.checkpoints.reached(Checkpoint::Claimed);
     progress.begin(Phase::Listing, 0, 0);
     core.job_changed(job.clone());
-    let stop = core.stop.child_token();
+    let stop = core.site.stop.child_token();
     core.change(&job.run, |facts| {
         facts.progress = Some(progress.clone());
         facts.sending = Some(stop.clone());
@@ -49,7 +49,7 @@ pub async fn run(core: &Arc<Core>, destination: &Arc<Destination>, mut claim: Cl
     let outcome = outcome.unwrap_or_else(|text| Err(fault(&text)));
     let settled = settle_outcome(core, destination, &claim, outcome).await;
     core.change(&job.run, |facts| (facts.progress, facts.sending) = (None, None));
-    core.look_at(&job.run);
+    core.desk.look_at(&job.run);
     settled
 }
 
@@ -60,7 +60,7 @@ pub fn fault(text: &str) -> Failure {
 
 /// Takes the next due job only to record why it cannot run.
 pub async fn fail_next(core: &Arc<Core>, destination: &Arc<Destination>, failure: Failure) -> Result<(), StoreError> {
-    let now_ms = core.clock.now_ms();
+    let now_ms = core.site.clock.now_ms();
     match core.store.claim(&destination.equipment.id, now_ms).await? {
         Some(claim) => settle_outcome(core, destination, &claim, Err(failure)).await,
         None => Ok(()),
@@ -75,22 +75,22 @@ async fn work(
     stop: &CancellationToken,
 ) -> Result<VerifiedManifest, Failure> {
     let job = claim.job().clone();
-    let context = core.call_context(job.run.equipment(), stop, progress);
+    let context = core.site.call_context(job.run.equipment(), stop, progress);
     let prepared = {
         let (core, job) = (core.clone(), job.clone());
         blocking(move || prepare(&core, &job)).await?
     };
-    core.checkpoints.reached(Checkpoint::Listed);
+    core.site.checkpoints.reached(Checkpoint::Listed);
     let sending = Sending { core, destination, job: &job, run: &prepared, context: &context };
     sending.make_way().await?;
     sending.everything().await?;
-    core.checkpoints.reached(Checkpoint::Pushed);
-    let now_ns = core.clock.now_ms().saturating_mul(1_000_000);
+    core.site.checkpoints.reached(Checkpoint::Pushed);
+    let now_ns = core.site.clock.now_ms().saturating_mul(1_000_000);
     let finished = {
         let seal = prepared.seal.clone();
         blocking(move || seal.finish(now_ns)).await.map_err(seal_failure)?
     };
-    core.checkpoints.reached(Checkpoint::Sealed);
+    core.site.checkpoints.reached(Checkpoint::Sealed);
     let early = {
         let (early, seal) = (prepared.early.clone(), finished.clone());
         blocking(move || early.finish(&seal))
@@ -101,12 +101,12 @@ async fn work(
         // The gate has not seen that yet.
         core.change(&job.run, |facts| facts.watch.judged = None);
     }
-    core.checkpoints.reached(Checkpoint::ChecksumsWritten);
+    core.site.checkpoints.reached(Checkpoint::ChecksumsWritten);
     sending.supersede(&finished).await?;
     let place = destination.transport.place_of(&job.run);
-    core.store.sent(claim, finished.digest(), core.clock.now_ms(), finished.totals(), &place).await.map_err(store_failure)?;
+    core.store.sent(claim, finished.digest(), core.site.clock.now_ms(), finished.totals(), &place).await.map_err(store_failure)?;
     core.job_changed(claim.job().clone());
-    core.checkpoints.reached(Checkpoint::Sent);
+    core.site.checkpoints.reached(Checkpoint::Sent);
 
     let early = early.unwrap_or_else(|error| {
         tracing::warn!(run = %job.run, %error, "hashes made meanwhile cannot be used; they are asked for again");
@@ -122,7 +122,7 @@ async fn work(
     note_disproof(core, claim.job(), &differences).await;
     let failure = differences.failure();
     let tried = Tried { attempts: job.attempts, hash_retries: claim.job().hash_retries };
-    if settle(failure.class, tried, core.settings.sync.retry_attempts) != Settlement::PushAgain {
+    if settle(failure.class, tried, core.site.settings.sync.retry_attempts) != Settlement::PushAgain {
         return Err(failure);
     }
     core.store.count_hash_retry(claim, &failure).await.map_err(store_failure)?;
@@ -143,19 +143,19 @@ async fn work(
 
 /// Opens the run, lists it under the gate's eyes, and opens its seal. Blocking.
 fn prepare(core: &Core, job: &Job) -> Result<Prepared, Failure> {
-    let folder = core.run_folder(&job.run).map_err(source_failure)?;
+    let folder = core.staging.run(&job.run).map_err(source_failure)?;
     let state = core.index.look(&job.run, crate::tell::index::Facts::state).flatten();
     if matches!(state, None | Some(RunState::Staging | RunState::Cleared)) {
         let message = format!("{} is not complete (its state is {})", job.run, state.map_or("not readable", RunState::as_str));
         return Err(Failure { class: FailureClass::LocalFileChanged, side: Side::Source, message });
     }
-    let work_folder = core.work_folder(&job.run, job.life);
+    let work_folder = core.site.work_folder(&job.run, job.life);
     std::fs::create_dir_all(&work_folder).map_err(|error| state_failure(&error))?;
     let creation =
         creation_of(&folder).map_err(|error| Failure { class: FailureClass::LocalRead, side: Side::Source, message: error.to_string() })?;
     let verified = state == Some(RunState::SyncVerified);
     let mut examiner = Examiner::new(core, &folder, &job.run, creation.as_ref(), verified);
-    let now_ns = core.clock.now_ms().saturating_mul(1_000_000);
+    let now_ns = core.site.clock.now_ms().saturating_mul(1_000_000);
     let listing = Listing::of_run(&folder, &work_folder.join(format!("listing-{}", job.generation)), now_ns, |entry| examiner.entry(entry));
     let listing = listing.map_err(seal_failure)?;
     let verdict = examiner.finish().map_err(source_failure)?;
@@ -174,7 +174,7 @@ fn prepare(core: &Core, job: &Job) -> Result<Prepared, Failure> {
 fn admitted(core: &Core, job: &Job, verdict: &Verdict) -> Result<(), Failure> {
     core.change(&job.run, |facts| {
         facts.findings = Arc::new(verdict.findings().to_vec());
-        facts.watch.judged = facts.to_judge(core.clock.now());
+        facts.watch.judged = facts.to_judge(core.site.clock.now());
     });
     verdict.admit().map(|_| ()).map_err(|blocking| {
         let first = blocking.first().map(|finding| format!("{}: {}", finding.rule.as_str(), finding.rule_detail)).unwrap_or_default();
@@ -225,7 +225,7 @@ async fn verify_once(
 
 async fn note_disproof(core: &Core, job: &Job, differences: &Differences) {
     let proof = NewProof {
-        at_ms: core.clock.now_ms(),
+        at_ms: core.site.clock.now_ms(),
         proven: false,
         level: ProofLevel::L1,
         method: String::new(),
@@ -245,11 +245,11 @@ async fn settle_outcome(
     outcome: Result<VerifiedManifest, Failure>,
 ) -> Result<(), StoreError> {
     if outcome.is_ok() {
-        core.checkpoints.reached(Checkpoint::ReadBack);
+        core.site.checkpoints.reached(Checkpoint::ReadBack);
     }
     loop {
         let settled = match &outcome {
-            Ok(manifest) => core.store.settle_verified(claim, manifest, core.clock.now_ms()).await,
+            Ok(manifest) => core.store.settle_verified(claim, manifest, core.site.clock.now_ms()).await,
             Err(failure) => settle_failure(core, claim, failure).await,
         };
         match settled {
@@ -258,12 +258,12 @@ async fn settle_outcome(
                 after(core, destination, job, &outcome, news).await;
                 return Ok(());
             }
-            Err(error @ (StoreError::Full | StoreError::Database(_))) if !core.stop.is_cancelled() => {
+            Err(error @ (StoreError::Full | StoreError::Database(_))) if !core.site.stop.is_cancelled() => {
                 tracing::error!(run = %claim.job().run, %error, "a finished job waits to be recorded");
                 // Those behind it wait for the same.
                 super::tell_queued(core, &destination.equipment.id, store_failure(error));
                 tokio::select! {
-                    () = core.stop.cancelled() => {}
+                    () = core.site.stop.cancelled() => {}
                     () = tokio::time::sleep(Duration::from_secs(5)) => {}
                 }
             }
@@ -275,12 +275,12 @@ async fn settle_outcome(
 async fn settle_failure(core: &Core, claim: &Claim, failure: &Failure) -> Result<Job, StoreError> {
     let job = claim.job();
     let tried = Tried { attempts: job.attempts, hash_retries: job.hash_retries };
-    let now_ms = core.clock.now_ms();
-    if failure.side == Side::Source && core.root().is_err() {
+    let now_ms = core.site.clock.now_ms();
+    if failure.side == Side::Source && core.staging.open().is_err() {
         // The staging disk went: no file of the run vanished or cannot be read.
         return core.store.settle_postponed(claim, Some(failure), now_ms, false, false).await;
     }
-    match settle(failure.class, tried, core.settings.sync.retry_attempts) {
+    match settle(failure.class, tried, core.site.settings.sync.retry_attempts) {
         Settlement::RetryAfter { seconds } => {
             let due_ms = now_ms.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
             core.store.settle_postponed(claim, Some(failure), due_ms, true, false).await
@@ -301,14 +301,14 @@ async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &
     core.job_changed(job.clone());
     let folder = {
         let (core, run) = (core.clone(), run.clone());
-        blocking(move || core.run_folder(&run).ok()).await
+        blocking(move || core.staging.run(&run).ok()).await
     };
     match outcome {
         Ok(manifest) => {
-            core.checkpoints.reached(Checkpoint::Verified);
+            core.site.checkpoints.reached(Checkpoint::Verified);
             destination.took_something();
             let totals = manifest.totals();
-            core.tally.add(Moved::Proven, totals.bytes, core.clock.now());
+            core.tell.tally.add(Moved::Proven, totals.bytes, core.site.clock.now());
             let detail = format!(
                 "{}, {} at level {}, {}",
                 units::counted(totals.files, "file"),
@@ -338,8 +338,13 @@ async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &
             core.log(None, &run, Level::Warn, &format!("waiting for {}: {}", destination.transport.describe(), failure.message));
         }
         Err(failure) => {
-            let most =
-                core.settings.sync.retry_attempts.unwrap_or(u32::MAX).min(u32::try_from(RETRY_WAITS_SECONDS.len()).unwrap_or(u32::MAX));
+            let most = core
+                .site
+                .settings
+                .sync
+                .retry_attempts
+                .unwrap_or(u32::MAX)
+                .min(u32::try_from(RETRY_WAITS_SECONDS.len()).unwrap_or(u32::MAX));
             core.log(
                 folder.as_ref(),
                 &run,

@@ -36,7 +36,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(20);
 
 /// Starts one worker per destination, and what proves cleared runs again.
 pub fn start(core: &Arc<Core>) -> Vec<JoinHandle<()>> {
-    let places = Arc::new(Semaphore::new(core.settings.sync.workers.max(1)));
+    let places = Arc::new(Semaphore::new(core.site.settings.sync.workers.max(1)));
     let turns = Arc::new(Semaphore::new(1));
     let of_each = |destination: &Arc<Destination>| {
         let budget = Arc::new(Budget::default());
@@ -44,15 +44,14 @@ pub fn start(core: &Arc<Core>) -> Vec<JoinHandle<()>> {
         let rereading = reread::serve(core.clone(), destination.clone(), turns.clone(), budget);
         [tokio::spawn(worker), tokio::spawn(rereading)]
     };
-    core.destinations.values().flat_map(of_each).collect()
+    core.destinations.iter().flat_map(|(_, destination)| of_each(destination)).collect()
 }
 
 async fn serve(core: Arc<Core>, destination: Arc<Destination>, places: Arc<Semaphore>, budget: Arc<Budget>) {
     let equipment = destination.equipment.id.clone();
-    let Some(wake) = core.work_now.get(&equipment) else { return };
     // A run that the watcher has not seen yet looks like one that is not complete.
     core.first_scan().await;
-    while !core.stop.is_cancelled() {
+    while !core.site.stop.is_cancelled() {
         let wait = match unless_it_panics(round(&core, &destination, &places, &budget)).await {
             Ok(Ok(Some(wait))) => wait,
             Ok(Ok(None)) => continue,
@@ -68,8 +67,8 @@ async fn serve(core: Arc<Core>, destination: Arc<Destination>, places: Arc<Semap
             }
         };
         tokio::select! {
-            () = core.stop.cancelled() => return,
-            () = wake.notified() => {}
+            () = core.site.stop.cancelled() => return,
+            () = core.destinations.has_work(&equipment) => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -103,7 +102,7 @@ async fn abandoned(core: &Core, equipment: &str, fault: &str) {
         if let Err(error) = core.reload_job(run, life).await {
             tracing::error!(run = %run, %error, "its job could not be read again");
         }
-        core.look_at(run);
+        core.desk.look_at(run);
     }
 }
 
@@ -115,13 +114,13 @@ async fn round(
     budget: &Budget,
 ) -> Result<Option<Duration>, StoreError> {
     let equipment = &destination.equipment.id;
-    if !core.settings.sync.enabled {
+    if !core.site.settings.sync.enabled {
         return Ok(Some(LOOK_EVERY));
     }
-    if core.clears_need_the_room() {
+    if core.clears.need_the_room() {
         return Ok(Some(AFTER_AN_ERROR));
     }
-    let now_ms = core.clock.now_ms();
+    let now_ms = core.site.clock.now_ms();
     let next_job = core.store.next_due_ms(equipment).await?;
     let job_due = next_job.is_some_and(|due| due <= now_ms);
     let record = core.store.record_due(equipment, now_ms).await?;
@@ -131,7 +130,7 @@ async fn round(
         let wait = next.map_or(LOOK_EVERY, |due| Duration::from_millis(u64::try_from(due - now_ms).unwrap_or(0)));
         return Ok(Some(wait.min(LOOK_EVERY)));
     }
-    if let Err(error) = core.root() {
+    if let Err(error) = core.staging.open() {
         // Nothing is gone: the staging disk is not there, and the watcher says so on every row. Looked at again soon.
         tracing::warn!(equipment, %error, "jobs wait for the staging tree");
         return Ok(Some(AFTER_AN_ERROR));
@@ -142,7 +141,7 @@ async fn round(
         return Ok(Some(wait.min(LOOK_EVERY)));
     }
     let progress = ProgressSink::new();
-    let context = core.call_context(equipment, &core.stop, &progress);
+    let context = core.site.call_context(equipment, &core.site.stop, &progress);
     match destination.prove_identity(&context).await {
         Ok(()) => recovered(core, destination).await?,
         Err(failure) if matches!(failure.class, FailureClass::Authentication | FailureClass::Configuration) && job_due => {
@@ -157,7 +156,7 @@ async fn round(
         }
     }
     if job_due && let Some(claim) = core.store.claim(equipment, now_ms).await? {
-        let place = Place::take(places, &core.stop, &progress).await;
+        let place = Place::take(places, &core.site.stop, &progress).await;
         job::run(core, destination, claim, &progress).await?;
         drop(place);
         return Ok(None);
@@ -167,7 +166,7 @@ async fn round(
         return Ok(None);
     }
     if let Some(job) = reverify {
-        let place = Place::take(places, &core.stop, &progress).await;
+        let place = Place::take(places, &core.site.stop, &progress).await;
         reverify::run(core, &job, &context, budget).await?;
         drop(place);
         return Ok(None);

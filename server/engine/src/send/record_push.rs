@@ -22,19 +22,19 @@ pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job
     let recorded = core.index.look(&job.run, |facts| facts.life == job.life && Facts::proof_recorded(facts)).unwrap_or(false);
     if !recorded {
         // The watcher writes it first, and wakes us; until then others go before.
-        core.look_at(&job.run);
-        return core.store.record_failed(job, core.clock.now_ms()).await;
+        core.desk.look_at(&job.run);
+        return core.store.record_failed(job, core.site.clock.now_ms()).await;
     }
     let progress = ProgressSink::new();
-    let context = core.call_context(job.run.equipment(), &core.stop, &progress);
-    let Some(turn) = core.record_turns.take(&job.run, &core.stop).await else { return Ok(()) };
+    let context = core.site.call_context(job.run.equipment(), &core.site.stop, &progress);
+    let Some(turn) = core.turns.records.take(&job.run, &core.site.stop).await else { return Ok(()) };
     if core.index.look(&job.run, |facts| facts.clearing.is_some()).unwrap_or(false) {
         // The clear sends the finished record, or takes `cleared` back and has this done again.
-        return core.store.record_failed(job, core.clock.now_ms()).await;
+        return core.store.record_failed(job, core.site.clock.now_ms()).await;
     }
     let opened = {
         let (core, run) = (core.clone(), job.run.clone());
-        blocking(move || core.run_folder(&run)).await
+        blocking(move || core.staging.run(&run)).await
     };
     let sent = match opened {
         Ok(folder) => push_record(core, &turn, job, &folder, &context).await,
@@ -44,14 +44,14 @@ pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job
         Ok(_) => {
             destination.took_something();
             core.store.record_sent(job).await?;
-            core.checkpoints.reached(Checkpoint::RecordSent);
+            core.site.checkpoints.reached(Checkpoint::RecordSent);
             core.reload_job(&job.run, job.life).await?;
         }
         Err(failure) if failure.class == FailureClass::Interrupted => {}
         Err(failure) => {
             destination.note_failure(&failure);
             core.log(None, &job.run, Level::Warn, &format!("the record could not be sent yet: {}", failure.message));
-            core.store.record_failed(job, core.clock.now_ms()).await?;
+            core.store.record_failed(job, core.site.clock.now_ms()).await?;
         }
     }
     Ok(())
@@ -81,7 +81,7 @@ pub async fn push_record(
         side: Side::Source,
         message: format!("the record cannot be read: {error}"),
     })?;
-    core.checkpoints.reached(Checkpoint::RecordRead);
+    core.site.checkpoints.reached(Checkpoint::RecordRead);
     let files: Vec<RecordFile> = files.into_iter().map(|(path, bytes)| RecordFile { path, bytes }).collect();
     let Some(destination) = core.destinations.get(job.run.equipment()) else {
         let message = format!("equipment {} has no destination in the config", job.run.equipment());

@@ -18,9 +18,11 @@ use tokio::sync::Semaphore;
 /// Proves cleared runs of one equipment again, until the program stops.
 pub async fn serve(core: Arc<Core>, destination: Arc<Destination>, turns: Arc<Semaphore>, budget: Arc<Budget>) {
     let equipment = destination.equipment.id.clone();
-    let (Some(wake), Some(_)) = (core.reread_now.get(&equipment), core.settings.verify.reverify_cleared_seconds) else { return };
+    if core.site.settings.verify.reverify_cleared_seconds.is_none() {
+        return;
+    }
     core.first_scan().await;
-    while !core.stop.is_cancelled() {
+    while !core.site.stop.is_cancelled() {
         let wait = match unless_it_panics(round(&core, &destination, &turns, &budget)).await {
             Ok(Ok(Some(wait))) => wait,
             Ok(Ok(None)) => continue,
@@ -34,8 +36,8 @@ pub async fn serve(core: Arc<Core>, destination: Arc<Destination>, turns: Arc<Se
             }
         };
         tokio::select! {
-            () = core.stop.cancelled() => return,
-            () = wake.notified() => {}
+            () = core.site.stop.cancelled() => return,
+            () = core.destinations.has_something_to_reread(&equipment) => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -49,19 +51,19 @@ async fn round(
     budget: &Budget,
 ) -> Result<Option<Duration>, StoreError> {
     let equipment = &destination.equipment.id;
-    if !core.settings.sync.enabled || due(core, equipment, budget).await?.is_none() {
+    if !core.site.settings.sync.enabled || due(core, equipment, budget).await?.is_none() {
         return Ok(Some(LOOK_EVERY));
     }
     let turn = tokio::select! {
         turn = turns.acquire() => turn,
-        () = core.stop.cancelled() => return Ok(Some(LOOK_EVERY)),
+        () = core.site.stop.cancelled() => return Ok(Some(LOOK_EVERY)),
     };
     // Others had their turn meanwhile.
     let Some(job) = due(core, equipment, budget).await? else { return Ok(Some(LOOK_EVERY)) };
     if let Some(wait) = destination.until_probe().filter(|wait| !wait.is_zero()) {
         return Ok(Some(wait.min(LOOK_EVERY)));
     }
-    let context = core.call_context(equipment, &core.stop, &ProgressSink::new());
+    let context = core.site.call_context(equipment, &core.site.stop, &ProgressSink::new());
     match destination.prove_identity(&context).await {
         Ok(()) => recovered(core, destination).await?,
         Err(failure) => {
@@ -77,9 +79,9 @@ async fn round(
 
 /// The equipment's next cleared run whose newest proof is older than `verify.reverify_cleared`, when the budget allows one now.
 async fn due(core: &Core, equipment: &str, budget: &Budget) -> Result<Option<Job>, StoreError> {
-    match core.settings.verify.reverify_cleared_seconds {
-        Some(age) if core.clock.monotonic() >= budget.free_at().1 => {
-            core.store.cleared_due(equipment, older_than(core, age), core.clock.now_ms()).await
+    match core.site.settings.verify.reverify_cleared_seconds {
+        Some(age) if core.site.clock.monotonic() >= budget.free_at().1 => {
+            core.store.cleared_due(equipment, older_than(core, age), core.site.clock.now_ms()).await
         }
         _ => Ok(None),
     }

@@ -35,8 +35,8 @@ impl Budget {
 
     /// A run was read again; `went_well` when its proof held, or was interrupted.
     pub fn spend(&self, core: &Core, job: &Job, cleared: bool, went_well: bool) {
-        let pause = Duration::from_secs_f64(job.totals.bytes as f64 / core.settings.verify.bytes_per_second.max(1) as f64);
-        self.pay(cleared, core.clock.monotonic(), if went_well { pause } else { pause.max(AFTER_A_FAILURE) });
+        let pause = Duration::from_secs_f64(job.totals.bytes as f64 / core.site.settings.verify.bytes_per_second.max(1) as f64);
+        self.pay(cleared, core.site.clock.monotonic(), if went_well { pause } else { pause.max(AFTER_A_FAILURE) });
     }
 
     fn pay(&self, cleared: bool, now: Duration, pause: Duration) {
@@ -50,16 +50,16 @@ impl Budget {
 
 /// The equipment's next job in staging whose newest proof is older than `verify.reverify`, when the budget allows one now.
 pub async fn due(core: &Core, equipment: &str, budget: &Budget) -> Result<Option<Job>, StoreError> {
-    if core.clock.monotonic() < budget.free_at().0 {
+    if core.site.clock.monotonic() < budget.free_at().0 {
         return Ok(None);
     }
-    core.store.reverify_due(equipment, older_than(core, core.settings.verify.reverify_seconds)).await
+    core.store.reverify_due(equipment, older_than(core, core.site.settings.verify.reverify_seconds)).await
 }
 
 /// Milliseconds: what was proven before is older than this.
 pub fn older_than(core: &Core, age_seconds: u64) -> i64 {
     let age_ms = i64::try_from(age_seconds).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
-    core.clock.now_ms().saturating_sub(age_ms)
+    core.site.clock.now_ms().saturating_sub(age_ms)
 }
 
 /// Proves one run again, and notes when the next may be.
@@ -67,7 +67,7 @@ pub async fn run(core: &Arc<Core>, job: &Job, context: &CallContext, budget: &Bu
     core.change(&job.run, |facts| facts.progress = Some(context.progress.clone()));
     let folder = {
         let (core, run) = (core.clone(), job.run.clone());
-        blocking(move || core.run_folder(&run).ok()).await
+        blocking(move || core.staging.run(&run).ok()).await
     };
     let outcome = prove(core, job, folder.as_ref(), context).await;
     core.change(&job.run, |facts| facts.progress = None);
@@ -81,7 +81,7 @@ pub async fn run(core: &Arc<Core>, job: &Job, context: &CallContext, budget: &Bu
         }
     };
     budget.spend(core, job, false, went_well && recorded.is_ok());
-    core.look_at(&job.run);
+    core.desk.look_at(&job.run);
     recorded
 }
 

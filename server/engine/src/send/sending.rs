@@ -77,7 +77,7 @@ impl Sending<'_> {
             if again.is_none() {
                 noted.fetch_add(1, Ordering::Relaxed);
             }
-            self.core.checkpoints.reached(Checkpoint::FilePlaced);
+            self.core.site.checkpoints.reached(Checkpoint::FilePlaced);
         };
         let keep = |hashed: Hashed| {
             // A weaker answer, or one of a file that was wrong before, is asked for again when everything has arrived.

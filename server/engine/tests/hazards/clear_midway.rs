@@ -71,7 +71,7 @@ async fn d6_a_clear_that_a_stop_cuts_goes_on_by_itself_and_counts_all_of_it() {
         tokio::spawn(async move { engine.clear(run.as_str()).await })
     };
     stops.recv().await.unwrap();
-    engine.core().stop.cancel();
+    engine.core().site.stop.cancel();
     go_on.send(()).unwrap();
     let clearing = act.await.unwrap().unwrap().clearing.unwrap();
     assert_eq!(clearing.step, "renamed", "accepted, and goes on by itself: {clearing:?}");
@@ -174,7 +174,7 @@ async fn d3_a_run_of_which_nothing_may_go_any_more_is_no_new_life() {
         tokio::spawn(async move { engine.clear(run.as_str()).await })
     };
     stops.recv().await.unwrap();
-    engine.core().stop.cancel();
+    engine.core().site.stop.cancel();
     go_on.send(()).unwrap();
     assert!(act.await.unwrap().unwrap().clearing.is_some(), "it waits");
     engine.stop().await;

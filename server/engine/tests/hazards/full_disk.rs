@@ -210,7 +210,7 @@ async fn d21_a_state_disk_that_fills_up_within_a_clear_makes_it_wait() {
         let answer = engine.clear(run.as_str()).await.unwrap_or_else(|problem| panic!("{step:?}: {problem:?}"));
         if answer.clearing.is_some() {
             // The watcher looks at it meanwhile, as often as it likes.
-            engine.core().look_at(&run);
+            engine.core().desk.look_at(&run);
             until("it is still being cleared", async || {
                 shown(&engine, &run).filter(|row| row.clearing.is_some() && row.life == 1).map(|_| ())
             })

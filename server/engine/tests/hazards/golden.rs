@@ -59,11 +59,11 @@ async fn the_golden_tree_gives_the_same_rows_and_rows_for_what_cannot_be_read() 
     // Test runs in `Runs` and runs in `TestRuns` are invisible to the existing system; ours are runs that the gate holds back.
     let wanted: BTreeSet<_> = theirs.chain(MISPLACED.map(|name| format!("{PROJECT}/{name}"))).collect();
     assert_eq!(leaves, wanted);
-    let unrecognised: Vec<_> = engine.core().unrecognised.lock().unwrap().iter().map(|finding| finding.run_path.clone()).collect();
+    let unrecognised: Vec<_> = engine.core().staging.unrecognised().iter().map(|finding| finding.run_path.clone()).collect();
     assert_eq!(unrecognised, [format!("{PROJECT}/Runs/Other_name")]);
 
     let prefix = format!("{}/", staging.display());
-    let list = engine.core().index.list(engine.core().clock.now());
+    let list = engine.core().index.list(engine.core().site.clock.now());
     let ours: Vec<Value> = list
         .runs
         .iter()

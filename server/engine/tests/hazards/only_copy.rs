@@ -36,7 +36,7 @@ async fn cleared(lab: &Lab, engine: &Engine, run: &RunPath) {
 /// A minute, in which the worker looks for proofs that are due: each may be paid for with a pause.
 fn a_minute_passes(engine: &Engine, clock: &Clock) {
     clock.advance(Duration::from_secs(61));
-    engine.core().work_now(EQUIPMENT);
+    engine.core().destinations.work_now(EQUIPMENT);
 }
 
 async fn alarms(engine: &Engine) -> Vec<AttentionItem> {

@@ -128,7 +128,7 @@ async fn d18_what_was_open_a_while_ago_holds_nothing_back() {
     until_verified(&engine, &run).await;
     let look = || {
         engine.core().index.sweep_soon(&run);
-        engine.core().look_at(&run);
+        engine.core().desk.look_at(&run);
     };
     let acquisition = Acquisition::opens(&lab.staging(run.as_str()).join("notes.txt"));
     clock.advance(Duration::from_secs(60));

@@ -94,8 +94,8 @@ async fn s1_a_queued_run_whose_override_is_revoked_is_not_sent_and_goes_when_it_
     assert_eq!(row(&engine, &run).await.findings.blocking, 1, "shown at once");
     fs::create_dir_all(lab.path("nas/SCOPE_01")).unwrap();
     lab.mark().await;
-    engine.core().destinations[EQUIPMENT].probe_now();
-    engine.core().work_now(EQUIPMENT);
+    engine.core().destinations.get(EQUIPMENT).unwrap().probe_now();
+    engine.core().destinations.work_now(EQUIPMENT);
     until_job(&engine, &run, JobState::Failed).await;
     assert_eq!(row(&engine, &run).await.job.unwrap().error.unwrap().code, FailureClass::BlockedByValidation);
     assert!(!lab.nas(&run).exists(), "nothing was sent");

@@ -56,7 +56,7 @@ async fn s16_a_folder_that_begins_with_a_tilde_is_shown_as_arriving() {
     let lab = Lab::new();
     let engine = lab.start().await;
     fs::create_dir_all(lab.staging("SCOPE_01/Cortex Q3 Pilot/Runs/~Run_1")).unwrap();
-    let finding = until("a finding", async || engine.core().unrecognised.lock().unwrap().first().cloned()).await;
+    let finding = until("a finding", async || engine.core().staging.unrecognised().first().cloned()).await;
     assert!(finding.rule_detail.contains("still arriving"), "{finding:?}");
     engine.stop().await;
 }

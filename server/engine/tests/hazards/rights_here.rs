@@ -58,7 +58,7 @@ async fn s24_a_file_that_may_not_be_read_is_waited_for_named_and_sent_when_it_ma
     // Once to read it, and where a look fell between the two, once more because the file changed since.
     until("it is sent", async || {
         clock.advance(Duration::from_secs(61));
-        engine.core().work_now(EQUIPMENT);
+        engine.core().destinations.work_now(EQUIPMENT);
         shown(&engine, &run).filter(|row| row.summary.current_state == "sync_verified")
     })
     .await;

@@ -36,7 +36,7 @@ async fn verified(lab: &Lab, engine: &Engine, run: &RunPath) {
 
 /// What a day does: the worker looks for proofs that are due, the watcher polls.
 async fn look(engine: &Engine) {
-    engine.core().work_now(EQUIPMENT);
+    engine.core().destinations.work_now(EQUIPMENT);
     engine.watcher().poll_once().await;
 }
 

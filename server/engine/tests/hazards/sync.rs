@@ -206,7 +206,7 @@ async fn v10_an_empty_folder_where_the_nas_was_mounted_gets_nothing_and_is_waite
     let core = engine.core().clone();
     until("it goes on by itself", async || {
         clock.advance(std::time::Duration::from_secs(300));
-        core.work_now(EQUIPMENT);
+        core.destinations.work_now(EQUIPMENT);
         core.index.look(&run, |facts| facts.state() == Some(RunState::SyncVerified)).filter(|verified| *verified)
     })
     .await;

@@ -165,7 +165,7 @@ async fn a_poll_answers_all_runs_in_walk_order_and_takes_one_step_with_each() {
             }
         }
     }
-    let unrecognised = engine.core().unrecognised.lock().unwrap().iter().map(|finding| finding.run_path.clone()).collect::<Vec<_>>();
+    let unrecognised = engine.core().staging.unrecognised().iter().map(|finding| finding.run_path.clone()).collect::<Vec<_>>();
     assert_eq!(unrecognised, ["SCOPE_01/P/Runs/Unrelated"]);
     engine.watcher().start();
     engine.watcher().start();
@@ -229,7 +229,7 @@ async fn a_staging_disk_that_goes_in_the_middle_of_a_job_fails_nothing() {
     assert_eq!((job.attempts, job.hash_retries), (0, 0));
     fs::remove_dir(lab.path("staging")).unwrap();
     fs::rename(lab.path("unmounted"), lab.path("staging")).unwrap();
-    engine.core().work_now(EQUIPMENT);
+    engine.core().destinations.work_now(EQUIPMENT);
     until_verified(&engine, &run).await;
     engine.stop().await;
 }
