@@ -158,6 +158,34 @@ mod tests {
         }
     }
 
+    /// A name that stands for three things stands for none.
+    #[test]
+    fn no_type_is_named_three_times_in_a_package() {
+        let mut often = Vec::new();
+        for folder in ["server/engine/src", "app/src", "app/domain/src", "server/src", "xtask/src"] {
+            let mut texts = Vec::new();
+            files(&machine::root().join(folder), folder, 0, &mut texts).unwrap();
+            let mut named: BTreeMap<String, usize> = BTreeMap::new();
+            for (_, _, text) in &texts {
+                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+                code.lines().filter_map(type_named).for_each(|name| *named.entry(name).or_default() += 1);
+            }
+            assert!(named.len() > 20, "{folder}: {named:?}");
+            often.extend(named.into_iter().filter(|(_, times)| *times > 2).map(|(name, times)| format!("{folder}: {name}, {times} times")));
+        }
+        assert_eq!(often, [""; 0]);
+    }
+
+    /// The name that this line gives to a type.
+    fn type_named(line: &str) -> Option<String> {
+        let line = line.trim_start();
+        let line = line
+            .strip_prefix("pub")
+            .map_or(line, |rest| rest.split_once(") ").filter(|_| rest.starts_with('(')).map_or(rest, |(_, rest)| rest));
+        let rest = ["struct ", "enum ", "trait "].iter().find_map(|word| line.trim_start().strip_prefix(word))?;
+        Some(rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect())
+    }
+
     #[test]
     fn circles_and_ways_around_are_seen() {
         let mut room = Room::default();
@@ -166,6 +194,10 @@ mod tests {
         assert_eq!(room.knows, BTreeSet::from(["b".to_owned()]));
         assert_eq!(room.odd, ["use super::super::d::Y;"]);
         assert_eq!(first_sentence(text), "One");
+        for line in ["struct A {", "pub struct A(u8);", "    pub(super) enum A<'a> {", "pub trait A: B {"] {
+            assert_eq!(type_named(line).as_deref(), Some("A"), "{line}");
+        }
+        assert_eq!(type_named("let structure = 1;"), None);
         let knows = |name: &str, other: &str| (name.to_owned(), Room { knows: BTreeSet::from([other.to_owned()]), ..Room::default() });
         let mut rooms = Rooms::from([knows("a", "b"), knows("b", "c"), ("c".to_owned(), Room::default())]);
         assert_eq!(levels(&rooms).unwrap(), BTreeMap::from([("a", 2), ("b", 1), ("c", 0)]));

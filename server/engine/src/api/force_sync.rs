@@ -3,7 +3,7 @@
 use super::Engine;
 use super::answers::store_problem;
 use crate::database::{Job, LedgerKind};
-use crate::judge::gatekeeper::{Asked, GateError, ask, generation_to_queue, record_event};
+use crate::judge::gatekeeper::{GateError, Gated, ask, generation_to_queue, record_event};
 use crate::keep::ingest_store::fields;
 use crate::machine::blocking::blocking;
 use crate::observe::{evaluate_run, record_queued, signal_lacks};
@@ -114,10 +114,10 @@ impl Engine {
     async fn queue(&self, run: &RunPath, generation: u64) -> Result<ForceSyncAnswer, Problem> {
         let core = &self.core;
         match ask(core, run, generation).await.map_err(|error| gate_problem(run, error))? {
-            Asked::Blocked(blocking_findings) => {
+            Gated::Blocked(blocking_findings) => {
                 Ok(ForceSyncAnswer { run_path: run.as_str().to_owned(), state: "blocked".into(), job_id: None, blocking_findings })
             }
-            Asked::Queued(job) => {
+            Gated::Queued(job) => {
                 let folder = self.open(run).await?;
                 let recorded = record_queued(core, run, &folder).await;
                 recorded.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, format!("{run}: {error}")))?;

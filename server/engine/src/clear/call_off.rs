@@ -3,7 +3,7 @@
 
 use super::back::{back_untouched, give_up_aside, sealed_and_gone, take_back};
 use super::refusal::NotCalledOff;
-use super::resume::{Place, find, open_intent};
+use super::resume::{FolderOf, find, open_intent};
 use super::{ClearStop, PATIENCE, note_clearing};
 use crate::core::Core;
 use crate::database::LedgerKind;
@@ -23,9 +23,9 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
     let intent = intent.ok_or_else(|| NotCalledOff::NoClear { run: run.clone() })?;
     let waits = |stop: ClearStop| NotCalledOff::NotNow { run: run.clone(), why: stop.to_string() };
     let (folder, aside) = match find(core, &intent).await.map_err(waits)? {
-        Place::AtRun { folder, .. } | Place::PutBack(folder) => (folder, false),
-        Place::Aside(folder) => (folder, true),
-        Place::Nowhere | Place::Lost => {
+        FolderOf::AtRun { folder, .. } | FolderOf::PutBack(folder) => (folder, false),
+        FolderOf::Aside(folder) => (folder, true),
+        FolderOf::Nowhere | FolderOf::Lost => {
             return Err(NotCalledOff::EndsByItself { run: run.clone() });
         }
     };

@@ -156,7 +156,7 @@ async fn with_room<T>(core: &Arc<Core>, clearing: impl Future<Output = T>) -> T 
 }
 
 async fn begin_with(core: &Arc<Core>, run: &RunPath, progress: &ProgressSink) -> Result<Totals, ClearStop> {
-    let permit = permit::permit(core, permit::Asked::Run(run), progress).await?;
+    let permit = permit::permit(core, permit::PermitFor::Run(run), progress).await?;
     core.site.checkpoints.reached(crate::machine::checkpoint::Checkpoint::Permitted);
     {
         let core = core.clone();

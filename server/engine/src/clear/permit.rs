@@ -65,7 +65,7 @@ impl ClearPermit {
 }
 
 /// What a permit is asked for.
-pub enum Asked<'a> {
+pub enum PermitFor<'a> {
     /// A run as it stands in staging.
     Run(&'a RunPath),
     /// A clear that goes on, of this job, in the folder wherever it stands by now. What it still holds is compared file by file when it is
@@ -74,10 +74,10 @@ pub enum Asked<'a> {
 }
 
 /// Checks everything and proves the destination. Nothing is touched.
-pub async fn permit(core: &Arc<Core>, asked: Asked<'_>, progress: &ProgressSink) -> Result<ClearPermit, Refusal> {
+pub async fn permit(core: &Arc<Core>, asked: PermitFor<'_>, progress: &ProgressSink) -> Result<ClearPermit, Refusal> {
     let (job, folder, whole) = match asked {
-        Asked::Run(run) => standing(core, run).await.map(|(folder, job)| (job, folder, true))?,
-        Asked::Intent { job, folder, whole } => (job.clone(), folder.clone(), whole),
+        PermitFor::Run(run) => standing(core, run).await.map(|(folder, job)| (job, folder, true))?,
+        PermitFor::Intent { job, folder, whole } => (job.clone(), folder.clone(), whole),
     };
     let seal = local(core, &job, &folder, progress, whole).await?;
     let evidence = remote(core, &job, &folder, progress).await?;

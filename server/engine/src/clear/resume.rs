@@ -7,7 +7,7 @@ use super::aside::{self, CLEARING_FOLDER};
 use super::back::{abort, give_up_aside, has_begun, not_cleared, take_back};
 use super::carry_out::{carry_out, finish, is_cleared_by, waits};
 use super::obstacles::obstacle_inside;
-use super::permit::{Asked, permit};
+use super::permit::{PermitFor, permit};
 use super::refusal::Refusal;
 use super::{ClearStop, note_clearing, with_room};
 use crate::core::{Core, unless_it_panics};
@@ -92,7 +92,7 @@ pub async fn resume_loop(core: Arc<Core>) {
 }
 
 /// Where the folder of an intent is.
-pub(super) enum Place {
+pub(super) enum FolderOf {
     /// Renamed aside.
     Aside(RunFolder),
     /// Still at the run's path, untouched or with this intent's `cleared`.
@@ -124,37 +124,37 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
         return Err(Refusal::held("the clear was given up: its job is gone").into());
     };
     match find(core, intent).await? {
-        Place::Nowhere => {
+        FolderOf::Nowhere => {
             finish(core, intent, &job, &[]).await?;
             Ok(intent.freed)
         }
-        Place::Lost => {
+        FolderOf::Lost => {
             let why = "its folder was moved, removed or replaced by somebody else";
             abort(core, intent, why).await?;
             Err(Refusal::held(format!("the clear of {} was given up: {why}", intent.run)).into())
         }
-        Place::PutBack(folder) => {
+        FolderOf::PutBack(folder) => {
             let why = "it was being given up";
             take_back(core, intent, &folder, why).await?;
             Err(Refusal::held(not_cleared(intent, why)).into())
         }
-        Place::AtRun { folder, cleared: false } => {
+        FolderOf::AtRun { folder, cleared: false } => {
             // Nothing was touched yet: the whole question is asked anew.
-            let (at_run, renewed) = (folder, permit(core, Asked::Run(&intent.run), progress).await);
+            let (at_run, renewed) = (folder, permit(core, PermitFor::Run(&intent.run), progress).await);
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
                 Err(refusal) => give_up_or_wait(core, intent, &at_run, refusal).await,
             }
         }
-        Place::AtRun { folder, cleared: true } => {
-            let (at_run, asked) = (folder.clone(), Asked::Intent { job: &job, folder: &folder, whole: true });
+        FolderOf::AtRun { folder, cleared: true } => {
+            let (at_run, asked) = (folder.clone(), PermitFor::Intent { job: &job, folder: &folder, whole: true });
             let renewed = permit(core, asked, progress).await;
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
                 Err(refusal) => give_up_or_wait(core, intent, &at_run, refusal).await,
             }
         }
-        Place::Aside(folder) => {
+        FolderOf::Aside(folder) => {
             if intent.step < ClearStep::Renamed {
                 // Killed between the rename and its note.
                 if intent.step == ClearStep::Intended {
@@ -168,7 +168,7 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
                 let why = format!("rest of a cleared run: {obstacle}");
                 return wait(core, intent, why).await;
             }
-            let asked = Asked::Intent { job: &job, folder: &folder, whole: false };
+            let asked = PermitFor::Intent { job: &job, folder: &folder, whole: false };
             let renewed = permit(core, asked, progress).await;
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
@@ -207,16 +207,16 @@ async fn wait(core: &Arc<Core>, intent: &mut Intent, why: String) -> Result<Tota
     Err(ClearStop::Waiting(why))
 }
 
-pub(super) async fn find(core: &Arc<Core>, intent: &Intent) -> Result<Place, ClearStop> {
+pub(super) async fn find(core: &Arc<Core>, intent: &Intent) -> Result<FolderOf, ClearStop> {
     let (owned, intent) = (core.clone(), intent.clone());
-    let found = blocking(move || -> Result<Place, SourceError> {
+    let found = blocking(move || -> Result<FolderOf, SourceError> {
         let root = owned.staging.open()?;
         if !aside::is_prepared(&owned)? {
             let error = std::io::Error::other(format!("it holds no {CLEARING_FOLDER}: is the staging disk not mounted?"));
             return Err(SourceError::Root { path: root.path().to_owned(), error });
         }
         match root.run_at(&format!("{CLEARING_FOLDER}/{}", intent.id)) {
-            Ok(folder) => return Ok(Place::Aside(folder)),
+            Ok(folder) => return Ok(FolderOf::Aside(folder)),
             Err(SourceError::RunGone { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -225,15 +225,15 @@ pub(super) async fn find(core: &Arc<Core>, intent: &Intent) -> Result<Place, Cle
                 let cleared = is_cleared_by(&folder, &intent.id);
                 // After the rename, what stands at the path is a new life and none of this intent's business.
                 match intent.step {
-                    ClearStep::Intended => Ok(Place::AtRun { folder, cleared }),
-                    ClearStep::Recorded if cleared => Ok(Place::AtRun { folder, cleared }),
-                    ClearStep::Recorded => Ok(Place::Lost),
-                    ClearStep::Renamed if cleared => Ok(Place::PutBack(folder)),
-                    _ => Ok(Place::Nowhere),
+                    ClearStep::Intended => Ok(FolderOf::AtRun { folder, cleared }),
+                    ClearStep::Recorded if cleared => Ok(FolderOf::AtRun { folder, cleared }),
+                    ClearStep::Recorded => Ok(FolderOf::Lost),
+                    ClearStep::Renamed if cleared => Ok(FolderOf::PutBack(folder)),
+                    _ => Ok(FolderOf::Nowhere),
                 }
             }
-            Err(SourceError::RunGone { .. }) if intent.step >= ClearStep::Renamed => Ok(Place::Nowhere),
-            Err(SourceError::RunGone { .. }) => Ok(Place::Lost),
+            Err(SourceError::RunGone { .. }) if intent.step >= ClearStep::Renamed => Ok(FolderOf::Nowhere),
+            Err(SourceError::RunGone { .. }) => Ok(FolderOf::Lost),
             Err(error) => Err(error),
         }
     })

@@ -3,7 +3,7 @@
 use super::delete::Deleted;
 use crate::files::beneath;
 use crate::files::source::RunFolder;
-use crate::machine::lease::{Asked, Lease};
+use crate::machine::lease::{Answer, Lease};
 use crate::machine::writers::is_shared;
 use domain::path::FilePath;
 use domain::proof::FileStat;
@@ -41,9 +41,9 @@ fn try_unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileStat) -> 
     let opened = if shared { None } else { beneath::open_regular(folder, name).ok().flatten() };
     let asked = opened.map(|(file, _)| Lease::ask(File::from(file)));
     let lease = match asked {
-        Some(Asked::Somebody) => return Ok(Unlinked::WrittenTo),
-        Some(Asked::Nobody(lease)) => Some(lease),
-        Some(Asked::Untold) | None => None,
+        Some(Answer::Somebody) => return Ok(Unlinked::WrittenTo),
+        Some(Answer::Nobody(lease)) => Some(lease),
+        Some(Answer::Untold) | None => None,
     };
     let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if beneath::file_stat(&stat) != *compared {

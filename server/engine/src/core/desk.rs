@@ -9,14 +9,14 @@ use tokio::sync::{Notify, watch};
 /// The watcher's desk.
 pub struct Desk {
     wakes: Notify,
-    asked: Mutex<Asked>,
+    asked: Mutex<ToLookAt>,
     scan: AtomicBool,
     ready: watch::Sender<bool>,
 }
 
 /// Runs to be looked at.
 #[derive(Default)]
-pub struct Asked {
+pub struct ToLookAt {
     /// At once.
     pub runs: BTreeSet<RunPath>,
     /// Something outside touched them: soon, but not at every touch.
@@ -55,7 +55,7 @@ impl Desk {
     }
 
     /// For the watcher: what it is to look at, which from now on is its matter.
-    pub fn take(&self) -> Asked {
+    pub fn take(&self) -> ToLookAt {
         std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -10,7 +10,7 @@ mod site;
 mod staging;
 
 pub use self::clears::Clears;
-pub use self::desk::{Asked, Desk};
+pub use self::desk::{Desk, ToLookAt};
 pub use self::destinations::Destinations;
 pub use self::site::Site;
 pub use self::staging::{ANOTHER_ROOT, Staging};

@@ -18,10 +18,10 @@ pub type Key = (String, Rule, String);
 
 /// The notes, and what was told last.
 #[derive(Default)]
-pub struct Notes(Mutex<Known>);
+pub struct Notes(Mutex<Noted>);
 
 #[derive(Default)]
-struct Known {
+struct Noted {
     notes: BTreeMap<Key, Note>,
     /// What held runs back when it was told last; at first, whatever was noted by an earlier start.
     told: BTreeSet<Key>,
@@ -41,15 +41,15 @@ impl Notes {
     pub fn of(stored: Vec<Note>) -> Notes {
         let key = |note: Note| Some(((note.run_path.clone(), Rule::from_text(&note.rule)?, note.offending_path.clone()), note));
         let notes: BTreeMap<Key, Note> = stored.into_iter().filter_map(key).collect();
-        Notes(Mutex::new(Known { told: notes.keys().cloned().collect(), notes, blocking: 0 }))
+        Notes(Mutex::new(Noted { told: notes.keys().cloned().collect(), notes, blocking: 0 }))
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Noted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl Noted {
     /// A finding as listed.
     fn problem(&self, finding: &Finding, facts: Option<&Facts>, now: Timestamp) -> ProblemFinding {
         let note = self.notes.get(&key_of(finding));

@@ -22,12 +22,12 @@ pub struct Staging {
     pub owner: StagingOwner,
     /// Who has files open for writing on this computer.
     pub writers: writers::LastLook,
-    seen: Mutex<Seen>,
+    seen: Mutex<AsSeen>,
 }
 
 /// As it was last seen.
 #[derive(Default)]
-struct Seen {
+struct AsSeen {
     identity: Option<Identity>,
     error: Option<String>,
     disk: Option<(u64, u64)>,
@@ -41,7 +41,7 @@ impl Staging {
         Staging { root, owner, writers: writers::LastLook::default(), seen: Mutex::default() }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, AsSeen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -34,7 +34,7 @@ pub enum GateError {
 }
 
 /// What asking for the queue gave.
-pub enum Asked {
+pub enum Gated {
     /// In the queue.
     Queued(Box<Job>),
     /// Held back by these.
@@ -149,7 +149,7 @@ pub async fn generation_to_queue(core: &Arc<Core>, job: Option<&Job>) -> u64 {
 }
 
 /// Asks the gate, and queues what it admits as this generation. Says what blocks otherwise. The caller holds the run.
-pub async fn ask(core: &Arc<Core>, run: &RunPath, generation: u64) -> Result<Asked, GateError> {
+pub async fn ask(core: &Arc<Core>, run: &RunPath, generation: u64) -> Result<Gated, GateError> {
     let (verdict, folder) = {
         let (core, run) = (core.clone(), run.clone());
         let verified = core.index.look(&run, |facts| facts.state() == Some(RunState::SyncVerified)).unwrap_or(false);
@@ -171,7 +171,7 @@ pub async fn ask(core: &Arc<Core>, run: &RunPath, generation: u64) -> Result<Ask
             core.job_changed(job.clone());
             tell_producer(core, run, &folder, SyncStatus::Pending);
             core.destinations.work_now(run.equipment());
-            Ok(Asked::Queued(Box::new(job)))
+            Ok(Gated::Queued(Box::new(job)))
         }
         Err(blocking_findings) => {
             tell_producer(core, run, &folder, SyncStatus::BlockedByValidation);
@@ -182,7 +182,7 @@ pub async fn ask(core: &Arc<Core>, run: &RunPath, generation: u64) -> Result<Ask
                 Level::Warn,
                 &format!("NAS sync blocked by {}; {first}", units::counted(blocking_findings.len() as u64, "finding")),
             );
-            Ok(Asked::Blocked(blocking_findings))
+            Ok(Gated::Blocked(blocking_findings))
         }
     }
 }

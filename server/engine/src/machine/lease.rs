@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 const F_SETSIG: libc::c_int = 10;
 
 /// What asking for a lease tells.
-pub(crate) enum Asked {
+pub(crate) enum Answer {
     /// Nobody has the file open for writing while this is held.
     Nobody(Lease),
     /// Somebody has.
@@ -25,15 +25,15 @@ pub(crate) struct Lease(File);
 
 impl Lease {
     /// Asks for a lease on a file that was opened for reading.
-    pub fn ask(file: File) -> Asked {
+    pub fn ask(file: File) -> Answer {
         // The usual signal of a lease that somebody waits for would end the program; this one is nothing to whoever does not ask for it.
         if control(&file, F_SETSIG, libc::SIGURG).is_err() {
-            return Asked::Untold;
+            return Answer::Untold;
         }
         match control(&file, libc::F_SETLEASE, libc::F_RDLCK) {
-            Ok(_) => Asked::Nobody(Lease(file)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Asked::Somebody,
-            Err(_) => Asked::Untold,
+            Ok(_) => Answer::Nobody(Lease(file)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Answer::Somebody,
+            Err(_) => Answer::Untold,
         }
     }
 
@@ -64,10 +64,10 @@ mod tests {
         let path = folder.path().join("log");
         std::fs::write(&path, "line").unwrap();
         let writer = OpenOptions::new().append(true).open(&path).unwrap();
-        assert!(matches!(Lease::ask(File::open(&path).unwrap()), Asked::Somebody));
+        assert!(matches!(Lease::ask(File::open(&path).unwrap()), Answer::Somebody));
         drop(writer);
         let _reader = File::open(&path).unwrap();
-        let Asked::Nobody(lease) = Lease::ask(File::open(&path).unwrap()) else { panic!("nobody writes") };
+        let Answer::Nobody(lease) = Lease::ask(File::open(&path).unwrap()) else { panic!("nobody writes") };
         assert!(lease.stands());
         // One that does not wait is refused, and is seen all the same.
         let refused = OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap_err();

@@ -4,7 +4,7 @@
 //!
 //! What is open on another computer (a share served by it, NFS, CIFS, sshfs) cannot be told here.
 
-use crate::machine::lease::{Asked, Lease};
+use crate::machine::lease::{Answer, Lease};
 use crate::machine::mounts;
 use rustix::fs::FileType;
 use std::collections::HashMap;
@@ -107,9 +107,9 @@ impl Writers {
             return Writing::Nobody;
         }
         match open().filter(|file| !is_shared(file)).map(Lease::ask) {
-            Some(Asked::Nobody(_)) => Writing::Nobody,
-            Some(Asked::Somebody) => Writing::By(UNNAMED.to_owned()),
-            Some(Asked::Untold) | None => Writing::Untold,
+            Some(Answer::Nobody(_)) => Writing::Nobody,
+            Some(Answer::Somebody) => Writing::By(UNNAMED.to_owned()),
+            Some(Answer::Untold) | None => Writing::Untold,
         }
     }
 

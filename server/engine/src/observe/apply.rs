@@ -5,7 +5,7 @@ use super::renamed::first_ingest;
 use crate::core::Core;
 use crate::database::{ClearedLife, Job, LedgerKind};
 use crate::files::source::RunFolder;
-use crate::judge::gatekeeper::{Asked, ask, generation_to_queue, record_event, tell_producer};
+use crate::judge::gatekeeper::{Gated, ask, generation_to_queue, record_event, tell_producer};
 use crate::keep::ingest_store::{self, CHECKSUMS, INGEST, fields, read_creation};
 use crate::keep::record::{RecordError, RecordFolder};
 use crate::machine::blocking::blocking;
@@ -72,8 +72,8 @@ pub async fn take_up_again(core: &Arc<Core>, run: &RunPath) -> Result<(), Evalua
 
 async fn enqueue(core: &Arc<Core>, run: &RunPath, folder: &RunFolder, generation: u64) -> Result<bool, EvaluateError> {
     match ask(core, run, generation).await? {
-        Asked::Blocked(_) => Ok(false),
-        Asked::Queued(job) => {
+        Gated::Blocked(_) => Ok(false),
+        Gated::Queued(job) => {
             if job.state == JobState::Failed
                 && let Some(job) = core.store.advance(&job, JobEvent::Rearmed, None).await?
             {

@@ -4,7 +4,7 @@ use super::again;
 use super::apply::apply;
 use super::cleared::{ClearedBy, cleared_by};
 use super::renamed::{Followed, follow, renamed_from};
-use super::seen::{Seen, observation, observe};
+use super::seen::{Observed, observation, observe};
 use crate::core::Core;
 use crate::database::StoreError;
 use crate::files::source::SourceError;
@@ -73,7 +73,7 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
 
 /// A clear that a record tells of, and a name that the run had: both are brought to their end before anything is decided. What that came to;
 /// `None` when there was nothing of the kind.
-async fn settle_what_came_before(core: &Arc<Core>, run: &RunPath, seen: &Seen) -> Result<Option<Evaluated>, EvaluateError> {
+async fn settle_what_came_before(core: &Arc<Core>, run: &RunPath, seen: &Observed) -> Result<Option<Evaluated>, EvaluateError> {
     let stepped_to = |state| Evaluated { state: Some(state), stepped: true, ..Evaluated::default() };
     match cleared_by(core, run, &seen.folder).await? {
         ClearedBy::UnderWay => return Ok(Some(busy(core))),

@@ -24,7 +24,7 @@ pub use judge::judge_sealed;
 pub use look::{note_creation, signal_lacks};
 pub use scan::{Scan, scan};
 
-use crate::core::{ANOTHER_ROOT, Asked, Core, unless_it_panics};
+use crate::core::{ANOTHER_ROOT, Core, ToLookAt, unless_it_panics};
 use crate::machine::blocking::blocking;
 use crate::tell::index::{Facts, Trouble};
 use domain::api::{Event, RowProblem};
@@ -151,7 +151,7 @@ impl StagingWatcher {
     async fn look_at_nudged(&self) {
         let mut memory = self.polling.lock().await;
         let now = self.core.site.clock.monotonic();
-        let Asked { mut runs, mut touched } = self.core.desk.take();
+        let ToLookAt { mut runs, mut touched } = self.core.desk.take();
         runs.extend(memory.again.iter().filter(|(_, at)| **at <= now).map(|(run, _)| run.clone()));
         for run in runs {
             self.evaluate(&run, &mut memory).await;

@@ -17,7 +17,7 @@ use domain::step::Observation;
 use std::sync::Arc;
 
 /// A run that stands at its path, as it was looked at.
-pub struct Seen {
+pub struct Observed {
     /// Its folder, opened.
     pub folder: RunFolder,
     /// What the look found beyond the facts.
@@ -25,7 +25,7 @@ pub struct Seen {
 }
 
 /// Looks at a run and brings its facts in the index up to date; `None` when it is gone, or has a name that says that it is still arriving.
-pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Seen>, EvaluateError> {
+pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Observed>, EvaluateError> {
     let (facts, first) = match core.index.get(run) {
         Some(facts) => (facts, false),
         None => (first_facts(core, run).await?, true),
@@ -56,7 +56,7 @@ pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Seen>, Ev
         let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
         core.reload_job(run, life).await?;
     }
-    Ok(Some(Seen { folder, looked }))
+    Ok(Some(Observed { folder, looked }))
 }
 
 /// Workers and clears may have changed their part of the facts while the files were looked at.

@@ -6,7 +6,7 @@
 
 use crate::database::Failure;
 use crate::files::source::RunFolder;
-use crate::keep::seal::{Part, SealError, SealFiles, SealReader, Seen, SeenWriter};
+use crate::keep::seal::{Part, SealError, SealFiles, SealReader, SeenAtNas, SeenWriter};
 use crate::machine::blocking::blocking;
 use crate::prove::{Differences, Proof};
 use crate::transport::destination::Destination;
@@ -123,13 +123,13 @@ pub struct Looked {
 #[derive(Debug)]
 pub struct LastLook {
     seal: SealReader,
-    seen: Seen,
+    seen: SeenAtNas,
 }
 
 impl LastLook {
     /// Relies on what was noted before the last proof of this seal that held.
     pub fn of(seal: &SealReader) -> LastLook {
-        LastLook { seal: seal.clone(), seen: Seen::of(seal) }
+        LastLook { seal: seal.clone(), seen: SeenAtNas::of(seal) }
     }
 
     /// Looks at these files once the destination has shown that it is ours, and hashes again what does not look as it did. `source`: the run's
@@ -160,7 +160,7 @@ impl LastLook {
 
     /// The clear is over: what was seen is of no use any more. Best effort. Blocking.
     pub fn forget(self) {
-        Seen::forget(&self.seal);
+        SeenAtNas::forget(&self.seal);
     }
 }
 

@@ -156,7 +156,7 @@ async fn round(
         }
     }
     if job_due && let Some(claim) = core.store.claim(equipment, now_ms).await? {
-        let place = Place::take(places, &core.site.stop, &progress).await;
+        let place = WorkPlace::take(places, &core.site.stop, &progress).await;
         job::run(core, destination, claim, &progress).await?;
         drop(place);
         return Ok(None);
@@ -166,7 +166,7 @@ async fn round(
         return Ok(None);
     }
     if let Some(job) = reverify {
-        let place = Place::take(places, &core.site.stop, &progress).await;
+        let place = WorkPlace::take(places, &core.site.stop, &progress).await;
         reverify::run(core, &job, &context, budget).await?;
         drop(place);
         return Ok(None);
@@ -199,13 +199,13 @@ async fn recovered(core: &Arc<Core>, destination: &Destination) -> Result<(), St
 }
 
 /// A place among `sync.workers`, given back early when its holder stalls.
-struct Place {
+struct WorkPlace {
     watchdog: JoinHandle<()>,
     _permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
 }
 
-impl Place {
-    async fn take(places: &Arc<Semaphore>, stop: &tokio_util::sync::CancellationToken, progress: &ProgressSink) -> Place {
+impl WorkPlace {
+    async fn take(places: &Arc<Semaphore>, stop: &tokio_util::sync::CancellationToken, progress: &ProgressSink) -> WorkPlace {
         let permit = tokio::select! {
             permit = places.clone().acquire_owned() => permit.ok(),
             () = stop.cancelled() => None,
@@ -219,11 +219,11 @@ impl Place {
             }
             drop(watched.lock().unwrap_or_else(PoisonError::into_inner).take());
         });
-        Place { watchdog, _permit: permit }
+        WorkPlace { watchdog, _permit: permit }
     }
 }
 
-impl Drop for Place {
+impl Drop for WorkPlace {
     fn drop(&mut self) {
         self.watchdog.abort();
     }

@@ -10,18 +10,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 pub struct OnlyCopies {
     recording: tokio::sync::Mutex<()>,
-    known: Mutex<Known>,
+    known: Mutex<Copies>,
 }
 
 #[derive(Default)]
-struct Known {
+struct Copies {
     /// Per equipment: bytes by the full hour after their newest proof.
     proven: BTreeMap<String, BTreeMap<i64, u64>>,
     /// Lives of runs whose copy is damaged or cannot be proven any more, and why.
     damaged: BTreeMap<(RunPath, u64), Failure>,
 }
 
-impl Known {
+impl Copies {
     /// The job's newest proof takes the place of the one from `before_ms`.
     fn prove(&mut self, before_ms: Option<i64>, job: &Job) {
         let hours = self.proven.entry(job.run.equipment().to_owned()).or_default();
@@ -43,7 +43,7 @@ impl Known {
 impl OnlyCopies {
     /// As the database has them.
     pub async fn load(store: &Store) -> Result<OnlyCopies, StoreError> {
-        let mut known = Known::default();
+        let mut known = Copies::default();
         for of in store.cleared_hours().await? {
             known.proven.entry(of.equipment_id).or_default().insert(of.hour, of.bytes);
         }
@@ -77,7 +77,7 @@ impl OnlyCopies {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Copies> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

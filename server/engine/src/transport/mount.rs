@@ -91,7 +91,7 @@ impl Transport for MountTransport {
     }
 
     async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
-        let job = push::Job::new(self, &push, context);
+        let job = push::PushJob::new(self, &push, context);
         let pushed = thread::run_with(context, move |outbox| job.run(outbox), |message: push::Message| message.answer(&push)).await;
         pushed.map_err(|error| self.of_what_it_is_full(error))
     }
@@ -104,7 +104,7 @@ impl Transport for MountTransport {
         found: &mut (dyn FnMut(Hashed) + Send),
         context: &CallContext,
     ) -> Result<(), TransportError> {
-        let job = hashes::Job::new(self, run, seal, source, context);
+        let job = hashes::HashJob::new(self, run, seal, source, context);
         thread::run_with(context, move |outbox| job.run(outbox), |batch: Vec<Hashed>| batch.into_iter().for_each(&mut *found)).await
     }
 

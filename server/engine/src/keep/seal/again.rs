@@ -55,12 +55,12 @@ impl Keeper {
 }
 
 /// What was kept, asked for in path order.
-pub(super) struct Known(InOrder);
+pub(super) struct HashedBefore(InOrder);
 
-impl Known {
+impl HashedBefore {
     /// What there is for this seal; nothing where nothing was kept, or where it cannot be read.
-    pub(super) fn of(seal: &SealReader) -> Known {
-        Known(InOrder::open(&file_of(seal), Content::Again))
+    pub(super) fn of(seal: &SealReader) -> HashedBefore {
+        HashedBefore(InOrder::open(&file_of(seal), Content::Again))
     }
 
     /// What the file with this stat was found to hold. A torn file answers nothing from the tear on.

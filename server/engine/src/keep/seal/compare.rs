@@ -1,6 +1,6 @@
 //! Whether a run still is what was sealed: nothing changed, nothing new, nothing gone. Merges a walk with the seal, both sorted.
 
-use super::again::{Keeper, Known};
+use super::again::{HashedBefore, Keeper};
 use super::line::{Item, UnsupportedKind};
 use super::reader::Sealed;
 use super::{SealError, SealReader};
@@ -151,7 +151,7 @@ pub(super) fn compare_with(
     keeper: Option<&mut Keeper>,
     cancel: &CancellationToken,
 ) -> Result<LocalComparison, CompareError> {
-    let known = Known::of(seal);
+    let known = HashedBefore::of(seal);
     let mut comparison =
         Comparison { run, rehash, cancel, known, keeper, hasher: Hasher::new(), found: LocalComparison::default(), silent: false };
     let entries = seal.entries()?;
@@ -199,7 +199,7 @@ struct Comparison<'a> {
     run: &'a RunFolder,
     rehash: Rehash,
     cancel: &'a CancellationToken,
-    known: Known,
+    known: HashedBefore,
     keeper: Option<&'a mut Keeper>,
     hasher: Hasher,
     found: LocalComparison,

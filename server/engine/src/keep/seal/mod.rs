@@ -25,7 +25,7 @@ pub use early::{Early, EarlyHashes};
 pub use line::{Item, UnsupportedKind};
 pub use listing::{Listing, ListingItems};
 pub use reader::{SealEntries, SealFiles, SealItems, SealReader, Sealed};
-pub use seen::{Part, Seen, SeenWriter};
+pub use seen::{Part, SeenAtNas, SeenWriter};
 pub use writer::SealWriter;
 
 use crate::files::source::SourceError;

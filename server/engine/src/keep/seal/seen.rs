@@ -47,12 +47,12 @@ fn forget(path: &std::path::Path) -> Result<(), SealError> {
 
 /// What was seen before the last proof that held, asked for in path order.
 #[derive(Debug)]
-pub struct Seen(InOrder);
+pub struct SeenAtNas(InOrder);
 
-impl Seen {
+impl SeenAtNas {
     /// Of this seal; nothing where nothing was kept, or where it cannot be read.
-    pub fn of(seal: &SealReader) -> Seen {
-        Seen(InOrder::open(&file_of(seal), Content::Seen))
+    pub fn of(seal: &SealReader) -> SeenAtNas {
+        SeenAtNas(InOrder::open(&file_of(seal), Content::Seen))
     }
 
     /// Removes what was kept for this seal. Best effort: it costs room and nothing else.

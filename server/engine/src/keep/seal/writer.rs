@@ -33,7 +33,7 @@ struct Inner {
     partial: ItemWriter,
     unflushed: u32,
     waiting: BTreeMap<FilePath, Option<Sealed>>,
-    known: Known,
+    known: TakenOver,
     missing: u64,
     first_missing: Option<FilePath>,
 }
@@ -48,7 +48,7 @@ struct Sealed {
 impl SealWriter {
     /// Begins, or goes on with, the seal of `listing` at `path`.
     pub fn open(listing: &Listing, path: &Path) -> Result<SealWriter, SealError> {
-        let known = Known::take_over(path)?;
+        let known = TakenOver::take_over(path)?;
         let partial = ItemWriter::create(beside(path, ".partial"), Content::Seal)?;
         let inner = Inner {
             path: path.to_owned(),
@@ -187,15 +187,15 @@ impl Inner {
 
 /// Digests of earlier attempts: a finished seal, or an unfinished one under another name.
 #[derive(Debug)]
-struct Known {
+struct TakenOver {
     path: Option<PathBuf>,
     items: Option<std::iter::Peekable<ItemReader>>,
     last: Option<FilePath>,
 }
 
-impl Known {
+impl TakenOver {
     /// Merges `.partial` of the last attempt into `.known`; takes a finished seal when there is no unfinished one.
-    fn take_over(path: &Path) -> Result<Known, SealError> {
+    fn take_over(path: &Path) -> Result<TakenOver, SealError> {
         let (partial, known) = (beside(path, ".partial"), beside(path, ".known"));
         if partial.exists() {
             let older = if known.exists() { known.clone() } else { path.to_owned() };
@@ -213,7 +213,7 @@ impl Known {
             remove_if_there(&partial)?;
         }
         let path = [known, path.to_owned()].into_iter().find(|path| path.exists());
-        Ok(Known { path, items: None, last: None })
+        Ok(TakenOver { path, items: None, last: None })
     }
 
     fn find(&mut self, file: &FilePath, stat: &FileStat) -> Result<Option<Digest>, SealError> {

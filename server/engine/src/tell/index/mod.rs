@@ -24,13 +24,13 @@ const BETWEEN_EVENTS: Duration = Duration::from_millis(250);
 /// The runs of the staging tree. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Index {
-    known: Arc<RwLock<Known>>,
+    known: Arc<RwLock<Rows>>,
     /// Findings, overrides or states changed since it was last asked.
     problems_changed: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
-struct Known {
+struct Rows {
     runs: BTreeMap<RunPath, Box<Entry>>,
     /// Runs whose rows changed since they were last published: asked for many times a second, while hardly anything changes.
     marked: BTreeSet<RunPath>,
@@ -46,7 +46,7 @@ struct Entry {
     published_at: Option<Duration>,
 }
 
-impl Known {
+impl Rows {
     /// A run's facts are as they are to be: its row and what is noted of it follow.
     fn settle(&mut self, run: &RunPath, context: &RowContext<'_>) {
         let Some(entry) = self.runs.get_mut(run) else { return };
@@ -164,7 +164,7 @@ impl Index {
             return Vec::new();
         }
         let mut known = self.write();
-        let Known { runs, marked, .. } = &mut *known;
+        let Rows { runs, marked, .. } = &mut *known;
         let mut taken = Vec::new();
         marked.retain(|run| {
             let Some(entry) = runs.get_mut(run) else { return false };
@@ -210,7 +210,7 @@ impl Index {
         what(&self.known.read().unwrap_or_else(PoisonError::into_inner).runs)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+    fn write(&self) -> RwLockWriteGuard<'_, Rows> {
         self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

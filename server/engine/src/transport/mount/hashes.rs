@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 const BATCH: usize = 64;
 
 /// A reading back, owning all it needs on its thread.
-pub(super) struct Job {
+pub(super) struct HashJob {
     transport: MountTransport,
     run: RunPath,
     seal: SealReader,
@@ -30,9 +30,9 @@ pub(super) struct Job {
     context: CallContext,
 }
 
-impl Job {
-    pub fn new(transport: &MountTransport, run: &RunPath, seal: &SealReader, source: Option<&RunFolder>, context: &CallContext) -> Job {
-        Job { transport: transport.clone(), run: run.clone(), seal: seal.clone(), source: source.cloned(), context: context.clone() }
+impl HashJob {
+    pub fn new(transport: &MountTransport, run: &RunPath, seal: &SealReader, source: Option<&RunFolder>, context: &CallContext) -> HashJob {
+        HashJob { transport: transport.clone(), run: run.clone(), seal: seal.clone(), source: source.cloned(), context: context.clone() }
     }
 
     pub fn run(self, outbox: &Outbox<Vec<Hashed>>) -> Result<(), TransportError> {
@@ -77,7 +77,7 @@ struct Reader {
 impl Reader {
     fn read(
         &mut self,
-        job: &Job,
+        job: &HashJob,
         run: Option<&OwnedFd>,
         file: SealedFile,
         stop: &CancellationToken,

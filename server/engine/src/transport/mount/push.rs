@@ -40,7 +40,7 @@ impl Message {
 }
 
 /// A push, owning all it needs on its thread.
-pub(super) struct Job {
+pub(super) struct PushJob {
     transport: MountTransport,
     run: RunPath,
     source: RunFolder,
@@ -50,9 +50,9 @@ pub(super) struct Job {
     context: CallContext,
 }
 
-impl Job {
-    pub fn new(transport: &MountTransport, push: &Push<'_>, context: &CallContext) -> Job {
-        Job {
+impl PushJob {
+    pub fn new(transport: &MountTransport, push: &Push<'_>, context: &CallContext) -> PushJob {
+        PushJob {
             transport: transport.clone(),
             run: push.run.clone(),
             source: push.source.clone(),

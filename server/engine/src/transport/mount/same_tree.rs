@@ -86,21 +86,21 @@ fn above(folder: impl AsFd) -> Result<Vec<(u64, u64)>, Errno> {
 
 /// Where a folder lies inside its file system, whatever it is mounted as.
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
+struct OnDevice {
     device: Vec<u8>,
     path: Vec<u8>,
 }
 
-fn place(folder: &std::fs::File) -> Option<Place> {
+fn place(folder: &std::fs::File) -> Option<OnDevice> {
     let path = rustix::fs::readlink(format!("/proc/self/fd/{}", folder.as_raw_fd()), Vec::new()).ok()?.into_bytes();
     place_on_mount(mounts::of(folder)?, &path)
 }
 
-fn place_on_mount(mount: Mount, path: &[u8]) -> Option<Place> {
+fn place_on_mount(mount: Mount, path: &[u8]) -> Option<OnDevice> {
     let below = path.strip_prefix(trimmed(&mount.point))?;
     let mut place = trimmed(&mount.root).to_vec();
     place.extend_from_slice(below);
-    Some(Place { device: mount.device, path: trimmed(&place).to_vec() })
+    Some(OnDevice { device: mount.device, path: trimmed(&place).to_vec() })
 }
 
 fn trimmed(path: &[u8]) -> &[u8] {
@@ -155,7 +155,7 @@ mod tests {
         let mount =
             |root: &str, point: &str| Mount { device: b"0:32".to_vec(), root: root.into(), point: point.into(), kind: b"ext4".to_vec() };
         let found = place_on_mount(mount("/data/my lab", "/mnt/nas"), b"/mnt/nas/EQ_1").unwrap();
-        assert_eq!(found, Place { device: b"0:32".to_vec(), path: b"/data/my lab/EQ_1".to_vec() });
+        assert_eq!(found, OnDevice { device: b"0:32".to_vec(), path: b"/data/my lab/EQ_1".to_vec() });
         assert_eq!(place_on_mount(mount("/", "/mnt/nas"), b"/elsewhere"), None);
         assert_eq!(place_on_mount(mount("/", "/"), b"/staging").unwrap().path, b"/staging");
         assert!(within(b"/data/x", b"/data") && within(b"/data", b"/data") && within(b"/data", b""));

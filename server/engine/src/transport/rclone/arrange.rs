@@ -79,11 +79,11 @@ async fn is_taken(session: &Session, to: &[u8], name: &[u8], there: &There, cont
 
 /// Takes files of a run aside, all of one push under the same number.
 #[derive(Debug, Default)]
-pub(super) struct Aside {
+pub(super) struct OutOfTheWay {
     number: Option<u64>,
 }
 
-impl Aside {
+impl OutOfTheWay {
     /// Moves the files, which are there, to `.exlab-wizard/superseded/<n>/`. `there`: what the run holds.
     pub async fn take(
         &mut self,
@@ -126,7 +126,7 @@ pub(super) async fn move_files_aside(
             found.push(file.as_bytes());
         }
     }
-    Aside::default().take(&session, run, &there, &found, context).await
+    OutOfTheWay::default().take(&session, run, &there, &found, context).await
 }
 
 /// Removes folders that hold no file. What holds one stays, and the push names it.

@@ -67,7 +67,7 @@ fn next_batch(files: &mut SealFiles) -> Option<Result<Vec<FilePath>, SealError>>
 }
 
 /// What is known of one file before it is hashed.
-enum Asked {
+enum AtServer {
     /// There is an answer already.
     Known(HashOutcome),
     /// A regular file of this size.
@@ -91,12 +91,12 @@ pub(super) async fn hash_batch(
     let mut hashed = Vec::with_capacity(asked.len());
     for (path, known) in asked {
         let outcome = match (known, digests.get(path.as_bytes())) {
-            (Asked::Known(outcome), _) => outcome,
-            (Asked::There(size), Some(digest)) => {
+            (AtServer::Known(outcome), _) => outcome,
+            (AtServer::There(size), Some(digest)) => {
                 let level = if session.backend.has_sha256 { session.backend.level_told() } else { session.backend.level_read() };
                 HashOutcome::Digest { digest: *digest, size, level }
             }
-            (Asked::There(_), None) => read_back(session, run, &path, context).await?,
+            (AtServer::There(_), None) => read_back(session, run, &path, context).await?,
         };
         context.progress.add_file();
         hashed.push(Hashed { path, outcome });
@@ -104,21 +104,21 @@ pub(super) async fn hash_batch(
     Ok(hashed)
 }
 
-async fn ask(session: &Session, run: &RunPath, there: &There, path: &FilePath, context: &CallContext) -> Result<Asked, TransportError> {
-    let reason = |text: String| Ok(Asked::Known(failed(path.clone(), text).outcome));
+async fn ask(session: &Session, run: &RunPath, there: &There, path: &FilePath, context: &CallContext) -> Result<AtServer, TransportError> {
+    let reason = |text: String| Ok(AtServer::Known(failed(path.clone(), text).outcome));
     if let Some(folder) = folders_above(path).find(|folder| there.plain(folder).is_some_and(|seen| seen.kind == Kind::Other)) {
         return reason(format!("{} is a link there", domain::path::escape_bytes(folder)));
     }
     let folder = session.in_run(run, b"");
     let size = match look::one(session, &folder, path.as_bytes(), there, context).await? {
-        None => return Ok(Asked::Known(HashOutcome::Missing)),
+        None => return Ok(AtServer::Known(HashOutcome::Missing)),
         Some(seen) if seen.kind != Kind::File => return reason("it is not a regular file".to_owned()),
         Some(seen) => seen.size,
     };
     let read_back = !session.backend.has_sha256 || is_odd(path.as_bytes());
     match session.place.max_stream_bytes {
-        Some(most) if read_back && size > most => Ok(Asked::Known(HashOutcome::Oversize { size })),
-        _ => Ok(Asked::There(size)),
+        Some(most) if read_back && size > most => Ok(AtServer::Known(HashOutcome::Oversize { size })),
+        _ => Ok(AtServer::There(size)),
     }
 }
 
@@ -126,12 +126,12 @@ async fn ask(session: &Session, run: &RunPath, there: &There, path: &FilePath, c
 async fn digests(
     session: &Session,
     run: &RunPath,
-    asked: &[(FilePath, Asked)],
+    asked: &[(FilePath, AtServer)],
     context: &CallContext,
 ) -> Result<HashMap<Vec<u8>, Digest>, TransportError> {
     let mut sizes: HashMap<&[u8], u64> = HashMap::new();
     for (path, known) in asked {
-        if let Asked::There(size) = known
+        if let AtServer::There(size) = known
             && !is_odd(path.as_bytes())
         {
             sizes.insert(path.as_bytes(), *size);

@@ -61,7 +61,7 @@ impl There {
         self.plain.iter().filter(|(_, seen)| seen.kind == Kind::File).map(|(name, _)| name.as_slice())
     }
 
-    fn add(&mut self, entry: Entry, links: bool) {
+    fn add(&mut self, entry: ListedEntry, links: bool) {
         let kind = if entry.is_dir { Kind::Folder } else { Kind::File };
         let seen = Seen { kind, size: u64::try_from(entry.size).unwrap_or(0), mtime_ns: nanoseconds(&entry.mod_time) };
         if let Some(linked) = entry.path.strip_suffix(".rclonelink").filter(|_| links && kind == Kind::File) {
@@ -77,7 +77,7 @@ impl There {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
+struct ListedEntry {
     path: String,
     #[serde(default)]
     size: i64,
@@ -150,7 +150,7 @@ pub(super) async fn one(
         return Err(classify::rclone(&ended, &what));
     }
     // Older ones say `null` of what is not there.
-    let Ok(Some(entry)) = serde_json::from_slice::<Option<Entry>>(&said) else { return Ok(None) };
+    let Ok(Some(entry)) = serde_json::from_slice::<Option<ListedEntry>>(&said) else { return Ok(None) };
     let size = u64::try_from(entry.size).unwrap_or(0);
     Ok(Some(Seen { size, mtime_ns: nanoseconds(&entry.mod_time), ..listed }))
 }
@@ -163,7 +163,7 @@ fn nanoseconds(text: &str) -> Option<i128> {
 mod tests {
     use super::*;
 
-    fn entry(line: &str) -> Entry {
+    fn entry(line: &str) -> ListedEntry {
         serde_json::from_str(line).unwrap()
     }
 

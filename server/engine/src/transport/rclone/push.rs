@@ -6,10 +6,10 @@
 
 use super::Place;
 use super::about;
-use super::arrange::{Aside, move_files};
+use super::arrange::{OutOfTheWay, move_files};
 use super::look::{self, Kind, Seen, There};
 use super::private::PrivateFolder;
-use super::send::{Sending, send};
+use super::send::{CopyCall, send};
 use super::session::Session;
 use crate::files::hash::HashError;
 use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted, changed, folders_above};
@@ -47,7 +47,7 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
         session,
         push,
         context,
-        aside: Aside::default(),
+        aside: OutOfTheWay::default(),
         problems: Problems::default(),
     };
     while let Some(portion) = portions.next().await? {
@@ -66,7 +66,7 @@ struct Pushing<'a> {
     temporary: Vec<u8>,
     push: Push<'a>,
     context: &'a CallContext,
-    aside: Aside,
+    aside: OutOfTheWay,
     problems: Problems,
     /// What the run's folder held before anything was sent.
     there: There,
@@ -134,7 +134,7 @@ impl Pushing<'_> {
 
     async fn send(&mut self, files: &[&Wanted]) -> Result<(), TransportError> {
         let names: Vec<&[u8]> = files.iter().map(|(path, _)| path.as_bytes()).collect();
-        let sending = Sending {
+        let sending = CopyCall {
             session: &self.session,
             source: self.push.source,
             data: &self.temporary,

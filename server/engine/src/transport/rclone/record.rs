@@ -1,6 +1,6 @@
 //! The record at the destination: replaced as it grows, hashed there. An earlier life's record moves to `.exlab-wizard/lives/<n>/` first.
 
-use super::arrange::{Aside, move_files};
+use super::arrange::{OutOfTheWay, move_files};
 use super::hashes::hash_batch;
 use super::look::{self, There};
 use super::private::PrivateFolder;
@@ -35,7 +35,7 @@ pub(super) async fn put(
     let there = record_there(&session, run, context).await?;
     let plan = Plan::of(files, &ours.entries, hash_record(&session, run, &there, files, context).await?)?;
     let names: Vec<&[u8]> = plan.strangers.iter().map(FilePath::as_bytes).collect();
-    Aside::default().take(&session, run, &there, &names, context).await?;
+    OutOfTheWay::default().take(&session, run, &there, &names, context).await?;
     if !plan.to_write.is_empty() {
         match ours.write(&session, &plan.ours, context).await {
             Err(refusal) if plan.list_may_stay(&refusal) => {}

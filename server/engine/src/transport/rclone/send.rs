@@ -24,7 +24,7 @@ use std::time::Duration;
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// What is to be sent.
-pub(super) struct Sending<'a> {
+pub(super) struct CopyCall<'a> {
     pub session: &'a Session,
     pub source: &'a RunFolder,
     /// Where files come to lie under their names; below the root.
@@ -39,7 +39,7 @@ pub(super) struct Sending<'a> {
 }
 
 /// Sends files. Gives the failure of single files back, with what rclone said; the others are there.
-pub(super) async fn send(sending: &Sending<'_>) -> Result<Option<TransportError>, TransportError> {
+pub(super) async fn send(sending: &CopyCall<'_>) -> Result<Option<TransportError>, TransportError> {
     let mut counted = Counted { progress: sending.context.progress.clone(), total: sending.bytes, this_attempt: 0, counted: 0 };
     let mut failed = None;
     let (odd, plain): (Vec<&[u8]>, Vec<&[u8]>) = sending.names.iter().copied().partition(|name| is_odd(name));
@@ -84,12 +84,12 @@ enum Group<'a> {
 
 /// Runs rclone once; `None` when it was ended because the limit is another now.
 async fn attempt(
-    sending: &Sending<'_>,
+    sending: &CopyCall<'_>,
     group: &Group<'_>,
     limit: Option<u64>,
     counted: &mut Counted,
 ) -> Result<Option<Said>, TransportError> {
-    let Sending { session, source, data, again, context, .. } = sending;
+    let CopyCall { session, source, data, again, context, .. } = sending;
     // The handle follows the folder when it is renamed, and no link leads elsewhere.
     let folder = PathBuf::from(format!("/proc/self/fd/{}", source.dir().as_fd().as_raw_fd()));
     let call = match group {

@@ -7,7 +7,7 @@ use super::Place;
 use super::arrange::Aside;
 use super::labels::Labels;
 use super::look::{self, Kind, Seen, folders_above};
-use super::send::{Sending, send};
+use super::send::{RsyncCall, send};
 use super::session::Session;
 use super::settle::{Carried, Outgoing, Sent, Settling};
 use super::stream::{self, Streamed, Streaming};
@@ -253,7 +253,7 @@ impl Pushing<'_> {
             return Ok(carried);
         }
         self.own_folders(data).await?;
-        let sending = Sending {
+        let sending = RsyncCall {
             session: &self.session,
             source: self.push.source,
             data,

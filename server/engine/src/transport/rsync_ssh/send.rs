@@ -26,7 +26,7 @@ pub(super) const PARTS: &str = ".exlab-orchestrator-part";
 const SILENCE_SECONDS: u32 = 120;
 
 /// What one rsync is told.
-pub(super) struct Sending<'a> {
+pub(super) struct RsyncCall<'a> {
     pub session: &'a Session,
     pub source: &'a RunFolder,
     /// Where files come to lie under their names; absolute, at the server.
@@ -41,7 +41,7 @@ pub(super) struct Sending<'a> {
 }
 
 /// Sends files. Gives the failure of single files back, with what rsync said; the others are there.
-pub(super) async fn send(sending: &Sending<'_>) -> Result<Option<TransportError>, TransportError> {
+pub(super) async fn send(sending: &RsyncCall<'_>) -> Result<Option<TransportError>, TransportError> {
     let progress = sending.context.progress.clone();
     let mut counted = Counted { progress, total: sending.bytes, this_attempt: 0, counted: 0, line: Vec::new() };
     loop {
@@ -62,8 +62,8 @@ pub(super) async fn send(sending: &Sending<'_>) -> Result<Option<TransportError>
 }
 
 /// Runs rsync once; `None` when it was ended because the limit is another now.
-async fn attempt(sending: &Sending<'_>, limit: Option<u64>, counted: &mut Counted) -> Result<Option<Ended>, TransportError> {
-    let Sending { session, source, data, files, again, context, .. } = sending;
+async fn attempt(sending: &RsyncCall<'_>, limit: Option<u64>, counted: &mut Counted) -> Result<Option<Ended>, TransportError> {
+    let RsyncCall { session, source, data, files, again, context, .. } = sending;
     let connection = &session.place.connection;
     let shell = connection.rsync_shell(context).await?;
     // The handle follows the folder when it is renamed, and no link leads elsewhere.
