@@ -158,6 +158,19 @@ mod tests {
         }
     }
 
+    /// What REST answers is made at the engine's edge: below it there are errors of types, and nobody decides by a sentence.
+    #[test]
+    fn only_the_engines_edge_makes_problems() {
+        let mut texts = Vec::new();
+        files(&machine::root().join("server/engine/src"), "engine", 0, &mut texts).unwrap();
+        let edge: Vec<_> = fs::read_dir(machine::root().join("server/engine/src/api")).unwrap().collect();
+        let makes = |text: &String| text.contains("Problem::new(");
+        let making = texts.iter().filter(|(_, _, text)| makes(text)).count();
+        let at_the_edge = edge.iter().filter(|entry| makes(&fs::read_to_string(entry.as_ref().unwrap().path()).unwrap())).count();
+        assert!(making > 0);
+        assert_eq!(making, at_the_edge, "`Problem::new` stands below server/engine/src/api");
+    }
+
     /// A name that stands for three things stands for none.
     #[test]
     fn no_type_is_named_three_times_in_a_package() {

@@ -92,6 +92,23 @@ pub struct IllegalTransition {
 }
 
 /// The next state, or why not. Total over all pairs.
+///
+/// A run walks from its first file to its clearing, and no step of that can be left out:
+///
+/// ```
+/// use domain::lifecycle::{RunEvent, RunState, apply};
+///
+/// let way = [RunEvent::Seen, RunEvent::Completed, RunEvent::Queued, RunEvent::Proven, RunEvent::Cleared];
+/// let mut state = None;
+/// for event in way {
+///     state = Some(apply(state, event)?);
+/// }
+/// assert_eq!(state, Some(RunState::Cleared));
+///
+/// let refused = apply(Some(RunState::Complete), RunEvent::Cleared).unwrap_err();
+/// assert_eq!(refused.to_string(), "Cleared cannot happen to a run in state complete");
+/// # Ok::<(), domain::lifecycle::IllegalTransition>(())
+/// ```
 pub fn apply(state: Option<RunState>, event: RunEvent) -> Result<RunState, IllegalTransition> {
     use RunState::{Cleared, Complete, Staging, SyncQueued, SyncVerified};
     match (state, event) {

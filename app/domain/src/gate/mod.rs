@@ -11,6 +11,31 @@
 //!
 //! It reads no files: the engine walks the run and hands over what [`Judge`] asks for. Folders that are not runs never come
 //! here; the watcher shows them with [`unrecognised_folder`].
+//!
+//! ```
+//! use domain::finding::Rule;
+//! use domain::gate::{Circumstances, EntryKind, EquipmentStanding, Judge};
+//! use domain::path::{FilePath, RunPath};
+//! use domain::settings::Validator;
+//! use domain::timestamp::Timestamp;
+//!
+//! let run = RunPath::parse("CONFOCAL_01/Cortex Q3 Pilot/Runs/Run_2026-04-17T14-32")?;
+//! let validator = Validator::default();
+//! let mut judge = Judge::new(Circumstances {
+//!     run: &run,
+//!     creation: None, // nobody said where it comes from: shown, and no reason to hold it
+//!     equipment: EquipmentStanding::SyncedHere,
+//!     validator: &validator,
+//!     now: Timestamp::from_unix_seconds(1_776_436_320),
+//!     already_verified: false,
+//! });
+//! judge.entry(&FilePath::new("raw/<sample>.tif")?, EntryKind::File { size: 70_000 });
+//! let verdict = judge.finish();
+//! let rules: Vec<Rule> = verdict.findings().iter().map(|finding| finding.rule).collect();
+//! assert_eq!(rules, [Rule::UnresolvedPlaceholderToken, Rule::Orphan]);
+//! assert!(verdict.admit().is_err(), "only what is admitted can be queued");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod collected;
 mod content;
