@@ -118,16 +118,18 @@ fn files(folder: &Path, room: &str, above: usize, found: &mut Vec<(String, usize
 
 /// What code says of other rooms; tests may know everything.
 fn look(text: &str, depth: usize, room: &mut Room) {
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
         for rest in line.split("crate::").skip(1) {
             let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            // `crate::App` is the package itself.
-            if name.starts_with(|c: char| c.is_ascii_lowercase()) {
-                room.knows.insert(name);
+            // The panel is the package itself. Everything else is named by its room, one at a time, so that it can be seen here.
+            match name.chars().next() {
+                Some(first) if first.is_ascii_lowercase() => drop(room.knows.insert(name)),
+                Some(_) if name == "App" => {}
+                _ => room.odd.push(line.trim().to_owned()),
             }
         }
-        if line.contains(&"super::".repeat(depth)) {
+        if line.contains(&"super::".repeat(depth)) || line.contains("{super::") || line.trim_start().starts_with("super::super") {
             room.odd.push(line.trim().to_owned());
         }
     }
@@ -202,10 +204,10 @@ mod tests {
     #[test]
     fn circles_and_ways_around_are_seen() {
         let mut room = Room::default();
-        let text = "//! One. Two.\nuse crate::b::X;\n/// See [`crate::c`].\nuse super::super::d::Y;\ncrate::Z\n#[cfg(test)]\nmod tests {\n    use crate::e;\n}\n";
+        let text = "//! One. Two.\nuse crate::b::X;\n/// See [`crate::c`].\nuse super::super::d::Y;\ncrate::App\nuse crate::{f, g};\ncrate::Z\n#[cfg(test)]\nmod tests {\n    use crate::e;\n}\n";
         look(text, 2, &mut room);
         assert_eq!(room.knows, BTreeSet::from(["b".to_owned()]));
-        assert_eq!(room.odd, ["use super::super::d::Y;"]);
+        assert_eq!(room.odd, ["use super::super::d::Y;", "use crate::{f, g};", "crate::Z"]);
         assert_eq!(first_sentence(text), "One");
         for line in ["struct A {", "pub struct A(u8);", "    pub(super) enum A<'a> {", "pub trait A: B {"] {
             assert_eq!(type_named(line).as_deref(), Some("A"), "{line}");

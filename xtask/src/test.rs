@@ -34,6 +34,8 @@ pub enum Stage {
     Prepare,
     /// Formatting.
     Format,
+    /// The pure rules: what fails here fails within a minute.
+    Domain,
     /// Lints, native and for the browser.
     Clippy,
     /// Unit, property and integration tests.
@@ -44,6 +46,8 @@ pub enum Stage {
     Build,
     /// The tests' own types, then the binary in a browser.
     EndToEnd,
+    /// Only when asked for: format, lints and tests of the packages that differ from the last commit, and of those that use them.
+    Changed,
 }
 
 impl Stage {
@@ -53,13 +57,18 @@ impl Stage {
 }
 
 /// The packages that are compiled for this machine.
-const NATIVE: [&str; 10] = ["-p", "domain", "-p", "engine", "-p", "server", "-p", "app", "-p", "xtask"];
+const NATIVE: [&str; 12] = ["-p", "domain", "-p", "engine", "-p", "engine-bench", "-p", "server", "-p", "app", "-p", "xtask"];
+/// Those that the stage before them has not tested.
+const OUTSIDE_DOMAIN: [&str; 8] = ["-p", "engine", "-p", "server", "-p", "app", "-p", "xtask"];
 
 /// Runs the chosen stages; an error when one failed.
 pub fn run(choice: &Choice) -> Result<()> {
     let mut lines = Vec::new();
     let mut failed: Vec<Stage> = Vec::new();
     for stage in Stage::value_variants().iter().copied() {
+        if stage == Stage::Changed && !choice.only.contains(&stage) {
+            continue;
+        }
         let unwanted = (!choice.only.is_empty() && !choice.only.contains(&stage)) || choice.skip.contains(&stage);
         let lacks = failed.iter().find(|earlier| needs(stage, **earlier));
         if unwanted {
@@ -102,15 +111,9 @@ fn one(stage: Stage, choice: &Choice) -> (Result<()>, Option<Counts>) {
         Stage::Prepare => (packages::ensure(), None),
         Stage::Format => (print(process::cargo().args(["fmt", "--all", "--check"])), None),
         Stage::Clippy => (clippy(), None),
-        Stage::Unit => {
-            let mut counts = Counts::default();
-            let call = process::cargo().arg("test").args(NATIVE).args(["--features", "app/ssr", "--no-fail-fast"]);
-            let outcome = call.stream(|line| {
-                println!("{line}");
-                counts.add_cargo_line(line);
-            });
-            (outcome.and_then(|()| some_ran(counts)), Some(counts))
-        }
+        Stage::Domain => tests(&["-p", "domain"]),
+        Stage::Unit => tests(&[OUTSIDE_DOMAIN.as_slice(), &["--features", "app/ssr"]].concat()),
+        Stage::Changed => changed(),
         Stage::Docs => {
             let call = process::cargo().args(["doc", "--no-deps", "--document-private-items"]).args(NATIVE).args(["--features", "app/ssr"]);
             (print(call.env("RUSTDOCFLAGS", "-D warnings")), None)
@@ -121,6 +124,60 @@ fn one(stage: Stage, choice: &Choice) -> (Result<()>, Option<Counts>) {
             Err(error) => (Err(error), None),
         },
     }
+}
+
+/// Runs the tests of these packages, all of them.
+fn tests(packages: &[&str]) -> (Result<()>, Option<Counts>) {
+    let mut counts = Counts::default();
+    let call = process::cargo().arg("test").args(packages).arg("--no-fail-fast");
+    let outcome = call.stream(|line| {
+        println!("{line}");
+        counts.add_cargo_line(line);
+    });
+    (outcome.and_then(|()| some_ran(counts)), Some(counts))
+}
+
+/// What differs from the last commit, and whatever is built on it.
+fn changed() -> (Result<()>, Option<Counts>) {
+    let packages = match changed_files() {
+        Ok(files) => packages_of(files.iter().map(String::as_str)),
+        Err(error) => return (Err(error), None),
+    };
+    let mut arguments: Vec<&str> = packages.iter().flat_map(|package| ["-p", package]).collect();
+    println!("{}", arguments.join(" "));
+    if packages.contains(&"app") {
+        arguments.extend(["--features", "app/ssr"]);
+    }
+    let lints = print(process::cargo().args(["fmt", "--all", "--check"]))
+        .and_then(|()| print(process::cargo().arg("clippy").args(&arguments).args(["--all-targets", "--", "-D", "warnings"])));
+    match lints {
+        Ok(()) => tests(&arguments),
+        Err(error) => (Err(error), None),
+    }
+}
+
+/// Paths that differ from the last commit, and those that git does not know yet.
+fn changed_files() -> Result<Vec<String>> {
+    let asked = |arguments: &[&str]| Call::new("git").args(arguments).cwd(machine::root()).read();
+    let text = [asked(&["diff", "--name-only", "HEAD"])?, asked(&["ls-files", "--others", "--exclude-standard"])?].join("\n");
+    Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+/// The packages of these files and those that are built on them. The checks of texts are xtask's tests, whatever was changed.
+fn packages_of<'f>(files: impl Iterator<Item = &'f str>) -> Vec<&'static str> {
+    /// Where each lies, and what is built on it. The first that a path lies in counts.
+    const BUILT_ON: [(&str, &[&str]); 7] = [
+        ("app/domain/", &["domain", "engine", "engine-bench", "app", "server"]),
+        ("app/", &["app", "server"]),
+        ("server/engine/", &["engine", "engine-bench", "server"]),
+        ("server/bench/", &["engine-bench"]),
+        ("server/", &["server"]),
+        ("xtask/", &[]),
+        ("Cargo.", &["domain", "engine", "engine-bench", "app", "server"]),
+    ];
+    let of = |file: &str| BUILT_ON.iter().find(|(folder, _)| file.starts_with(folder)).map_or(&[][..], |(_, packages)| *packages);
+    let packages: std::collections::BTreeSet<&str> = files.flat_map(of).copied().chain(["xtask"]).collect();
+    packages.into_iter().collect()
 }
 
 fn some_ran(counts: Counts) -> Result<()> {
@@ -168,5 +225,19 @@ fn remove_old(file: &Path) -> Result<()> {
             Err(error).with_context(|| format!("cannot remove {}", file.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests_of_choices {
+    use super::packages_of;
+
+    #[test]
+    fn what_is_built_on_a_changed_package_is_tested_too() {
+        let of = |files: &[&str]| packages_of(files.iter().copied());
+        assert_eq!(of(&["docs/rest.md"]), ["xtask"]);
+        assert_eq!(of(&["server/src/main.rs"]), ["server", "xtask"]);
+        assert_eq!(of(&["app/domain/src/job.rs"]), ["app", "domain", "engine", "engine-bench", "server", "xtask"]);
+        assert_eq!(of(&["app/src/words.rs", "server/bench/Cargo.toml"]), ["app", "engine-bench", "server", "xtask"]);
     }
 }

@@ -25,7 +25,8 @@ fn in_order<'a>(names: impl Iterator<Item = &'a Box<[u8]>>) -> Vec<FilePath> {
 }
 
 /// The names of a list, each as a number that every start makes up anew: of a million names they take 8 MB, whatever the names are. That one
-/// name more has the number of one of these is as likely as 1 in 10^13; a stranger's file would be moved aside then, where it is a conflict.
+/// name more has the number of one of these is as likely as 1 in 10^13; a stranger's file would be moved aside then, where it is a conflict, or a
+/// file that a later generation lacks would stay under its name.
 struct Names {
     keys: RandomState,
     /// In order.
@@ -63,7 +64,10 @@ impl Names {
                 lacking.insert(name.into());
             }
         });
-        listed.unwrap_or_else(|error| unreadable(&error));
+        if let Err(error) = listed {
+            unreadable(&error);
+            lacking.clear();
+        }
         Ok(lacking)
     }
 }

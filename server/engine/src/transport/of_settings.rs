@@ -7,6 +7,7 @@ use super::rsync_ssh::{RsyncSshTransport, Server};
 use domain::settings::{Equipment, Settings, Target};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The transport of an equipment; `None` without one. `state_folder`: where the keys of hosts are kept when the config names no file.
 pub fn transport_of(settings: &Settings, equipment: &Equipment, staging_root: &str, state_folder: &Path) -> Option<Arc<dyn Transport>> {
@@ -23,6 +24,7 @@ pub fn transport_of(settings: &Settings, equipment: &Equipment, staging_root: &s
                 host_keys: *host_keys,
                 ssh: settings.sync.binaries.ssh.clone(),
                 rsync: settings.sync.binaries.rsync.clone(),
+                idle: Duration::from_secs(60),
             };
             Arc::new(RsyncSshTransport::new(server, path.clone(), staging, settings.verify.max_stream_bytes))
         }

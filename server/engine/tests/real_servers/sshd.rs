@@ -110,6 +110,7 @@ impl Sshd {
             host_keys: HostKeyPolicy::AcceptNew,
             ssh: "ssh".to_owned(),
             rsync: "rsync".to_owned(),
+            idle: std::time::Duration::from_secs(60),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which ciphers ssh is asked to try first.
 
-use super::connection::Server;
+use super::server::Server;
 use crate::machine::child::{Tool, run};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;

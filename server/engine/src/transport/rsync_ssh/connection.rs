@@ -6,6 +6,7 @@
 use super::framing::{Framing, Stands};
 use super::private_folder::PrivateFolder;
 use super::quote::{rsync_shell_word, ssh_path};
+use super::server::Server;
 use super::session::Known;
 use super::waiting_shell::WaitingShell;
 use super::{ciphers, classify, ssh_words};
@@ -24,8 +25,6 @@ use tokio::sync::mpsc::Receiver;
 const CONNECT_SECONDS: u32 = 15;
 /// How often a silent server is asked whether it lives, seconds; four silences end the connection.
 const ALIVE_SECONDS: u32 = 15;
-/// The connection ends after this long without use.
-const IDLE: Duration = Duration::from_secs(60);
 /// How often it is looked whether the connection stands.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -39,56 +38,14 @@ watch() { read x; read a b c parent rest </proc/self/stat; [ \"$parent\" != \"$1
 watch $$ <&3 3<&- >/dev/null 2>&1 &
 exec \"$@\" </dev/null 3<&-";
 
-/// How a server is reached.
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// `user@host`; never begins with `-`.
-    pub target: String,
-    /// Port.
-    pub port: u16,
-    /// Private key file.
-    pub key: PathBuf,
-    /// Where the keys of hosts are kept.
-    pub known_hosts: PathBuf,
-    /// What is done with an unknown one.
-    pub host_keys: HostKeyPolicy,
-    /// The ssh program.
-    pub ssh: String,
-    /// The rsync program.
-    pub rsync: String,
-}
-
-impl Server {
-    /// As ssh wants it: an IPv6 address without brackets.
-    pub(super) fn for_ssh(&self) -> String {
-        match self.parts() {
-            (Some(user), host) => format!("{user}@{host}"),
-            (None, host) => host.to_owned(),
-        }
-    }
-
-    /// As rsync wants it, which takes what stands behind a colon for a path: an IPv6 address in brackets.
-    pub(super) fn for_rsync(&self) -> String {
-        match self.parts() {
-            (Some(user), host) if host.contains(':') => format!("{user}@[{host}]"),
-            (None, host) if host.contains(':') => format!("[{host}]"),
-            _ => self.target.clone(),
-        }
-    }
-
-    /// The account, where one is named, and the host without brackets.
-    pub(super) fn parts(&self) -> (Option<&str>, &str) {
-        let (user, host) = self.target.rsplit_once('@').map_or((None, self.target.as_str()), |(user, host)| (Some(user), host));
-        (user, host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host))
-    }
-}
-
 /// Connects when needed.
 #[derive(Debug)]
 pub(super) struct Connection {
     server: Server,
     master: Arc<Mutex<Option<Master>>>,
     uses: Arc<AtomicU64>,
+    /// Held by every call while it goes on: it may take hours.
+    calls: Arc<()>,
     /// For the next look.
     waiting: Arc<WaitingShell>,
     /// Of the server at the other end of the connection that stands.
@@ -96,6 +53,10 @@ pub(super) struct Connection {
     /// What the account prints before every answer.
     greeting: std::sync::Mutex<Option<String>>,
 }
+
+/// A call that goes on, on a connection.
+#[derive(Debug)]
+pub(super) struct InCall(#[expect(dead_code, reason = "it is counted, not looked at")] Arc<()>);
 
 /// The ssh that the others share.
 #[derive(Debug)]
@@ -110,6 +71,7 @@ impl Connection {
             server,
             master: Arc::default(),
             uses: Arc::default(),
+            calls: Arc::default(),
             waiting: Arc::default(),
             known: std::sync::Mutex::default(),
             greeting: std::sync::Mutex::default(),
@@ -150,6 +112,7 @@ impl Connection {
         output: &mut (dyn FnMut(&[u8]) + Send),
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
+        let _call = self.call();
         let socket = self.ready(context).await?;
         let mut answer = None;
         if let Some(mut shell) = self.waiting.take(&socket) {
@@ -167,7 +130,10 @@ impl Connection {
             Some(ended) => ended,
             None => self.script(script, output, context).await?,
         };
-        if ended.success() {
+        // It may stand anew since.
+        if ended.success()
+            && let Some(socket) = self.standing().await
+        {
             self.waiting.start(&self.calling(&socket, SHELL), socket);
         }
         Ok(ended)
@@ -236,6 +202,7 @@ impl Connection {
         output: &mut (dyn FnMut(&[u8]) + Send),
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
+        let _call = self.call();
         let socket = self.ready(context).await?;
         // A server may allow few sessions at a time.
         self.waiting.end().await;
@@ -252,13 +219,26 @@ impl Connection {
         if ended.code == Some(255) { Err(ssh_words::failure(&ended, false, &self.server)) } else { Ok(ended) }
     }
 
-    /// For rsync's option `-e`.
-    pub async fn rsync_shell(&self, context: &CallContext) -> Result<String, TransportError> {
+    /// Keeps the connection from being ended as idle while it is held.
+    fn call(&self) -> InCall {
+        InCall(self.calls.clone())
+    }
+
+    /// The socket of the connection, if one stands.
+    async fn standing(&self) -> Option<PathBuf> {
+        let mut master = self.master.lock().await;
+        let standing = master.as_mut()?;
+        standing.running.is_running().then(|| standing.folder.socket())
+    }
+
+    /// For rsync's option `-e`; the connection is in use until what is beside it is dropped.
+    pub async fn rsync_shell(&self, context: &CallContext) -> Result<(String, InCall), TransportError> {
+        let call = self.call();
         let socket = self.ready(context).await?;
         self.waiting.end().await;
         let mut words = vec![rsync_shell_word(&self.server.ssh)];
         words.extend(self.options(&socket).iter().map(|word| rsync_shell_word(word)));
-        Ok(words.join(" "))
+        Ok((words.join(" "), call))
     }
 
     /// Sees to it that the shared connection stands; the path of its socket.
@@ -354,16 +334,21 @@ impl Connection {
 
     /// Ends the connection once it was not used for a while.
     fn end_when_idle(&self) {
-        let (master, uses, waiting) = (Arc::downgrade(&self.master), self.uses.clone(), self.waiting.clone());
+        let (master, uses, calls) = (Arc::downgrade(&self.master), self.uses.clone(), Arc::downgrade(&self.calls));
+        let (waiting, idle) = (Arc::downgrade(&self.waiting), self.server.idle);
         tokio::spawn(async move {
             loop {
                 let before = uses.load(Ordering::Relaxed);
-                tokio::time::sleep(IDLE).await;
+                tokio::time::sleep(idle).await;
                 let Some(master) = master.upgrade() else { return };
                 let mut master = master.lock().await;
                 let Some(standing) = master.as_mut() else { return };
-                if uses.load(Ordering::Relaxed) == before || !standing.running.is_running() {
-                    waiting.end().await;
+                // The connection's own, and one for each call.
+                let is_idle = calls.strong_count() <= 1 && uses.load(Ordering::Relaxed) == before;
+                if is_idle || !standing.running.is_running() {
+                    if let Some(waiting) = waiting.upgrade() {
+                        waiting.end().await;
+                    }
                     standing.running.end().await;
                     *master = None;
                     return;

@@ -341,6 +341,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn v21_a_find_that_was_killed_has_told_of_nothing_and_that_is_trouble() {
+        for find_reads in [true, false] {
+            let can = Abilities { hash_tool: HashTool::None, find_prints: true, find_reads, unpacks: false };
+            let folder = tempfile::tempdir().unwrap();
+            let killed = folder.path().join("find");
+            std::fs::write(&killed, "#!/bin/sh\nkill -9 $$\n").unwrap();
+            std::fs::set_permissions(&killed, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            let mut script = [b"PATH=.:$PATH\n", functions(can).as_bytes()].concat();
+            call_lines(&mut script, "look_lines", [b"find".as_slice()]);
+            script.extend_from_slice(b"printf '.'\n");
+            let tool = Tool::new("sh").arg("-s").in_folder(folder.path().to_owned());
+            let ended = run(&tool, &script, &mut |_: &[u8]| (), &CancellationToken::new()).await.unwrap();
+            assert_eq!(ended.code, Some(0));
+            assert!(classify::trouble(&ended).is_some_and(|trouble| trouble.class == FailureClass::Network), "{ended:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_shell_that_cannot_hold_the_names_has_looked_at_nothing() {
         let mut script = b"count() { wc -l; true; }\n".to_vec();
         let names: Vec<Vec<u8>> = (0..9_000).map(|n| format!("folder/frame_{n}.tif").into_bytes()).collect();

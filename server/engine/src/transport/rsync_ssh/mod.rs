@@ -32,6 +32,7 @@ mod push;
 mod quote;
 mod record;
 mod send;
+mod server;
 mod session;
 mod settle;
 mod ssh_words;
@@ -39,7 +40,7 @@ mod stream;
 mod waiting_shell;
 
 use connection::Connection;
-pub use connection::Server;
+pub use server::Server;
 use session::HashTool;
 
 /// The `rsync_ssh` transport of one equipment. Cheap to clone.

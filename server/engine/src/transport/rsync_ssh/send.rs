@@ -65,7 +65,7 @@ pub(super) async fn send(sending: &RsyncCall<'_>) -> Result<Option<TransportErro
 async fn attempt(sending: &RsyncCall<'_>, limit: Option<u64>, counted: &mut Counted) -> Result<Option<Ended>, TransportError> {
     let RsyncCall { session, source, data, files, again, context, .. } = sending;
     let connection = &session.place.connection;
-    let shell = connection.rsync_shell(context).await?;
+    let (shell, _in_call) = connection.rsync_shell(context).await?;
     // The handle follows the folder when it is renamed, and no link leads elsewhere.
     let folder = PathBuf::from(format!("/proc/self/fd/{}", source.dir().as_fd().as_raw_fd()));
     let mut tool = Tool::new(&connection.server().rsync)

@@ -4,7 +4,7 @@
 //! one that names the fault.
 
 use super::classify;
-use super::connection::Server;
+use super::server::Server;
 use crate::machine::child::Ended;
 use crate::transport::TransportError;
 use domain::job::FailureClass::{Authentication, Configuration, DestinationUnreachable};
@@ -121,6 +121,7 @@ mod tests {
             key: "/k".into(),
             known_hosts: "/h".into(),
             host_keys: HostKeyPolicy::Strict,
+            idle: std::time::Duration::from_secs(60),
             ssh: "ssh".to_owned(),
             rsync: "rsync".to_owned(),
         };

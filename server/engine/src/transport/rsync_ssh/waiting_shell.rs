@@ -4,7 +4,8 @@ use crate::machine::child::{Running, Tool};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The one that waits, if one does. It ends with the connection that it was started over.
+/// The one that waits, if one does. It ends with the connection that it was started over. It knows nothing ahead: what it is asked begins with
+/// where the root is now and what its marker says, as every script does.
 #[derive(Debug, Default)]
 pub(super) struct WaitingShell(Mutex<Option<Waiting>>);
 
