@@ -65,7 +65,7 @@ pub async fn back_untouched(core: &Arc<Core>, intent: &Intent, folder: &RunFolde
             Errno::NOENT => "the folder that it stood in is gone; make it again first".to_owned(),
             errno => format!("it cannot be put back: {errno}"),
         };
-        return Err(ClearStop::WaitingLong(format!("{why}; it stays in {CLEARING_FOLDER}/{}: {place}", intent.id)));
+        return Err(ClearStop::Waiting(format!("{why}; it stays in {CLEARING_FOLDER}/{}: {place}", intent.id)));
     }
     take_back(core, intent, folder, why).await
 }
@@ -126,6 +126,28 @@ pub(super) async fn give_up_aside(
     put_back(core, intent).await;
     finish(core, intent, job, &[("the clear was given up:".to_owned(), why.to_owned())]).await?;
     Ok(intent.freed)
+}
+
+/// Ends a clear that had put back what it kept or retained, and was stopped before that was written: files went, so what stands at the run's
+/// path is another life. `None`, and nothing is done, where nothing went: that run is what it was.
+pub(super) async fn end_what_went(
+    core: &Arc<Core>,
+    intent: &mut Intent,
+    job: &Job,
+    folder: &RunFolder,
+) -> Result<Option<Totals>, ClearStop> {
+    let gone = sealed_and_gone(core, job, folder).await.unwrap_or_else(|error| {
+        tracing::error!(run = %intent.run, error, "what went before the clear was stopped cannot be counted");
+        intent.freed
+    });
+    if gone.files == 0 {
+        return Ok(None);
+    }
+    intent.freed = gone;
+    let all = gone.files >= job.totals.files;
+    let kept = ("some of it".to_owned(), "was kept, and put back before the program was stopped".to_owned());
+    finish(core, intent, job, if all { &[] } else { std::slice::from_ref(&kept) }).await?;
+    Ok(Some(gone))
 }
 
 /// True unless everything that was sealed is still there.

@@ -1,7 +1,7 @@
 //! Calling a clear off that waits: nothing more is removed. A run of which nothing went is what it was; the rest of one that had begun to go
 //! is put back where it stood and is a new life, as after any clear that was given up.
 
-use super::back::{back_untouched, give_up_aside, sealed_and_gone, take_back};
+use super::back::{back_untouched, end_what_went, give_up_aside, sealed_and_gone, take_back};
 use super::refusal::NotCalledOff;
 use super::resume::{FolderOf, find, open_intent};
 use super::{ClearStop, PATIENCE, note_clearing};
@@ -22,14 +22,22 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
     let intent = open_intent(core, run).await?;
     let intent = intent.ok_or_else(|| NotCalledOff::NoClear { run: run.clone() })?;
     let waits = |stop: ClearStop| NotCalledOff::NotNow { run: run.clone(), why: stop.to_string() };
+    let job = core.store.job(&intent.job_id).await?;
     let (folder, aside) = match find(core, &intent).await.map_err(waits)? {
-        FolderOf::AtRun { folder, .. } | FolderOf::PutBack(folder) => (folder, false),
+        FolderOf::PutBack(folder) => {
+            if let Some(job) = &job
+                && end_what_went(core, &mut intent.clone(), job, &folder).await.map_err(waits)?.is_some()
+            {
+                return Err(NotCalledOff::EndsByItself { run: run.clone() });
+            }
+            (folder, false)
+        }
+        FolderOf::AtRun { folder, .. } => (folder, false),
         FolderOf::Aside(folder) => (folder, true),
         FolderOf::Nowhere | FolderOf::Lost => {
             return Err(NotCalledOff::EndsByItself { run: run.clone() });
         }
     };
-    let job = core.store.job(&intent.job_id).await?;
     let freed = match job {
         _ if !aside => {
             take_back(core, &intent, &folder, WHY).await.map_err(waits)?;

@@ -38,7 +38,7 @@ pub async fn carry_out(core: &Arc<Core>, mut intent: Intent, permit: ClearPermit
     show(core, &intent);
     let outcome = steps(core, &mut intent, permit, progress).await.map_err(ClearStop::once_intended);
     match &outcome {
-        Err(ClearStop::Waiting(why) | ClearStop::WaitingLong(why)) => waits(core, &mut intent, why).await,
+        Err(ClearStop::Waiting(why)) => waits(core, &mut intent, why).await,
         _ => note_clearing(core, &intent.run, None),
     }
     outcome

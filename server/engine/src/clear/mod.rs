@@ -37,6 +37,7 @@ use domain::proof::Totals;
 use domain::units;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long an act waits for whoever holds the run.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -61,14 +62,27 @@ pub async fn clear(core: &Arc<Core>, run: &RunPath) -> Result<ClearAnswer, Refus
     answer(core, run, begin(core, run).await)
 }
 
-/// Clears by policy, in the background; a refusal is logged and the next poll decides anew.
+/// Clears by policy, in the background. A refusal is logged, and the run is left alone for a while: what refused it may read the whole NAS to be
+/// found again, and need not change anything that is seen from here.
 pub fn start_automatic(core: &Arc<Core>, run: &RunPath) {
+    if core.clears.is_resting(run) {
+        return;
+    }
     let (core, run) = (core.clone(), run.clone());
     tokio::spawn(async move {
-        let Ok(_guard) = core.turns.runs.hold(&run, "clearing", PATIENCE).await else { return };
+        let Ok(guard) = core.turns.runs.hold(&run, "clearing", PATIENCE).await else { return };
         let due = core.index.look(&run, |facts| facts.clearing.is_none() && facts.state() == Some(RunState::SyncVerified)).unwrap_or(false);
-        if due && let Err(stop) = begin(&core, &run).await {
-            core.log(None, &run, Level::Warn, &format!("not cleared by itself: {stop}"));
+        if !due || core.clears.is_resting(&run) {
+            return;
+        }
+        let began = Instant::now();
+        let Err(stop) = begin(&core, &run).await else { return };
+        core.log(None, &run, Level::Warn, &format!("not cleared by itself: {stop}"));
+        let rest = core.clears.refused(&run, began.elapsed());
+        drop(guard);
+        tokio::select! {
+            () = core.site.stop.cancelled() => {}
+            () = tokio::time::sleep_until(rest) => core.desk.look_at(&run),
         }
     });
 }
@@ -82,9 +96,6 @@ pub enum ClearStop {
     /// The intent stands and goes on by itself.
     #[error("the clear goes on by itself: {0}")]
     Waiting(String),
-    /// The same, where every try reads the destination whole and the answer changes with time or with the config.
-    #[error("the clear goes on by itself: {0}")]
-    WaitingLong(String),
 }
 
 impl ClearStop {
@@ -92,7 +103,7 @@ impl ClearStop {
     fn why(&self) -> String {
         match self {
             ClearStop::Refused(refusal) => refusal.to_string(),
-            ClearStop::Waiting(why) | ClearStop::WaitingLong(why) => why.clone(),
+            ClearStop::Waiting(why) => why.clone(),
         }
     }
 
@@ -122,7 +133,7 @@ fn answer(core: &Core, run: &RunPath, outcome: Result<Totals, ClearStop>) -> Res
         Ok(freed) => Ok(ClearAnswer::ended(run.as_str(), freed.files, freed.bytes)),
         Err(ClearStop::Refused(refusal)) => Err(*refusal),
         // Not a refusal: the intent stands, and ends without anybody's doing.
-        Err(ClearStop::Waiting(why) | ClearStop::WaitingLong(why)) => {
+        Err(ClearStop::Waiting(why)) => {
             let known = core.clears.of(run);
             let known = known.unwrap_or(ClearingView { intent: String::new(), step: String::new(), waiting: None });
             let clearing = Some(ClearingView { waiting: Some(why), ..known });

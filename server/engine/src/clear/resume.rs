@@ -4,13 +4,13 @@
 //! ingest.json that does not carry that id is somebody else's.
 
 use super::aside::{self, CLEARING_FOLDER};
-use super::back::{abort, give_up_aside, has_begun, not_cleared, take_back};
+use super::back::{abort, end_what_went, give_up_aside, has_begun, not_cleared, take_back};
 use super::carry_out::{carry_out, finish, is_cleared_by, waits};
 use super::obstacles::obstacle_inside;
 use super::permit::{PermitFor, permit};
 use super::refusal::Refusal;
 use super::{ClearStop, note_clearing, with_room};
-use crate::core::{Core, unless_it_panics};
+use crate::core::{Core, rest_after, unless_it_panics};
 use crate::database::{ClearStep, Intent, StoreError};
 use crate::files::source::{RunFolder, SourceError};
 use crate::machine::blocking::blocking;
@@ -27,9 +27,6 @@ use tokio::time::Instant;
 
 /// How often waiting intents are tried again.
 const TRY_EVERY: Duration = Duration::from_secs(15);
-
-/// Where a try reads the destination whole, it takes this part of the time at most.
-const REST: u32 = 20;
 
 /// The open intent of a run.
 pub async fn open_intent(core: &Core, run: &RunPath) -> Result<Option<Intent>, StoreError> {
@@ -73,9 +70,7 @@ pub async fn resume_loop(core: Arc<Core>) {
                     match unless_it_panics(resume(&core, intent)).await {
                         Ok(Ok(_)) => {}
                         Ok(Err(stop)) => {
-                            if matches!(stop, ClearStop::WaitingLong(_)) {
-                                rests.insert(id, Instant::now() + began.elapsed() * REST);
-                            }
+                            rests.insert(id, Instant::now() + rest_after(began.elapsed()));
                             tracing::warn!(run = %run, "{stop}");
                         }
                         Err(fault) => tracing::error!(run = %run, fault, "a fault in this program stopped the clear; it is tried again"),
@@ -97,7 +92,8 @@ pub(super) enum FolderOf {
     Aside(RunFolder),
     /// Still at the run's path, untouched or with this intent's `cleared`.
     AtRun { folder: RunFolder, cleared: bool },
-    /// At the run's path again, with this intent's `cleared`: the clear was being given up, and that is not written yet.
+    /// At the run's path again, with this intent's `cleared`: the clear was being given up, or what it kept or retained had been put back, and
+    /// that is not written yet.
     PutBack(RunFolder),
     /// Nowhere: everything was removed before.
     Nowhere,
@@ -111,7 +107,7 @@ pub async fn resume(core: &Arc<Core>, mut intent: Intent) -> Result<Totals, Clea
     core.change(&intent.run, |facts| facts.progress = Some(progress.clone()));
     let outcome = with_room(core, go_on(core, &mut intent, &progress)).await.map_err(ClearStop::once_intended);
     core.change(&intent.run, |facts| facts.progress = None);
-    if !matches!(outcome, Err(ClearStop::Waiting(_) | ClearStop::WaitingLong(_))) {
+    if !matches!(outcome, Err(ClearStop::Waiting(_))) {
         note_clearing(core, &intent.run, None);
         core.desk.look_at(&intent.run);
     }
@@ -134,6 +130,9 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
             Err(Refusal::held(format!("the clear of {} was given up: {why}", intent.run)).into())
         }
         FolderOf::PutBack(folder) => {
+            if let Some(freed) = end_what_went(core, intent, &job, &folder).await? {
+                return Ok(freed);
+            }
             let why = "it was being given up";
             take_back(core, intent, &folder, why).await?;
             Err(Refusal::held(not_cleared(intent, why)).into())
@@ -177,7 +176,7 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
                     let why = format!("rest of a cleared run: {refusal}");
                     waits(core, intent, &why).await;
                     show_aside(core, intent);
-                    Err(ClearStop::WaitingLong(why))
+                    Err(ClearStop::Waiting(why))
                 }
                 Err(refusal) if refusal.is_final() => match give_up_aside(core, intent, &job, &folder, &refusal.to_string()).await {
                     Ok(_) => Err(refusal.into()),

@@ -9,7 +9,7 @@ pub mod run_locks;
 mod site;
 mod staging;
 
-pub use self::clears::Clears;
+pub use self::clears::{Clears, rest_after};
 pub use self::desk::{Desk, ToLookAt};
 pub use self::destinations::Destinations;
 pub use self::site::Site;

@@ -81,6 +81,8 @@ async fn work(
         blocking(move || prepare(&core, &job)).await?
     };
     core.site.checkpoints.reached(Checkpoint::Listed);
+    // It waited for its place, and was listed: the destination may be another's by now.
+    destination.prove_identity(&context).await?;
     let sending = Sending { core, destination, job: &job, run: &prepared, context: &context };
     sending.make_way().await?;
     sending.everything().await?;

@@ -64,3 +64,36 @@ async fn d6_a_run_that_was_put_back_is_not_called_cleared() {
     assert_eq!(data_below(&lab.nas(&run)), pushed);
     engine.stop().await;
 }
+
+/// Killed between putting back what a clear keeps or retains and saying that the run's life has ended: files went, and nobody says of the rest
+/// that it is the run that was proven.
+#[tokio::test(flavor = "multi_thread")]
+async fn d6_what_was_put_back_of_a_run_of_which_files_went_is_another_life() {
+    for retain in [false, true] {
+        let (mut lab, run) = (Lab::new(), run("Run_1"));
+        lab.settings.nas_cleanup.retain_cache = retain;
+        let step = if retain { Checkpoint::DataUnlinked } else { Checkpoint::FileUnlinked };
+        let engine = lab.start_with(once(step, || panic!("as if the program ended here"))).await;
+        lab.push_usual(&run);
+        until_verified(&engine, &run).await;
+        let pushed = data_below(&lab.staging(run.as_str()));
+        assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::Internal);
+        engine.stop().await;
+        let aside =
+            fs::read_dir(lab.path("staging/.exlab-clearing")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir());
+        let place = lab.staging(run.as_str());
+        fs::rename(aside.unwrap(), &place).unwrap();
+        let left = data_below(&place).len();
+        assert!(left < pushed.len(), "{retain}: files went");
+
+        let engine = lab.start().await;
+        until_no_clear_is_open(&engine).await;
+        let ended = engine.cleared_runs(None, 10).await.unwrap().runs;
+        assert_eq!(ended.iter().map(|life| life.files_freed).collect::<Vec<_>>(), [(pushed.len() - left) as u64], "{retain}");
+        // The record may be a new life's by now, or begin with the next look.
+        let record = fs::read_to_string(place.join(".exlab-wizard/ingest.json")).unwrap_or_default();
+        assert!(!record.contains("clear_taken_back"), "{retain}: {record}");
+        assert_eq!(data_below(&lab.nas(&run)), pushed, "{retain}: nothing moves on the NAS");
+        engine.stop().await;
+    }
+}

@@ -309,6 +309,25 @@ async fn v13_one_target_for_two_equipments_or_two_workstations_is_refused() {
     engine.stop().await;
 }
 
+/// A job may wait for its place for hours, and listing a run takes its time: meanwhile the destination is given to another installation.
+#[tokio::test(flavor = "multi_thread")]
+async fn v13_a_destination_that_is_another_installations_by_now_gets_nothing() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let marker = lab.path("nas/SCOPE_01/.exlab-orchestrator/identity.json");
+    let adopted = move || {
+        let mut said: serde_json::Value = serde_json::from_slice(&fs::read(&marker).unwrap()).unwrap();
+        said["installation"] = "somebody else's".into();
+        fs::write(&marker, said.to_string()).unwrap();
+    };
+    let engine = lab.start_with(once(Checkpoint::Listed, adopted)).await;
+    lab.push_usual(&run);
+    until_job(&engine, &run, JobState::Failed).await;
+    let (class, message) = failure(&row(&engine, &run).await);
+    assert!(class == FailureClass::DestinationForeign && message.contains("another installation"), "{message}");
+    assert!(!lab.path("nas/SCOPE_01/Cortex Q3 Pilot").exists());
+    engine.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_a_signal_outside_the_run_cannot_be_configured() {
     for name in ["../done.flag", "/tmp/done.flag", "raw/done.flag", "..", ""] {
