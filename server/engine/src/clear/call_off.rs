@@ -23,30 +23,30 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
     let intent = intent.ok_or_else(|| NotCalledOff::NoClear { run: run.clone() })?;
     let waits = |stop: ClearStop| NotCalledOff::NotNow { run: run.clone(), why: stop.to_string() };
     let job = core.store.job(&intent.job_id).await?;
+    let mut ended = None;
     let (folder, aside) = match find(core, &intent).await.map_err(waits)? {
+        FolderOf::AtRun { folder, .. } => (folder, false),
         FolderOf::PutBack(folder) => {
-            if let Some(job) = &job
-                && end_what_went(core, &mut intent.clone(), job, &folder).await.map_err(waits)?.is_some()
-            {
-                return Err(NotCalledOff::EndsByItself { run: run.clone() });
+            if let Some(job) = &job {
+                ended = end_what_went(core, &mut intent.clone(), job, &folder).await.map_err(waits)?;
             }
             (folder, false)
         }
-        FolderOf::AtRun { folder, .. } => (folder, false),
         FolderOf::Aside(folder) => (folder, true),
         FolderOf::Nowhere | FolderOf::Lost => {
             return Err(NotCalledOff::EndsByItself { run: run.clone() });
         }
     };
-    let freed = match job {
-        _ if !aside => {
+    let freed = match (ended, job) {
+        (Some(freed), _) => freed,
+        (None, _) if !aside => {
             take_back(core, &intent, &folder, WHY).await.map_err(waits)?;
             Totals::default()
         }
-        Some(job) if sealed_and_gone(core, &job, &folder).await.unwrap_or(intent.freed).files > 0 => {
+        (None, Some(job)) if sealed_and_gone(core, &job, &folder).await.unwrap_or(intent.freed).files > 0 => {
             give_up_aside(core, &mut intent.clone(), &job, &folder, WHY).await.map_err(waits)?
         }
-        Some(_) | None => {
+        (None, _) => {
             back_untouched(core, &intent, &folder, WHY).await.map_err(waits)?;
             Totals::default()
         }

@@ -78,7 +78,7 @@ pub fn start_automatic(core: &Arc<Core>, run: &RunPath) {
         let began = Instant::now();
         let Err(stop) = begin(&core, &run).await else { return };
         core.log(None, &run, Level::Warn, &format!("not cleared by itself: {stop}"));
-        let rest = core.clears.refused(&run, began.elapsed());
+        let rest = core.rest_from_clearing(&run, began.elapsed());
         drop(guard);
         tokio::select! {
             () = core.site.stop.cancelled() => {}

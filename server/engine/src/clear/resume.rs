@@ -10,7 +10,7 @@ use super::obstacles::obstacle_inside;
 use super::permit::{PermitFor, permit};
 use super::refusal::Refusal;
 use super::{ClearStop, note_clearing, with_room};
-use crate::core::{Core, rest_after, unless_it_panics};
+use crate::core::{Core, unless_it_panics};
 use crate::database::{ClearStep, Intent, StoreError};
 use crate::files::source::{RunFolder, SourceError};
 use crate::machine::blocking::blocking;
@@ -20,7 +20,6 @@ use domain::api::ClearingView;
 use domain::document::ingest::Ingest;
 use domain::path::RunPath;
 use domain::proof::Totals;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -56,21 +55,19 @@ pub async fn mark_open(core: &Core) -> Result<(), StoreError> {
 /// Goes on with every open intent, now and whenever they waited, until the program stops.
 pub async fn resume_loop(core: Arc<Core>) {
     core.first_scan().await;
-    let mut rests: BTreeMap<String, Instant> = BTreeMap::new();
     loop {
         match core.store.open_intents().await {
             Ok(intents) => {
-                rests.retain(|id, until| *until > Instant::now() && intents.iter().any(|intent| &intent.id == id));
-                for intent in intents.into_iter().filter(|intent| !rests.contains_key(&intent.id)).collect::<Vec<_>>() {
+                for intent in intents.into_iter().filter(|intent| !core.clears.is_resting(&intent.run)) {
                     if core.site.stop.is_cancelled() {
                         return;
                     }
                     let Ok(_guard) = core.turns.runs.try_hold(&intent.run, "clearing") else { continue };
-                    let (run, id, began) = (intent.run.clone(), intent.id.clone(), Instant::now());
+                    let (run, began) = (intent.run.clone(), Instant::now());
                     match unless_it_panics(resume(&core, intent)).await {
                         Ok(Ok(_)) => {}
                         Ok(Err(stop)) => {
-                            rests.insert(id, Instant::now() + rest_after(began.elapsed()));
+                            core.rest_from_clearing(&run, began.elapsed());
                             tracing::warn!(run = %run, "{stop}");
                         }
                         Err(fault) => tracing::error!(run = %run, fault, "a fault in this program stopped the clear; it is tried again"),

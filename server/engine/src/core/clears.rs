@@ -15,23 +15,24 @@ const REST_AT_LEAST: Duration = Duration::from_secs(2);
 /// The longest.
 const REST_AT_MOST: Duration = Duration::from_secs(3_600);
 
-/// How long nothing is tried by itself after a try that took so long and came to nothing.
-pub fn rest_after(took: Duration) -> Duration {
-    (took * REST).clamp(REST_AT_LEAST, REST_AT_MOST)
+/// How long nothing is tried by itself after a try that took so long and came to nothing. Waiting for a destination that did not answer read
+/// nothing of it, and it is not to be waited for once it is back.
+fn rest_after(took: Duration, is_reachable: bool) -> Duration {
+    if is_reachable { (took * REST).clamp(REST_AT_LEAST, REST_AT_MOST) } else { REST_AT_LEAST }
 }
 
 /// What is known of them beside the database.
 pub struct Clears {
     open: Mutex<BTreeMap<RunPath, ClearingView>>,
-    /// Runs that were refused when they were to be cleared by themselves, and until when they are left alone.
-    refused: Mutex<BTreeMap<RunPath, Instant>>,
+    /// Runs whose clear was tried and came to nothing, and until when they are left alone.
+    resting: Mutex<BTreeMap<RunPath, Instant>>,
     reserves: [Arc<Reserve>; 2],
 }
 
 impl Clears {
     /// `reserves`: on the disks of the state folder and of the staging tree.
     pub fn new(reserves: [Arc<Reserve>; 2]) -> Clears {
-        Clears { open: Mutex::default(), refused: Mutex::default(), reserves }
+        Clears { open: Mutex::default(), resting: Mutex::default(), reserves }
     }
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<RunPath, ClearingView>> {
@@ -51,18 +52,18 @@ impl Clears {
         };
     }
 
-    /// Whether a run may be cleared by itself now, or was refused a moment ago.
+    /// Whether its clear was tried a moment ago, came to nothing, and is not to be tried by itself yet.
     pub fn is_resting(&self, run: &RunPath) -> bool {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        refused.retain(|_, until| *until > now);
-        refused.contains_key(run)
+        resting.retain(|_, until| *until > now);
+        resting.contains_key(run)
     }
 
-    /// It was refused, after so long; until when it is left alone.
-    pub fn refused(&self, run: &RunPath, took: Duration) -> Instant {
-        let until = Instant::now() + rest_after(took);
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone(), until);
+    /// It was tried, for so long, and came to nothing; until when it is left alone. `is_reachable`: whether its destination answered.
+    pub fn rest(&self, run: &RunPath, took: Duration, is_reachable: bool) -> Instant {
+        let until = Instant::now() + rest_after(took, is_reachable);
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone(), until);
         until
     }
 
@@ -84,5 +85,26 @@ impl Clears {
     /// True while room is given up for a clear: other work waits rather than take it.
     pub fn need_the_room(&self) -> bool {
         self.reserves.iter().any(|reserve| reserve.is_given_up())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d8_a_clear_that_came_to_nothing_is_left_alone_in_proportion_to_what_it_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let reserve = || Arc::new(Reserve::new(folder.path().to_owned(), 1));
+        let clears = Clears::new([reserve(), reserve()]);
+        let run = |name: &str| RunPath::parse(&format!("SCOPE_01/P/Runs/{name}")).unwrap();
+        for (took, is_reachable, rests) in [(0, true, 2), (30, true, 600), (9_000, true, 3_600), (30, false, 2)] {
+            let before = Instant::now();
+            let until = clears.rest(&run("Run_1"), Duration::from_secs(took), is_reachable);
+            let least = before + Duration::from_secs(rests);
+            assert!(until >= least && until < least + Duration::from_secs(60), "{took} {is_reachable}");
+        }
+        clears.rest(&run("Run_2"), Duration::from_secs(30), true);
+        assert!(clears.is_resting(&run("Run_2")) && !clears.is_resting(&run("Run_3")));
     }
 }

@@ -9,7 +9,7 @@ pub mod run_locks;
 mod site;
 mod staging;
 
-pub use self::clears::{Clears, rest_after};
+pub use self::clears::Clears;
 pub use self::desk::{Desk, ToLookAt};
 pub use self::destinations::Destinations;
 pub use self::site::Site;
@@ -32,6 +32,8 @@ use domain::path::RunPath;
 use futures::FutureExt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Everything shared; one per running engine. Each part keeps its own state.
 pub struct Core {
@@ -132,6 +134,12 @@ impl Core {
             return Vec::new();
         }
         self.clears.borrow_room()
+    }
+
+    /// A clear was tried for so long and came to nothing: until when it is not tried again by itself.
+    pub fn rest_from_clearing(&self, run: &RunPath, took: Duration) -> Instant {
+        let is_reachable = self.destinations.get(run.equipment()).is_none_or(|destination| destination.last_known().is_ok());
+        self.clears.rest(run, took, is_reachable)
     }
 
     /// A line for people: into the program log, and into the run's own log while its folder stands and is ours to write.

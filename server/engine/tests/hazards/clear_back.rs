@@ -97,3 +97,27 @@ async fn d6_what_was_put_back_of_a_run_of_which_files_went_is_another_life() {
         engine.stop().await;
     }
 }
+
+/// The same, called off by an operator before the program goes on with it: it has ended, what went is told, and no row says that it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn d6_a_clear_that_had_put_back_what_it_kept_ends_when_it_is_called_off() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let clearing = lab.path("staging/.exlab-clearing");
+    let aside = move || fs::read_dir(&clearing).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    // A record that cannot be sent: the clear waits, with all data gone.
+    let found = aside.clone();
+    let link = move || std::os::unix::fs::symlink("/etc/hostname", found().join(".exlab-wizard/notes.txt")).unwrap();
+    let engine = lab.start_with(once(Checkpoint::DataUnlinked, link)).await;
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    let pushed = data_below(&lab.nas(&run));
+    assert!(engine.clear(run.as_str()).await.unwrap().clearing.is_some(), "it waits");
+    fs::rename(aside(), lab.staging(run.as_str())).unwrap();
+    assert_eq!(engine.call_off(run.as_str()).await.unwrap().files_freed, 5);
+    assert_eq!(engine.core().store.open_intents().await.unwrap(), []);
+    assert_eq!(engine.cleared_runs(None, 10).await.unwrap().runs.len(), 1);
+    engine.core().desk.look_at(&run);
+    until_row(&engine, &run, "its record is left, and nothing clears it", |row| row.clearing.is_none()).await;
+    assert_eq!(data_below(&lab.nas(&run)), pushed);
+    engine.stop().await;
+}
