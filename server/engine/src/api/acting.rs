@@ -113,20 +113,13 @@ impl Engine {
         let context = core.site.call_context(run.equipment(), &core.site.stop, &progress);
         // What stands at the path of a cleared run now is not what was sealed.
         let cleared = job.state == JobState::Cleaned;
-        let show = |progress| {
-            core.change(run, |facts| {
-                if facts.life == life {
-                    facts.progress = progress
-                }
-            })
-        };
-        show(Some(progress.clone()));
+        let shown = core.index.look(run, |facts| facts.life == life).unwrap_or(false).then(|| core.show_beside(run, &progress));
         let folder = {
             let (core, run) = (core.clone(), run.clone());
             blocking(move || core.staging.run(&run).ok().filter(|_| !cleared)).await
         };
         let proof = prove(core, &job, folder.as_ref(), &context).await;
-        show(None);
+        drop(shown);
         core.desk.look_at(run);
         let run_path = run.as_str().to_owned();
         match proof {

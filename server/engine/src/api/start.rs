@@ -103,6 +103,7 @@ impl Engine {
         let state_folder = StateFolder::open(&options.state_folder)?;
         crate::machine::blocking::blocking(remove_leftovers).await;
         let store = open_store(&options.state_folder).await?;
+        store.clock_went_back(options.clock.now_ms()).await?;
         for job in store.recover().await? {
             tracing::info!(run = %job.run, "goes on where it was interrupted");
         }
@@ -112,8 +113,9 @@ impl Engine {
         let events = Events::new(options.clock.now_ms().unsigned_abs(), stop.clone());
         let mut destinations = Destinations::default();
         for equipment in settings.equipment.iter().filter(|equipment| equipment.synced_here) {
-            if let Some(transport) = transport_of(&settings, equipment, &orchestrator.staging_root, &options.state_folder) {
-                let installation = state_folder.installation().to_owned();
+            let installation = state_folder.installation().to_owned();
+            let (staging_root, state_folder) = (&orchestrator.staging_root, &options.state_folder);
+            if let Some(transport) = transport_of(&settings, equipment, staging_root, state_folder, Some(&installation)) {
                 let destination = Destination::new(equipment.clone(), transport, installation, options.clock.clone());
                 destinations.insert(equipment.id.clone(), Arc::new(destination));
             }
@@ -188,7 +190,7 @@ pub async fn mark_destination(
     let orchestrator = settings.orchestrator.as_ref().ok_or(MarkError::Off)?;
     let known = || settings.equipment.iter().map(|equipment| equipment.id.clone()).collect::<Vec<_>>().join(", ");
     let equipment = settings.equipment(equipment).ok_or_else(|| MarkError::Unknown { equipment: equipment.to_owned(), known: known() })?;
-    let transport = transport_of(settings, equipment, &orchestrator.staging_root, state_folder)
+    let transport = transport_of(settings, equipment, &orchestrator.staging_root, state_folder, None)
         .ok_or_else(|| MarkError::NoTransport(equipment.id.clone()))?;
     let marker = Marker {
         what: "exlab-orchestrator destination".into(),

@@ -145,9 +145,9 @@ fn answer(core: &Core, run: &RunPath, outcome: Result<Totals, ClearStop>) -> Res
 /// A new clear: permit, intent, and everything after.
 async fn begin(core: &Arc<Core>, run: &RunPath) -> Result<Totals, ClearStop> {
     let progress = ProgressSink::new();
-    core.change(run, |facts| facts.progress = Some(progress.clone()));
+    let shown = core.show(run, &progress);
     let outcome = with_room(core, unless_it_panics(begin_with(core, run, &progress))).await;
-    core.change(run, |facts| facts.progress = None);
+    drop(shown);
     core.desk.look_at(run);
     outcome.unwrap_or_else(|fault| {
         let sentence = format!("a fault in this program stopped the clear of {run}: {fault}; nothing unproven was removed");

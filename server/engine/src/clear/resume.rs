@@ -20,8 +20,10 @@ use domain::api::ClearingView;
 use domain::document::ingest::Ingest;
 use domain::path::RunPath;
 use domain::proof::Totals;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// How often waiting intents are tried again.
@@ -52,33 +54,57 @@ pub async fn mark_open(core: &Core) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Goes on with every open intent, now and whenever they waited, until the program stops.
+/// Goes on with every open intent, now and whenever they waited, until the program stops. Those of one equipment in turn: a destination that
+/// hangs, or has much to read, holds up no clear of another.
 pub async fn resume_loop(core: Arc<Core>) {
     core.first_scan().await;
-    loop {
+    let mut at_work: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
+    while !core.site.stop.is_cancelled() {
         match core.store.open_intents().await {
             Ok(intents) => {
-                for intent in intents.into_iter().filter(|intent| !core.clears.is_resting(&intent.run)) {
-                    if core.site.stop.is_cancelled() {
-                        return;
-                    }
-                    let Ok(_guard) = core.turns.runs.try_hold(&intent.run, "clearing") else { continue };
-                    let (run, began) = (intent.run.clone(), Instant::now());
-                    match unless_it_panics(resume(&core, intent)).await {
-                        Ok(Ok(_)) => {}
-                        Ok(Err(stop)) => {
-                            core.rest_from_clearing(&run, began.elapsed());
-                            tracing::warn!(run = %run, "{stop}");
-                        }
-                        Err(fault) => tracing::error!(run = %run, fault, "a fault in this program stopped the clear; it is tried again"),
-                    }
+                let mut of_each: BTreeMap<String, Vec<Intent>> = BTreeMap::new();
+                for intent in intents {
+                    of_each.entry(intent.run.equipment().to_owned()).or_default().push(intent);
+                }
+                at_work.retain(|_, task| !task.is_finished());
+                for (equipment, intents) in of_each {
+                    at_work.entry(equipment).or_insert_with(|| tokio::spawn(go_on_with(core.clone(), intents)));
                 }
             }
             Err(error) => tracing::error!(%error, "open clears cannot be read"),
         }
         tokio::select! {
-            () = core.site.stop.cancelled() => return,
+            () = core.site.stop.cancelled() => {}
             () = tokio::time::sleep(TRY_EVERY) => {}
+        }
+    }
+    futures::future::join_all(at_work.into_values()).await;
+}
+
+/// Intents of one equipment, one after the other.
+async fn go_on_with(core: Arc<Core>, intents: Vec<Intent>) {
+    for intent in intents.into_iter().filter(|intent| !core.clears.is_resting(&intent.run)) {
+        if core.site.stop.is_cancelled() {
+            return;
+        }
+        let Ok(_guard) = core.turns.runs.try_hold(&intent.run, "clearing") else { continue };
+        // Those before it took their time: somebody else may have ended it.
+        let intent = match core.store.intent(&intent.id).await {
+            Ok(Some(intent)) if !intent.step.is_over() => intent,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::error!(run = %intent.run, %error, "the clear cannot be read; it is tried again");
+                continue;
+            }
+        };
+        let (run, began) = (intent.run.clone(), Instant::now());
+        match unless_it_panics(resume(&core, intent)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(stop)) => {
+                core.rest_from_clearing(&run, began.elapsed());
+                tracing::warn!(run = %run, "{stop}");
+            }
+            Err(fault) => tracing::error!(run = %run, fault, "a fault in this program stopped the clear; it is tried again"),
         }
     }
 }
@@ -101,9 +127,9 @@ pub(super) enum FolderOf {
 /// Goes on with one intent. The caller holds the run.
 pub async fn resume(core: &Arc<Core>, mut intent: Intent) -> Result<Totals, ClearStop> {
     let progress = ProgressSink::new();
-    core.change(&intent.run, |facts| facts.progress = Some(progress.clone()));
+    let shown = core.show(&intent.run, &progress);
     let outcome = with_room(core, go_on(core, &mut intent, &progress)).await.map_err(ClearStop::once_intended);
-    core.change(&intent.run, |facts| facts.progress = None);
+    drop(shown);
     if !matches!(outcome, Err(ClearStop::Waiting(_))) {
         note_clearing(core, &intent.run, None);
         core.desk.look_at(&intent.run);

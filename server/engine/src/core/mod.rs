@@ -22,6 +22,7 @@ use crate::database::{Job, LedgerKind, NewLedgerEntry, Store, StoreError};
 use crate::files::source::RunFolder;
 use crate::keep::record::RecordFolder;
 use crate::keep::reserve::Borrowed;
+use crate::machine::progress::ProgressSink;
 use crate::tell::acts::Acts;
 use crate::tell::events::Events;
 use crate::tell::index::{Facts, Index, RowContext};
@@ -119,6 +120,18 @@ impl Core {
         }
     }
 
+    /// Shows work on a run until what is answered is dropped, unless other work takes its place on the row.
+    pub fn show(&self, run: &RunPath, progress: &ProgressSink) -> Shown<'_> {
+        self.change(run, |facts| facts.progress = Some(progress.clone()));
+        Shown { core: self, run: run.clone(), progress: progress.clone() }
+    }
+
+    /// The same for work that goes on beside other work on the run, which then stays on the row.
+    pub fn show_beside(&self, run: &RunPath, progress: &ProgressSink) -> Shown<'_> {
+        self.change(run, |facts| facts.progress = facts.progress.take().or_else(|| Some(progress.clone())));
+        Shown { core: self, run: run.clone(), progress: progress.clone() }
+    }
+
     /// Waits until the staging tree was scanned for the first time, or the program stops: until then no run is known.
     pub async fn first_scan(&self) {
         tokio::select! {
@@ -185,6 +198,23 @@ impl Core {
             self.job_changed(job.clone());
         }
         Ok(job)
+    }
+}
+
+/// Work on a run that its row shows.
+pub struct Shown<'a> {
+    core: &'a Core,
+    run: RunPath,
+    progress: ProgressSink,
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.core.change(&self.run, |facts| {
+            if facts.progress.as_ref().is_some_and(|shown| shown.is(&self.progress)) {
+                facts.progress = None;
+            }
+        });
     }
 }
 

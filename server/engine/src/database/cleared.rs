@@ -2,7 +2,7 @@
 //! because nothing local can be sent again; what was found stands beside it.
 
 use super::jobs::{Job, failure_of, side_text};
-use super::proofs::{NewProof, insert_proof, proof_of};
+use super::proofs::{NewProof, ahead_of, insert_proof, proof_of};
 use super::{Store, StoreError, signed, unsigned};
 use crate::transport::Failure;
 use crate::verify::VerifiedManifest;
@@ -43,16 +43,25 @@ macro_rules! lives {
 
 impl Store {
     /// The cleared run of this equipment that waits longest for its copy to be proven again: those whose newest proof is from `before_ms`
-    /// or older, and those at which something was amiss, from their next look on.
+    /// or older, or made when the clock was ahead of now, and those at which something was amiss, from their next look on.
     pub async fn cleared_due(&self, equipment_id: &str, before_ms: i64, now_ms: i64) -> Result<Option<Job>, StoreError> {
         let query = "SELECT * FROM ( \
                      SELECT * FROM (SELECT * FROM jobs WHERE equipment_id = $1 AND state = 'cleaned' AND next_attempt_ms = 0 \
                      AND last_proof_ms <= $2 ORDER BY last_proof_ms LIMIT 1) \
                      UNION ALL \
+                     SELECT * FROM (SELECT * FROM jobs WHERE equipment_id = $1 AND state = 'cleaned' AND next_attempt_ms = 0 \
+                     AND last_proof_ms > $4 ORDER BY last_proof_ms LIMIT 1) \
+                     UNION ALL \
                      SELECT * FROM (SELECT * FROM jobs WHERE equipment_id = $1 AND state = 'cleaned' AND next_attempt_ms > 0 \
                      AND next_attempt_ms <= $3 ORDER BY next_attempt_ms LIMIT 1) \
                      ) ORDER BY MAX(next_attempt_ms, last_proof_ms) LIMIT 1";
-        Ok(sqlx::query_as(query).bind(equipment_id).bind(before_ms).bind(now_ms).fetch_optional(&self.readers).await?)
+        Ok(sqlx::query_as(query)
+            .bind(equipment_id)
+            .bind(before_ms)
+            .bind(now_ms)
+            .bind(ahead_of(now_ms))
+            .fetch_optional(&self.readers)
+            .await?)
     }
 
     /// Another proof of a cleared run: the pass counts, and what was amiss is no longer. `None` when it is not of the job's seal.

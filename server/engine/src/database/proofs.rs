@@ -8,6 +8,11 @@ use domain::job::JobEvent;
 use domain::path::RunPath;
 use domain::proof::{ProofLevel, Totals};
 
+/// What was proven after this was proven with a clock that was ahead; a clock that is set right by less is none.
+pub(super) fn ahead_of(now_ms: i64) -> i64 {
+    now_ms.saturating_add(3_600_000)
+}
+
 /// A proof attempt to record beside a job.
 #[derive(Clone, Debug)]
 pub struct NewProof {
@@ -32,7 +37,7 @@ impl Store {
         let mut transaction = self.writer.begin().await?;
         let updated = sqlx::query_as::<_, Job>(change_jobs!(
             "proof_level = $1, proof_method = $2, first_proof_ms = COALESCE(first_proof_ms, $3), last_proof_ms = $3, \
-             verify_passes = verify_passes + 1 WHERE id = $4 AND seal_digest = $5 AND state IN ('verified', 'cleanup_eligible') RETURNING *"
+             verify_passes = verify_passes + 1, next_attempt_ms = 0 WHERE id = $4 AND seal_digest = $5 AND state IN ('verified', 'cleanup_eligible') RETURNING *"
         ))
         .bind(level.as_str())
         .bind(proven.method())
@@ -57,13 +62,23 @@ impl Store {
         Ok(())
     }
 
-    /// The proven job of this equipment whose newest proof is oldest, if that was before `before_ms`. Of a run's generations only the
-    /// newest: what an older one sealed may have made room at the destination since.
-    pub async fn reverify_due(&self, equipment_id: &str, before_ms: i64) -> Result<Option<Job>, StoreError> {
-        let query = "SELECT j.* FROM jobs j WHERE j.equipment_id = $1 AND j.state IN ('verified', 'cleanup_eligible') AND j.last_proof_ms <= $2 \
+    /// The proven job of this equipment whose newest proof is oldest, if that was before `before_ms`, or made when the clock was ahead of
+    /// now. One of which the last look gave no answer waits for its next. Of a run's generations only the newest: what an older one sealed may
+    /// have made room at the destination since.
+    pub async fn reverify_due(&self, equipment_id: &str, before_ms: i64, now_ms: i64) -> Result<Option<Job>, StoreError> {
+        let query = "SELECT j.* FROM jobs j WHERE j.equipment_id = $1 AND j.state IN ('verified', 'cleanup_eligible') \
+                     AND (j.last_proof_ms <= $2 OR j.last_proof_ms > $4) AND j.next_attempt_ms <= $3 \
                      AND NOT EXISTS (SELECT 1 FROM jobs k WHERE k.run_path = j.run_path AND k.life = j.life AND k.generation > j.generation) \
                      ORDER BY j.last_proof_ms LIMIT 1";
-        Ok(sqlx::query_as(query).bind(equipment_id).bind(before_ms).fetch_optional(&self.readers).await?)
+        let query = sqlx::query_as(query).bind(equipment_id).bind(before_ms).bind(now_ms).bind(ahead_of(now_ms));
+        Ok(query.fetch_optional(&self.readers).await?)
+    }
+
+    /// A look at a proven job gave no answer: it is proven again no sooner than this, and those behind it are not held up.
+    pub async fn prove_again_at(&self, job: &Job, at_ms: i64) -> Result<(), StoreError> {
+        let query = change_jobs!("next_attempt_ms = $1 WHERE id = $2 AND state IN ('verified', 'cleanup_eligible')");
+        sqlx::query(query).bind(at_ms).bind(&job.id).execute(&self.writer).await?;
+        Ok(())
     }
 
     /// When the equipment's oldest newest-proof was made.

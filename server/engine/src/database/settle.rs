@@ -8,6 +8,9 @@ use crate::verify::VerifiedManifest;
 use domain::job::{JobEvent, JobState, apply};
 use domain::proof::{Digest, Totals};
 
+/// Nothing waits longer for its next try: a cleared run at which something was amiss, a day.
+const LONGEST_WAIT_MS: i64 = 25 * 3_600_000;
+
 /// The right to settle a job: made only by [`Store::claim`]. Settling spends its token, so that it settles once.
 #[derive(Debug)]
 pub struct Claim {
@@ -90,7 +93,7 @@ impl Store {
         let mut transaction = self.writer.begin().await?;
         let job = sqlx::query_as::<_, Job>(change_jobs!(
             "state = $1, claim = NULL, error_class = NULL, error_side = NULL, error_message = NULL, proof_level = $2, \
-             proof_method = $3, first_proof_ms = $4, last_proof_ms = $4, verify_passes = 1, record_sent = 0, record_next_ms = 0, \
+             proof_method = $3, first_proof_ms = $4, last_proof_ms = $4, verify_passes = 1, next_attempt_ms = 0, record_sent = 0, record_next_ms = 0, \
              record_attempts = 0 WHERE id = $5 AND state = $6 AND claim = $7 RETURNING *"
         ))
         .bind(next.as_str())
@@ -206,6 +209,26 @@ impl Store {
             .bind(equipment_id)
             .fetch_all(&self.writer)
             .await?)
+    }
+
+    /// The job got on since it was claimed: what failed before counts no more, so that only tries that bring nothing are used up.
+    pub async fn got_on(&self, claim: &mut Claim) -> Result<(), StoreError> {
+        if claim.job.attempts == 0 {
+            return Ok(());
+        }
+        let query = change_jobs!("attempts = 0 WHERE id = $1 AND claim = $2 RETURNING *");
+        let job = sqlx::query_as::<_, Job>(query).bind(&claim.job.id).bind(&claim.token).fetch_all(&self.writer).await?.pop();
+        claim.job = job.ok_or_else(|| lost(&claim.job))?;
+        Ok(())
+    }
+
+    /// Due times were noted while the clock was ahead: what waits longer from now than anything ever does is due now. Answers how many.
+    pub async fn clock_went_back(&self, now_ms: i64) -> Result<u64, StoreError> {
+        let latest = now_ms.saturating_add(LONGEST_WAIT_MS);
+        let next = change_jobs!("next_attempt_ms = $1 WHERE next_attempt_ms > $2");
+        let next = sqlx::query(next).bind(now_ms).bind(latest).execute(&self.writer).await?.rows_affected();
+        let record = change_jobs!("record_next_ms = 0 WHERE record_next_ms > $1");
+        Ok(next + sqlx::query(record).bind(latest).execute(&self.writer).await?.rows_affected())
     }
 
     /// What was in work when the program ended goes on: `running` and `awaiting_verify` are queued, at once, nothing counted; records

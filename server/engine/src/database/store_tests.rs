@@ -300,12 +300,12 @@ async fn of_a_runs_generations_only_the_newest_is_proven_again() {
     for generation in [1, 2] {
         store.enqueue(&admitted(&run(0)), 1, generation, 0).await.unwrap();
         let mut claim = store.claim("E", 0).await.unwrap().unwrap();
-        assert_eq!(store.reverify_due("E", 9).await.unwrap(), None, "the first of all, or a newer one on its way");
+        assert_eq!(store.reverify_due("E", 9, 9).await.unwrap(), None, "the first of all, or a newer one on its way");
         sent(&store, &mut claim, 0).await.unwrap();
         let job = store.settle_verified(&claim, proof(0), i64::try_from(generation).unwrap()).await.unwrap();
-        assert_eq!(store.reverify_due("E", 9).await.unwrap(), Some(job));
+        assert_eq!(store.reverify_due("E", 9, 9).await.unwrap(), Some(job));
     }
-    assert_eq!(store.reverify_due("E", 1).await.unwrap(), None);
+    assert_eq!(store.reverify_due("E", 1, 9).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -389,5 +389,7 @@ async fn an_intent_advances_from_the_step_it_was_decided_on_and_keeps_what_it_kn
 
 #[path = "store_cleared_tests.rs"]
 mod cleared;
+#[path = "store_due_tests.rs"]
+mod due;
 #[path = "store_model_tests.rs"]
 mod model;

@@ -100,7 +100,7 @@ impl Visit<'_> {
                 let transport = MountTransport::new(PathBuf::from(path), PathBuf::from(staging_root));
                 Some(Arc::new(transport.beside_others()))
             }
-            _ => transport_of(self.settings, equipment, staging_root, self.state_folder),
+            _ => transport_of(self.settings, equipment, staging_root, self.state_folder, None),
         }
     }
 

@@ -58,6 +58,11 @@ impl ProgressSink {
         }
     }
 
+    /// Whether both are one counter.
+    pub fn is(&self, other: &ProgressSink) -> bool {
+        Arc::ptr_eq(&self.counts, &other.counts)
+    }
+
     /// Work that goes on at the same time, shown with this one until it is over; a sign of life of one is one of both.
     pub fn beside(&self, phase: Phase, files_total: u64, bytes_total: u64) -> ProgressSink {
         let beside = ProgressSink::new();
@@ -88,6 +93,11 @@ impl ProgressSink {
 
     fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.counts.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The work goes on, with nothing to count.
+    pub fn alive(&self) {
+        self.sign_of_life();
     }
 
     fn sign_of_life(&self) -> u64 {

@@ -5,6 +5,7 @@ use crate::core::{Core, unless_it_panics};
 use crate::database::{Job, LedgerKind};
 use crate::keep::seal::{CompareError, HashedAgain, hash_again};
 use crate::machine::blocking::blocking;
+use crate::machine::progress::ProgressSink;
 use crate::prove::seal_of;
 use domain::log_line::Level;
 use domain::path::RunPath;
@@ -23,23 +24,32 @@ pub fn hash_touched(core: &Arc<Core>, run: &RunPath) {
         };
         let job = core.index.look(&run, |facts| facts.job.clone().filter(|job| job.state.is_proven() && facts.clearing.is_none()));
         let Some(job) = job.flatten() else { return };
-        match unless_it_panics(hashed(&core, &job)).await {
+        let progress = ProgressSink::new();
+        let shown = core.show_beside(&run, &progress);
+        let found = unless_it_panics(hashed(&core, &job, &progress)).await;
+        drop(shown);
+        match found {
             Ok(Ok(HashedAgain { equal: 0, other: 0 })) | Ok(Err(CompareError::Interrupted)) => return,
             Ok(Ok(found)) => tell(&core, &job, found).await,
-            Ok(Err(error)) => tracing::warn!(run = %run, %error, "files that were touched could not be hashed again; it is tried again"),
-            Err(fault) => tracing::error!(run = %run, fault, "a fault in this program ended the hashing of files that were touched"),
+            // At the next sweep, not at once: what stands in the way may stand there for days.
+            Ok(Err(error)) => {
+                return tracing::warn!(run = %run, %error, "files that were touched could not be hashed again; it is tried again");
+            }
+            Err(fault) => {
+                return tracing::error!(run = %run, fault, "a fault in this program ended the hashing of files that were touched");
+            }
         }
         core.index.sweep_soon(&run);
         core.desk.look_at(&run);
     });
 }
 
-async fn hashed(core: &Arc<Core>, job: &Job) -> Result<HashedAgain, CompareError> {
-    let (core, job) = (core.clone(), job.clone());
+async fn hashed(core: &Arc<Core>, job: &Job, progress: &ProgressSink) -> Result<HashedAgain, CompareError> {
+    let (core, job, progress) = (core.clone(), job.clone(), progress.clone());
     blocking(move || {
         let Ok(seal) = seal_of(&core, &job) else { return Ok(HashedAgain::default()) };
         let folder = core.staging.run(&job.run)?;
-        hash_again(&folder, &seal, &core.site.stop)
+        hash_again(&folder, &seal, &progress, &core.site.stop)
     })
     .await
 }

@@ -1,16 +1,17 @@
 //! One job: seal, send, verify, settle. Every way out of here settles the claim; a panic is a recorded failure (S3).
 
+use super::failures::{fault, seal_failure, source_failure, state_failure, store_failure};
 use super::placed::Placed;
 use super::sending::{Prepared, Sending};
 use super::unsent;
 use crate::core::{Core, unless_it_panics};
 use crate::database::{Claim, Failure, Job, LedgerKind, NewProof, StoreError};
-use crate::files::source::{RunFolder, SourceError};
+use crate::files::source::RunFolder;
 use crate::judge::gatekeeper::{Examiner, creation_of, tell_producer};
 use crate::keep::ingest_store::{CHECKSUMS, METADATA, UNSENT};
 use crate::keep::metadata::{self, MetadataError};
 use crate::keep::record::{RecordError, RecordFolder};
-use crate::keep::seal::{Early, EarlyHashes, Listing, SealError, SealReader, SealWriter, checksums_file, seal_file};
+use crate::keep::seal::{Early, EarlyHashes, Listing, SealReader, SealWriter, checksums_file, seal_file};
 use crate::machine::blocking::blocking;
 use crate::machine::checkpoint::Checkpoint;
 use crate::machine::progress::ProgressSink;
@@ -30,7 +31,7 @@ use domain::proof::ProofLevel;
 use domain::retry::{RETRY_WAITS_SECONDS, Settlement, Tried, settle};
 use domain::units;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -41,21 +42,15 @@ pub async fn run(core: &Arc<Core>, destination: &Arc<Destination>, mut claim: Cl
     progress.begin(Phase::Listing, 0, 0);
     core.job_changed(job.clone());
     let stop = core.site.stop.child_token();
-    core.change(&job.run, |facts| {
-        facts.progress = Some(progress.clone());
-        facts.sending = Some(stop.clone());
-    });
+    let shown = core.show(&job.run, progress);
+    core.change(&job.run, |facts| facts.sending = Some(stop.clone()));
     let outcome = unless_it_panics(work(core, destination, &mut claim, progress, &stop)).await;
     let outcome = outcome.unwrap_or_else(|text| Err(fault(&text)));
     let settled = settle_outcome(core, destination, &claim, outcome).await;
-    core.change(&job.run, |facts| (facts.progress, facts.sending) = (None, None));
+    core.change(&job.run, |facts| facts.sending = None);
+    drop(shown);
     core.desk.look_at(&job.run);
     settled
-}
-
-/// A panic, as a failure.
-pub fn fault(text: &str) -> Failure {
-    Failure { class: FailureClass::Unknown, side: Side::Here, message: format!("a fault in this program stopped the job: {text}") }
 }
 
 /// Takes the next due job only to record why it cannot run.
@@ -77,15 +72,19 @@ async fn work(
     let job = claim.job().clone();
     let context = core.site.call_context(job.run.equipment(), stop, progress);
     let prepared = {
-        let (core, job) = (core.clone(), job.clone());
-        blocking(move || prepare(&core, &job)).await?
+        let (core, job, progress) = (core.clone(), job.clone(), progress.clone());
+        blocking(move || prepare(&core, &job, &progress)).await?
     };
     core.site.checkpoints.reached(Checkpoint::Listed);
     // It waited for its place, and was listed: the destination may be another's by now.
     destination.prove_identity(&context).await?;
     let sending = Sending { core, destination, job: &job, run: &prepared, context: &context };
     sending.make_way().await?;
-    sending.everything().await?;
+    let sent = sending.everything().await;
+    if sent.is_err() && prepared.noted.load(Ordering::Relaxed) > 0 {
+        core.store.got_on(claim).await.map_err(store_failure)?;
+    }
+    sent?;
     core.site.checkpoints.reached(Checkpoint::Pushed);
     let now_ns = core.site.clock.now_ms().saturating_mul(1_000_000);
     let finished = {
@@ -129,22 +128,30 @@ async fn work(
     }
     core.store.count_hash_retry(claim, &failure).await.map_err(store_failure)?;
     core.log(Some(&prepared.folder), &job.run, Level::Error, &format!("hash mismatch, sent once more: {}", failure.message));
-    let again: Vec<FilePath> = differences.first.iter().map(|difference| difference.path.clone()).collect();
-    sending.again(&again).await?;
-    match verify_once(destination, &job, &finished, None, &prepared.folder, &context).await? {
-        Proof::Holds(manifest) => {
-            sending.all_placed(&finished).await;
-            Ok(manifest)
-        }
-        Proof::Broken(differences) => {
-            note_disproof(core, claim.job(), &differences).await;
-            Err(differences.failure())
+    // As many as are named are sent at once; while more than those differed and fewer do each time, the next ones follow.
+    let mut differences = differences;
+    loop {
+        let again: Vec<FilePath> = differences.first.iter().map(|difference| difference.path.clone()).collect();
+        sending.again(&again).await?;
+        match verify_once(destination, &job, &finished, None, &prepared.folder, &context).await? {
+            Proof::Holds(manifest) => {
+                sending.all_placed(&finished).await;
+                return Ok(manifest);
+            }
+            Proof::Broken(left) => {
+                note_disproof(core, claim.job(), &left).await;
+                let there_were_more = differences.total > differences.first.len() as u64;
+                if !there_were_more || left.total >= differences.total || left.class != FailureClass::HashMismatch {
+                    return Err(left.failure());
+                }
+                differences = left;
+            }
         }
     }
 }
 
 /// Opens the run, lists it under the gate's eyes, and opens its seal. Blocking.
-fn prepare(core: &Core, job: &Job) -> Result<Prepared, Failure> {
+fn prepare(core: &Core, job: &Job, progress: &ProgressSink) -> Result<Prepared, Failure> {
     let folder = core.staging.run(&job.run).map_err(source_failure)?;
     let state = core.index.look(&job.run, crate::tell::index::Facts::state).flatten();
     if matches!(state, None | Some(RunState::Staging | RunState::Cleared)) {
@@ -158,7 +165,11 @@ fn prepare(core: &Core, job: &Job) -> Result<Prepared, Failure> {
     let verified = state == Some(RunState::SyncVerified);
     let mut examiner = Examiner::new(core, &folder, &job.run, creation.as_ref(), verified);
     let now_ns = core.site.clock.now_ms().saturating_mul(1_000_000);
-    let listing = Listing::of_run(&folder, &work_folder.join(format!("listing-{}", job.generation)), now_ns, |entry| examiner.entry(entry));
+    let mut examine = |entry: &_| {
+        progress.alive();
+        examiner.entry(entry)
+    };
+    let listing = Listing::of_run(&folder, &work_folder.join(format!("listing-{}", job.generation)), now_ns, &mut examine);
     let listing = listing.map_err(seal_failure)?;
     let verdict = examiner.finish().map_err(source_failure)?;
     admitted(core, job, &verdict)?;
@@ -355,32 +366,4 @@ async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &
             );
         }
     }
-}
-
-pub(super) fn store_failure(error: StoreError) -> Failure {
-    let class = if matches!(error, StoreError::Full) { FailureClass::LocalFull } else { FailureClass::Unknown };
-    Failure { class, side: Side::Here, message: error.to_string() }
-}
-
-fn state_failure(error: &std::io::Error) -> Failure {
-    let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-    let class = if full { FailureClass::LocalFull } else { FailureClass::Unknown };
-    Failure { class, side: Side::Here, message: format!("the state folder cannot be written: {error}") }
-}
-
-pub(super) fn seal_failure(error: SealError) -> Failure {
-    match error {
-        SealError::Source(error) => source_failure(error),
-        SealError::Io { ref error, .. } => state_failure(error),
-        other => Failure { class: FailureClass::Unknown, side: Side::Here, message: other.to_string() },
-    }
-}
-
-fn source_failure(error: SourceError) -> Failure {
-    let class = match &error {
-        SourceError::RunGone { .. } | SourceError::Vanished { .. } => FailureClass::LocalFileVanished,
-        SourceError::NotRegular { .. } => FailureClass::LocalFileChanged,
-        SourceError::Root { .. } | SourceError::Run { .. } | SourceError::Unreadable { .. } => FailureClass::LocalRead,
-    };
-    Failure { class, side: Side::Source, message: error.to_string() }
 }

@@ -4,6 +4,7 @@
 //! the NAS; then proofs that are due again. Cleared runs are proven again beside it, in `reread`. `sync.workers` bounds how many
 //! work at once; one that makes no progress for a while lends its place to the others and goes on without it.
 
+mod failures;
 mod job;
 mod placed;
 mod record_push;
@@ -51,13 +52,29 @@ async fn serve(core: Arc<Core>, destination: Arc<Destination>, places: Arc<Semap
     let equipment = destination.equipment.id.clone();
     // A run that the watcher has not seen yet looks like one that is not complete.
     core.first_scan().await;
+    let mut latest_ms = i64::MIN;
+    let mut told = false;
     while !core.site.stop.is_cancelled() {
+        latest_ms = core.site.clock.now_ms().max(latest_ms);
         let wait = match unless_it_panics(round(&core, &destination, &places, &budget)).await {
-            Ok(Ok(Some(wait))) => wait,
-            Ok(Ok(None)) => continue,
+            Ok(Ok(_)) if core.clears.need_the_room() => {
+                tell_queued(&core, &equipment, waits_for_a_clear());
+                told = true;
+                AFTER_AN_ERROR
+            }
+            Ok(Ok(wait)) => {
+                if std::mem::take(&mut told) {
+                    tell_as_they_are(&core, &equipment).await;
+                }
+                match wait {
+                    Some(wait) => wait,
+                    None => continue,
+                }
+            }
             Ok(Err(error)) => {
                 tracing::error!(equipment, %error, "the queue cannot be used; tried again soon");
-                tell_queued(&core, &equipment, job::store_failure(error));
+                tell_queued(&core, &equipment, failures::store_failure(error));
+                told = true;
                 AFTER_AN_ERROR
             }
             Err(fault) => {
@@ -70,6 +87,15 @@ async fn serve(core: Arc<Core>, destination: Arc<Destination>, places: Arc<Semap
             () = core.site.stop.cancelled() => return,
             () = core.destinations.has_work(&equipment) => {}
             () = tokio::time::sleep(wait) => {}
+        }
+        let now_ms = core.site.clock.now_ms();
+        if now_ms < latest_ms {
+            latest_ms = now_ms;
+            match core.store.clock_went_back(now_ms).await {
+                Ok(0) => {}
+                Ok(jobs) => tracing::warn!(equipment, jobs, "the clock went back: what was to wait for a time far ahead is due now"),
+                Err(error) => tracing::error!(equipment, %error, "the clock went back, and jobs wait for times that may be far ahead"),
+            }
         }
     }
 }
@@ -85,9 +111,25 @@ fn tell_queued(core: &Core, equipment: &str, failure: Failure) {
     }
 }
 
+fn waits_for_a_clear() -> Failure {
+    let message = "waits for a clear to end: the disk is so full that what little room is left is for clearing".to_owned();
+    Failure { class: FailureClass::LocalFull, side: domain::job::Side::Here, message }
+}
+
+/// The queue can be written again: what rows said meanwhile no longer holds.
+async fn tell_as_they_are(core: &Core, equipment: &str) {
+    for run in core.index.runs().iter().filter(|run| run.equipment() == equipment) {
+        let queued = core.index.look(run, |facts| facts.job.as_ref().filter(|job| job.state == JobState::Queued).map(|job| job.life));
+        let Some(life) = queued.flatten() else { continue };
+        if let Err(error) = core.reload_job(run, life).await {
+            tracing::error!(run = %run, %error, "its job could not be read again");
+        }
+    }
+}
+
 /// What a fault left in work is failed, so that it is seen and can be retried (S3); rows that missed a change get it.
 async fn abandoned(core: &Core, equipment: &str, fault: &str) {
-    let failure = job::fault(fault);
+    let failure = failures::fault(fault);
     match core.store.fail_abandoned(equipment, &failure).await {
         Ok(jobs) => {
             for job in jobs {
@@ -97,7 +139,6 @@ async fn abandoned(core: &Core, equipment: &str, fault: &str) {
         Err(error) => tracing::error!(equipment, %error, "jobs that a fault left in work could not be failed"),
     }
     for run in core.index.runs().iter().filter(|run| run.equipment() == equipment) {
-        core.change(run, |facts| facts.progress = None);
         let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
         if let Err(error) = core.reload_job(run, life).await {
             tracing::error!(run = %run, %error, "its job could not be read again");
@@ -210,6 +251,8 @@ impl WorkPlace {
             permit = places.clone().acquire_owned() => permit.ok(),
             () = stop.cancelled() => None,
         };
+        // It was idle while it waited.
+        progress.alive();
         let permit = Arc::new(Mutex::new(permit));
         let watched = permit.clone();
         let progress = progress.clone();

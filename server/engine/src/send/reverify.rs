@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long nothing is proven again after something went wrong, at least.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(60);
 
+/// A run of which a look gave no answer is looked at again after so long.
+const AGAIN_WITHOUT_ANSWER_MS: i64 = 3_600_000;
+
 /// When the next proofs of an equipment may be made, monotonic.
 ///
 /// Runs in staging wait for what was read of runs in staging alone: a cleared run of many terabytes does not hold up the proofs that clearing
@@ -53,7 +56,7 @@ pub async fn due(core: &Core, equipment: &str, budget: &Budget) -> Result<Option
     if core.site.clock.monotonic() < budget.free_at().0 {
         return Ok(None);
     }
-    core.store.reverify_due(equipment, older_than(core, core.site.settings.verify.reverify_seconds)).await
+    core.store.reverify_due(equipment, older_than(core, core.site.settings.verify.reverify_seconds), core.site.clock.now_ms()).await
 }
 
 /// Milliseconds: what was proven before is older than this.
@@ -64,25 +67,35 @@ pub fn older_than(core: &Core, age_seconds: u64) -> i64 {
 
 /// Proves one run again, and notes when the next may be.
 pub async fn run(core: &Arc<Core>, job: &Job, context: &CallContext, budget: &Budget) -> Result<(), StoreError> {
-    core.change(&job.run, |facts| facts.progress = Some(context.progress.clone()));
+    let shown = core.show_beside(&job.run, &context.progress);
     let folder = {
         let (core, run) = (core.clone(), job.run.clone());
         blocking(move || core.staging.run(&run).ok()).await
     };
     let outcome = prove(core, job, folder.as_ref(), context).await;
-    core.change(&job.run, |facts| facts.progress = None);
+    drop(shown);
     let (went_well, recorded) = match outcome {
         Ok(Proof::Holds(manifest)) => (true, count_pass(core, job, &manifest).await.map(|_| ())),
-        Ok(Proof::Broken(differences)) => (false, record_broken(core, job, &differences).await),
+        Ok(Proof::Broken(differences)) => {
+            let recorded = record_broken(core, job, &differences).await;
+            (false, recorded.and(later(core, job).await))
+        }
         Err(failure) if failure.class == FailureClass::Interrupted => (true, Ok(())),
         Err(failure) => {
             tracing::warn!(run = %job.run, message = failure.message, "could not be proven again; tried again later");
-            (false, Ok(()))
+            // What ails the destination is no matter of this run: it is asked who it is before anything else is read.
+            let ails_all = matches!(failure.class, FailureClass::DestinationUnreachable | FailureClass::DestinationForeign);
+            (false, if ails_all { Ok(()) } else { later(core, job).await })
         }
     };
     budget.spend(core, job, false, went_well && recorded.is_ok());
     core.desk.look_at(&job.run);
     recorded
+}
+
+/// Its look gave no proof: others have their turn before it is looked at again.
+async fn later(core: &Core, job: &Job) -> Result<(), StoreError> {
+    core.store.prove_again_at(job, core.site.clock.now_ms().saturating_add(AGAIN_WITHOUT_ANSWER_MS)).await
 }
 
 #[cfg(test)]

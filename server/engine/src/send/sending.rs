@@ -104,7 +104,7 @@ impl Sending<'_> {
             return Ok(());
         }
         let (placed, seal) = (self.run.placed.clone(), seal.clone());
-        let lacking = blocking(move || placed.lacking(&seal)).await.map_err(super::job::seal_failure)?;
+        let lacking = blocking(move || placed.lacking(&seal)).await.map_err(super::failures::seal_failure)?;
         self.move_aside(&lacking).await
     }
 
@@ -115,7 +115,7 @@ impl Sending<'_> {
             return Ok(());
         }
         let (placed, listing) = (self.run.placed.clone(), self.run.listing.clone());
-        let in_the_way = blocking(move || placed.in_the_way(&listing)).await.map_err(super::job::seal_failure)?;
+        let in_the_way = blocking(move || placed.in_the_way(&listing)).await.map_err(super::failures::seal_failure)?;
         self.move_aside(&in_the_way.files).await?;
         if in_the_way.folders.is_empty() {
             return Ok(());

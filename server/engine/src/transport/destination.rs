@@ -1,6 +1,6 @@
 //! A destination of one equipment as the rest of the engine sees it: its transport, whether it is ours, and its health.
 
-use super::{CallContext, Failure, Marker, Transport, TransportError};
+use super::{CallContext, Failure, MarkedFor, Marker, Transport, TransportError};
 use crate::machine::clock::Clock;
 use domain::api::DestinationView;
 use domain::job::{FailureClass, Side};
@@ -9,6 +9,7 @@ use domain::proof::FileStat;
 use domain::retry::probe_wait_seconds;
 use domain::settings::Equipment;
 use domain::timestamp::Timestamp;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,11 +25,13 @@ pub struct Destination {
     pub equipment: Equipment,
     /// The way to it.
     pub transport: Arc<dyn Transport>,
-    installation: String,
+    owner: MarkedFor,
     clock: Clock,
     health: Mutex<Health>,
     /// Held while the identity is asked: a destination that hangs is asked by one thread only.
     asking: Arc<tokio::sync::Mutex<()>>,
+    /// How often it was asked and said something.
+    answered: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -46,7 +49,8 @@ struct Health {
 impl Destination {
     /// Not asked yet.
     pub fn new(equipment: Equipment, transport: Arc<dyn Transport>, installation: String, clock: Clock) -> Destination {
-        Destination { equipment, transport, installation, clock, health: Mutex::default(), asking: Arc::default() }
+        let owner = MarkedFor { installation, equipment: equipment.id.clone() };
+        Destination { equipment, transport, owner, clock, health: Mutex::default(), asking: Arc::default(), answered: Arc::default() }
     }
 
     /// Asks the destination who it is, now. Nothing is written, verified or cleared without this having answered `Ok`.
@@ -103,14 +107,24 @@ impl Destination {
 
     async fn ask(&self, context: &CallContext) -> Result<(), Failure> {
         let unanswered = || Failure::from(self.unanswered(IDENTITY_PATIENCE));
+        // Others may ask, and are answered, before it is our turn; only where none is answered is there nobody.
+        let one_asks = loop {
+            let answered = self.answered.load(Ordering::Relaxed);
+            match tokio::time::timeout(IDENTITY_PATIENCE, self.asking.clone().lock_owned()).await {
+                Ok(turn) => break turn,
+                Err(_) if self.answered.load(Ordering::Relaxed) == answered => return Err(unanswered()),
+                Err(_) => {}
+            }
+        };
         let deadline = tokio::time::Instant::now() + IDENTITY_PATIENCE;
-        let Ok(_one_asks) = tokio::time::timeout_at(deadline, self.asking.clone().lock_owned()).await else { return Err(unanswered()) };
+        let answers = self.answered.clone();
         let transport = self.transport.clone();
         let call = context.clone();
         // A task of its own keeps the lock until a hung mount lets go, so that threads do not pile up behind it.
         let asked = tokio::spawn(async move {
             let marker = transport.identify(&call).await;
-            drop(_one_asks);
+            answers.fetch_add(1, Ordering::Relaxed);
+            drop(one_asks);
             marker
         });
         match tokio::time::timeout_at(deadline, asked).await {
@@ -126,18 +140,7 @@ impl Destination {
     }
 
     fn check(&self, marker: &Marker) -> Result<(), Failure> {
-        if marker.installation == self.installation && marker.equipment == self.equipment.id {
-            return Ok(());
-        }
-        let foreign = format!(
-            "{} is marked for equipment {} of another installation or equipment (host {}, {}); `nas init {} --adopt` takes it over",
-            self.transport.describe(),
-            marker.equipment,
-            marker.host,
-            marker.created_at,
-            self.equipment.id
-        );
-        Err(Failure { class: FailureClass::DestinationForeign, side: Side::Destination, message: foreign })
+        self.owner.has(marker, &self.transport.describe()).map_err(Failure::from)
     }
 
     fn note(&self, outcome: Result<(), Failure>) {

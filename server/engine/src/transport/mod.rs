@@ -38,7 +38,7 @@ pub use failure::{FILES_NAMED_AT_MOST, Failure};
 pub use hash_all::hash_all;
 pub use of_settings::transport_of;
 pub use private_name::remove_leftovers;
-pub use rules::marker::Marker;
+pub use rules::marker::{MarkedFor, Marker};
 
 /// Why a transport failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 //! Every call opens the root anew and looks for the marker in what it opened: a NAS that was unmounted meanwhile leaves an
 //! empty folder behind, and nothing must be written there (V10), and nothing at all into the staging tree (D12).
 
-use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
+use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, RecordFile, Transport, TransportError};
 use crate::files::source::RunFolder;
 use crate::keep::seal::SealReader;
 use async_trait::async_trait;
@@ -40,6 +40,8 @@ pub struct MountTransport {
     staging: Arc<std::path::Path>,
     /// The weakest way in which a file was read back last.
     way: Arc<AtomicU8>,
+    /// Whose it is to be; anybody's where nothing is said.
+    owner: Option<MarkedFor>,
     /// Another process may be at work on the same root: its temporary files are left alone.
     beside_others: bool,
 }
@@ -47,7 +49,13 @@ pub struct MountTransport {
 impl MountTransport {
     /// `root`: the equipment's root on the NAS, which must exist. `staging`: the staging root, which it must not overlap.
     pub fn new(root: PathBuf, staging: PathBuf) -> MountTransport {
-        MountTransport { root: root.into(), staging: staging.into(), way: Arc::new(AtomicU8::new(Way::Direct as u8)), beside_others: false }
+        let way = Arc::new(AtomicU8::new(Way::Direct as u8));
+        MountTransport { root: root.into(), staging: staging.into(), way, owner: None, beside_others: false }
+    }
+
+    /// Every call refuses a root that is marked for another.
+    pub fn of(self, owner: Option<MarkedFor>) -> MountTransport {
+        MountTransport { owner, ..self }
     }
 
     /// For a program that works on the root while the server may: its temporary files have names that the server leaves alone,
@@ -59,6 +67,12 @@ impl MountTransport {
     /// Refuses a root that is, holds, or lies in the staging tree.
     pub(in crate::transport) fn refuse_staging(&self) -> Result<(), TransportError> {
         same_tree::refuse(&root::Root::open(self)?, &self.staging)
+    }
+
+    fn call(&self, context: &CallContext) -> thread::OwnCall {
+        let own = self.clone();
+        // What it answers is for those who ask for it.
+        thread::OwnCall::new(context, move || drop(own.read_marker()))
     }
 
     fn weaker_way(&self, way: Way) {
@@ -78,12 +92,12 @@ impl Transport for MountTransport {
 
     async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
         let own = self.clone();
-        thread::run(context, move |_| own.read_marker()).await
+        self.call(context).run(move |_| own.read_marker()).await
     }
 
     async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
         let (own, marker) = (self.clone(), marker.clone());
-        thread::run(context, move |_| own.write_marker(&marker, replace)).await
+        self.call(context).run(move |_| own.write_marker(&marker, replace)).await
     }
 
     fn hashes_while_pushing(&self) -> bool {
@@ -91,8 +105,9 @@ impl Transport for MountTransport {
     }
 
     async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
-        let job = push::PushJob::new(self, &push, context);
-        let pushed = thread::run_with(context, move |outbox| job.run(outbox), |message: push::Message| message.answer(&push)).await;
+        let call = self.call(context);
+        let job = push::PushJob::new(self, &push, call.context());
+        let pushed = call.run_with(move |outbox| job.run(outbox), |message: push::Message| message.answer(&push)).await;
         pushed.map_err(|error| self.of_what_it_is_full(error))
     }
 
@@ -104,23 +119,24 @@ impl Transport for MountTransport {
         found: &mut (dyn FnMut(Hashed) + Send),
         context: &CallContext,
     ) -> Result<(), TransportError> {
-        let job = hashes::HashJob::new(self, run, seal, source, context);
-        thread::run_with(context, move |outbox| job.run(outbox), |batch: Vec<Hashed>| batch.into_iter().for_each(&mut *found)).await
+        let call = self.call(context);
+        let job = hashes::HashJob::new(self, run, seal, source, call.context());
+        call.run_with(move |outbox| job.run(outbox), |batch: Vec<Hashed>| batch.into_iter().for_each(&mut *found)).await
     }
 
     async fn look(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<Vec<Option<FileStat>>, TransportError> {
         let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
-        thread::run(context, move |cancel| look::look(&own, &run, &files, cancel)).await
+        self.call(context).run(move |cancel| look::look(&own, &run, &files, cancel)).await
     }
 
     async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
         let (own, run, folders) = (self.clone(), run.clone(), folders.to_vec());
-        thread::run(context, move |_| own.remove_folders_without_files(&run, &folders)).await
+        self.call(context).run(move |_| own.remove_folders_without_files(&run, &folders)).await
     }
 
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
         let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
-        thread::run(context, move |cancel| own.move_files_aside(&run, &files, cancel)).await
+        self.call(context).run(move |cancel| own.move_files_aside(&run, &files, cancel)).await
     }
 
     async fn put_record(
@@ -131,28 +147,28 @@ impl Transport for MountTransport {
         context: &CallContext,
     ) -> Result<Vec<Hashed>, TransportError> {
         let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
-        let written = thread::run(context, move |cancel| own.write_record(&run, life, &files, cancel)).await;
+        let written = self.call(context).run(move |cancel| own.write_record(&run, life, &files, cancel)).await;
         written.map_err(|error| self.of_what_it_is_full(error))
     }
 
     async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
         let (own, run, file, source) = (self.clone(), run.clone(), file.clone(), source.clone());
-        thread::run(context, move |cancel| Ok(own.find_first_difference(&run, &file, &source, cancel))).await.ok().flatten()
+        self.call(context).run(move |cancel| Ok(own.find_first_difference(&run, &file, &source, cancel))).await.ok().flatten()
     }
 
     async fn free_bytes(&self, context: &CallContext) -> Option<u64> {
         let own = self.clone();
-        thread::run(context, move |_| own.find_free_bytes()).await.ok()
+        self.call(context).run(move |_| own.find_free_bytes()).await.ok()
     }
 
     async fn free_files(&self, context: &CallContext) -> Option<(u64, u64)> {
         let own = self.clone();
-        thread::run(context, move |_| own.find_free_files()).await.ok().flatten()
+        self.call(context).run(move |_| own.find_free_files()).await.ok().flatten()
     }
 
     async fn clock_offset_seconds(&self, context: &CallContext) -> Option<i64> {
         let own = self.clone();
-        thread::run(context, move |_| own.find_clock_offset()).await.ok()
+        self.call(context).run(move |_| own.find_clock_offset()).await.ok()
     }
 }
 

@@ -9,11 +9,14 @@ use domain::path::{FilePath, RunPath};
 use domain::proof::{Difference, DifferenceKind, Digest, ProofLevel, SealedFile, Totals};
 use domain::units;
 use std::iter::Peekable;
+use std::time::Duration;
 
 /// Differences listed at most.
 pub const DIFFERENCES_AT_MOST: usize = 1_000;
 /// For so many files the first differing byte is looked for.
 const FIRST_BYTES_FOR: usize = 5;
+/// No longer than this: it is for a message alone, and a file may take hours to read.
+const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(60);
 
 /// Proof that the destination held every sealed file, byte for byte. Made only by [`verify`].
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -130,7 +133,7 @@ pub async fn verify_rest(
         }
     }
     if let Some(source) = source {
-        find_first_bytes(transport, run, source, &mut found.differences, context).await;
+        find_first_bytes(transport, run, source, &mut found.differences, FIRST_BYTES_WITHIN, context).await;
     }
     let reason = match found.differences.first() {
         Some(first) => format!("{}; {}: {}", differ(found.total, totals.files), first.path, sentence(&first.kind)),
@@ -145,11 +148,22 @@ async fn find_first_bytes(
     run: &RunPath,
     source: &RunFolder,
     differences: &mut [Difference],
+    within: Duration,
     context: &CallContext,
 ) {
+    let own = CallContext { cancel: context.cancel.child_token(), ..context.clone() };
+    let until = tokio::time::Instant::now() + within;
     let of_content = differences.iter_mut().filter(|difference| matches!(difference.kind, DifferenceKind::Hash { .. }));
     for difference in of_content.take(FIRST_BYTES_FOR) {
-        let at = transport.first_difference(run, &difference.path, source, context).await;
+        let looking = transport.first_difference(run, &difference.path, source, &own);
+        tokio::pin!(looking);
+        let at = tokio::select! {
+            at = &mut looking => at,
+            () = tokio::time::sleep_until(until) => {
+                own.cancel.cancel();
+                looking.await
+            }
+        };
         if let DifferenceKind::Hash { first_difference, .. } = &mut difference.kind {
             *first_difference = at;
         }

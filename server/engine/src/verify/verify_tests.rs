@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Answers from a list.
+/// Answers from a list; where the bytes differ it looks for as long as it is let.
 struct Oracle(Vec<Hashed>);
 
 #[async_trait::async_trait]
@@ -54,7 +54,8 @@ impl Transport for Oracle {
     async fn put_record(&self, _: &RunPath, _: u64, _: &[RecordFile], _: &CallContext) -> Result<Vec<Hashed>, TransportError> {
         Err(TransportError::interrupted())
     }
-    async fn first_difference(&self, _: &RunPath, _: &FilePath, _: &RunFolder, _: &CallContext) -> Option<FirstDifference> {
+    async fn first_difference(&self, _: &RunPath, _: &FilePath, _: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
+        context.cancel.cancelled().await;
         None
     }
 }
@@ -153,6 +154,23 @@ async fn what_was_told_early_of_files_that_are_not_sealed_is_worth_nothing() {
     assert!(told(&[]).unwrap().is_none());
     assert!(told(&["b", "a"]).is_err(), "out of order");
     assert_eq!(told(&["a", "c"]).unwrap().unwrap().rest().totals(), Totals { files: 1, bytes: 1 });
+}
+
+#[tokio::test]
+async fn s30_where_the_bytes_differ_is_looked_for_no_longer_than_a_message_is_worth() {
+    let dir = tempfile::tempdir().unwrap();
+    sealed(&dir, &NAMES);
+    let run = StagingRoot::open(&dir.path().join("staging")).unwrap().run_at("E/P/Runs/Run_1").unwrap();
+    let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
+    let differs = |name| Difference {
+        path: path(name),
+        kind: DifferenceKind::Hash { sealed: digest_of(name), found: digest_of("x"), first_difference: None },
+    };
+    let mut differences = NAMES.map(differs);
+    let (oracle, path) = (Oracle(Vec::new()), RunPath::parse("E/P/Runs/Run_1").unwrap());
+    find_first_bytes(&oracle, &path, &run, &mut differences, Duration::from_millis(20), &context).await;
+    assert!(differences.iter().all(|difference| matches!(difference.kind, DifferenceKind::Hash { first_difference: None, .. })));
+    assert!(!context.cancel.is_cancelled(), "what follows goes on");
 }
 
 fn all_right() -> Vec<Hashed> {

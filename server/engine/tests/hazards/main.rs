@@ -14,6 +14,7 @@ mod documents;
 mod full_disk;
 mod gate;
 mod golden;
+mod held_up;
 mod nas_ways;
 mod new_life;
 mod only_copy;

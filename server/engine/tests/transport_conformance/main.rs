@@ -22,6 +22,7 @@ mod ssh_ways;
 mod ssh_words;
 #[path = "../real_servers/sshd.rs"]
 mod sshd;
+mod whose;
 mod write_once;
 
 use bench::{Destination, Make};

@@ -66,6 +66,27 @@ async fn assert_foreign(bench: &Bench, root: PathBuf) {
 }
 
 #[tokio::test]
+async fn v22_a_destination_that_goes_while_it_is_read_is_not_waited_for_file_by_file() {
+    let bench = Bench::new(MOUNT).await;
+    let names: Vec<String> = (0..6_000).map(|n| format!("{n:04}")).collect();
+    let files: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), name.as_bytes())).collect();
+    let run = bench.run("P/Runs/Run_1", &files);
+    let seal = bench.push(&run).await.unwrap();
+    // The last one cannot be read; and until then the marker is gone.
+    std::fs::remove_file(run.there.join("5999")).unwrap();
+    std::fs::create_dir(run.there.join("5999")).unwrap();
+    let mut answered = 0;
+    let own = bench.destination.root().join(".exlab-orchestrator");
+    let mut take = |_| {
+        let _ = std::fs::rename(&own, own.with_extension("gone"));
+        answered += 1;
+    };
+    let error = bench.transport().hashes(&run.path, &seal, None, &mut take, &bench.context).await.unwrap_err();
+    assert_eq!((error.class, error.side), (FailureClass::DestinationUnreachable, Side::Destination), "{error}");
+    assert!(answered < 6_000);
+}
+
+#[tokio::test]
 async fn v10_a_root_that_is_not_there_is_unreachable() {
     let bench = Bench::new(MOUNT).await;
     let transport = MountTransport::new(bench.dir.path().join("nas/none"), bench.staging());

@@ -7,6 +7,7 @@ use engine::transport::rclone::RcloneTransport;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// An rclone that writes down its commands.
 fn noting(bench: &Bench, program: &str, before: &str) -> (PathBuf, PathBuf) {
@@ -58,6 +59,40 @@ async fn s6_an_rclone_without_progress_is_ended() {
     assert_eq!((error.class, error.side), (FailureClass::Network, Side::Destination));
     assert!(error.message.contains("no progress for 1 s"), "{error}");
     assert_eq!(files_below(&run.there), Vec::<PathBuf>::new());
+}
+
+/// What an operator's environment says counts for remotes and secrets, not for what is told here.
+const MUTE: &str = "export RCLONE_QUIET=true RCLONE_LOG_LEVEL=ERROR RCLONE_LOG_FILE=/dev/null RCLONE_STATS=0 RCLONE_STATS_LOG_LEVEL=DEBUG";
+const LOUD: &str = "export RCLONE_VERBOSE=2 RCLONE_PROGRESS=true RCLONE_STATS_ONE_LINE=true RCLONE_LOG_SYSTEMD=true";
+
+#[tokio::test]
+async fn v23_an_environment_that_mutes_rclone_does_not_make_its_work_look_hung() {
+    for program in [DEBIAN.to_owned(), current()] {
+        for (environment, seed) in [(MUTE, 1), (LOUD, 2)] {
+            let mut bench = Bench::new(LOCAL).await;
+            let big: Vec<u8> = (0..700_000_u32).map(|n| (n * seed % 251) as u8).collect();
+            let run = bench.run("P/Runs/Run_1", &[(b"a", &big)]);
+            let (wrapper, _) = noting(&bench, &program, environment);
+            let remote = local(&wrapper.display().to_string(), bench.destination.root(), &bench.staging()).remote();
+            let mut behind = local(&program, bench.destination.root(), &bench.staging()).behind();
+            behind.transport = Arc::new(RcloneTransport::new(remote, bench.staging(), None).impatient(Duration::from_secs(4)));
+            bench.context.limit = Arc::new(|| Some(100));
+            push_over(&behind, &bench, &run).await.unwrap();
+            assert_eq!(std::fs::read(run.there.join("a")).unwrap(), big, "{program} {environment}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn v23_a_large_file_that_the_destination_moves_by_copying_is_waited_for() {
+    let bench = Bench::new(LOCAL).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", &vec![7; 31 << 20])]);
+    let (wrapper, _) = noting(&bench, DEBIAN, "[ \"$1\" = move ] && sleep 3");
+    let remote = local(&wrapper.display().to_string(), bench.destination.root(), &bench.staging()).remote();
+    let mut behind = local(DEBIAN, bench.destination.root(), &bench.staging()).behind();
+    behind.transport = Arc::new(RcloneTransport::new(remote, bench.staging(), None).impatient(Duration::from_secs(2)));
+    push_over(&behind, &bench, &run).await.unwrap();
+    assert_eq!(files_below(&run.there), [PathBuf::from("a")]);
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use super::file::{Content, InOrder, ItemWriter, beside};
 use super::line::Item;
 use super::{SealError, SealReader};
 use crate::files::source::RunFolder;
+use crate::machine::progress::ProgressSink;
+use domain::api::Phase;
 use domain::path::FilePath;
 use domain::proof::{Digest, FileStat};
 use std::path::PathBuf;
@@ -27,11 +29,18 @@ fn file_of(seal: &SealReader) -> PathBuf {
 }
 
 /// Hashes every file of the seal's size and another stat, unless that was done before, and keeps what it holds. Blocking.
-pub fn hash_again(run: &RunFolder, seal: &SealReader, cancel: &CancellationToken) -> Result<HashedAgain, CompareError> {
+pub fn hash_again(
+    run: &RunFolder,
+    seal: &SealReader,
+    progress: &ProgressSink,
+    cancel: &CancellationToken,
+) -> Result<HashedAgain, CompareError> {
     let kept = file_of(seal);
-    let mut keeper = Keeper { out: ItemWriter::create(beside(&kept, ".partial"), Content::Again)?, counted: HashedAgain::default() };
+    let out = ItemWriter::create(beside(&kept, ".partial"), Content::Again)?;
+    let mut keeper = Keeper { out, counted: HashedAgain::default(), progress: progress.clone() };
+    progress.begin(Phase::Hashing, seal.totals().files, seal.totals().bytes);
     compare_with(run, seal, Rehash::Never, Some(&mut keeper), cancel)?;
-    let Keeper { out, counted } = keeper;
+    let Keeper { out, counted, .. } = keeper;
     out.close(&kept, 0)?;
     Ok(counted)
 }
@@ -40,6 +49,7 @@ pub fn hash_again(run: &RunFolder, seal: &SealReader, cancel: &CancellationToken
 pub(super) struct Keeper {
     out: ItemWriter,
     counted: HashedAgain,
+    pub(super) progress: ProgressSink,
 }
 
 impl Keeper {

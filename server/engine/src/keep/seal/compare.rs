@@ -224,6 +224,9 @@ impl Comparison<'_> {
             }
             _ => Some(Change::Kind),
         };
+        if let Some(keeper) = &self.keeper {
+            keeper.progress.add_file();
+        }
         match (change, &sealed.item) {
             (Some(change), _) => self.found.changed.push((entry.path.clone(), change)),
             (None, Item::File { stat, .. }) => self.found.unchanged.add(stat.size),
@@ -248,7 +251,12 @@ impl Comparison<'_> {
         }
         let same = entry.stat == *sealed;
         match self.rehash {
-            Rehash::Never if same => return Ok(None),
+            Rehash::Never if same => {
+                if let Some(keeper) = &self.keeper {
+                    keeper.progress.add_bytes(sealed.size);
+                }
+                return Ok(None);
+            }
             Rehash::Never => return self.touched(entry, digest),
             Rehash::WhereNeeded if same && !young => return Ok(None),
             Rehash::WhereNeeded => {}
@@ -278,7 +286,13 @@ impl Comparison<'_> {
     }
 
     fn hashed(&mut self, entry: &Entry, digest: Digest) -> Result<Result<(), Change>, CompareError> {
-        match self.hasher.local(self.run, &entry.path, &entry.stat, self.cancel, &|_| ()) {
+        let progress = self.keeper.as_ref().map(|keeper| keeper.progress.clone());
+        let read = |bytes| {
+            if let Some(progress) = &progress {
+                progress.add_bytes(bytes);
+            }
+        };
+        match self.hasher.local(self.run, &entry.path, &entry.stat, self.cancel, &read) {
             Ok(hashed) if hashed.digest == digest => Ok(Ok(())),
             Ok(hashed) => Ok(Err(Change::Content { sealed: digest, found: hashed.digest })),
             Err(HashError::Interrupted) => Err(CompareError::Interrupted),

@@ -258,6 +258,10 @@ pub(super) fn naming(what: &dyn std::fmt::Display, place: &std::path::Path, erro
 pub(super) fn rename_without_flags(from: &OwnedFd, temporary: &str, folder: &OwnedFd, name: &[u8]) -> Result<bool, Errno> {
     match rustix::fs::linkat(from, temporary, folder, name, AtFlags::empty()) {
         Ok(()) => rustix::fs::unlinkat(from, temporary, AtFlags::empty()).map(|()| true),
+        // Over NFS a link is asked for again when the answer was lost: then it is our own that is there.
+        Err(Errno::EXIST) if is_one_file(from, temporary, folder, name) => {
+            rustix::fs::unlinkat(from, temporary, AtFlags::empty()).map(|()| true)
+        }
         Err(Errno::EXIST) => Ok(false),
         Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::MLINK) => match super::root::look(folder, name)? {
             Some(_) => Ok(false),
@@ -265,6 +269,11 @@ pub(super) fn rename_without_flags(from: &OwnedFd, temporary: &str, folder: &Own
         },
         Err(error) => Err(error),
     }
+}
+
+fn is_one_file(from: &OwnedFd, temporary: &str, folder: &OwnedFd, name: &[u8]) -> bool {
+    let looked = (super::root::look(from, temporary.as_bytes()), super::root::look(folder, name));
+    matches!(looked, (Ok(Some(ours)), Ok(Some(there))) if beneath::identity(&ours) == beneath::identity(&there))
 }
 
 /// Removes what an earlier start of this program left in our temporary folder, and nothing else.
@@ -302,5 +311,10 @@ mod tests {
         assert_eq!(rename_without_flags(&folder, "new", &folder, b"free"), Ok(true));
         assert_eq!(std::fs::read_to_string(dir.path().join("free")).unwrap(), "new");
         assert!(!dir.path().join("new").exists());
+        // Linked already, and the answer was lost.
+        std::fs::write(dir.path().join("new"), "newer").unwrap();
+        std::fs::hard_link(dir.path().join("new"), dir.path().join("linked")).unwrap();
+        assert_eq!(rename_without_flags(&folder, "new", &folder, b"linked"), Ok(true));
+        assert!(!dir.path().join("new").exists() && dir.path().join("linked").exists());
     }
 }

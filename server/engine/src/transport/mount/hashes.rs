@@ -16,8 +16,11 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::fs::File;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
+/// After a file that could not be read it is looked whether the destination is there, no sooner than this after the last time.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Results given on at once.
 const BATCH: usize = 64;
 
@@ -37,11 +40,11 @@ impl HashJob {
 
     pub fn run(self, outbox: &Outbox<Vec<Hashed>>) -> Result<(), TransportError> {
         let (root, _) = Root::open_marked(&self.transport)?;
-        let folder = root.run(&self.run)?;
+        let (folder, at_best) = (root.run(&self.run)?, root.at_best());
         let stop = self.context.cancel.child_token();
         let weakest = AtomicU8::new(Way::Direct as u8);
         let mut files = self.seal.files()?;
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut batch, mut asked) = (Vec::with_capacity(BATCH), None);
         ordered(
             WORKERS,
             &stop,
@@ -49,12 +52,17 @@ impl HashJob {
             |file: &SealedFile| file.stat.size,
             Reader::default,
             |reader, file| {
-                let (hashed, way) = reader.read(&self, folder.as_ref(), file, &stop)?;
+                let (hashed, way) = reader.read(&self, folder.as_ref(), file, at_best, &stop)?;
                 weakest.fetch_max(way as u8, Ordering::Relaxed);
                 Ok(hashed)
             },
             |hashed| {
                 self.context.progress.add_file();
+                // A file that cannot be read may be that file alone, or a server that is gone: each of a million would be waited for.
+                if matches!(hashed.outcome, HashOutcome::Failed { .. }) && asked.is_none_or(|at: Instant| at.elapsed() > ASK_AGAIN) {
+                    Root::open_marked(&self.transport)?;
+                    asked = Some(Instant::now());
+                }
                 batch.push(hashed);
                 if batch.len() < BATCH {
                     return Ok(());
@@ -80,6 +88,7 @@ impl Reader {
         job: &HashJob,
         run: Option<&OwnedFd>,
         file: SealedFile,
+        at_best: Way,
         stop: &CancellationToken,
     ) -> Result<(Hashed, Way), TransportError> {
         let path = file.path;
@@ -102,7 +111,7 @@ impl Reader {
         };
         let Some((_, folder)) = &self.parent else { return Ok((super::failed(path, "its folder is gone"), Way::Direct)) };
         let read = |bytes| job.context.progress.add_bytes(bytes);
-        match read_back(&mut self.hasher, folder, name, source, stop, &read) {
+        match read_back(&mut self.hasher, folder, name, source, at_best, stop, &read) {
             Some((outcome, way)) => Ok((Hashed { path, outcome }, way)),
             None => Err(TransportError::interrupted()),
         }

@@ -1,6 +1,7 @@
 //! Reading a destination file past this computer's cache, so that the hash is of what the NAS holds.
 //!
-//! First with `O_DIRECT`. Where that is refused the cached pages are dropped, and it is looked whether they are gone.
+//! First with `O_DIRECT`. Where that is refused the cached pages are dropped, and it is looked whether they are gone. Where a program on this
+//! computer makes the file system (FUSE), it may have a cache of its own that neither tells of: what it is known to pass on counts.
 
 use super::super::HashOutcome;
 use crate::files::beneath::{self, identity};
@@ -49,12 +50,22 @@ enum Failure {
     System(Errno),
 }
 
+/// FUSE file systems that ask what is behind them for every read that passes the kernel by, or are a disk of this computer.
+const PASSES_ON: [&str; 7] = ["fuseblk", "fuse.sshfs", "fuse.bindfs", "fuse.mergerfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.mfs"];
+
+/// The strongest way on a file system of this kind.
+pub(super) fn at_best_on(kind: &str) -> Way {
+    let may_answer_by_itself = kind.starts_with("fuse") && !PASSES_ON.contains(&kind);
+    if may_answer_by_itself { Way::Cached } else { Way::Direct }
+}
+
 /// Hashes one file beneath `folder`. `None`: interrupted. `source`: device and inode of the file in staging.
 pub(super) fn read_back(
     hasher: &mut Hasher,
     folder: &OwnedFd,
     name: &[u8],
     source: Option<(u64, u64)>,
+    at_best: Way,
     cancel: &CancellationToken,
     read: &(dyn Fn(u64) + Sync),
 ) -> Option<(HashOutcome, Way)> {
@@ -92,6 +103,7 @@ pub(super) fn read_back(
             Err(error) => Err(Failure::System(error)),
         };
     }
+    way = way.max(at_best);
     match hashed {
         Ok((digest, size)) => Some((HashOutcome::Digest { digest, size, level: way.level() }, way)),
         Err(Failure::Interrupted) => None,
@@ -151,6 +163,16 @@ fn is_gone(fd: &OwnedFd, size: u64) -> bool {
 mod tests {
     use super::*;
     use std::fs::File;
+
+    #[test]
+    fn v25_a_file_system_with_a_cache_of_its_own_proves_little() {
+        for kind in ["ext4", "nfs4", "cifs", "fuseblk", "fuse.sshfs"] {
+            assert_eq!(at_best_on(kind).level(), ProofLevel::L3, "{kind}");
+        }
+        for kind in ["fuse.rclone", "fuse.s3fs", "fuse", "fuse.davfs"] {
+            assert_eq!(at_best_on(kind).level(), ProofLevel::L1, "{kind}");
+        }
+    }
 
     const TMPFS_MAGIC: u64 = 0x0102_1994;
 

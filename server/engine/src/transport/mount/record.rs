@@ -58,10 +58,10 @@ impl MountTransport {
         }
         plan.to_write.iter().try_for_each(|file| put(&copying, &folder, file))?;
         root.sync()?;
-        let mut hasher = Hasher::new();
+        let (mut hasher, at_best) = (Hasher::new(), root.at_best());
         let mut hashed = Vec::with_capacity(files.len());
         for file in files {
-            let outcome = match read_back(&mut hasher, &folder, file.path.as_bytes(), None, cancel, &|_| ()) {
+            let outcome = match read_back(&mut hasher, &folder, file.path.as_bytes(), None, at_best, cancel, &|_| ()) {
                 Some((outcome, way)) => {
                     self.weaker_way(way);
                     outcome

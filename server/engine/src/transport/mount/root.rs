@@ -3,6 +3,7 @@
 use super::super::TransportError;
 use super::super::rules::layout::{MARKER, OWN_FOLDER, TEMPORARY};
 use super::super::rules::marker::{self, no_marker};
+use super::read_back::{Way, at_best_on};
 use super::{MountTransport, same_tree};
 use crate::files::beneath;
 use domain::job::{FailureClass, Side};
@@ -45,7 +46,16 @@ impl Root {
         let root = Root::open(transport)?;
         let marker = root.marker()?.ok_or_else(|| no_marker(&root.path.display().to_string()))?;
         same_tree::refuse(&root, &transport.staging)?;
+        if let Some(owner) = &transport.owner {
+            owner.owns(&marker, &root.path.display().to_string())?;
+        }
         Ok((root, marker))
+    }
+
+    /// The strongest way of reading back that its file system allows.
+    pub fn at_best(&self) -> Way {
+        let kind = crate::machine::mounts::of(&self.folder).map(|mount| mount.kind);
+        at_best_on(&kind.map_or_else(String::new, |kind| String::from_utf8_lossy(&kind).into_owned()))
     }
 
     /// The marker's bytes; `None` when there is none.

@@ -3,15 +3,23 @@
 //! The caller's callbacks are borrowed and cannot move to the thread: the thread sends messages, the caller's side answers.
 //! A thread that hangs in the kernel (a dead server under a hard mount) cannot be ended; some seconds after a cancellation it
 //! is left behind. Before each further step it asks for the cancellation, so it writes nothing more when it wakes up.
+//!
+//! Nobody has to cancel it: after a while without progress the destination is asked who it is, on another thread. One that does not answer
+//! that either hangs, and the call ends as unreachable; one that answers has much to do, and is waited for.
 
 use super::super::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// How long a cancelled thread is waited for.
 const GRACE: Duration = Duration::from_secs(5);
+/// After so long without progress the destination is asked whether it is still there, and again after as long.
+const QUIET: Duration = Duration::from_secs(60);
+/// It hangs when it does not answer within this.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// Messages on their way.
 const MESSAGES: usize = 64;
 
@@ -26,41 +34,129 @@ impl<M> Outbox<M> {
     }
 }
 
-/// Runs `work` on a thread.
-pub(super) async fn run<T: Send + 'static>(
-    context: &CallContext,
-    work: impl FnOnce(&CancellationToken) -> Result<T, TransportError> + Send + 'static,
-) -> Result<T, TransportError> {
-    let cancel = context.cancel.clone();
-    run_with(context, move |_: &Outbox<()>| work(&cancel), |()| ()).await
+/// A call that can be given up without cancelling the caller's.
+pub(super) struct OwnCall {
+    context: CallContext,
+    /// Asks the destination who it is, and blocks as long as that takes.
+    ask: Arc<dyn Fn() + Send + Sync>,
+    quiet: Duration,
+    answers_within: Duration,
 }
 
-/// Runs `work` on a thread, and `answer` here on everything it sends.
-pub(super) async fn run_with<T: Send + 'static, M: Send + 'static>(
-    context: &CallContext,
-    work: impl FnOnce(&Outbox<M>) -> Result<T, TransportError> + Send + 'static,
-    mut answer: impl FnMut(M) + Send,
-) -> Result<T, TransportError> {
-    if context.cancel.is_cancelled() {
-        return Err(TransportError::interrupted());
+impl OwnCall {
+    pub fn new(context: &CallContext, ask: impl Fn() + Send + Sync + 'static) -> OwnCall {
+        let context = CallContext { cancel: context.cancel.child_token(), ..context.clone() };
+        OwnCall { context, ask: Arc::new(ask), quiet: QUIET, answers_within: ANSWERS_WITHIN }
     }
-    let (sender, mut messages) = mpsc::channel(MESSAGES);
-    let thread = tokio::task::spawn_blocking(move || work(&Outbox(sender)));
-    let finished = async {
-        while let Some(message) = messages.recv().await {
-            answer(message);
+
+    /// What the work is to be given.
+    pub fn context(&self) -> &CallContext {
+        &self.context
+    }
+
+    /// Ends when nothing was done for a while and the destination does not say who it is.
+    async fn hangs(&self) {
+        loop {
+            while let Some(rest) = self.quiet.checked_sub(self.context.progress.idle_for()).filter(|rest| !rest.is_zero()) {
+                tokio::time::sleep(rest).await;
+            }
+            let ask = self.ask.clone();
+            if tokio::time::timeout(self.answers_within, tokio::task::spawn_blocking(move || ask())).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(self.quiet).await;
         }
-        thread.await
-    };
-    let given_up = async {
-        context.cancel.cancelled().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        biased;
-        outcome = finished => outcome.unwrap_or_else(|error| {
-            Err(TransportError::new(FailureClass::Unknown, Side::Here, format!("a fault in this program: {error}")))
-        }),
-        () = given_up => Err(TransportError::new(FailureClass::Interrupted, Side::Destination, "interrupted while the destination did not answer")),
+    }
+
+    /// Runs `work` on a thread.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&CancellationToken) -> Result<T, TransportError> + Send + 'static,
+    ) -> Result<T, TransportError> {
+        let cancel = self.context.cancel.clone();
+        self.run_with(move |_: &Outbox<()>| work(&cancel), |()| ()).await
+    }
+
+    /// Runs `work` on a thread, and `answer` here on everything it sends.
+    pub async fn run_with<T: Send + 'static, M: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Outbox<M>) -> Result<T, TransportError> + Send + 'static,
+        mut answer: impl FnMut(M) + Send,
+    ) -> Result<T, TransportError> {
+        let cancel = &self.context.cancel;
+        if cancel.is_cancelled() {
+            return Err(TransportError::interrupted());
+        }
+        let (sender, mut messages) = mpsc::channel(MESSAGES);
+        let thread = tokio::task::spawn_blocking(move || work(&Outbox(sender)));
+        let finished = async {
+            while let Some(message) = messages.recv().await {
+                answer(message);
+            }
+            thread.await
+        };
+        let given_up = async {
+            cancel.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        let unreachable = |message: String| TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message);
+        tokio::select! {
+            biased;
+            outcome = finished => outcome.unwrap_or_else(|error| {
+                Err(TransportError::new(FailureClass::Unknown, Side::Here, format!("a fault in this program: {error}")))
+            }),
+            () = given_up => Err(TransportError::new(FailureClass::Interrupted, Side::Destination, "interrupted while the destination did not answer")),
+            () = self.hangs() => {
+                cancel.cancel();
+                let seconds = (self.quiet + self.answers_within).as_secs();
+                Err(unreachable(format!("the destination hangs: nothing went on for {seconds} s, and it does not show its identity")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::progress::ProgressSink;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn call(ask: impl Fn() + Send + Sync + 'static) -> OwnCall {
+        let limit: Arc<dyn Fn() -> Option<u64> + Send + Sync> = Arc::new(|| None);
+        let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit };
+        OwnCall { quiet: Duration::from_millis(30), answers_within: Duration::from_millis(30), ..OwnCall::new(&context, ask) }
+    }
+
+    /// A thread that hangs until the test ends.
+    fn hanging() -> (std::sync::mpsc::Sender<()>, Mutex<std::sync::mpsc::Receiver<()>>) {
+        let (end, hangs) = std::sync::mpsc::channel();
+        (end, Mutex::new(hangs))
+    }
+
+    #[tokio::test]
+    async fn v22_a_call_that_hangs_is_given_up_when_the_destination_hangs_too() {
+        let ((end_work, work), (end_ask, asked)) = (hanging(), hanging());
+        let call = call(move || assert!(asked.lock().unwrap().recv().is_err()));
+        let error =
+            call.run(move |_| work.lock().map(|work| work.recv().is_ok()).map_err(|_| TransportError::interrupted())).await.unwrap_err();
+        assert_eq!((error.class, error.side), (FailureClass::DestinationUnreachable, Side::Destination), "{error}");
+        assert!(call.context.cancel.is_cancelled(), "it is to do nothing more when it wakes up");
+        drop((end_work, end_ask));
+    }
+
+    #[tokio::test]
+    async fn v22_a_call_that_takes_long_is_waited_for_while_the_destination_answers() {
+        let (end, work) = hanging();
+        let end = Mutex::new(Some(end));
+        let asked = AtomicUsize::new(0);
+        // It was asked three times, and answered; then the work is done.
+        let call = call(move || {
+            if asked.fetch_add(1, Ordering::Relaxed) == 2 {
+                end.lock().unwrap().take();
+            }
+        });
+        let done = call.run(move |_| work.lock().map(|work| work.recv().is_err()).map_err(|_| TransportError::interrupted())).await;
+        assert_eq!(done, Ok(true));
     }
 }

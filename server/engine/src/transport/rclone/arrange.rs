@@ -3,9 +3,10 @@
 //! The names were seen to be free just before; `--ignore-existing` leaves alone what appeared since. What then still lies where
 //! it lay was not moved.
 
-use super::look::{self, Kind, There};
+use super::look::{self, Kind};
 use super::names::is_odd;
 use super::session::{Session, join};
+use super::there::There;
 use super::{Place, classify};
 use crate::transport::rules::layout::{SUPERSEDED, next_superseded, not_taken_aside, refuse_record};
 use crate::transport::{CallContext, TransportError};
@@ -14,12 +15,14 @@ use domain::path::{FilePath, RunPath};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Moves files from below one folder of the root to below another; the names of those that something was in the way of.
+/// Moves files from below one folder of the root to below another; the names of those that something was in the way of. `largest`: bytes of the
+/// largest of them, which some destinations copy to move it.
 pub(super) async fn move_files(
     session: &Session,
     from: &[u8],
     to: &[u8],
     files: &[&[u8]],
+    largest: u64,
     what: &str,
     context: &CallContext,
 ) -> Result<BTreeSet<Vec<u8>>, TransportError> {
@@ -29,13 +32,13 @@ pub(super) async fn move_files(
     let (odd, plain): (Vec<&[u8]>, Vec<&[u8]>) = files.iter().copied().partition(|name| is_odd(name));
     let mut complaint = None;
     if !plain.is_empty() {
-        let call = session.write("move", what).args(["--no-traverse", "--ignore-existing"]);
+        let call = session.write("move", what).patient(largest).args(["--no-traverse", "--ignore-existing"]);
         let call = call.operands([session.at(from), session.at(to)]).only(plain);
         let ended = call.run(&mut |_| (), &mut |_| (), context).await?;
         complaint = (!ended.success()).then_some(ended);
     }
     for name in odd {
-        let call = session.write("moveto", what).arg("--ignore-existing");
+        let call = session.write("moveto", what).patient(largest).arg("--ignore-existing");
         let call = call.operands([session.at(&join(from, name)), session.at(&join(to, name))]);
         let ended = call.run(&mut |_| (), &mut |_| (), context).await?;
         if !ended.success() {
@@ -70,9 +73,10 @@ pub(super) async fn move_files(
 
 /// Something stands under the name, or where a folder above it must be.
 async fn is_taken(session: &Session, to: &[u8], name: &[u8], there: &There, context: &CallContext) -> Result<bool, TransportError> {
-    let mut above = name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &name[..at]);
-    if above.any(|folder| there.plain(folder).is_some_and(|seen| seen.kind != Kind::Folder)) {
-        return Ok(true);
+    for (at, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+        if there.plain(&name[..at])?.is_some_and(|seen| seen.kind != Kind::Folder) {
+            return Ok(true);
+        }
     }
     Ok(look::one(session, to, name, there, context).await?.is_some())
 }
@@ -100,7 +104,12 @@ impl OutOfTheWay {
         self.number = Some(number);
         let from = session.in_run(run, b"");
         let to = session.in_run(run, format!("{SUPERSEDED}/{number}").as_bytes());
-        let unmoved = move_files(session, &from, &to, files, "moving files aside", context).await?;
+        let mut largest = 0;
+        for file in files {
+            let seen = if is_odd(file) { there.odd(file) } else { there.plain(file) };
+            largest = seen?.map_or(largest, |seen| largest.max(seen.size));
+        }
+        let unmoved = move_files(session, &from, &to, files, largest, "moving files aside", context).await?;
         match unmoved.first() {
             None => Ok(()),
             Some(file) => Err(not_taken_aside(file, &session.place.describe())),
@@ -139,8 +148,10 @@ pub(super) async fn remove_empty_folders(
     let session = Session::open_marked(place, context).await?;
     let run_folder = session.in_run(run, b"");
     let there = look::everything(&session, &run_folder, context).await?.unwrap_or_default();
-    let stands = |folder: &&FilePath| there.plain(folder.as_bytes()).is_none_or(|seen| seen.kind == Kind::Folder);
-    for folder in folders.iter().filter(stands) {
+    for folder in folders {
+        if there.plain(folder.as_bytes())?.is_some_and(|seen| seen.kind != Kind::Folder) {
+            continue;
+        }
         let what = format!("removing the empty folder {folder}");
         let call = session.write("rmdirs", what.as_str()).operands([session.at(&session.in_run(run, folder.as_bytes()))]);
         let ended = call.run(&mut |_| (), &mut |_| (), context).await?;

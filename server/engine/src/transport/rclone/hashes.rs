@@ -5,9 +5,10 @@
 //! A file for which no digest came is read back alone; when that fails too it could not be hashed, which is never a pass.
 
 use super::difference::read_whole;
-use super::look::{self, Kind, There};
+use super::look::{self, Kind};
 use super::names::is_odd;
 use super::session::Session;
+use super::there::There;
 use super::{Place, classify, failed};
 use crate::keep::seal::{SealError, SealFiles, SealReader};
 use crate::transport::portions::folders_above;
@@ -18,15 +19,12 @@ use futures::StreamExt;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Files of one call at most, and about their bytes.
 const BATCH_FILES: usize = 2_000;
 const BATCH_BYTES: u64 = 1 << 30;
 /// Calls at once.
 const AT_ONCE: usize = 2;
-/// A destination that hashes by itself says nothing meanwhile; none is thought to be slower than this.
-const SLOWEST_BYTES_PER_SECOND: u64 = 10 << 20;
 
 /// Hashes every file of the seal.
 pub(super) async fn of_seal(
@@ -106,8 +104,10 @@ pub(super) async fn hash_batch(
 
 async fn ask(session: &Session, run: &RunPath, there: &There, path: &FilePath, context: &CallContext) -> Result<AtServer, TransportError> {
     let reason = |text: String| Ok(AtServer::Known(failed(path.clone(), text).outcome));
-    if let Some(folder) = folders_above(path).find(|folder| there.plain(folder).is_some_and(|seen| seen.kind == Kind::Other)) {
-        return reason(format!("{} is a link there", domain::path::escape_bytes(folder)));
+    for folder in folders_above(path) {
+        if there.plain(folder)?.is_some_and(|seen| seen.kind == Kind::Other) {
+            return reason(format!("{} is a link there", domain::path::escape_bytes(folder)));
+        }
     }
     let folder = session.in_run(run, b"");
     let size = match look::one(session, &folder, path.as_bytes(), there, context).await? {
@@ -149,7 +149,8 @@ async fn digests(
     let what = call.what().to_owned();
     let names: Vec<&[u8]> = asked.iter().map(|(path, _)| path.as_bytes()).filter(|name| sizes.contains_key(name)).collect();
     let call = call.operands([session.at(&session.in_run(run, b""))]).only(names);
-    let call = call.patient(Duration::from_secs(largest / SLOWEST_BYTES_PER_SECOND));
+    // What is read back shows how it comes.
+    let call = call.patient(if told { largest } else { 0 });
     let (mut found, mut line, mut counted) = (HashMap::new(), Vec::new(), 0_u64);
     let mut take = |bytes: &[u8]| {
         for byte in bytes {

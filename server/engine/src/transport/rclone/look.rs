@@ -1,15 +1,14 @@
 //! Looking at files at the destination: everything in a folder at once, since one listing is cheaper than many questions.
 //!
-//! Links are never followed: a local listing shows them as what they are, an sftp listing leaves them out. What is there of one
-//! run is held in memory meanwhile, about a hundred bytes for each file.
+//! Links are never followed: a local listing shows them as what they are, an sftp listing leaves them out.
 
 use super::classify;
-use super::names::{fold, is_odd};
+use super::names::is_odd;
 use super::session::{Session, join};
+use super::there::{Listed, There, not_kept};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use serde::Deserialize;
-use std::collections::HashMap;
 
 /// What something at the destination is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,52 +28,6 @@ pub(super) struct Seen {
     pub mtime_ns: Option<i128>,
 }
 
-/// What a folder holds, by relative path.
-#[derive(PartialEq, Eq, Debug, Default)]
-pub(super) struct There {
-    plain: HashMap<Vec<u8>, Seen>,
-    /// Those whose names are shown in another way, by that way.
-    odd: HashMap<String, Seen>,
-}
-
-impl There {
-    /// What stands under a name that is listed as it is.
-    pub fn plain(&self, name: &[u8]) -> Option<Seen> {
-        self.plain.get(name).copied()
-    }
-
-    /// The same, seen from the folder above.
-    pub fn below(self, folder: &str) -> There {
-        let plain = self.plain.into_iter().map(|(name, seen)| ([folder.as_bytes(), b"/", &name].concat(), seen)).collect();
-        let odd = self.odd.into_iter().map(|(name, seen)| (format!("{folder}/{name}"), seen)).collect();
-        There { plain, odd }
-    }
-
-    /// Names of folders directly in `folder`.
-    pub fn folders_in<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let within = move |name: &'a [u8]| name.strip_prefix(folder.as_bytes())?.strip_prefix(b"/").filter(|rest| !rest.contains(&b'/'));
-        self.plain.iter().filter(|(_, seen)| seen.kind == Kind::Folder).filter_map(move |(name, _)| within(name))
-    }
-
-    /// Files whose names are listed as they are.
-    pub fn files(&self) -> impl Iterator<Item = &[u8]> {
-        self.plain.iter().filter(|(_, seen)| seen.kind == Kind::File).map(|(name, _)| name.as_slice())
-    }
-
-    fn add(&mut self, entry: ListedEntry, links: bool) {
-        let kind = if entry.is_dir { Kind::Folder } else { Kind::File };
-        let seen = Seen { kind, size: u64::try_from(entry.size).unwrap_or(0), mtime_ns: nanoseconds(&entry.mod_time) };
-        if let Some(linked) = entry.path.strip_suffix(".rclonelink").filter(|_| links && kind == Kind::File) {
-            self.plain.entry(linked.as_bytes().to_vec()).or_insert(Seen { kind: Kind::Other, ..seen });
-        }
-        if is_odd(entry.path.as_bytes()) {
-            self.odd.insert(fold(entry.path.as_bytes()), seen);
-        } else {
-            self.plain.insert(entry.path.into_bytes(), seen);
-        }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ListedEntry {
@@ -87,8 +40,35 @@ struct ListedEntry {
     is_dir: bool,
 }
 
+impl ListedEntry {
+    fn seen(&self, kind: Kind) -> Seen {
+        Seen { kind, size: u64::try_from(self.size).unwrap_or(0), mtime_ns: nanoseconds(&self.mod_time) }
+    }
+
+    fn kind(&self) -> Kind {
+        if self.is_dir { Kind::Folder } else { Kind::File }
+    }
+
+    /// The name of the link that a local listing shows as a file.
+    fn link(&self) -> Option<&str> {
+        self.path.strip_suffix(".rclonelink").filter(|_| !self.is_dir)
+    }
+}
+
 /// Everything below a folder of the root; `None` when it is not there.
 pub(super) async fn everything(session: &Session, folder: &[u8], context: &CallContext) -> Result<Option<There>, TransportError> {
+    everything_below(session, folder, "", &mut |_| (), context).await
+}
+
+/// The same, seen from a folder above: every name begins with `prefix`. `file` is told of every file whose name is shown as it is, without the
+/// prefix.
+pub(super) async fn everything_below(
+    session: &Session,
+    folder: &[u8],
+    prefix: &str,
+    file: &mut (dyn FnMut(&[u8]) + Send),
+    context: &CallContext,
+) -> Result<Option<There>, TransportError> {
     let shown = domain::path::escape_bytes(folder);
     let what = format!("looking at {}/{shown}", session.place.describe());
     let links = session.backend.ends.local;
@@ -96,7 +76,18 @@ pub(super) async fn everything(session: &Session, folder: &[u8], context: &CallC
     if links {
         call = call.arg("--links");
     }
-    let (mut there, mut line, mut garbled, mut closed) = (There::default(), Vec::new(), false, false);
+    let (mut listed, mut line, mut garbled, mut closed) = (Listed::below(prefix), Vec::new(), false, false);
+    let mut kept = Ok(());
+    let mut add = |entry: ListedEntry| {
+        context.progress.alive();
+        if entry.kind() == Kind::File && !is_odd(entry.path.as_bytes()) {
+            file(entry.path.as_bytes());
+        }
+        if let Some(linked) = entry.link().filter(|_| links) {
+            listed.add(linked, &entry.seen(Kind::Other))?;
+        }
+        listed.add(&entry.path, &entry.seen(entry.kind()))
+    };
     let mut take = |bytes: &[u8]| {
         for byte in bytes {
             if *byte != b'\n' {
@@ -107,7 +98,8 @@ pub(super) async fn everything(session: &Session, folder: &[u8], context: &CallC
                 b"[" | b"" => {}
                 b"]" => closed = true,
                 entry => match serde_json::from_slice(entry) {
-                    Ok(entry) => there.add(entry, links),
+                    Ok(entry) if kept.is_ok() => kept = add(entry),
+                    Ok(_) => {}
                     Err(_) => garbled = true,
                 },
             }
@@ -124,7 +116,8 @@ pub(super) async fn everything(session: &Session, folder: &[u8], context: &CallC
     if garbled || !closed {
         return Err(TransportError::new(FailureClass::Network, Side::Destination, format!("{what}: the answer is incomplete")));
     }
-    Ok(Some(there))
+    kept.map_err(|error| not_kept(&error))?;
+    Ok(Some(listed.finish().map_err(|error| not_kept(&error))?))
 }
 
 /// What stands under one name of a folder that was listed; asked anew when the listing shows such names in another way.
@@ -136,9 +129,9 @@ pub(super) async fn one(
     context: &CallContext,
 ) -> Result<Option<Seen>, TransportError> {
     if !is_odd(name) {
-        return Ok(there.plain(name));
+        return there.plain(name);
     }
-    let Some(listed) = there.odd.get(&fold(name)).copied() else { return Ok(None) };
+    let Some(listed) = there.odd(name)? else { return Ok(None) };
     // Two names may be shown as one: the very name must be there too.
     let what = format!("looking at {}", domain::path::escape_bytes(name));
     let call = session.call("lsjson", what.as_str()).args(["--stat", "--no-mimetype"]).operands([session.at(&join(folder, name))]);
@@ -151,8 +144,7 @@ pub(super) async fn one(
     }
     // Older ones say `null` of what is not there.
     let Ok(Some(entry)) = serde_json::from_slice::<Option<ListedEntry>>(&said) else { return Ok(None) };
-    let size = u64::try_from(entry.size).unwrap_or(0);
-    Ok(Some(Seen { size, mtime_ns: nanoseconds(&entry.mod_time), ..listed }))
+    Ok(Some(entry.seen(listed.kind)))
 }
 
 fn nanoseconds(text: &str) -> Option<i128> {
@@ -169,15 +161,17 @@ mod tests {
 
     #[test]
     fn v9_v12_listings_are_read_whatever_is_in_them() {
-        let mut there = There::default();
-        there.add(entry(r#"{"Path":" a ","Name":" a ","Size":1,"ModTime":"2026-11-25T03:24:17.428644364Z","IsDir":false}"#), true);
-        there.add(entry(r#"{"Path":"sub","Name":"sub","Size":-1,"ModTime":"","IsDir":true}"#), true);
-        there.add(entry(r#"{"Path":"sub/l.rclonelink","Name":"l","Size":3,"ModTime":"","IsDir":false}"#), true);
-        there.add(entry("{\"Path\":\"new\u{240a}line\",\"Size\":2,\"ModTime\":\"2000-01-01T01:00:00+01:00\",\"IsDir\":false}"), true);
-        let seen = there.plain(b" a ").unwrap();
-        assert_eq!((seen.kind, seen.size, seen.mtime_ns.unwrap() % 1_000_000_000), (Kind::File, 1, 428_644_364));
-        assert_eq!(there.plain(b"sub").unwrap(), Seen { kind: Kind::Folder, size: 0, mtime_ns: None });
-        assert_eq!(there.plain(b"sub/l").unwrap().kind, Kind::Other);
-        assert_eq!(there.odd[&fold(b"new\nline")].mtime_ns, Some(946_684_800_000_000_000));
+        let seen = entry(r#"{"Path":" a ","Name":" a ","Size":1,"ModTime":"2026-11-25T03:24:17.428644364Z","IsDir":false}"#);
+        assert_eq!(seen.seen(seen.kind()), Seen { kind: Kind::File, size: 1, mtime_ns: Some(1_795_577_057_428_644_364) });
+        let folder = entry(r#"{"Path":"sub","Name":"sub","Size":-1,"ModTime":"","IsDir":true}"#);
+        assert_eq!(folder.seen(folder.kind()), Seen { kind: Kind::Folder, size: 0, mtime_ns: None });
+        let link = entry(r#"{"Path":"sub/l.rclonelink","Name":"l","Size":3,"ModTime":"","IsDir":false}"#);
+        assert_eq!(link.link(), Some("sub/l"));
+        let odd = entry("{\"Path\":\"new\u{240a}line\",\"Size\":2,\"ModTime\":\"2000-01-01T01:00:00+01:00\",\"IsDir\":false}");
+        let mut listed = Listed::below("");
+        listed.add(&odd.path, &odd.seen(odd.kind())).unwrap();
+        let there = listed.finish().unwrap();
+        assert_eq!(there.odd(b"new\nline").unwrap().unwrap().mtime_ns, Some(946_684_800_000_000_000));
+        assert_eq!(there.plain(b"new\nline").unwrap(), None);
     }
 }

@@ -7,7 +7,7 @@
 //! rclone cannot make a destination durable (`syncfs`), and has no rename that refuses to replace: names are looked at first and
 //! moved to with `--ignore-existing`.
 
-use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
+use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, RecordFile, Transport, TransportError};
 use crate::files::source::RunFolder;
 use crate::keep::seal::SealReader;
 use async_trait::async_trait;
@@ -35,6 +35,7 @@ mod record;
 mod said;
 mod send;
 mod session;
+mod there;
 mod tool;
 
 use backend::Backend;
@@ -67,6 +68,8 @@ struct Place {
     path: String,
     /// The staging root, as configured.
     staging: PathBuf,
+    /// Whose it is to be; anybody's where nothing is said.
+    owner: Option<MarkedFor>,
     /// Bound of reading back per file.
     max_stream_bytes: Option<u64>,
     /// Asked once, when the destination first answers.
@@ -81,6 +84,21 @@ impl Place {
     fn describe(&self) -> String {
         format!("{}:{}", self.name, self.path)
     }
+
+    /// As configured, with nothing learnt.
+    fn anew(&self) -> Place {
+        Place {
+            rclone: self.rclone.clone(),
+            name: self.name.clone(),
+            path: self.path.clone(),
+            staging: self.staging.clone(),
+            owner: self.owner.clone(),
+            max_stream_bytes: self.max_stream_bytes,
+            backend: OnceCell::new(),
+            tells_hashes: OnceCell::new(),
+            method: OnceLock::new(),
+        }
+    }
 }
 
 impl RcloneTransport {
@@ -92,6 +110,7 @@ impl RcloneTransport {
             name,
             path,
             staging,
+            owner: None,
             max_stream_bytes,
             backend: OnceCell::new(),
             tells_hashes: OnceCell::new(),
@@ -102,18 +121,13 @@ impl RcloneTransport {
 
     /// Bears less with an rclone that makes no progress.
     pub fn impatient(self, patience: Duration) -> RcloneTransport {
-        let Place { rclone, name, path, staging, max_stream_bytes, .. } = &*self.place;
-        let place = Place {
-            rclone: rclone.impatient(patience),
-            name: name.clone(),
-            path: path.clone(),
-            staging: staging.clone(),
-            max_stream_bytes: *max_stream_bytes,
-            backend: OnceCell::new(),
-            tells_hashes: OnceCell::new(),
-            method: OnceLock::new(),
-        };
-        RcloneTransport { place: Arc::new(place) }
+        let place = self.place.anew();
+        RcloneTransport { place: Arc::new(Place { rclone: place.rclone.impatient(patience), ..place }) }
+    }
+
+    /// Every call refuses a destination that is marked for another.
+    pub fn of(self, owner: Option<MarkedFor>) -> RcloneTransport {
+        RcloneTransport { place: Arc::new(Place { owner, ..self.place.anew() }) }
     }
 }
 

@@ -7,10 +7,11 @@
 use super::Place;
 use super::about;
 use super::arrange::{OutOfTheWay, move_files};
-use super::look::{self, Kind, Seen, There};
+use super::look::{self, Kind, Seen};
 use super::private::PrivateFolder;
 use super::send::{CopyCall, send};
 use super::session::Session;
+use super::there::There;
 use crate::files::hash::HashError;
 use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted, changed, folders_above};
 use crate::transport::rules::fate::{Fate, Standing, fate, has_appeared, is_another, no_folder};
@@ -80,7 +81,7 @@ impl Pushing<'_> {
         let mut old: Vec<&[u8]> = Vec::new();
         for wanted in &portion.files {
             let (path, stat) = wanted;
-            if let Some(folder) = self.blocked_above(path) {
+            if let Some(folder) = self.blocked_above(path)? {
                 self.leave(path, stat, no_folder(self.push.run, folder));
                 continue;
             }
@@ -119,12 +120,17 @@ impl Pushing<'_> {
         }
     }
 
-    fn blocked_above<'p>(&self, path: &'p FilePath) -> Option<&'p [u8]> {
-        folders_above(path).find(|folder| self.is_blocked(folder))
+    fn blocked_above<'p>(&self, path: &'p FilePath) -> Result<Option<&'p [u8]>, TransportError> {
+        for folder in folders_above(path) {
+            if self.is_blocked(folder)? {
+                return Ok(Some(folder));
+            }
+        }
+        Ok(None)
     }
 
-    fn is_blocked(&self, folder: &[u8]) -> bool {
-        self.there.plain(folder).is_some_and(|seen| seen.kind != Kind::Folder)
+    fn is_blocked(&self, folder: &[u8]) -> Result<bool, TransportError> {
+        Ok(self.there.plain(folder)?.is_some_and(|seen| seen.kind != Kind::Folder))
     }
 
     fn leave(&mut self, path: &FilePath, stat: &FileStat, reason: String) {
@@ -146,8 +152,7 @@ impl Pushing<'_> {
         let failed = send(&sending).await?;
         let changed = changed(self.push.source, files.iter().map(|wanted| (*wanted).clone()).collect()).await?;
         let arrived = self.arrived(files).await?;
-        let whole: Vec<&FilePath> =
-            files.iter().map(|(path, _)| path).filter(|path| arrived.contains(path) && !changed.contains(path)).collect();
+        let whole: Vec<&Wanted> = files.iter().copied().filter(|(path, _)| arrived.contains(path) && !changed.contains(path)).collect();
         self.place(&whole).await?;
         if let Some(first) = changed.first() {
             self.session.purge(&self.temporary, self.context).await?;
@@ -193,15 +198,16 @@ impl Pushing<'_> {
     }
 
     /// Gives files their names.
-    async fn place(&mut self, files: &[&FilePath]) -> Result<(), TransportError> {
+    async fn place(&mut self, files: &[&Wanted]) -> Result<(), TransportError> {
         if files.is_empty() {
             return Ok(());
         }
-        let names: Vec<&[u8]> = files.iter().map(|path| path.as_bytes()).collect();
+        let names: Vec<&[u8]> = files.iter().map(|(path, _)| path.as_bytes()).collect();
+        let largest = files.iter().map(|(_, stat)| stat.size).max().unwrap_or(0);
         let what = format!("placing files in {}", self.session.place.describe());
-        let taken = move_files(&self.session, &self.temporary, &self.folder, &names, &what, self.context).await?;
+        let taken = move_files(&self.session, &self.temporary, &self.folder, &names, largest, &what, self.context).await?;
         self.is_new = false;
-        for path in files {
+        for (path, _) in files {
             if taken.contains(path.as_bytes()) {
                 self.problems.add(path, has_appeared(path));
             } else {
@@ -219,7 +225,7 @@ impl Pushing<'_> {
         }
         let mut tree = PrivateFolder::make()?;
         for folder in folders {
-            if folders_above(folder).chain([folder.as_bytes()]).any(|above| self.is_blocked(above)) {
+            if self.blocked_above(folder)?.is_some() || self.is_blocked(folder.as_bytes())? {
                 self.problems.add(folder, no_folder(self.push.run, folder.as_bytes()));
             } else {
                 tree.folder(folder.as_bytes())?;

@@ -2,9 +2,11 @@
 
 use super::arrange::{OutOfTheWay, move_files};
 use super::hashes::hash_batch;
-use super::look::{self, There};
+use super::look;
+use super::names::is_odd;
 use super::private::PrivateFolder;
 use super::session::Session;
+use super::there::There;
 use super::{Place, classify};
 use crate::transport::rules::layout::{NOT_OF_ONE_LIFE, RECORDS, earlier_life, list_name, temporary_of_record};
 use crate::transport::rules::record::{LIST_BYTES_AT_MOST, Plan, entries_of, list_of, refuse_stray};
@@ -50,7 +52,7 @@ pub(super) async fn put(
 /// What the run holds, which names of the record are looked up in.
 async fn record_there(session: &Session, run: &RunPath, context: &CallContext) -> Result<There, TransportError> {
     let folder = session.in_run(run, RECORD_FOLDER.as_bytes());
-    Ok(look::everything(session, &folder, context).await?.unwrap_or_default().below(RECORD_FOLDER))
+    Ok(look::everything_below(session, &folder, RECORD_FOLDER, &mut |_| (), context).await?.unwrap_or_default())
 }
 
 async fn hash_record(
@@ -67,20 +69,23 @@ async fn hash_record(
 /// Moves everything of the earlier life's record to `lives/<n>/`, once.
 async fn keep_earlier_life(session: &Session, run: &RunPath, earlier: u64, context: &CallContext) -> Result<(), TransportError> {
     let record = session.in_run(run, RECORD_FOLDER.as_bytes());
-    let Some(there) = look::everything(session, &record, context).await? else { return Ok(()) };
-    if there.folders_in("lives").any(|name| name == earlier.to_string().as_bytes()) {
+    let kept = |name: &[u8]| NOT_OF_ONE_LIFE.iter().any(|kept| name.split(|byte| *byte == b'/').next() == Some(kept.as_bytes()));
+    let mut files: Vec<Vec<u8>> = Vec::new();
+    let mut note = |name: &[u8]| files.extend((!kept(name)).then(|| name.to_vec()));
+    let Some(there) = look::everything_below(session, &record, RECORD_FOLDER, &mut note, context).await? else { return Ok(()) };
+    let lives = format!("{RECORD_FOLDER}/lives");
+    if there.folders_in(&lives).any(|name| name == earlier.to_string().as_bytes()) {
         return Ok(());
     }
     let what = format!("keeping the record of an earlier life of {run}");
     let (done, moving) = earlier_life(earlier);
     let (done, moving) = (session.in_run(run, done.as_bytes()), session.in_run(run, moving.as_bytes()));
-    let kept = |name: &[u8]| NOT_OF_ONE_LIFE.iter().any(|kept| name.split(|byte| *byte == b'/').next() == Some(kept.as_bytes()));
-    let files: Vec<&[u8]> = there.files().filter(|name| !kept(name)).collect();
-    if let Some(first) = move_files(session, &record, &moving, &files, &what, context).await?.first() {
+    let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+    if let Some(first) = move_files(session, &record, &moving, &files, 0, &what, context).await?.first() {
         let message = format!("{what}: {} is in the way", domain::path::escape_bytes(first));
         return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message));
     }
-    let begun = there.folders_in("lives").any(|name| name == format!("{earlier}.moving").as_bytes());
+    let begun = there.folders_in(&lives).any(|name| name == format!("{earlier}.moving").as_bytes());
     if files.is_empty() && !begun {
         return Ok(());
     }
@@ -102,6 +107,9 @@ async fn write(session: &Session, run: &RunPath, files: &[&RecordFile], context:
     let call = call.operands([OsString::from("."), session.at(&temporary)]);
     call.in_folder(here.path().to_owned()).ask(context).await?;
     let call = session.write("move", what.as_str()).args(options).operands([session.at(&temporary), session.at(&session.in_run(run, b""))]);
+    // What an earlier try left there under other names stays behind, and goes with the folder.
+    let call =
+        if files.iter().any(|file| is_odd(file.path.as_bytes())) { call } else { call.only(files.iter().map(|file| file.path.as_bytes())) };
     let (ended, _) = call.collect(context).await?;
     if !ended.success() {
         return Err(classify::rclone(&ended, &what));

@@ -1,7 +1,7 @@
 //! What one call knows of its destination: what the backend can do, and that the marker is there.
 
 use super::backend::{self, Backend};
-use super::look::{self, There};
+use super::look;
 use super::tool::Call;
 use super::{Place, classify};
 use crate::transport::rules::layout::MARKER;
@@ -64,6 +64,9 @@ impl Session {
         let mut session = Session::open(place, context).await?;
         if session.marker.is_empty() {
             return Err(no_marker(&place.describe()));
+        }
+        if let Some(owner) = &place.owner {
+            owner.owns(&session.marker, &place.describe())?;
         }
         if session.backend.has_sha256 {
             let tells = place.tells_hashes.get_or_try_init(|| session.tells_the_marker(context)).await?;
@@ -141,7 +144,7 @@ impl Session {
         // The versions do not agree on how they say that there was nothing.
         match look::everything(self, folder, context).await? {
             None => Ok(()),
-            Some(there) if there == There::default() => Ok(()),
+            Some(there) if there.is_empty() => Ok(()),
             Some(_) => Err(classify::rclone(&ended, &what)),
         }
     }

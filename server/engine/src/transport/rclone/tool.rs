@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// A call that shows no progress for so long is ended.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// A destination that works by itself, on a copy or a hash of one file, says nothing meanwhile; none is thought to be slower than this.
+const SLOWEST_BYTES_PER_SECOND: u64 = 10 << 20;
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -24,6 +26,14 @@ const ALWAYS: &[&str] = &[
     "--use-json-log",
     "--stats=1s",
     "--stats-log-level=NOTICE",
+    // With any of these set otherwise it would say nothing of its progress, or say it elsewhere.
+    "--log-level=NOTICE",
+    "--quiet=false",
+    "--verbose=0",
+    "--progress=false",
+    "--syslog=false",
+    "--log-systemd=false",
+    "--log-file=",
     "--retries=1",
     "--low-level-retries=3",
     "--contimeout=15s",
@@ -112,9 +122,9 @@ impl Call {
         self
     }
 
-    /// Waits longer for a sign of progress.
-    pub fn patient(mut self, more: Duration) -> Call {
-        self.patience += more;
+    /// Waits longer for a sign of progress: the destination may work on a file of so many bytes by itself.
+    pub fn patient(mut self, largest: u64) -> Call {
+        self.patience += Duration::from_secs(largest / SLOWEST_BYTES_PER_SECOND);
         self
     }
 

@@ -4,7 +4,7 @@
 //! root; from there files get their final names by hard links, which fail if the name exists. The server hashes what it holds by itself; where it cannot, its
 //! bytes are read back over the connection. Verification decides, never rsync's word.
 
-use super::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
+use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, RecordFile, Transport, TransportError};
 use crate::files::source::RunFolder;
 use crate::keep::seal::SealReader;
 use async_trait::async_trait;
@@ -57,6 +57,8 @@ struct Place {
     path: String,
     /// The staging root, as configured.
     staging: PathBuf,
+    /// Whose it is to be; anybody's where nothing is said.
+    owner: Option<MarkedFor>,
     /// Bound of reading back per file.
     max_stream_bytes: Option<u64>,
     /// How the last hashes were made.
@@ -68,6 +70,24 @@ struct Place {
 impl Place {
     fn describe(&self) -> String {
         format!("{}:{}", self.connection.server().target, self.path)
+    }
+
+    /// As configured, with nothing learnt, and a connection of its own.
+    fn anew(&self) -> Place {
+        Place {
+            connection: Connection::new(self.connection.server().clone()),
+            path: self.path.clone(),
+            staging: self.staging.clone(),
+            owner: self.owner.clone(),
+            max_stream_bytes: self.max_stream_bytes,
+            tool: AtomicU8::new(HashTool::Openssl as u8),
+            patience: self.patience,
+        }
+    }
+
+    /// That a marker is ours.
+    fn is_ours(&self, marker: &[u8]) -> Result<(), TransportError> {
+        self.owner.as_ref().map_or(Ok(()), |owner| owner.owns(marker, &self.describe()))
     }
 
     /// The root for `cd`: never an option, never looked up on `CDPATH`.
@@ -86,15 +106,17 @@ impl RsyncSshTransport {
     pub fn new(server: Server, path: String, staging: PathBuf, max_stream_bytes: Option<u64>) -> RsyncSshTransport {
         let tool = AtomicU8::new(HashTool::Openssl as u8);
         let (connection, patience) = (Connection::new(server), hashes::PATIENCE);
-        RsyncSshTransport { place: Arc::new(Place { connection, path, staging, max_stream_bytes, tool, patience }) }
+        RsyncSshTransport { place: Arc::new(Place { connection, path, staging, owner: None, max_stream_bytes, tool, patience }) }
     }
 
     /// Bears less with a server that hangs while it hashes.
     pub fn impatient(self, patience: Duration) -> RsyncSshTransport {
-        let Place { path, staging, max_stream_bytes, connection, .. } = &*self.place;
-        let (connection, tool) = (Connection::new(connection.server().clone()), AtomicU8::new(HashTool::Openssl as u8));
-        let place = Place { connection, path: path.clone(), staging: staging.clone(), max_stream_bytes: *max_stream_bytes, tool, patience };
-        RsyncSshTransport { place: Arc::new(place) }
+        RsyncSshTransport { place: Arc::new(Place { patience, ..self.place.anew() }) }
+    }
+
+    /// Every call refuses a destination that is marked for another.
+    pub fn of(self, owner: Option<MarkedFor>) -> RsyncSshTransport {
+        RsyncSshTransport { place: Arc::new(Place { owner, ..self.place.anew() }) }
     }
 }
 

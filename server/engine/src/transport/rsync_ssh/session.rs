@@ -113,6 +113,7 @@ impl Session {
             {
                 let session = Session { marker: marker.to_vec(), ..expected };
                 session.refuse_staging().await?;
+                place.is_ours(&session.marker)?;
                 return Ok((session, ended, rest.to_vec()));
             }
         }
@@ -131,6 +132,7 @@ impl Session {
         if session.marker.is_empty() {
             return Err(no_marker(&place.describe()));
         }
+        place.is_ours(&session.marker)?;
         Ok(session)
     }
 

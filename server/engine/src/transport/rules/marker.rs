@@ -63,6 +63,34 @@ impl Marker {
     }
 }
 
+/// Whose the destination is to be: every call that finds another's marker ends there, also when it was ours a moment ago.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MarkedFor {
+    /// UUID of the installation.
+    pub installation: String,
+    /// Equipment id.
+    pub equipment: String,
+}
+
+impl MarkedFor {
+    /// That this marker is ours.
+    pub(in crate::transport) fn owns(&self, marker: &[u8], destination: &str) -> Result<(), TransportError> {
+        self.has(&Marker::read(marker, destination)?, destination)
+    }
+
+    /// The same of one that was read.
+    pub(in crate::transport) fn has(&self, found: &Marker, destination: &str) -> Result<(), TransportError> {
+        if (&found.installation, &found.equipment) == (&self.installation, &self.equipment) {
+            return Ok(());
+        }
+        let message = format!(
+            "{destination} is marked for equipment {} of another installation or equipment (host {}, {}); `nas init {} --adopt` takes it over",
+            found.equipment, found.host, found.created_at, self.equipment
+        );
+        Err(TransportError::new(FailureClass::DestinationForeign, Side::Destination, message))
+    }
+}
+
 /// There is none.
 pub fn no_marker(destination: &str) -> TransportError {
     let message = format!("{destination} holds no marker: the NAS is not mounted there, or `nas init` was never run");

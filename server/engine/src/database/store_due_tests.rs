@@ -1,0 +1,71 @@
+//! When jobs are due: whoever waits is not waited for, and a clock that was ahead holds nothing up.
+
+use super::*;
+
+const DAY_MS: i64 = 86_400_000;
+
+#[tokio::test]
+async fn v24_a_run_whose_look_gave_no_answer_holds_up_no_other() {
+    let (_folder, store) = store().await;
+    for n in [0, 1] {
+        store.enqueue(&admitted(&run(n)), 1, 1, n as i64).await.unwrap();
+        let mut claim = store.claim("E", 10).await.unwrap().unwrap();
+        sent(&store, &mut claim, n).await.unwrap();
+        store.settle_verified(&claim, proof(n), 1 + n as i64).await.unwrap();
+    }
+    let oldest = store.reverify_due("E", 100, 100).await.unwrap().unwrap();
+    assert_eq!(oldest.run, run(0));
+    store.prove_again_at(&oldest, 200).await.unwrap();
+    assert_eq!(store.reverify_due("E", 100, 199).await.unwrap().unwrap().run, run(1));
+    let oldest = store.reverify_due("E", 100, 200).await.unwrap().unwrap();
+    assert_eq!(oldest.run, run(0), "when its time has come it is looked at again");
+    let proven = store.count_pass(&oldest, proof(0), ProofLevel::L4, 250).await.unwrap().unwrap();
+    assert_eq!(proven.next_attempt_ms, 0);
+}
+
+#[tokio::test]
+async fn s25_what_was_noted_while_the_clock_was_ahead_is_due_when_it_is_set_right() {
+    let (_folder, store) = store().await;
+    let ahead = 3_650 * DAY_MS;
+    store.enqueue(&admitted(&run(0)), 1, 1, ahead).await.unwrap();
+    let claim = store.claim("E", ahead).await.unwrap().unwrap();
+    store.settle_postponed(&claim, Some(&failure(FailureClass::Network)), ahead + 30_000, true, false).await.unwrap();
+    store.enqueue(&admitted(&run(1)), 1, 1, ahead).await.unwrap();
+    let mut claim = store.claim("E", ahead).await.unwrap().unwrap();
+    sent(&store, &mut claim, 1).await.unwrap();
+    let proven = store.settle_verified(&claim, proof(1), ahead).await.unwrap();
+    store.record_failed(&proven, ahead).await.unwrap();
+    assert!(store.claim("E", DAY_MS).await.unwrap().is_none() && store.record_due("E", DAY_MS).await.unwrap().is_none());
+
+    assert_eq!(store.clock_went_back(DAY_MS).await.unwrap(), 2);
+    assert_eq!(store.claim("E", DAY_MS).await.unwrap().map(|claim| claim.job().run.clone()), Some(run(0)));
+    assert_eq!(store.record_due("E", DAY_MS).await.unwrap().map(|job| job.run), Some(run(1)));
+    let again = store.reverify_due("E", 0, DAY_MS).await.unwrap();
+    assert_eq!(again.map(|job| (job.run, job.state)), Some((run(1), JobState::Verified)), "a proof from days to come is proven anew");
+    assert_eq!(store.clock_went_back(DAY_MS).await.unwrap(), 0, "a second time there is nothing to do");
+}
+
+#[tokio::test]
+async fn s25_a_wait_within_reason_is_kept_when_the_clock_goes_back() {
+    let (_folder, store) = store().await;
+    store.enqueue(&admitted(&run(0)), 1, 1, 0).await.unwrap();
+    let claim = store.claim("E", 10).await.unwrap().unwrap();
+    store.settle_postponed(&claim, Some(&failure(FailureClass::Network)), 7_200_000, true, false).await.unwrap();
+    assert_eq!(store.clock_went_back(0).await.unwrap(), 0);
+    assert_eq!(store.next_due_ms("E").await.unwrap(), Some(7_200_000));
+}
+
+#[tokio::test]
+async fn s26_only_tries_that_bring_nothing_are_used_up() {
+    let (_folder, store) = store().await;
+    store.enqueue(&admitted(&run(0)), 1, 1, 0).await.unwrap();
+    for (brought_something, attempts) in [(false, 1), (false, 2), (true, 1), (false, 2)] {
+        let mut claim = store.claim("E", 10).await.unwrap().unwrap();
+        if brought_something {
+            store.got_on(&mut claim).await.unwrap();
+            assert_eq!(claim.job().attempts, 0);
+        }
+        let job = store.settle_postponed(&claim, Some(&failure(FailureClass::Network)), 0, true, false).await.unwrap();
+        assert_eq!(job.attempts, attempts);
+    }
+}
