@@ -81,7 +81,7 @@ pub fn Working(
             let view = act.as_ref()?.view.as_ref()?;
             // What was refused first: it is what someone has to look at.
             let (refused, done): (Vec<_>, Vec<_>) = view.results.iter().cloned().partition(|result| result.problem.is_some());
-            Some(view! { <ul class="results">{refused.into_iter().chain(done).take(500).map(|each| result(kind(), each)).collect_view()}</ul> })
+            Some(view! { <ul class="results">{refused.into_iter().chain(done).take(500).map(|each| result(kind(), (*each).clone())).collect_view()}</ul> })
         })
     };
     let freed = move || {

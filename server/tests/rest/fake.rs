@@ -278,7 +278,7 @@ impl PanelBackend for Fake {
         let mut view = (id == "act-1").then(|| act_view(kind, 1))?;
         if self.gate.available_permits() > 0 {
             view.finished_at = Some(view.started_at);
-            view.results = vec![self.ended(kind, &run)];
+            view.results = vec![std::sync::Arc::new(self.ended(kind, &run))];
         }
         Some(view)
     }

@@ -2,6 +2,7 @@
 
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What may be asked for, on one run or many.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -46,8 +47,8 @@ pub struct ActView {
     pub finished_at: Option<Timestamp>,
     /// Runs asked for.
     pub runs_total: u64,
-    /// One per run that has ended, in the order they ended.
-    pub results: Vec<ActResult>,
+    /// One per run that has ended, in the order they ended. Shared: an act over thousands of runs is told of in a hundred steps.
+    pub results: Vec<Arc<ActResult>>,
 }
 
 /// How an act ended for one run: an answer or a problem.

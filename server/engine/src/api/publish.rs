@@ -4,6 +4,7 @@ use super::Engine;
 use domain::api::Event;
 use std::sync::PoisonError;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// How soon a change goes out.
 const TICK: Duration = Duration::from_millis(50);
@@ -22,6 +23,7 @@ pub async fn publish_loop(engine: Engine) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut count = 0_u32;
+    let mut asking: Option<JoinHandle<()>> = None;
     loop {
         tokio::select! {
             () = core.site.stop.cancelled() => return,
@@ -41,7 +43,11 @@ pub async fn publish_loop(engine: Engine) {
             core.follow_problems().await;
         }
         if count.is_multiple_of(STATUS_EVERY) {
-            engine.refresh_disk().await;
+            // A disk that hangs is asked once, and holds up nothing that is told.
+            if asking.as_ref().is_none_or(JoinHandle::is_finished) {
+                let engine = engine.clone();
+                asking = Some(tokio::spawn(async move { engine.refresh_disk().await }));
+            }
             publish_status(&engine);
         }
         if count.is_multiple_of(KEEP_EVERY) {

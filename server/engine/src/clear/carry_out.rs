@@ -339,6 +339,8 @@ pub async fn finish(core: &Arc<Core>, intent: &mut Intent, job: &Job, kept: &[(S
     let step = if kept.is_empty() { ClearStep::Done } else { ClearStep::Aborted };
     core.store.advance_intent(intent, step).await?;
     core.site.checkpoints.reached(Checkpoint::IntentDone);
+    let work_folder = core.site.work_folder(&run, intent.life);
+    blocking(move || crate::send::forget_placed(&work_folder)).await;
     core.tell.tally.add(Moved::Cleared, intent.freed.bytes, core.site.clock.now());
     core.log(None, &run, Level::Info, &line);
     // What was kept or retained still stands; everything else is gone from the list.

@@ -28,8 +28,8 @@ use crate::database::{LedgerKind, StoreError};
 use crate::files::source::SourceError;
 use crate::machine::blocking::blocking;
 use crate::machine::progress::ProgressSink;
-use crate::tell::index::Facts;
-use domain::api::{ClearAnswer, ClearingView};
+use crate::tell::index::{Facts, Trouble};
+use domain::api::{ClearAnswer, ClearingView, RowProblem};
 use domain::lifecycle::RunState;
 use domain::log_line::Level;
 use domain::path::RunPath;
@@ -77,7 +77,10 @@ pub fn start_automatic(core: &Arc<Core>, run: &RunPath) {
         }
         let began = Instant::now();
         let Err(stop) = begin(&core, &run).await else { return };
-        core.log(None, &run, Level::Warn, &format!("not cleared by itself: {stop}"));
+        let message = format!("not cleared by itself: {stop}");
+        core.log(None, &run, Level::Warn, &message);
+        let problem = RowProblem { code: "not_cleared_by_itself".into(), message };
+        core.change(&run, |facts| drop(facts.troubles.insert(Trouble::Clearing, problem)));
         let rest = core.rest_from_clearing(&run, began.elapsed());
         drop(guard);
         tokio::select! {
@@ -146,6 +149,7 @@ fn answer(core: &Core, run: &RunPath, outcome: Result<Totals, ClearStop>) -> Res
 async fn begin(core: &Arc<Core>, run: &RunPath) -> Result<Totals, ClearStop> {
     let progress = ProgressSink::new();
     let shown = core.show(run, &progress);
+    core.change(run, |facts| drop(facts.troubles.remove(&Trouble::Clearing)));
     let outcome = with_room(core, unless_it_panics(begin_with(core, run, &progress))).await;
     drop(shown);
     core.desk.look_at(run);

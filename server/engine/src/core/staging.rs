@@ -8,6 +8,8 @@ use domain::path::RunPath;
 use domain::timestamp::Timestamp;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What is wrong with a staging root that is not the one that was scanned.
 pub const ANOTHER_ROOT: &str = "it is another folder than before: is the staging disk not mounted?";
@@ -33,6 +35,27 @@ struct AsSeen {
     disk: Option<(u64, u64)>,
     unrecognised: Vec<Finding>,
     looked_through_at: Option<Timestamp>,
+    /// What is looked at, and since when.
+    looking: Option<(String, Instant)>,
+}
+
+/// Something of the tree is being looked at, until this is dropped.
+pub struct Looking<'a>(&'a Staging);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.seen().looking = None;
+    }
+}
+
+/// What takes longer says so: a disk that hangs answers nothing at all, not even an error.
+const LONG: Duration = Duration::from_secs(120);
+
+fn takes_long(what: &str, since: Duration) -> Option<String> {
+    (since >= LONG).then(|| {
+        let minutes = domain::units::counted(since.as_secs() / 60, "minute");
+        format!("looking at {what} has taken {minutes}: its disk hangs, or is very slow, and nothing new is seen meanwhile")
+    })
 }
 
 impl Staging {
@@ -78,9 +101,17 @@ impl Staging {
         self.seen().identity = Some(identity);
     }
 
-    /// Why it cannot be read, while it cannot.
+    /// Why it cannot be read, while it cannot, or that it does not answer.
     pub fn error(&self) -> Option<String> {
-        self.seen().error.clone()
+        let seen = self.seen();
+        let hangs = seen.looking.as_ref().and_then(|(what, since)| takes_long(what, since.elapsed()));
+        hangs.or_else(|| seen.error.clone())
+    }
+
+    /// This of the tree is looked at now.
+    pub fn looking_at(&self, what: &str) -> Looking<'_> {
+        self.seen().looking = Some((what.to_owned(), Instant::now()));
+        Looking(self)
     }
 
     /// Notes why it cannot be read, or that it can; true where that is news.
@@ -125,5 +156,17 @@ impl Staging {
     /// It was looked through.
     pub fn looked_through(&self, at: Timestamp) {
         self.seen().looked_through_at = Some(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s31_a_tree_that_does_not_answer_is_said_to_hang() {
+        assert_eq!(takes_long("/data/staging", Duration::from_secs(119)), None);
+        let said = takes_long("/data/staging", Duration::from_secs(200)).unwrap();
+        assert!(said.starts_with("looking at /data/staging has taken 3 minutes: its disk hangs"), "{said}");
     }
 }

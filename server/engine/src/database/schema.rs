@@ -79,7 +79,7 @@ mod tests {
         let earlier = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/queue/earlier");
         let mut files: Vec<PathBuf> = std::fs::read_dir(earlier).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
-        assert_eq!(files.len(), 6);
+        assert_eq!(files.len(), 7);
         for file in files {
             let folder = tempfile::tempdir().unwrap();
             execute(folder.path(), std::fs::read_to_string(&file).unwrap()).await;

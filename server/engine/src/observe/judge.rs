@@ -20,7 +20,7 @@ fn is_due(core: &Core, facts: &Facts) -> bool {
     let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
     // A worker judges what it takes up; a clear has other rules.
     let in_hand = facts.clearing.is_some() || facts.job.as_ref().is_some_and(|job| job.state.is_in_work());
-    sealed && !in_hand && facts.troubles.is_empty() && facts.watch.fingerprint.is_some() && !facts.is_judged(core.site.clock.now())
+    sealed && !in_hand && !facts.is_troubled() && facts.watch.fingerprint.is_some() && !facts.is_judged(core.site.clock.now())
 }
 
 /// Judges what is due, as far as there is time; the rest waits for the next poll. Answers runs that the gate lets through again.

@@ -40,6 +40,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// How long a stop waits for what looks at the tree.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
 /// How often the whole tree is scanned when nothing happens.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -108,7 +111,9 @@ impl StagingWatcher {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { stop, task }) = running {
             stop.cancel();
-            let _ = task.await;
+            if tokio::time::timeout(STOP_PATIENCE, task).await.is_err() {
+                tracing::warn!("the staging tree still does not answer; what looks at it is left behind");
+            }
         }
     }
 
@@ -179,6 +184,7 @@ impl StagingWatcher {
     pub async fn poll_once(&self) -> Vec<(RunPath, Option<RunState>)> {
         let mut memory = self.polling.lock().await;
         let root = self.core.staging.root().to_owned();
+        let looking = self.core.staging.looking_at(&root);
         let known = self.core.index.runs();
         let expected = self.core.staging.identity();
         let before: BTreeSet<RunPath> = known.iter().cloned().collect();
@@ -225,6 +231,7 @@ impl StagingWatcher {
             let (core, runs) = (self.core.clone(), scan.runs.clone());
             blocking(move || quiet::not_quiet(&core, &runs)).await
         };
+        drop(looking);
         for run in &moving {
             if self.core.site.stop.is_cancelled() {
                 break;
@@ -270,6 +277,7 @@ impl StagingWatcher {
 
     async fn evaluate(&self, run: &RunPath, memory: &mut Memory) {
         memory.again.remove(run);
+        let _looking = self.core.staging.looking_at(run.as_str());
         let evaluated = unless_it_panics(evaluate_run(&self.core, run)).await;
         match evaluated.unwrap_or_else(|fault| Err(EvaluateError::Fault(fault))) {
             Ok(evaluated) => {
@@ -281,6 +289,8 @@ impl StagingWatcher {
                 }
                 if evaluated.clear_due {
                     (self.clear_due)(run);
+                } else {
+                    self.core.change(run, |facts| drop(facts.troubles.remove(&Trouble::Clearing)));
                 }
                 if let Some(at) = evaluated.look_again_at {
                     memory.again.insert(run.clone(), at);

@@ -35,7 +35,7 @@ fn is_quiet(core: &Core, root: &Path, run: &RunPath) -> bool {
 /// What the disk must still say; `None` when the run is not quiet whatever the disk says.
 fn remembered(core: &Core, facts: &Facts) -> Option<(Option<Stamp>, Option<Stamp>, i128)> {
     let watch = &facts.watch;
-    let calm = facts.clearing.is_none() && watch.last_failure.is_none() && watch.fingerprint.is_some() && facts.troubles.is_empty();
+    let calm = facts.clearing.is_none() && watch.last_failure.is_none() && watch.fingerprint.is_some() && !facts.is_troubled();
     if !calm || watch.ingest.is_none() {
         return None;
     }

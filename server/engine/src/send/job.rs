@@ -30,6 +30,7 @@ use domain::path::FilePath;
 use domain::proof::ProofLevel;
 use domain::retry::{RETRY_WAITS_SECONDS, Settlement, Tried, settle};
 use domain::units;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -46,7 +47,13 @@ pub async fn run(core: &Arc<Core>, destination: &Arc<Destination>, mut claim: Cl
     core.change(&job.run, |facts| facts.sending = Some(stop.clone()));
     let outcome = unless_it_panics(work(core, destination, &mut claim, progress, &stop)).await;
     let outcome = outcome.unwrap_or_else(|text| Err(fault(&text)));
+    let is_proven = outcome.is_ok();
     let settled = settle_outcome(core, destination, &claim, outcome).await;
+    if is_proven {
+        // The seal says all that it says. One that stays is in nobody's way.
+        let listing = listing_file(&core.site.work_folder(&job.run, job.life), job.generation);
+        let _ = blocking(move || std::fs::remove_file(listing)).await;
+    }
     core.change(&job.run, |facts| facts.sending = None);
     drop(shown);
     core.desk.look_at(&job.run);
@@ -169,7 +176,7 @@ fn prepare(core: &Core, job: &Job, progress: &ProgressSink) -> Result<Prepared, 
         progress.alive();
         examiner.entry(entry)
     };
-    let listing = Listing::of_run(&folder, &work_folder.join(format!("listing-{}", job.generation)), now_ns, &mut examine);
+    let listing = Listing::of_run(&folder, &listing_file(&work_folder, job.generation), now_ns, &mut examine);
     let listing = listing.map_err(seal_failure)?;
     let verdict = examiner.finish().map_err(source_failure)?;
     admitted(core, job, &verdict)?;
@@ -181,6 +188,10 @@ fn prepare(core: &Core, job: &Job, progress: &ProgressSink) -> Result<Prepared, 
     let placed = Arc::new(Placed::open(&work_folder).map_err(|error| state_failure(&error))?);
     let early = Arc::new(EarlyHashes::begin(&work_folder.join(format!("early-{}", job.generation))).map_err(seal_failure)?);
     Ok(Prepared { folder, listing, seal, placed, noted: AtomicU64::new(0), early })
+}
+
+fn listing_file(work_folder: &Path, generation: u64) -> PathBuf {
+    work_folder.join(format!("listing-{generation}"))
 }
 
 /// The gate has the last word on what is really sealed: the run may have changed since it was queued.

@@ -14,6 +14,7 @@ mod reverify;
 mod sending;
 mod unsent;
 
+pub use placed::forget as forget_placed;
 pub use record_push::push_record;
 pub use record_there::{SentRecord, put as put_record};
 

@@ -9,6 +9,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+const FILE: &str = "placed";
+
+/// The life has ended: nothing is sent for it any more. Best effort.
+pub fn forget(work_folder: &Path) {
+    let _ = std::fs::remove_file(work_folder.join(FILE));
+}
+
 /// What has to make way at a destination before anything is sent, each in path order.
 #[derive(Default)]
 pub struct InTheWay {
@@ -126,7 +133,7 @@ pub struct Placed {
 impl Placed {
     /// Opens the list of a work folder.
     pub fn open(work_folder: &Path) -> std::io::Result<Placed> {
-        let path = work_folder.join("placed");
+        let path = work_folder.join(FILE);
         let out = File::options().create(true).append(true).open(&path)?;
         // A name that was cut off by a kill is none, and the next one is not to go on where it ended.
         let (length, mut whole) = (out.metadata()?.len(), 0);

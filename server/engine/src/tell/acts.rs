@@ -50,7 +50,7 @@ impl Acts {
         let act = {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(act) = kept.iter_mut().find(|act| act.id == id) else { return };
-            act.results.push(result);
+            act.results.push(Arc::new(result));
             if act.results.len() as u64 == act.runs_total {
                 act.finished_at = Some(now);
             }

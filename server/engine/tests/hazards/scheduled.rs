@@ -82,6 +82,37 @@ async fn a_run_goes_by_itself_after_its_second_proof_a_day_and_the_time_it_is_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn s32_why_a_run_was_not_cleared_by_itself_stands_on_its_row() {
+    let mut lab = Lab::new();
+    let (engine, clock) = scheduled(&mut lab, 48).await;
+    let run = run("Run_1");
+    verified(&lab, &engine, &run).await;
+    clock.advance(25 * HOUR);
+    look(&engine).await;
+    until_row(&engine, &run, "the second proof", |row| passes(row) == 2).await;
+    // What lies at the destination can be read no more.
+    let there = lab.nas(&run).join("notes.txt");
+    fs::rename(&there, lab.path("notes")).unwrap();
+    fs::create_dir(&there).unwrap();
+    clock.advance(24 * HOUR);
+    let code = |row: &RunRow| row.problem.as_ref().map(|problem| problem.code.clone());
+    let row = until("why it was refused", async || {
+        look(&engine).await;
+        shown(&engine, &run).filter(|row| code(row).is_some())
+    })
+    .await;
+    assert_eq!(code(&row).as_deref(), Some("not_cleared_by_itself"));
+    assert!(row.problem.unwrap().message.contains("notes.txt"));
+    fs::remove_dir(&there).unwrap();
+    fs::rename(lab.path("notes"), &there).unwrap();
+    until_gone(&engine, &run).await;
+    let work: Vec<_> = walkdir::WalkDir::new(lab.path("state")).into_iter().map(|entry| entry.unwrap().file_name().to_owned()).collect();
+    let left = work.iter().filter(|name| *name == "placed" || name.to_str().unwrap().starts_with("listing-")).count();
+    assert_eq!(left, 0, "what only sending needs went: {work:?}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn manual_never_clears_and_neither_does_nas_cleanup_that_is_off() {
     for policy in [StagingCleanup::Manual, StagingCleanup::Scheduled { retain_hours: 1 }] {
         let mut lab = Lab::new();

@@ -75,6 +75,8 @@ pub enum Trouble {
     Creation,
     /// The seal, or what is compared with it.
     Seal,
+    /// It was to be cleared by itself, and that was refused; it is tried again.
+    Clearing,
 }
 
 /// What the watcher remembers between two looks at a run.
@@ -138,6 +140,11 @@ impl Facts {
         if self.life == job.life && self.job.as_ref().is_none_or(|known| age(known) <= age(&job)) {
             self.job = Some(job);
         }
+    }
+
+    /// True where what stands in the way keeps it from being looked at well.
+    pub fn is_troubled(&self) -> bool {
+        self.troubles.keys().any(|trouble| *trouble != Trouble::Clearing)
     }
 
     /// True where this folder stood at the run's path when it was last looked at, or before the one that stands there now.

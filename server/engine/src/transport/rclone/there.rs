@@ -26,31 +26,31 @@ const ODD: u8 = 1;
 
 /// One name and what stands under it. Of two of one name the first counts: a file rather than a folder, and either rather than a link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Entry {
+struct Numbered {
     number: u64,
     kind: u8,
     size: u64,
-    /// Nanoseconds; [`Entry::NO_TIME`] where the destination keeps no times.
+    /// Nanoseconds; [`Numbered::NO_TIME`] where the destination keeps no times.
     mtime_ns: i64,
 }
 
-impl Entry {
+impl Numbered {
     const BYTES: usize = 25;
     const NO_TIME: i64 = i64::MIN;
 
-    fn new(number: u64, seen: &Seen) -> Entry {
+    fn new(number: u64, seen: &Seen) -> Numbered {
         let kind = match seen.kind {
             Kind::File => 0,
             Kind::Folder => 1,
             Kind::Other => 2,
         };
-        let mtime_ns = seen.mtime_ns.map_or(Entry::NO_TIME, |time| i64::try_from(time).unwrap_or(i64::MAX).max(Entry::NO_TIME + 1));
-        Entry { number, kind, size: seen.size, mtime_ns }
+        let mtime_ns = seen.mtime_ns.map_or(Numbered::NO_TIME, |time| i64::try_from(time).unwrap_or(i64::MAX).max(Numbered::NO_TIME + 1));
+        Numbered { number, kind, size: seen.size, mtime_ns }
     }
 
     fn seen(&self) -> Seen {
         let kind = [Kind::File, Kind::Folder].get(usize::from(self.kind)).copied().unwrap_or(Kind::Other);
-        Seen { kind, size: self.size, mtime_ns: (self.mtime_ns != Entry::NO_TIME).then(|| i128::from(self.mtime_ns)) }
+        Seen { kind, size: self.size, mtime_ns: (self.mtime_ns != Numbered::NO_TIME).then(|| i128::from(self.mtime_ns)) }
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
@@ -60,12 +60,12 @@ impl Entry {
         out.write_all(&self.mtime_ns.to_le_bytes())
     }
 
-    fn read(bytes: &[u8]) -> Option<Entry> {
+    fn read(bytes: &[u8]) -> Option<Numbered> {
         let (number, rest) = bytes.split_first_chunk()?;
         let (kind, rest) = rest.split_first()?;
         let (size, rest) = rest.split_first_chunk()?;
         let mtime_ns = rest.first_chunk()?;
-        Some(Entry {
+        Some(Numbered {
             number: u64::from_le_bytes(*number),
             kind: *kind,
             size: u64::from_le_bytes(*size),
@@ -78,7 +78,7 @@ impl Entry {
 pub(super) struct Listed {
     there: There,
     /// Not sorted yet.
-    entries: Vec<Entry>,
+    entries: Vec<Numbered>,
     most: usize,
     /// The rest, each file sorted.
     sorted: Vec<File>,
@@ -110,7 +110,7 @@ impl Listed {
         } else {
             self.there.number(PLAIN, name.as_bytes())
         };
-        self.entries.push(Entry::new(number, seen));
+        self.entries.push(Numbered::new(number, seen));
         if self.entries.len() < self.most { Ok(()) } else { self.spill() }
     }
 
@@ -162,10 +162,10 @@ fn merge(sorted: Vec<File>) -> io::Result<Entries> {
     Ok(Entries::OnDisk { file: out.into_inner()?, count })
 }
 
-fn read_one(input: &mut impl Read) -> io::Result<Option<Entry>> {
-    let mut bytes = [0; Entry::BYTES];
+fn read_one(input: &mut impl Read) -> io::Result<Option<Numbered>> {
+    let mut bytes = [0; Numbered::BYTES];
     match input.read_exact(&mut bytes) {
-        Ok(()) => Ok(Entry::read(&bytes)),
+        Ok(()) => Ok(Numbered::read(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error),
     }
@@ -190,7 +190,7 @@ pub(super) struct There {
 }
 
 enum Entries {
-    InMemory(Vec<Entry>),
+    InMemory(Vec<Numbered>),
     OnDisk { file: File, count: u64 },
 }
 
@@ -235,12 +235,12 @@ impl There {
     }
 }
 
-fn first_from(entries: &[Entry], number: u64) -> Option<Entry> {
+fn first_from(entries: &[Numbered], number: u64) -> Option<Numbered> {
     entries.get(entries.partition_point(|entry| entry.number < number)).copied()
 }
 
 /// The first entry of at least this number. Numbers are spread evenly: the place is guessed, and the guess is seldom far off.
-fn find_in(file: &File, count: u64, number: u64) -> io::Result<Option<Entry>> {
+fn find_in(file: &File, count: u64, number: u64) -> io::Result<Option<Numbered>> {
     let (mut low, mut high) = (0, count);
     let guess = u64::try_from((u128::from(number) * u128::from(count)) >> 64).unwrap_or(0);
     let mut at = guess.saturating_sub(WINDOW / 2);
@@ -248,9 +248,9 @@ fn find_in(file: &File, count: u64, number: u64) -> io::Result<Option<Entry>> {
     // What is looked for is not before `low`, and before `high` when it is there at all.
     while low < high {
         at = at.clamp(low, high - 1);
-        window.resize(usize::try_from(WINDOW.min(high - at)).unwrap_or(0) * Entry::BYTES, 0);
-        file.read_exact_at(&mut window, at * Entry::BYTES as u64)?;
-        let entries: Vec<Entry> = window.chunks_exact(Entry::BYTES).filter_map(Entry::read).collect();
+        window.resize(usize::try_from(WINDOW.min(high - at)).unwrap_or(0) * Numbered::BYTES, 0);
+        file.read_exact_at(&mut window, at * Numbered::BYTES as u64)?;
+        let entries: Vec<Numbered> = window.chunks_exact(Numbered::BYTES).filter_map(Numbered::read).collect();
         let before = entries.partition_point(|entry| entry.number < number) as u64;
         if before == entries.len() as u64 {
             low = at + before;
