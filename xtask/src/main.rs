@@ -8,6 +8,8 @@ mod citations;
 mod counts;
 mod demo;
 #[cfg(test)]
+mod deny;
+#[cfg(test)]
 mod dependencies;
 mod hazards;
 mod machine;
