@@ -52,7 +52,7 @@ pub struct StagingView {
 const CLEARED_PER_PAGE: u32 = 100;
 
 #[cfg(feature = "ssr")]
-fn backend() -> Result<std::sync::Arc<dyn crate::backend::PanelBackend>, PanelError> {
+fn backend() -> Result<crate::backend::Backend, PanelError> {
     use domain::problem::{ErrorCode, Problem};
     use_context().ok_or_else(|| crate::error::answered(Problem::new(ErrorCode::Internal, "The panel was started without its backend.")))
 }
@@ -155,7 +155,7 @@ pub async fn act_plan(
     /// Which act, on which runs.
     request: PlanRequest,
 ) -> Result<ActPlan, PanelError> {
-    crate::lists::plan::plan(&*backend()?, request).await.map_err(crate::error::answered)
+    crate::lists::plan::plan(&backend()?, request).await.map_err(crate::error::answered)
 }
 
 /// Starts an act over one run or many.

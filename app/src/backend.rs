@@ -1,4 +1,8 @@
-//! What the panel and REST need of the world behind them. The server implements it over the engine.
+//! What the panel and REST need of the world behind them. The server implements it over the engine; everybody else holds a [`Backend`].
+
+mod door;
+
+pub use door::{Backend, orchestrator_disabled};
 
 use domain::api::{
     ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, Event, FilesQuery, ForceSyncAnswer,
@@ -23,52 +27,68 @@ pub struct LogFile {
     pub file: std::fs::File,
 }
 
-/// Everything that pages, server functions and REST routes may ask. `run` is a request's text: absolute, or relative to the
-/// staging root; it is parsed by the implementation. Every act goes on when its caller hangs up.
-#[async_trait::async_trait]
-pub trait PanelBackend: Send + std::marker::Sync + 'static {
-    /// The header; never fails and never waits.
-    fn status(&self) -> PanelStatus;
+/// Spells every question and act once: for whoever answers it, and for whoever asks through a [`Backend`]. `[run]` is a request's text: absolute, or
+/// relative to the staging root; whoever answers parses it.
+macro_rules! questions_and_acts {
+    ($($(#[$doc:meta])* $how:ident fn $name:ident[$($text:ident)?]($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        /// Everything that pages, server functions and REST routes may ask. Every act goes on when its caller hangs up.
+        #[async_trait::async_trait]
+        pub trait PanelBackend: Send + std::marker::Sync + 'static {
+            /// The header; never fails and never waits.
+            fn status(&self) -> PanelStatus;
+            /// A started act.
+            fn act(&self, id: &str) -> Option<ActView>;
+            /// Events after `since`; without it, from now on.
+            fn subscribe(&self, since: Option<u64>) -> EventStream;
+            $($(#[$doc])* async fn $name(&self, $($text: &str,)? $($argument: $type),*) -> Result<$answer, Problem>;)*
+        }
+
+        impl Backend {
+            $($(#[$doc])* pub async fn $name(&self, $($text: &str,)? $($argument: $type),*) -> Result<$answer, Problem> {
+                $(let $text = $text.to_owned();)?
+                self.$how(move |there| Box::pin(async move { there.$name($(&$text,)? $($argument),*).await })).await
+            })*
+        }
+    };
+}
+
+questions_and_acts! {
     /// All rows, most recent activity first. Waits up to 10 s for the first scan, then `starting`.
-    async fn staging(&self) -> Result<StagingList<RunRow>, Problem>;
+    asks fn staging[]() -> StagingList<RunRow>;
     /// What needs an operator, each equipment, the staging disk, and what moved in the last day.
-    async fn overview(&self) -> Result<Overview, Problem>;
+    asks fn overview[]() -> Overview;
     /// Everything known of a run, also when it is cleared and gone.
-    async fn run(&self, run: &str) -> Result<RunDetail, Problem>;
+    asks fn run[run]() -> RunDetail;
     /// One window of a run's files, also when it is cleared and gone.
-    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem>;
+    asks fn run_files[run](query: FilesQuery) -> RunFiles;
     /// The last lines of a run's log that match.
-    async fn run_log(&self, run: &str, query: LogQuery) -> Result<RunLog, Problem>;
+    asks fn run_log[run](query: LogQuery) -> RunLog;
     /// The whole log of a run, opened.
-    async fn log_file(&self, run: &str) -> Result<LogFile, Problem>;
+    asks fn log_file[run]() -> LogFile;
     /// Everything that shows what became of a run's data, also when it is cleared and gone.
-    async fn certificate(&self, run: &str) -> Result<Certificate, Problem>;
+    asks fn certificate[run]() -> Certificate;
     /// Runs that are gone, newest first; `before` is a previous page's `next_before`.
-    async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem>;
+    asks fn cleared_runs[](before: Option<u64>, limit: u32) -> ClearedRuns;
     /// Why a run can or cannot be cleared.
-    async fn clear_plan(&self, run: &str) -> Result<ClearPlan, Problem>;
+    asks fn clear_plan[run]() -> ClearPlan;
     /// Queues a run now; answers when it is queued or blocked.
-    async fn force_sync(&self, run: &str, request: ForceSyncRequest) -> Result<ForceSyncAnswer, Problem>;
+    carries_out fn force_sync[run](request: ForceSyncRequest) -> ForceSyncAnswer;
     /// Proves the destination and frees the local copy; answers when it is gone.
-    async fn clear(&self, run: &str) -> Result<ClearAnswer, Problem>;
+    carries_out fn clear[run]() -> ClearAnswer;
     /// Proves the destination; answers when it is read.
-    async fn verify(&self, run: &str) -> Result<VerifyAnswer, Problem>;
+    carries_out fn verify[run]() -> VerifyAnswer;
     /// Re-arms a failed job.
-    async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem>;
+    carries_out fn retry[run]() -> RetryAnswer;
     /// Gives up a clear that waits: the run, or what is left of it, stands where it stood.
-    async fn call_off(&self, run: &str) -> Result<CallOffAnswer, Problem>;
+    carries_out fn call_off[run]() -> CallOffAnswer;
     /// Findings of the gate as asked for. Waits up to 10 s for the first scan, then `starting`.
-    async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem>;
+    asks fn problems[](query: ProblemQuery) -> ProblemList;
     /// Lets a class of a run's findings through; answers the entry when it is written and the run judged anew.
-    async fn override_findings(&self, run: &str, request: OverrideRequest) -> Result<OverrideEntry, Problem>;
+    carries_out fn override_findings[run](request: OverrideRequest) -> OverrideEntry;
     /// Ends an override; answers the tombstone when it is written and the run judged anew.
-    async fn revoke_override(&self, run: &str, request: RevokeRequest) -> Result<OverrideEntry, Problem>;
+    carries_out fn revoke_override[run](request: RevokeRequest) -> OverrideEntry;
     /// Marks a finding known (or not): local, and lets nothing through. `path` may name a folder that is no run.
-    async fn mark_known(&self, path: &str, request: KnownRequest, known: bool) -> Result<ProblemFinding, Problem>;
+    carries_out fn mark_known[path](request: KnownRequest, known: bool) -> ProblemFinding;
     /// Starts an act over one or many runs and answers at once; follow it by [`PanelBackend::act`] or by events.
-    async fn start_act(&self, kind: ActKind, runs: Vec<String>, request: ForceSyncRequest) -> Result<ActView, Problem>;
-    /// A started act.
-    fn act(&self, id: &str) -> Option<ActView>;
-    /// Events after `since`; without it, from now on.
-    fn subscribe(&self, since: Option<u64>) -> EventStream;
+    carries_out fn start_act[](kind: ActKind, runs: Vec<String>, request: ForceSyncRequest) -> ActView;
 }

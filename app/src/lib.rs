@@ -11,7 +11,7 @@
 //! | [`lists`] | which rows a list shows, as its address asks, and what is selected of them |
 //! | [`chrome`], [`parts`], [`words`], [`href`] | what the pages share |
 //!
-//! Knows no database, process or server: all of that is behind [`backend::PanelBackend`].
+//! Knows no database, process or server: all of that is behind [`backend::Backend`].
 
 #![recursion_limit = "512"]
 

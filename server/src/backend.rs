@@ -1,8 +1,6 @@
 //! Where the engine is joined to what panel and REST ask. No rule of its own.
 
-use crate::late::LateBackend;
-use crate::off::OffBackend;
-use app::backend::{EventStream, LogFile, PanelBackend};
+use app::backend::{Backend, EventStream, LogFile, PanelBackend};
 use domain::api::{
     ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest,
     KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest,
@@ -10,7 +8,7 @@ use domain::api::{
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
-use domain::settings::Settings;
+use domain::settings::{Settings, StagingCleanup};
 use engine::keep::staging_owner::adopt;
 use engine::machine::clock::Clock;
 use engine::{Engine, MarkError, Options, StartError};
@@ -22,20 +20,38 @@ use std::time::Duration;
 /// How long after a full disk the start is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
 
-/// A backend at work, and how it is ended.
-pub struct Running {
-    /// Answers everything.
-    pub backend: Arc<dyn PanelBackend>,
-    /// Interrupts what is in work so that it resumes, and closes the state folder. Called once.
-    pub stop: Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>,
+/// How the work behind a backend is ended: what is in work is interrupted so that it resumes, and the state folder closed. Called once.
+pub type Stop = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+
+/// The header before anything is known of runs, disks and destinations.
+pub fn first_status(settings: &Settings, hostname: &str) -> PanelStatus {
+    let on = settings.orchestrator.as_ref();
+    PanelStatus {
+        orchestrator_on: on.is_some(),
+        label: on.map(|on| on.label.clone()).unwrap_or_default(),
+        host: hostname.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        staging_root: on.map(|on| on.staging_root.clone()).unwrap_or_default(),
+        staging_cleanup: on.map_or(StagingCleanup::Manual, |on| on.staging_cleanup),
+        disk: None,
+        state_error: None,
+        staging_error: None,
+        queue_paused: !settings.sync.enabled,
+        ready: false,
+        destinations: Vec::new(),
+        unrecognised: Vec::new(),
+        blocking_findings: 0,
+        cleared_damaged: 0,
+        seq: 0,
+    }
 }
 
-/// Opens the state folder and starts the engine; the error is a sentence for the operator. A full disk is told to `late`, and tried again
-/// until there is room.
-pub async fn build_backend(settings: Settings, state_folder: &Path, hostname: &str, late: &LateBackend) -> Result<Running, Problem> {
+/// Opens the state folder and starts the engine, which answers from then on; the error is a sentence for the operator. A full disk is told
+/// to whoever asks meanwhile, and tried again until there is room.
+pub async fn start(settings: Settings, state_folder: &Path, hostname: &str, backend: &Backend) -> Result<Stop, Problem> {
     if settings.orchestrator.is_none() {
-        let backend = Arc::new(OffBackend::new(&settings, hostname));
-        return Ok(Running { backend, stop: Box::new(|| Box::pin(async {})) });
+        backend.is_off(first_status(&settings, hostname));
+        return Ok(Box::new(|| Box::pin(async {})));
     }
     let options = Options::new(state_folder.to_owned(), hostname.to_owned());
     let engine = loop {
@@ -44,14 +60,14 @@ pub async fn build_backend(settings: Settings, state_folder: &Path, hostname: &s
             Err(error) if error.is_a_full_disk() => {
                 let why = format!("{}: make room, everything goes on by itself", state_folder.display());
                 tracing::error!(%error, state_folder = %state_folder.display(), "cannot start yet; it is tried again");
-                late.waits_for(&why);
+                backend.waits_for(&why);
                 tokio::time::sleep(TRY_AGAIN).await;
             }
             Err(error) => return Err(start_problem(&error)),
         }
     };
-    let stopping = engine.clone();
-    Ok(Running { backend: Arc::new(EngineBackend(engine)), stop: Box::new(move || Box::pin(async move { stopping.stop().await })) })
+    backend.is_there(Arc::new(EngineBackend(engine.clone())));
+    Ok(Box::new(move || Box::pin(async move { engine.stop().await })))
 }
 
 /// Writes the identity marker; the answer is a sentence.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`cli`] | what may be asked on the command line |
 //! | [`config`], [`environment`] | the config file, and what the surroundings say |
-//! | [`serve`], [`backend`], [`late`], [`off`] | the life of the server, and what answers it |
+//! | [`serve`], [`backend`] | the life of the server, and what answers it |
 //! | [`http`] | REST, events, pages |
 //! | [`logging`] | the program's own log |
 //! | [`simulate`] | made-up runs for demos |
@@ -14,9 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod environment;
 pub mod http;
-pub mod late;
 pub mod logging;
 pub mod memory;
-pub mod off;
 pub mod serve;
 pub mod simulate;

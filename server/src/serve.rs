@@ -1,11 +1,9 @@
 //! The life of the server: the port first, then the engine; on a signal everything in reverse, and exit code 0.
 
-use crate::backend::{self, Running};
+use crate::backend::{self, Stop};
 use crate::http::limits::Limits;
 use crate::http::{self, Options};
-use crate::late::LateBackend;
-use crate::off::first_status;
-use app::backend::PanelBackend;
+use app::backend::Backend;
 use domain::problem::Problem;
 use domain::settings::Settings;
 use std::net::SocketAddr;
@@ -47,19 +45,18 @@ pub async fn serve(settings: Settings, state_folder: &Path, hostname: &str) -> R
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
     let listener = listen(&settings.listen).await?;
     let address = listener.local_addr().map_err(|source| ServeError::Listen { address: settings.listen.clone(), source })?;
-    let late = Arc::new(LateBackend::new(first_status(&settings, hostname)));
+    let backend = Backend::starting(backend::first_status(&settings, hostname));
     let stop = CancellationToken::new();
-    let mut http = tokio::spawn(answer(listener, address, Arc::clone(&late) as Arc<dyn PanelBackend>, stop.clone()));
+    let mut http = tokio::spawn(answer(listener, address, backend.clone(), stop.clone()));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
 
-    let running = tokio::select! {
-        built = backend::build_backend(settings, state_folder, hostname, &late) => built.map_err(|problem| ServeError::Engine(Box::new(problem)))?,
+    let end_work = tokio::select! {
+        started = backend::start(settings, state_folder, hostname, &backend) => started.map_err(|problem| ServeError::Engine(Box::new(problem)))?,
         name = signals.next() => {
             tracing::info!(signal = name, "stopped while starting");
             return Ok(());
         }
     };
-    late.is_there(Arc::clone(&running.backend));
     // Not before: a second instance on the same state folder must not name a panel.
     crate::cli::print(&format!("panel         http://{address}"));
     let outcome = tokio::select! {
@@ -71,15 +68,15 @@ pub async fn serve(settings: Settings, state_folder: &Path, hostname: &str) -> R
     };
     stop.cancel();
     tokio::select! {
-        () = end(running, outcome.is_ok().then_some(http)) => tracing::info!("stopped"),
+        () = end(end_work, outcome.is_ok().then_some(http)) => tracing::info!("stopped"),
         name = signals.next() => tracing::warn!(signal = name, "stopped at once, as asked again"),
     }
     outcome
 }
 
 /// Interrupts the engine's work, which also ends the requests that wait for it, then waits for both.
-async fn end(running: Running, http: Option<tokio::task::JoinHandle<()>>) {
-    let engine = (running.stop)();
+async fn end(end_work: Stop, http: Option<tokio::task::JoinHandle<()>>) {
+    let engine = end_work();
     let requests = async {
         if let Some(http) = http {
             let _ended = http.await;
@@ -96,7 +93,7 @@ async fn listen(address: &str) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address: address.to_owned(), source })
 }
 
-async fn answer(listener: TcpListener, address: SocketAddr, backend: Arc<dyn PanelBackend>, stop: CancellationToken) {
+async fn answer(listener: TcpListener, address: SocketAddr, backend: Backend, stop: CancellationToken) {
     let site = Arc::new(http::site::EmbeddedSite);
     if !http::site::is_built(&*site) {
         tracing::warn!("the panel is not in this binary: build it with `cargo xtask build`; REST works");

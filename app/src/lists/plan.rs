@@ -2,13 +2,13 @@
 
 use super::query::ViewQuery;
 use super::select;
-use crate::backend::PanelBackend;
+use crate::backend::Backend;
 use domain::api::{ActPlan, PlanRequest};
 use domain::problem::{ErrorCode, Problem};
 use std::collections::{BTreeSet, HashMap};
 
 /// Sorts the runs that are named, or that a view shows, into what an act would act on and what it would leave alone. Changes nothing.
-pub async fn plan(backend: &dyn PanelBackend, request: PlanRequest) -> Result<ActPlan, Problem> {
+pub async fn plan(backend: &Backend, request: PlanRequest) -> Result<ActPlan, Problem> {
     let PlanRequest { kind, runs, matching } = request;
     let list = backend.staging().await?;
     if let Some(search) = matching {

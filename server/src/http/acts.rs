@@ -35,7 +35,7 @@ pub async fn start_many(State(http): State<Http>, headers: HeaderMap, body: Byte
 pub async fn plan(State(http): State<Http>, headers: HeaderMap, body: Bytes) -> Answer {
     http.require_on()?;
     let request: PlanRequest = body::required(&headers, &body)?;
-    Ok(ok(&app::lists::plan::plan(&*http.backend, request).await?))
+    Ok(ok(&app::lists::plan::plan(&http.backend, request).await?))
 }
 
 /// Starts an act and answers where to follow it.

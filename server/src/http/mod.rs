@@ -31,7 +31,7 @@ mod windows;
 
 pub use trace::panic_text;
 
-use app::backend::PanelBackend;
+use app::backend::{Backend, orchestrator_disabled};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -59,7 +59,7 @@ pub struct Options {
 /// What every handler is given.
 #[derive(Clone)]
 struct Http {
-    backend: Arc<dyn PanelBackend>,
+    backend: Backend,
     stop: CancellationToken,
     site: Arc<dyn SiteFiles>,
 }
@@ -71,20 +71,13 @@ impl Http {
     }
 }
 
-/// The answer of every route about runs while the orchestrator is off.
-pub fn orchestrator_disabled() -> Problem {
-    let message = "The orchestrator is off on this workstation. Set orchestrator.staging_root and orchestrator.label in the config \
-                   file and restart the program.";
-    Problem::new(ErrorCode::OrchestratorDisabled, message)
-}
-
 /// The answer of what waits when the program ends.
 fn orchestrator_stopping() -> Problem {
     Problem::new(ErrorCode::Stopping, "The program is stopping.")
 }
 
 /// All routes.
-pub fn router(backend: Arc<dyn PanelBackend>, options: Options) -> Router {
+pub fn router(backend: Backend, options: Options) -> Router {
     let Options { address, stop, site, limits } = options;
     let http = Http { backend, stop, site };
     let api = Router::new()

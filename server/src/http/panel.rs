@@ -1,10 +1,9 @@
 //! The panel's pages, rendered by Leptos with the backend as their context, its server functions, and the files it asks for.
 
 use super::answer::{Answer, Refusal};
-use super::render::{Elsewhere, render};
+use super::render::render;
 use super::{Http, body, site, staging};
 use app::App;
-use app::backend::PanelBackend;
 use app::shell::shell;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -48,12 +47,12 @@ struct Panel {
 pub fn router(http: Http) -> Router {
     let options = options();
     let context = {
-        let backend: Arc<dyn PanelBackend> = Arc::clone(&http.backend);
-        move || provide_context(Arc::clone(&backend))
+        let backend = http.backend.clone();
+        move || provide_context(backend.clone())
     };
     let of_pages = {
-        let backend: Arc<dyn PanelBackend> = Arc::new(Elsewhere::here(Arc::clone(&http.backend)));
-        move || provide_context(Arc::clone(&backend))
+        let backend = http.backend.for_pages();
+        move || provide_context(backend.clone())
     };
     let routes = routes(of_pages.clone());
     let document = {

@@ -7,20 +7,10 @@
 //! backend is answered on the program's own runtime.
 
 use super::orchestrator_stopping;
-use app::backend::{EventStream, LogFile, PanelBackend};
 use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use domain::api::{
-    ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest,
-    KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest,
-    RunDetail, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
-};
-use domain::overrides::OverrideEntry;
-use domain::problem::{ErrorCode, Problem};
 use futures::future::BoxFuture;
-use std::sync::Arc;
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 /// Renders a page, its body included; a page that waits ends with `stop`. A panic in it is a 500 of this page alone.
@@ -58,129 +48,6 @@ async fn whole(response: Response) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
-}
-
-/// Answers on the program's runtime whatever a page asks, so that nothing of the backend ends with the page's runtime.
-pub struct Elsewhere {
-    backend: Arc<dyn PanelBackend>,
-    runtime: Handle,
-}
-
-impl Elsewhere {
-    /// Of the runtime this is called in.
-    pub fn here(backend: Arc<dyn PanelBackend>) -> Elsewhere {
-        Elsewhere { backend, runtime: Handle::current() }
-    }
-
-    async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(Arc<dyn PanelBackend>) -> BoxFuture<'static, Result<T, Problem>>,
-    ) -> Result<T, Problem> {
-        let answered = self.runtime.spawn(question(Arc::clone(&self.backend))).await;
-        answered.unwrap_or_else(|error| Err(Problem::new(ErrorCode::Internal, format!("A fault in this program: {error}"))))
-    }
-}
-
-#[async_trait::async_trait]
-impl PanelBackend for Elsewhere {
-    fn status(&self) -> PanelStatus {
-        self.backend.status()
-    }
-
-    async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {
-        self.ask(|backend| Box::pin(async move { backend.staging().await })).await
-    }
-
-    async fn overview(&self) -> Result<Overview, Problem> {
-        self.ask(|backend| Box::pin(async move { backend.overview().await })).await
-    }
-
-    async fn run(&self, run: &str) -> Result<RunDetail, Problem> {
-        let run = run.to_owned();
-        self.ask(|backend| Box::pin(async move { backend.run(&run).await })).await
-    }
-
-    async fn run_files(&self, run: &str, query: FilesQuery) -> Result<RunFiles, Problem> {
-        let run = run.to_owned();
-        self.ask(move |backend| Box::pin(async move { backend.run_files(&run, query).await })).await
-    }
-
-    async fn run_log(&self, run: &str, query: LogQuery) -> Result<RunLog, Problem> {
-        let run = run.to_owned();
-        self.ask(move |backend| Box::pin(async move { backend.run_log(&run, query).await })).await
-    }
-
-    async fn log_file(&self, run: &str) -> Result<LogFile, Problem> {
-        let run = run.to_owned();
-        self.ask(|backend| Box::pin(async move { backend.log_file(&run).await })).await
-    }
-
-    async fn certificate(&self, run: &str) -> Result<Certificate, Problem> {
-        let run = run.to_owned();
-        self.ask(move |backend| Box::pin(async move { backend.certificate(&run).await })).await
-    }
-
-    async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {
-        self.ask(move |backend| Box::pin(async move { backend.cleared_runs(before, limit).await })).await
-    }
-
-    async fn clear_plan(&self, run: &str) -> Result<ClearPlan, Problem> {
-        let run = run.to_owned();
-        self.ask(|backend| Box::pin(async move { backend.clear_plan(&run).await })).await
-    }
-
-    async fn force_sync(&self, _: &str, _: ForceSyncRequest) -> Result<ForceSyncAnswer, Problem> {
-        Err(no_act())
-    }
-
-    async fn clear(&self, _: &str) -> Result<ClearAnswer, Problem> {
-        Err(no_act())
-    }
-
-    async fn verify(&self, _: &str) -> Result<VerifyAnswer, Problem> {
-        Err(no_act())
-    }
-
-    async fn retry(&self, _: &str) -> Result<RetryAnswer, Problem> {
-        Err(no_act())
-    }
-
-    async fn call_off(&self, _: &str) -> Result<CallOffAnswer, Problem> {
-        Err(no_act())
-    }
-
-    async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem> {
-        self.ask(|backend| Box::pin(async move { backend.problems(query).await })).await
-    }
-
-    async fn override_findings(&self, _: &str, _: OverrideRequest) -> Result<OverrideEntry, Problem> {
-        Err(no_act())
-    }
-
-    async fn revoke_override(&self, _: &str, _: RevokeRequest) -> Result<OverrideEntry, Problem> {
-        Err(no_act())
-    }
-
-    async fn mark_known(&self, _: &str, _: KnownRequest, _: bool) -> Result<ProblemFinding, Problem> {
-        Err(no_act())
-    }
-
-    async fn start_act(&self, _: ActKind, _: Vec<String>, _: ForceSyncRequest) -> Result<ActView, Problem> {
-        Err(no_act())
-    }
-
-    fn act(&self, id: &str) -> Option<ActView> {
-        self.backend.act(id)
-    }
-
-    fn subscribe(&self, _: Option<u64>) -> EventStream {
-        Box::pin(futures::stream::empty())
-    }
-}
-
-/// Nothing changes over GET: a page that is rendered only asks.
-fn no_act() -> Problem {
-    Problem::new(ErrorCode::Internal, "A page that is rendered cannot act.")
 }
 
 #[cfg(test)]

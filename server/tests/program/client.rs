@@ -3,7 +3,7 @@
 use crate::answers::row;
 use crate::fake::{Fake, RUN};
 use crate::tool::Place;
-use app::backend::PanelBackend;
+use app::backend::Backend;
 use server::http::limits::Limits;
 use server::http::site::EmbeddedSite;
 use server::http::{Options, router};
@@ -17,7 +17,7 @@ async fn served(fake: Fake) -> (Arc<Fake>, Place) {
     let address = listener.local_addr().unwrap();
     let fake = Arc::new(fake);
     let options = Options { address, stop: CancellationToken::new(), site: Arc::new(EmbeddedSite), limits: Limits::default() };
-    let router = router(Arc::clone(&fake) as Arc<dyn PanelBackend>, options);
+    let router = router(Backend::there(fake.clone()), options);
     tokio::spawn(async move { axum::serve(listener, router).await });
     (fake, Place::new(&format!("server: {{listen: \"{address}\"}}\n")))
 }

@@ -118,7 +118,7 @@ impl PanelBackend for Fake {
 
     async fn staging(&self) -> Result<StagingList<RunRow>, Problem> {
         if self.off {
-            return Err(server::http::orchestrator_disabled());
+            return Err(app::backend::orchestrator_disabled());
         }
         if !self.ready {
             return Err(Problem::new(ErrorCode::Starting, "The first scan has not ended."));
@@ -129,7 +129,7 @@ impl PanelBackend for Fake {
     async fn overview(&self) -> Result<Overview, Problem> {
         self.record("overview", "");
         if self.off {
-            return Err(server::http::orchestrator_disabled());
+            return Err(app::backend::orchestrator_disabled());
         }
         Ok(overview())
     }
@@ -240,7 +240,7 @@ impl PanelBackend for Fake {
 
     async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, Problem> {
         if self.off {
-            return Err(server::http::orchestrator_disabled());
+            return Err(app::backend::orchestrator_disabled());
         }
         self.record("problems", &format!("{query:?}"));
         Ok(ProblemList::select(vec![problem(), unsafe_name()], &query, Some(at())))

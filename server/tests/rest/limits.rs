@@ -2,7 +2,7 @@
 
 use crate::fake::Fake;
 use crate::wire::SmallSite;
-use app::backend::PanelBackend;
+use app::backend::Backend;
 use server::http::limits::Limits;
 use server::http::{Options, listen, router};
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ fn short() -> Limits {
 async fn server(limits: Limits) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let backend = Arc::new(Fake::default()) as Arc<dyn PanelBackend>;
+    let backend = Backend::there(Arc::new(Fake::default()));
     let router = router(backend, Options { address, stop: stop.clone(), site: Arc::new(SmallSite), limits });
     tokio::spawn(listen::serve(listener, router, limits, stop.clone()));
     Server { address, _stop: stop.drop_guard() }

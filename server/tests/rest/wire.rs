@@ -1,7 +1,7 @@
 //! A request through the whole router, as a client on the loopback port makes it.
 
 use crate::fake::Fake;
-use app::backend::PanelBackend;
+use app::backend::Backend;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -29,7 +29,7 @@ pub fn service(fake: &Arc<Fake>) -> Router {
 }
 
 pub fn stoppable(fake: &Arc<Fake>, stop: CancellationToken) -> Router {
-    let backend: Arc<dyn PanelBackend> = Arc::clone(fake) as Arc<dyn PanelBackend>;
+    let backend = Backend::there(fake.clone());
     router(backend, Options { address: HOST.parse().unwrap(), stop, site: Arc::new(SmallSite), limits: Limits::default() })
 }
 
