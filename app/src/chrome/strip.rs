@@ -5,19 +5,19 @@ use crate::parts::when::utc;
 use crate::parts::{Icon, WordTag};
 use crate::store::use_store;
 use crate::words::{Tone, Word, bytes, counted};
-use domain::api::{DestinationView, PanelStatus};
+use domain::api::{DestinationHealth, DestinationView, PanelStatus};
 use domain::finding::Rule;
 use domain::settings::StagingCleanup;
 use leptos::prelude::*;
 
 /// How a destination does, in a word.
 pub fn health(destination: &DestinationView) -> Word {
-    let (tone, icon, text) = match destination.health.as_str() {
-        "reachable" => (Tone::Good, "verified", "Reachable"),
-        "unreachable" => (Tone::Warn, "waiting", "Unreachable"),
-        "foreign" => (Tone::Bad, "alert", "Not ours"),
-        _ if destination.transport == "none" => (Tone::Idle, "off", "Not synced from here"),
-        _ => (Tone::Idle, "hourglass", "Not asked yet"),
+    let (tone, icon, text) = match destination.health {
+        DestinationHealth::Reachable => (Tone::Good, "verified", "Reachable"),
+        DestinationHealth::Unreachable => (Tone::Warn, "waiting", "Unreachable"),
+        DestinationHealth::Foreign => (Tone::Bad, "alert", "Not ours"),
+        DestinationHealth::Unknown if destination.transport == "none" => (Tone::Idle, "off", "Not synced from here"),
+        DestinationHealth::Unknown => (Tone::Idle, "hourglass", "Not asked yet"),
     };
     Word { tone, icon, text: text.to_owned() }
 }
@@ -125,7 +125,7 @@ fn destinations(status: &PanelStatus) -> impl IntoView + use<> {
     // What needs someone stands first; the rest keeps the config's order.
     let mut rows = status.destinations.clone();
     rows.sort_by_key(|destination| !matches!(health(destination).tone, Tone::Warn | Tone::Bad));
-    let well = rows.iter().filter(|destination| destination.health == "reachable").count();
+    let well = rows.iter().filter(|destination| destination.health == DestinationHealth::Reachable).count();
     let asked = rows.iter().filter(|destination| destination.transport != "none").count();
     view! {
         <div class="disk-head">

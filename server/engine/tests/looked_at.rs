@@ -2,7 +2,7 @@
 
 mod support;
 
-use domain::api::{AttentionKind, FileState, FilesQuery, ForceSyncRequest, LogQuery};
+use domain::api::{AttentionKind, DestinationHealth, FileState, FilesQuery, ForceSyncRequest, LogQuery};
 use domain::log_line::Level;
 use domain::problem::ErrorCode;
 use std::io::Read;
@@ -26,7 +26,7 @@ async fn the_overview_counts_what_moves_and_names_what_needs_someone() {
     assert_eq!(known.states.get("sync_verified"), Some(&1));
     assert_eq!((known.runs_waiting, known.bytes_waiting, known.in_work), (0, 0, 0));
     assert_eq!(known.last_run.as_ref().unwrap().run_path, run.as_str());
-    assert_eq!(known.destination.as_ref().unwrap().health, "reachable");
+    assert_eq!(known.destination.as_ref().unwrap().health, DestinationHealth::Reachable);
     // The hour may have turned meanwhile.
     let sum = |which: fn(&domain::api::HourTraffic) -> u64| seen.hours.iter().map(which).sum::<u64>();
     assert_eq!((sum(|h| h.received_bytes), sum(|h| h.proven_bytes), sum(|h| h.cleared_bytes)), (data, data, 0));

@@ -66,5 +66,5 @@ fn disk(disk: &DiskGauge) -> String {
 
 fn destination(view: &DestinationView) -> Vec<String> {
     let detail = view.detail.as_deref().map(shown).unwrap_or_default();
-    vec![shown(&view.equipment_id), shown(&view.health), shown(&view.target), detail]
+    vec![shown(&view.equipment_id), view.health.as_str().to_owned(), shown(&view.target), detail]
 }

@@ -1,4 +1,4 @@
-//! The HTTP face: REST, events, the panel's pages and files. Every answer comes from a [`PanelBackend`]; nothing is decided here.
+//! The HTTP face: REST, events, the panel's pages and files. Every answer comes from a [`Backend`]; nothing is decided here.
 //!
 //! | path | what |
 //! |---|---|

@@ -153,7 +153,7 @@ pub fn destination(n: u32) -> DestinationView {
         label: format!("Microscope {n}"),
         transport: "mount".into(),
         target: format!("/mnt/nas/SCOPE_{n}"),
-        health: "reachable".into(),
+        health: domain::api::DestinationHealth::Reachable,
         detail: None,
         asked_at: None,
         read_again_by: None,

@@ -37,4 +37,4 @@ pub use plan::{ActPlan, LeftOut, PlanRequest, PlannedRun};
 pub use problems::{KnownMark, KnownRequest, OverrideRequest, ProblemCounts, ProblemFinding, ProblemList, RevokeRequest};
 pub use problems_query::{ProblemQuery, Scope};
 pub use row::{ClearingView, FindingCounts, RowProblem, RunRow, StagedRunSummary, StagingList};
-pub use status::{DestinationView, DiskGauge, PanelStatus};
+pub use status::{DestinationHealth, DestinationView, DiskGauge, PanelStatus};

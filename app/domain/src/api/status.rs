@@ -66,6 +66,33 @@ impl DiskGauge {
     }
 }
 
+/// Whether runs can be sent to a destination, as it was last asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DestinationHealth {
+    /// Not asked yet.
+    #[default]
+    Unknown,
+    /// There, and ours.
+    Reachable,
+    /// Not there, or without an answer.
+    Unreachable,
+    /// There, and marked for another installation or equipment.
+    Foreign,
+}
+
+impl DestinationHealth {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DestinationHealth::Unknown => "unknown",
+            DestinationHealth::Reachable => "reachable",
+            DestinationHealth::Unreachable => "unreachable",
+            DestinationHealth::Foreign => "foreign",
+        }
+    }
+}
+
 /// A destination's health.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DestinationView {
@@ -77,8 +104,8 @@ pub struct DestinationView {
     pub transport: String,
     /// Where to.
     pub target: String,
-    /// `unknown`, `reachable`, `unreachable`, `foreign`.
-    pub health: String,
+    /// Whether runs can be sent there.
+    pub health: DestinationHealth,
     /// Why, when not reachable.
     pub detail: Option<String>,
     /// When that was last asked.

@@ -4,8 +4,8 @@ use super::Engine;
 use super::answers::FIRST_SCAN_PATIENCE;
 use crate::database::Failure;
 use domain::api::{
-    AttentionItem, AttentionKind, DestinationView, DiskGauge, DiskOverview, EquipmentOverview, LastError, LastRun, Overview, PanelStatus,
-    RunRow,
+    AttentionItem, AttentionKind, DestinationHealth, DestinationView, DiskGauge, DiskOverview, EquipmentOverview, LastError, LastRun,
+    Overview, PanelStatus, RunRow,
 };
 use domain::job::FailureClass;
 use domain::path::RunPath;
@@ -92,7 +92,7 @@ fn of_cleared(cleared: &[(RunPath, Failure)]) -> Vec<AttentionItem> {
 }
 
 fn is_bad(destination: &DestinationView) -> bool {
-    matches!(destination.health.as_str(), "unreachable" | "foreign")
+    matches!(destination.health, DestinationHealth::Unreachable | DestinationHealth::Foreign)
 }
 
 fn of_destination(destination: &DestinationView, rows: &[RunRow]) -> AttentionItem {
@@ -100,8 +100,8 @@ fn of_destination(destination: &DestinationView, rows: &[RunRow]) -> AttentionIt
     let runs = rows.iter().filter(waits).count() as u64;
     let id = &destination.equipment_id;
     let why = destination.detail.clone().unwrap_or_else(|| destination.target.clone());
-    let (message, remedy) = match destination.health.as_str() {
-        "foreign" => (
+    let (message, remedy) = match destination.health {
+        DestinationHealth::Foreign => (
             format!("The destination of {id} is not ours: {why}"),
             format!("Mount the right folder, or mark this one: exlab-orchestrator nas init {id}."),
         ),

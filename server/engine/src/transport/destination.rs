@@ -2,7 +2,7 @@
 
 use super::{CallContext, Failure, MarkedFor, Marker, Transport, TransportError};
 use crate::machine::clock::Clock;
-use domain::api::DestinationView;
+use domain::api::{DestinationHealth, DestinationView};
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
 use domain::proof::FileStat;
@@ -200,17 +200,17 @@ impl Destination {
     pub fn view(&self) -> DestinationView {
         let health = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (word, detail) = match health.known {
-            None => ("unknown", None),
-            Some(Ok(())) => ("reachable", None),
-            Some(Err(failure)) if failure.class == FailureClass::DestinationForeign => ("foreign", Some(failure.message)),
-            Some(Err(failure)) => ("unreachable", Some(failure.message)),
+            None => (DestinationHealth::Unknown, None),
+            Some(Ok(())) => (DestinationHealth::Reachable, None),
+            Some(Err(failure)) if failure.class == FailureClass::DestinationForeign => (DestinationHealth::Foreign, Some(failure.message)),
+            Some(Err(failure)) => (DestinationHealth::Unreachable, Some(failure.message)),
         };
         DestinationView {
             equipment_id: self.equipment.id.clone(),
             label: self.equipment.label.clone(),
             transport: self.equipment.transport.as_ref().map_or("none", |transport| transport.target.kind()).to_owned(),
             target: self.transport.describe(),
-            health: word.to_owned(),
+            health: word,
             detail,
             asked_at: health.asked_at,
             read_again_by: None,

@@ -1,7 +1,7 @@
 //! The same path again: after a clear, after a folder was replaced by hand, after the state folder was lost or restored (D5, D15).
 
 use crate::support::*;
-use domain::api::ForceSyncRequest;
+use domain::api::{DestinationHealth, ForceSyncRequest};
 use domain::job::{FailureClass, JobState};
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
@@ -118,7 +118,7 @@ async fn d15_without_its_state_folder_nothing_is_ours_until_it_is_adopted_and_pr
     let waiting = until_row(&engine, &run, "it waits", waits).await.job.unwrap();
     let message = waiting.error.unwrap().message;
     assert!(message.contains("another installation"), "{message}");
-    assert_eq!(engine.status().destinations[0].health, "foreign");
+    assert_eq!(engine.status().destinations[0].health, DestinationHealth::Foreign);
 
     let state = lab.path("state");
     assert!(mark_destination(&lab.settings, EQUIPMENT, &state, "lab-pc", false).await.is_err(), "never adopted unasked");

@@ -1,7 +1,7 @@
 //! What the NAS holds of cleared runs is the only copy: it is proven again, and what is wrong with it is an alarm. The clock is moved by hand.
 
 use crate::support::*;
-use domain::api::{AttentionItem, AttentionKind};
+use domain::api::{AttentionItem, AttentionKind, DestinationHealth};
 use domain::job::{FailureClass, JobState};
 use domain::path::RunPath;
 use domain::proof::ProofLevel;
@@ -187,7 +187,7 @@ async fn a_nas_that_does_not_answer_proves_nothing_of_a_cleared_run() {
     clock.advance(31 * DAY);
     until("it is told", async || {
         a_minute_passes(&engine, &clock);
-        Some(()).filter(|()| engine.status().destinations[0].health == "unreachable")
+        Some(()).filter(|()| engine.status().destinations[0].health == DestinationHealth::Unreachable)
     })
     .await;
     assert_eq!((alarms(&engine).await, passes(&engine, &run).await), (vec![], before));

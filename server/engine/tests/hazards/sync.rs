@@ -1,7 +1,7 @@
 //! Sending and verifying (V): what stands at the destination is ours, whole and equal, or the run is not verified.
 
 use crate::support::*;
-use domain::api::{ForceSyncRequest, RunRow};
+use domain::api::{DestinationHealth, ForceSyncRequest, RunRow};
 use domain::completeness::Signal;
 use domain::finding::Rule;
 use domain::job::{FailureClass, JobState};
@@ -198,7 +198,7 @@ async fn v10_an_empty_folder_where_the_nas_was_mounted_gets_nothing_and_is_waite
     assert_eq!((error.code, waiting.state), (FailureClass::DestinationUnreachable, JobState::Queued));
     assert!(error.message.contains("nas init"), "{error:?}");
     assert_eq!(files_below(&nas), [], "nothing was written into the empty folder");
-    assert_eq!(engine.status().destinations[0].health, "unreachable");
+    assert_eq!(engine.status().destinations[0].health, DestinationHealth::Unreachable);
 
     fs::remove_dir(&nas).unwrap();
     fs::rename(&away, &nas).unwrap();
