@@ -103,7 +103,7 @@ async fn follow_interlocks(core: &Arc<Core>, run: &RunPath) -> Result<(), StoreE
     if !matches!(job.state, JobState::Verified | JobState::CleanupEligible) || facts.clearing.is_some() {
         return Ok(());
     }
-    let holds = super::quiet::eligible(core, &facts);
+    let holds = super::changed_since::eligible(core, &facts);
     let event = match (job.state, holds) {
         (JobState::Verified, true) => JobEvent::BecameEligible,
         (JobState::CleanupEligible, false) => JobEvent::LostEligibility,

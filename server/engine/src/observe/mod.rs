@@ -5,18 +5,18 @@
 
 mod again;
 mod apply;
+mod changed_since;
 mod cleared;
-mod elsewhere;
 mod evaluate;
 mod folders;
 mod judge;
 mod look;
 mod manifest;
 mod nudge;
-mod quiet;
 mod renamed;
 mod scan;
 mod seen;
+mod stray_folders;
 
 pub use apply::record_queued;
 pub use evaluate::{EvaluateError, Evaluated, evaluate_run};
@@ -85,7 +85,7 @@ struct Memory {
     /// Runs that were looked at because they were touched.
     resting: BTreeMap<RunPath, Rest>,
     /// Sizes of folders that are not runs.
-    elsewhere: elsewhere::Sizes,
+    stray_folders: stray_folders::Sizes,
     /// Folders in which runs appear, as last scanned.
     parents: Vec<PathBuf>,
 }
@@ -223,13 +223,13 @@ impl StagingWatcher {
         };
         self.prepare_to_clear().await;
         memory.parents.clone_from(&scan.parents);
-        elsewhere::note(&self.core, &scan, &mut memory.elsewhere).await;
+        stray_folders::note(&self.core, &scan, &mut memory.stray_folders).await;
         let unfinished = self.unfinished(&scan).await;
         self.forget_gone(&known, &scan, &unfinished);
         self.show_unfinished(unfinished);
         let moving = {
             let (core, runs) = (self.core.clone(), scan.runs.clone());
-            blocking(move || quiet::not_quiet(&core, &runs)).await
+            blocking(move || changed_since::changed_since(&core, &runs)).await
         };
         drop(looking);
         for run in &moving {

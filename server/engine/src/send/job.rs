@@ -1,7 +1,7 @@
 //! One job: seal, send, verify, settle. Every way out of here settles the claim; a panic is a recorded failure (S3).
 
 use super::failures::{fault, seal_failure, source_failure, state_failure, store_failure};
-use super::placed::Placed;
+use super::placed_files::PlacedFiles;
 use super::sending::{Prepared, Sending};
 use super::unsent;
 use crate::core::{Core, unless_it_panics};
@@ -185,7 +185,7 @@ fn prepare(core: &Core, job: &Job, progress: &ProgressSink) -> Result<Prepared, 
         return Err(Failure { class: FailureClass::LocalFileVanished, side: Side::Source, message });
     }
     let seal = SealWriter::open(&listing, &seal_file(&work_folder, job.generation)).map_err(seal_failure)?;
-    let placed = Arc::new(Placed::open(&work_folder).map_err(|error| state_failure(&error))?);
+    let placed = Arc::new(PlacedFiles::open(&work_folder).map_err(|error| state_failure(&error))?);
     let early = Arc::new(EarlyHashes::begin(&work_folder.join(format!("early-{}", job.generation))).map_err(seal_failure)?);
     Ok(Prepared { folder, listing, seal, placed, noted: AtomicU64::new(0), early })
 }

@@ -6,7 +6,7 @@
 
 mod failures;
 mod job;
-mod placed;
+mod placed_files;
 mod record_push;
 mod record_there;
 mod reread;
@@ -14,7 +14,7 @@ mod reverify;
 mod sending;
 mod unsent;
 
-pub use placed::forget as forget_placed;
+pub use placed_files::forget as forget_placed;
 pub use record_push::push_record;
 pub use record_there::{SentRecord, put as put_record};
 

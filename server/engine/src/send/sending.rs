@@ -1,6 +1,6 @@
 //! Sending a job's run, sealing it on the way.
 
-use super::placed::Placed;
+use super::placed_files::PlacedFiles;
 use crate::core::Core;
 use crate::database::{Failure, Job, LedgerKind};
 use crate::files::source::RunFolder;
@@ -22,7 +22,7 @@ pub(super) struct Prepared {
     pub folder: RunFolder,
     pub listing: Listing,
     pub seal: SealWriter,
-    pub placed: Arc<Placed>,
+    pub placed: Arc<PlacedFiles>,
     /// Files that were placed and noted when everything was sent, each once.
     pub noted: AtomicU64,
     /// What the destination says it holds while others are still sent.

@@ -13,16 +13,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-mod about;
 mod aside;
+mod capacity;
 mod copy;
 mod hashes;
 mod identity;
 mod look;
-mod ours;
 mod push;
 mod read_back;
 mod record;
+mod record_list;
 mod root;
 mod same_tree;
 mod send;

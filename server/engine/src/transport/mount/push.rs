@@ -26,7 +26,7 @@ pub(super) enum Message {
     /// A file stands under its final name.
     Placed(FilePath),
     /// Did we put this file there?
-    Ours(FilePath, SyncSender<bool>),
+    WhoseIs(FilePath, SyncSender<bool>),
 }
 
 impl Message {
@@ -34,7 +34,7 @@ impl Message {
         match self {
             Message::Placed(file) => (push.placed)(&file),
             // Nobody waits any more when this fails.
-            Message::Ours(file, reply) => drop(reply.send((push.placed_by_us)(&file))),
+            Message::WhoseIs(file, reply) => drop(reply.send((push.placed_by_us)(&file))),
         }
     }
 }

@@ -10,8 +10,8 @@ use super::super::{HashOutcome, Hashed, RecordFile, TransportError};
 use super::MountTransport;
 use super::aside::Aside;
 use super::copy::{Copying, Temporary};
-use super::ours::Ours;
 use super::read_back::read_back;
+use super::record_list::RecordList;
 use super::root::{Root, look};
 use crate::files::beneath;
 use crate::files::hash::{CHUNK, Hasher, read_some, wall_clock_ns};
@@ -45,7 +45,7 @@ impl MountTransport {
         let (progress, throttle) = (ProgressSink::new(), Throttle::new(Arc::new(|| None)));
         let copying = Copying::new(&root, &temporary, &throttle, &progress, cancel);
         let aside = Aside::new(&root, &folder);
-        let ours = Ours::read(&root, run)?;
+        let ours = RecordList::read(&root, run)?;
         let there = files.iter().map(|file| hashed_there(&folder, file, cancel)).collect::<Result<Vec<_>, _>>()?;
         let plan = Plan::of(files, &ours.entries, there)?;
         plan.strangers.iter().try_for_each(|path| aside.take(path))?;

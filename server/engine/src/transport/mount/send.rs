@@ -211,7 +211,7 @@ impl Sending<'_> {
 
     fn is_ours(&self, path: &FilePath) -> Result<bool, TransportError> {
         let (reply, answer) = sync_channel(1);
-        self.outbox.send(Message::Ours(path.clone(), reply))?;
+        self.outbox.send(Message::WhoseIs(path.clone(), reply))?;
         answer.recv().map_err(|_| TransportError::interrupted())
     }
 

@@ -1,6 +1,6 @@
 //! What this rclone and this remote can do: its version, where the bytes lie, which hashes there are, whether it can move.
 
-use super::chain::{self, Ends};
+use super::wrapped_remotes::{self, Ends};
 use super::{Place, classify};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
@@ -86,7 +86,7 @@ pub(super) async fn ask(place: &Place, context: &CallContext) -> Result<Backend,
         return Err(wrong(message));
     }
     let config = place.rclone.call("config", "reading rclone's configuration").arg("dump").ask(context).await?;
-    let ends = serde_json::from_slice(&config).map(|config| chain::ends(&config, &place.name)).unwrap_or_default();
+    let ends = serde_json::from_slice(&config).map(|config| wrapped_remotes::ends(&config, &place.name)).unwrap_or_default();
     drop(config);
     let call = place.rclone.call("backend", format!("connecting to {}", place.describe()));
     let what = call.what().to_owned();

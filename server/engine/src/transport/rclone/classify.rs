@@ -4,7 +4,7 @@
 //! bytes, 9 nothing to do, 10 a limit of time. The backends' own words come through as they are, so that they decide where the
 //! code says only that something failed.
 
-use super::said::Said;
+use super::output::CallOutput;
 use crate::transport::TransportError;
 use domain::job::FailureClass::{
     self, Authentication, Configuration, DestinationFull, DestinationUnreachable, LocalRead, Network, Unknown,
@@ -103,7 +103,7 @@ const OF_SOURCE: [&str; 3] = ["failed to open source object", "source file is be
 const SFTP_SAYS_NOTHING: &str = "(SSH_FX_FAILURE)";
 
 /// A call that ended with a failure.
-pub(super) fn rclone(said: &Said, what: &str) -> TransportError {
+pub(super) fn rclone(said: &CallOutput, what: &str) -> TransportError {
     let of_source = |line: &&String| OF_SOURCE.iter().any(|words| line.contains(words));
     if said.code.is_none() {
         return error(Network, Side::Here, what, "rclone was ended by a signal");
@@ -133,7 +133,7 @@ pub(super) fn rclone(said: &Said, what: &str) -> TransportError {
 }
 
 /// The same while nothing has been done over the connection yet: what does not answer is unreachable.
-pub(super) fn connecting(said: &Said, what: &str) -> TransportError {
+pub(super) fn connecting(said: &CallOutput, what: &str) -> TransportError {
     let mut failed = rclone(said, what);
     if failed.class == Network {
         failed.class = DestinationUnreachable;
@@ -153,8 +153,8 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    fn said(code: i32, line: &str) -> Said {
-        Said { code: Some(code), complaints: vec![line.to_owned()] }
+    fn said(code: i32, line: &str) -> CallOutput {
+        CallOutput { code: Some(code), complaints: vec![line.to_owned()] }
     }
 
     #[rstest]
@@ -205,6 +205,6 @@ mod tests {
 
     #[test]
     fn a_killed_rclone_is_tried_again() {
-        assert_eq!(rclone(&Said { code: None, complaints: Vec::new() }, "x").class, Network);
+        assert_eq!(rclone(&CallOutput { code: None, complaints: Vec::new() }, "x").class, Network);
     }
 }

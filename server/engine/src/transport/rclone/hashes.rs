@@ -170,7 +170,7 @@ async fn digests(
             line.clear();
         }
     };
-    let mut count = |stats: &super::said::Stats| {
+    let mut count = |stats: &super::output::Stats| {
         if !told && stats.bytes > counted {
             context.progress.add_bytes(stats.bytes - counted);
             counted = stats.bytes;

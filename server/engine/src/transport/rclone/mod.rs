@@ -18,25 +18,25 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-mod about;
-mod arrange;
 mod backend;
-mod chain;
+mod capacity;
 mod classify;
 mod control;
 mod difference;
 mod hashes;
 mod identity;
 mod look;
+mod moves;
 mod names;
-mod private;
+mod output;
+mod private_folder;
 mod push;
 mod record;
-mod said;
 mod send;
 mod session;
 mod there;
 mod tool;
+mod wrapped_remotes;
 
 use backend::Backend;
 use tool::Rclone;
@@ -177,11 +177,11 @@ impl Transport for RcloneTransport {
     }
 
     async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
-        arrange::remove_empty_folders(&self.place, run, folders, context).await
+        moves::remove_empty_folders(&self.place, run, folders, context).await
     }
 
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
-        arrange::move_files_aside(&self.place, run, files, context).await
+        moves::move_files_aside(&self.place, run, files, context).await
     }
 
     async fn put_record(
@@ -199,11 +199,11 @@ impl Transport for RcloneTransport {
     }
 
     async fn free_bytes(&self, context: &CallContext) -> Option<u64> {
-        about::free_bytes(&self.place, context).await
+        capacity::free_bytes(&self.place, context).await
     }
 
     async fn clock_offset_seconds(&self, context: &CallContext) -> Option<i64> {
-        about::clock_offset_seconds(&self.place, context).await
+        capacity::clock_offset_seconds(&self.place, context).await
     }
 }
 

@@ -5,10 +5,10 @@
 //! and neither is what an interrupted attempt left whole in our temporary folder.
 
 use super::Place;
-use super::about;
-use super::arrange::{OutOfTheWay, move_files};
+use super::capacity;
 use super::look::{self, Kind, Seen};
-use super::private::PrivateFolder;
+use super::moves::{OutOfTheWay, move_files};
+use super::private_folder::PrivateFolder;
 use super::send::{CopyCall, send};
 use super::session::Session;
 use super::there::There;
@@ -175,7 +175,7 @@ impl Pushing<'_> {
         if error.class != FailureClass::Unknown {
             return error;
         }
-        match about::free_bytes(&self.session.place, self.context).await {
+        match capacity::free_bytes(&self.session.place, self.context).await {
             Some(free) if free < lacking => {
                 let message = format!("{}; {free} bytes are free there, and {lacking} are to be sent", error.message);
                 TransportError::new(FailureClass::DestinationFull, Side::Destination, message)

@@ -1,10 +1,10 @@
 //! The record at the destination: replaced as it grows, hashed there. An earlier life's record moves to `.exlab-wizard/lives/<n>/` first.
 
-use super::arrange::{OutOfTheWay, move_files};
 use super::hashes::hash_batch;
 use super::look;
+use super::moves::{OutOfTheWay, move_files};
 use super::names::is_odd;
-use super::private::PrivateFolder;
+use super::private_folder::PrivateFolder;
 use super::session::Session;
 use super::there::There;
 use super::{Place, classify};
@@ -33,7 +33,7 @@ pub(super) async fn put(
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let ours = Ours::read(&session, run, context).await?;
+    let ours = RecordList::read(&session, run, context).await?;
     let there = record_there(&session, run, context).await?;
     let plan = Plan::of(files, &ours.entries, hash_record(&session, run, &there, files, context).await?)?;
     let names: Vec<&[u8]> = plan.strangers.iter().map(FilePath::as_bytes).collect();
@@ -118,14 +118,14 @@ async fn write(session: &Session, run: &RunPath, files: &[&RecordFile], context:
 }
 
 /// The record files of one run that are ours, with their digests.
-struct Ours {
+struct RecordList {
     place: Vec<u8>,
     entries: Vec<(FilePath, Digest)>,
 }
 
-impl Ours {
+impl RecordList {
     /// Reads what is known; unreadable lines are nothing known.
-    async fn read(session: &Session, run: &RunPath, context: &CallContext) -> Result<Ours, TransportError> {
+    async fn read(session: &Session, run: &RunPath, context: &CallContext) -> Result<RecordList, TransportError> {
         let place = format!("{RECORDS}/{}", list_name(run)).into_bytes();
         let call = session.call("cat", "reading what is ours").arg(format!("--head={LIST_BYTES_AT_MOST}")).operands([session.at(&place)]);
         let (ended, text) = call.collect(context).await?;
@@ -133,7 +133,7 @@ impl Ours {
             return Err(classify::rclone(&ended, "reading what is ours"));
         }
         let text = if ended.success() { String::from_utf8_lossy(&text).into_owned() } else { String::new() };
-        Ok(Ours { place, entries: entries_of(&text) })
+        Ok(RecordList { place, entries: entries_of(&text) })
     }
 
     async fn write(&self, session: &Session, entries: &[(FilePath, Digest)], context: &CallContext) -> Result<(), TransportError> {

@@ -6,7 +6,7 @@
 use super::classify;
 use super::control::Control;
 use super::names::is_odd;
-use super::said::{Said, Stats};
+use super::output::{CallOutput, Stats};
 use super::session::{Session, join};
 use crate::files::source::RunFolder;
 use crate::machine::progress::ProgressSink;
@@ -88,7 +88,7 @@ async fn attempt(
     group: &Group<'_>,
     limit: Option<u64>,
     counted: &mut Counted,
-) -> Result<Option<Said>, TransportError> {
+) -> Result<Option<CallOutput>, TransportError> {
     let CopyCall { session, source, data, again, context, .. } = sending;
     // The handle follows the folder when it is renamed, and no link leads elsewhere.
     let folder = PathBuf::from(format!("/proc/self/fd/{}", source.dir().as_fd().as_raw_fd()));

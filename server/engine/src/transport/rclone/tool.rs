@@ -5,7 +5,7 @@
 
 use super::classify;
 use super::control::Control;
-use super::said::{Said, Stats};
+use super::output::{CallOutput, Stats};
 use crate::machine::child::{ChildError, Input, Tool, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
@@ -150,14 +150,14 @@ impl Call {
         output: &mut (dyn FnMut(&[u8]) + Send),
         stats: &mut (dyn FnMut(&Stats) + Send),
         context: &CallContext,
-    ) -> Result<Said, TransportError> {
+    ) -> Result<CallOutput, TransportError> {
         let mut tool = self.tool.arg(format!("--timeout={}s", self.patience.as_secs()));
         if !self.operands.is_empty() {
             tool = tool.arg("--").args(&self.operands);
         }
         let alive = Mutex::new(Instant::now());
         let sign = || *alive.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        let (mut lines, mut last) = (super::said::Lines::default(), Stats::default());
+        let (mut lines, mut last) = (super::output::Lines::default(), Stats::default());
         let mut take = |bytes: &[u8]| {
             sign();
             output(bytes);
@@ -200,7 +200,7 @@ impl Call {
             }
         };
         match ended {
-            Some(Ok(ended)) => Ok(Said::new(ended)),
+            Some(Ok(ended)) => Ok(CallOutput::new(ended)),
             Some(Err(error)) => Err(child(error)),
             None => {
                 let message = format!("{}: rclone made no progress for {} s and was ended", self.what, self.patience.as_secs());
@@ -210,7 +210,7 @@ impl Call {
     }
 
     /// Runs it and keeps what it says.
-    pub async fn collect(self, context: &CallContext) -> Result<(Said, Vec<u8>), TransportError> {
+    pub async fn collect(self, context: &CallContext) -> Result<(CallOutput, Vec<u8>), TransportError> {
         let mut said = Vec::new();
         let ended = self.run(&mut |bytes: &[u8]| said.extend_from_slice(bytes), &mut |_| (), context).await?;
         Ok((ended, said))

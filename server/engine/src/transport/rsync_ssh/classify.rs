@@ -25,7 +25,7 @@ const AT_SERVER: &[(&str, FailureClass)] = &[
     ("Connection timed out", Network),
     ("Host is down", Network),
     ("No such device", Network),
-    // Said by our own scripts of a tool that did not come to its end.
+    // CallOutput by our own scripts of a tool that did not come to its end.
     ("was stopped", Network),
     // A receiver whose folder went: the disk was unmounted meanwhile.
     ("\" failed: No such file or directory", DestinationUnreachable),

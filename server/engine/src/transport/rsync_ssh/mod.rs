@@ -16,8 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-mod about;
-mod arrange;
+mod capacity;
 mod ciphers;
 mod classify;
 mod connection;
@@ -27,6 +26,7 @@ mod hashes;
 mod identity;
 mod labels;
 mod look;
+mod moves;
 mod private_folder;
 mod push;
 mod quote;
@@ -181,11 +181,11 @@ impl Transport for RsyncSshTransport {
     }
 
     async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
-        arrange::remove_empty_folders(&self.place, run, folders, context).await
+        moves::remove_empty_folders(&self.place, run, folders, context).await
     }
 
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
-        arrange::move_files_aside(&self.place, run, files, context).await
+        moves::move_files_aside(&self.place, run, files, context).await
     }
 
     async fn put_record(
@@ -203,15 +203,15 @@ impl Transport for RsyncSshTransport {
     }
 
     async fn free_bytes(&self, context: &CallContext) -> Option<u64> {
-        about::free_bytes(&self.place, context).await
+        capacity::free_bytes(&self.place, context).await
     }
 
     async fn free_files(&self, context: &CallContext) -> Option<(u64, u64)> {
-        about::free_files(&self.place, context).await
+        capacity::free_files(&self.place, context).await
     }
 
     async fn clock_offset_seconds(&self, context: &CallContext) -> Option<i64> {
-        about::clock_offset_seconds(&self.place, context).await
+        capacity::clock_offset_seconds(&self.place, context).await
     }
 }
 

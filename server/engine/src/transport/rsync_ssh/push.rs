@@ -4,9 +4,9 @@
 //! Only two portions are held in memory, whatever the run's size. A portion that stands under its names is not sent again.
 
 use super::Place;
-use super::arrange::Aside;
 use super::labels::Labels;
 use super::look::{self, Kind, Seen, folders_above};
+use super::moves::Aside;
 use super::send::{RsyncCall, send};
 use super::session::Session;
 use super::settle::{Carried, Outgoing, Sent, Settling};

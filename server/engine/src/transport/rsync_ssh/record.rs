@@ -1,8 +1,8 @@
 //! The record at the server: replaced by rename as it grows, hashed there. An earlier life's record moves to `.exlab-wizard/lives/<n>/` first.
 
-use super::arrange::Aside;
 use super::hashes::hash_batch;
 use super::look::word_here;
+use super::moves::Aside;
 use super::quote::shell_word;
 use super::session::Session;
 use super::{Place, classify, look};

@@ -1,8 +1,8 @@
 //! A portion that was carried over: what arrived whole gets its names, and is hashed by the server.
 
-use super::arrange;
 use super::labels::Labels;
 use super::look::{self, Kind, Looked};
+use super::moves;
 use super::push::has_size;
 use super::send::PARTS;
 use super::session::{HashTool, Session};
@@ -140,7 +140,7 @@ impl Settling<'_> {
         // Where the server cannot hash, everything is read back at the end; and what is sent again is asked for then.
         let hashes = session.can.hash_tool != HashTool::None && self.push.again.is_none();
         let paths: Vec<FilePath> = files.iter().map(|file| file.path.clone()).collect();
-        let mut script = arrange::placing(&session, run, data, &folders, &single);
+        let mut script = moves::placing(&session, run, data, &folders, &single);
         let at_once = hashes && !alone;
         if at_once {
             script.extend([b"\nprintf '\\0\\0'\n".as_slice(), &hashes::script(&session, run, &paths)].concat());
@@ -153,21 +153,21 @@ impl Settling<'_> {
             Ok(ended) => ended,
             Err(error) => {
                 // It broke off while it hashed: what has its name by then is ours all the same.
-                if let Some(unmoved) = about_hashes.and_then(|_| arrange::read(about_places)) {
+                if let Some(unmoved) = about_hashes.and_then(|_| moves::read(about_places)) {
                     let has_moved = |file: &&&Outgoing| !unmoved.has(file.path.as_bytes(), file.new_folder.as_deref());
                     files.iter().filter(has_moved).for_each(|file| (self.push.placed)(&file.path));
                 }
                 return Err(error);
             }
         };
-        let mut unmoved = arrange::placed(&session, run, &ended, about_places)?;
+        let mut unmoved = moves::placed(&session, run, &ended, about_places)?;
         let moved_otherwise = !unmoved.folders.is_empty();
         if moved_otherwise {
             moved.retain(|(folder, _)| unmoved.folders.contains(*folder));
             let rest: Vec<&[u8]> = moved.iter().map(|(_, file)| *file).collect();
-            let script = arrange::placing(&session, run, data, &BTreeSet::new(), &rest);
+            let script = moves::placing(&session, run, data, &BTreeSet::new(), &rest);
             let (ended, said) = session::collect(&session.place.connection, &script, self.context).await?;
-            unmoved.taken.extend(arrange::placed(&session, run, &ended, &said)?.taken);
+            unmoved.taken.extend(moves::placed(&session, run, &ended, &said)?.taken);
         }
         let same = self.same_size(&unmoved.taken, files).await?;
         for file in files {

@@ -55,16 +55,16 @@ impl Lines {
 
 /// How a call ended, and what it complained of.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Said {
+pub(super) struct CallOutput {
     /// Its exit code; `None` when a signal ended it.
     pub code: Option<i32>,
     /// The complaints, as one would read them, in their order; nothing secret is left in them.
     pub complaints: Vec<String>,
 }
 
-impl Said {
-    pub fn new(ended: Ended) -> Said {
-        Said { code: ended.code, complaints: ended.stderr.lines().filter_map(complaint).map(|line| scrub(&line)).collect() }
+impl CallOutput {
+    pub fn new(ended: Ended) -> CallOutput {
+        CallOutput { code: ended.code, complaints: ended.stderr.lines().filter_map(complaint).map(|line| scrub(&line)).collect() }
     }
 
     /// Exit code 0.
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn said(stderr: &str) -> Vec<String> {
-        Said::new(Ended { code: Some(1), signal: None, stderr: stderr.to_owned() }).complaints
+        CallOutput::new(Ended { code: Some(1), signal: None, stderr: stderr.to_owned() }).complaints
     }
 
     #[test]

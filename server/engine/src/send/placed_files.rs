@@ -123,16 +123,16 @@ fn folders_above(name: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The list of one run's life, appended to after every rename at the destination. Names end in NUL: any other byte may be in one.
-pub struct Placed {
+pub struct PlacedFiles {
     path: PathBuf,
     out: Mutex<std::io::BufWriter<File>>,
     /// Read only when a conflict asks.
     earlier: OnceLock<Names>,
 }
 
-impl Placed {
+impl PlacedFiles {
     /// Opens the list of a work folder.
-    pub fn open(work_folder: &Path) -> std::io::Result<Placed> {
+    pub fn open(work_folder: &Path) -> std::io::Result<PlacedFiles> {
         let path = work_folder.join(FILE);
         let out = File::options().create(true).append(true).open(&path)?;
         // A name that was cut off by a kill is none, and the next one is not to go on where it ended.
@@ -141,7 +141,7 @@ impl Placed {
         if whole < length {
             out.set_len(whole)?;
         }
-        Ok(Placed { path, out: Mutex::new(std::io::BufWriter::new(out)), earlier: OnceLock::new() })
+        Ok(PlacedFiles { path, out: Mutex::new(std::io::BufWriter::new(out)), earlier: OnceLock::new() })
     }
 
     /// A file stands under its final name.
@@ -199,10 +199,10 @@ mod tests {
     fn what_was_placed_is_known_to_the_next_attempt_whatever_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let odd = FilePath::new(b"a\n \\ \xff/b".to_vec()).unwrap();
-        let placed = Placed::open(folder.path()).unwrap();
+        let placed = PlacedFiles::open(folder.path()).unwrap();
         placed.add(&odd);
         placed.flush();
-        let next = Placed::open(folder.path()).unwrap();
+        let next = PlacedFiles::open(folder.path()).unwrap();
         assert!(next.contains(&odd));
         assert!(!next.contains(&FilePath::new("a").unwrap()));
     }
@@ -211,13 +211,13 @@ mod tests {
     fn a_name_that_was_cut_off_spoils_no_other() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("placed"), b"a\0cut o").unwrap();
-        let placed = Placed::open(folder.path()).unwrap();
+        let placed = PlacedFiles::open(folder.path()).unwrap();
         placed.add(&FilePath::new("b").unwrap());
         let is_known = |name: &str| placed.contains(&FilePath::new(name).unwrap());
         assert!(is_known("a") && is_known("b") && !is_known("cut o") && !is_known("cut ob"));
         // As a power cut may leave it.
         std::fs::write(folder.path().join("placed"), b"a\0\0\0\0c\0cut").unwrap();
-        Placed::open(folder.path()).unwrap();
+        PlacedFiles::open(folder.path()).unwrap();
         assert_eq!(std::fs::read(folder.path().join("placed")).unwrap(), b"a\0\0\0\0c\0");
     }
 

@@ -18,7 +18,7 @@ use std::path::Path;
 use super::look::SWEEP_EVERY;
 
 /// The runs that have to be looked at. Blocking: three `stat` calls a quiet run.
-pub fn not_quiet(core: &Core, runs: &[RunPath]) -> Vec<RunPath> {
+pub fn changed_since(core: &Core, runs: &[RunPath]) -> Vec<RunPath> {
     let root = Path::new(core.staging.root());
     runs.iter().filter(|run| !is_quiet(core, root, run)).cloned().collect()
 }

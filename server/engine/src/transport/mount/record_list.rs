@@ -16,15 +16,15 @@ use std::io::Read;
 
 /// The record files of one run that are ours.
 #[derive(Debug)]
-pub(super) struct Ours {
+pub(super) struct RecordList {
     name: FilePath,
     /// Path inside the run, and a digest that we put there.
     pub entries: Vec<(FilePath, Digest)>,
 }
 
-impl Ours {
+impl RecordList {
     /// Reads what is known; unreadable lines are nothing known.
-    pub fn read(root: &Root, run: &RunPath) -> Result<Ours, TransportError> {
+    pub fn read(root: &Root, run: &RunPath) -> Result<RecordList, TransportError> {
         let failed = |error: std::io::Error| TransportError::destination(error, format!("reading {}", root.shown(RECORDS.as_bytes())));
         let name = FilePath::new(list_name(run)).map_err(|error| failed(std::io::Error::other(error)))?;
         let mut text = Vec::new();
@@ -34,7 +34,7 @@ impl Ours {
             Ok(None) | Err(Errno::NOENT) => {}
             Err(error) => return Err(failed(error.into())),
         }
-        Ok(Ours { name, entries: entries_of(&String::from_utf8_lossy(&text)) })
+        Ok(RecordList { name, entries: entries_of(&String::from_utf8_lossy(&text)) })
     }
 
     /// Writes it durably enough: the rename comes before those of the record, on the same file system.
