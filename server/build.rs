@@ -1,4 +1,5 @@
-//! Lets cargo embed the panel anew when it was built anew: without this, a file that is new in `target/site` would go unnoticed.
+//! Lets cargo embed the panel anew when it was built anew: without this, a file that is new in `target/site` would go
+//! unnoticed.
 
 fn main() {
     let site = "../target/site";

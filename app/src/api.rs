@@ -28,9 +28,9 @@ use crate::codec::Json;
 use crate::error::PanelError;
 use crate::lists::select::Summary;
 use domain::api::{
-    ActKind, ActPlan, ActView, Certificate, ClearPlan, ClearedRuns, FilesQuery, ForceSyncRequest, KnownRequest, LogQuery, OverrideRequest,
-    Overview, PanelStatus, PlanRequest, ProblemFinding, ProblemList, ProblemQuery, RevokeRequest, RunDetail, RunFiles, RunLog, RunRow,
-    StagingList,
+    ActKind, ActPlan, ActView, Certificate, ClearPlan, ClearedRuns, FilesQuery, ForceSyncRequest, KnownRequest,
+    LogQuery, OverrideRequest, Overview, PanelStatus, PlanRequest, ProblemFinding, ProblemList, ProblemQuery,
+    RevokeRequest, RunDetail, RunFiles, RunLog, RunRow, StagingList,
 };
 use domain::overrides::OverrideEntry;
 use leptos::prelude::*;
@@ -54,7 +54,9 @@ const CLEARED_PER_PAGE: u32 = 100;
 #[cfg(feature = "ssr")]
 fn backend() -> Result<crate::backend::Backend, PanelError> {
     use domain::problem::{ErrorCode, Problem};
-    use_context().ok_or_else(|| crate::error::answered(Problem::new(ErrorCode::Internal, "The panel was started without its backend.")))
+    use_context().ok_or_else(|| {
+        crate::error::answered(Problem::new(ErrorCode::Internal, "The panel was started without its backend."))
+    })
 }
 
 /// The header of the panel.
@@ -178,7 +180,9 @@ pub async fn act(
     id: String,
 ) -> Result<ActView, PanelError> {
     use domain::problem::{ErrorCode, Problem};
-    let missing = || Problem::new(ErrorCode::NotFound, "This act is not known here; the program was restarted or it was long ago.");
+    let missing = || {
+        Problem::new(ErrorCode::NotFound, "This act is not known here; the program was restarted or it was long ago.")
+    };
     backend()?.act(&id).ok_or_else(|| crate::error::answered(missing()))
 }
 

@@ -1,13 +1,15 @@
-//! What the panel and REST need of the world behind them. The server implements it over the engine; everybody else holds a [`Backend`].
+//! What the panel and REST need of the world behind them. The server implements it over the engine; everybody else
+//! holds a [`Backend`].
 
 mod door;
 
 pub use door::{Backend, orchestrator_disabled};
 
 use domain::api::{
-    ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, Event, FilesQuery, ForceSyncAnswer,
-    ForceSyncRequest, KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery,
-    RetryAnswer, RevokeRequest, RunDetail, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, Event, FilesQuery,
+    ForceSyncAnswer, ForceSyncRequest, KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding,
+    ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunFiles, RunLog, RunRow, StagingList,
+    VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::Problem;
@@ -27,8 +29,8 @@ pub struct LogFile {
     pub file: std::fs::File,
 }
 
-/// Spells every question and act once: for whoever answers it, and for whoever asks through a [`Backend`]. `[run]` is a request's text: absolute, or
-/// relative to the staging root; whoever answers parses it.
+/// Spells every question and act once: for whoever answers it, and for whoever asks through a [`Backend`]. `[run]` is a
+/// request's text: absolute, or relative to the staging root; whoever answers parses it.
 macro_rules! questions_and_acts {
     ($($(#[$doc:meta])* $how:ident fn $name:ident[$($text:ident)?]($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         /// Everything that pages, server functions and REST routes may ask. Every act goes on when its caller hangs up.

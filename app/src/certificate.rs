@@ -51,7 +51,10 @@ fn Sheet(
     let (tone, icon, verdict) = match certificate.damage() {
         _ if certificate.is_proven() => ("tone-good", "shield", "Every sealed byte was proven on the NAS.".to_owned()),
         Some(damage) => {
-            let verdict = format!("Not proven any more: the local copy is gone, and this was found on the NAS since. {}", damage.message);
+            let verdict = format!(
+                "Not proven any more: the local copy is gone, and this was found on the NAS since. {}",
+                damage.message
+            );
             ("tone-bad", "alert", verdict)
         }
         None => {
@@ -62,8 +65,9 @@ fn Sheet(
     let Certificate { issued_at, installation, label, host, version, equipment_label, cleared, run } = certificate;
     let summary = run.row.summary;
     let nas = cleared.as_ref().map(|cleared| cleared.nas_path.clone()).filter(|path| !path.is_empty());
-    let nas =
-        nas.or_else(|| run.row.job.as_ref().and_then(|job| job.nas_path.clone())).unwrap_or_else(|| "Nowhere but here yet".to_owned());
+    let nas = nas
+        .or_else(|| run.row.job.as_ref().and_then(|job| job.nas_path.clone()))
+        .unwrap_or_else(|| "Nowhere but here yet".to_owned());
     let kind = if summary.run_kind == "test" { "Test run" } else { "Experimental run" };
     let seal = run.seal.map(|seal| {
         view! {

@@ -1,5 +1,6 @@
-//! How the panel's answers are read. As server_fn's own JSON, but from text, like everything else the browser reads. Each way of reading
-//! is compiled once for each kind of answer, so a second way would be half as much again to download.
+//! How the panel's answers are read. As server_fn's own JSON, but from text, like everything else the browser reads.
+//! Each way of reading is compiled once for each kind of answer, so a second way would be half as much again to
+//! download.
 
 use serde::{Serialize, de::DeserializeOwned};
 use server_fn::codec::{JsonEncoding, Post};

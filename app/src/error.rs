@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use std::fmt;
 
-/// A [`Problem`] that can travel as a server function's error. Its JSON is the problem's own: `code`, `message`, `trace_id` at top level.
+/// A [`Problem`] that can travel as a server function's error. Its JSON is the problem's own: `code`, `message`,
+/// `trace_id` at top level.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PanelError(pub Problem);
@@ -35,9 +36,12 @@ impl FromServerFnError for PanelError {
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         let problem = match error {
             ServerFnErrorErr::Request(why) => {
-                Problem::new(ErrorCode::Internal, format!("The orchestrator does not answer ({why}).")).with(NO_ANSWER, true)
+                Problem::new(ErrorCode::Internal, format!("The orchestrator does not answer ({why})."))
+                    .with(NO_ANSWER, true)
             }
-            ServerFnErrorErr::Deserialization(why) | ServerFnErrorErr::Args(why) => Problem::new(ErrorCode::BadRequest, why),
+            ServerFnErrorErr::Deserialization(why) | ServerFnErrorErr::Args(why) => {
+                Problem::new(ErrorCode::BadRequest, why)
+            }
             ServerFnErrorErr::MissingArg(name) => Problem::new(ErrorCode::BadRequest, format!("{name} is missing")),
             ServerFnErrorErr::UnsupportedRequestMethod(why) => Problem::new(ErrorCode::MethodNotAllowed, why),
             ServerFnErrorErr::Registration(why)
@@ -50,8 +54,8 @@ impl FromServerFnError for PanelError {
     }
 }
 
-/// Makes a problem the answer of the request in hand: status, content type and trace id, where this is a server function's own request.
-/// A page that shows a problem keeps its own status.
+/// Makes a problem the answer of the request in hand: status, content type and trace id, where this is a server
+/// function's own request. A page that shows a problem keeps its own status.
 #[cfg(feature = "ssr")]
 pub fn answered(mut problem: Problem) -> PanelError {
     use axum::http::{HeaderValue, StatusCode, header, request::Parts};

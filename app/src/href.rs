@@ -1,5 +1,5 @@
-//! The addresses of the panel's pages. They are coded here and not by the router, which decodes parameters once more than was encoded: a run
-//! called `a%41` would lead to another run.
+//! The addresses of the panel's pages. They are coded here and not by the router, which decodes parameters once more
+//! than was encoded: a run called `a%41` would lead to another run.
 
 use domain::address::{decode, encode_path};
 

@@ -28,7 +28,13 @@ pub fn row(run_path: &str, state: &str) -> RunRow {
         findings: FindingCounts::default(),
         late_files: 0,
         clearing: None,
-        actions: Actions { force_sync: no(), clear: no(), verify: no(), retry: no(), call_off: Action::nothing_to_call_off() },
+        actions: Actions {
+            force_sync: no(),
+            clear: no(),
+            verify: no(),
+            retry: no(),
+            call_off: Action::nothing_to_call_off(),
+        },
     }
 }
 

@@ -25,7 +25,10 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
         }
         response.insert_header(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         response.insert_header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response.insert_header(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+        response.insert_header(
+            HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderValue::from_static("same-origin"),
+        );
         // Rows change: a page from the cache, e.g. after going back, would show old ones as if they were live.
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -34,7 +37,8 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     // Imported by the script: it fetches the parts that other pages need.
     let loader = format!("/{package}/parts.js");
     // Written here and not by the framework, whose file name depends on an environment variable at build time.
-    let start = format!("import init,{{hydrate}} from \"{script}\";init({{module_or_path:\"{wasm}\"}}).then(()=>hydrate());");
+    let start =
+        format!("import init,{{hydrate}} from \"{script}\";init({{module_or_path:\"{wasm}\"}}).then(()=>hydrate());");
     let theme = format!(
         "try{{const t=localStorage.getItem('{STORAGE_KEY}');if(t==='light'||t==='dark')document.documentElement.dataset.theme=t}}catch{{}}"
     );

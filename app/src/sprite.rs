@@ -1,6 +1,8 @@
-//! Outlines of all icons: symbols that `parts::Icon` points at. Written once by the shell, so they cost nothing per row and nothing in WASM.
+//! Outlines of all icons: symbols that `parts::Icon` points at. Written once by the shell, so they cost nothing per row
+//! and nothing in WASM.
 //!
-//! Drawn on 16 by 16 with one stroke; shapes differ, not only colours: a check, a cross, a triangle, a clock are told apart in grey.
+//! Drawn on 16 by 16 with one stroke; shapes differ, not only colours: a check, a cross, a triangle, a clock are told
+//! apart in grey.
 
 use leptos::prelude::*;
 
@@ -35,7 +37,10 @@ const ICONS: [(&str, &str); 37] = [
     ("check", "M3 8.500l3.3 3.300L13 4.8"),
     ("cross", "M4 4l8 8M12 4l-8 8"),
     // Connection and theme
-    ("link", "M6.5 9.500l3-3M7 4.500l1.5-1.500a3 3 0 0 1 4.3 4.300L11.5 8.500M9 11.500l-1.5 1.500a3 3 0 0 1-4.3-4.300L4.5 7.5"),
+    (
+        "link",
+        "M6.5 9.500l3-3M7 4.500l1.5-1.500a3 3 0 0 1 4.3 4.300L11.5 8.500M9 11.500l-1.5 1.500a3 3 0 0 1-4.3-4.300L4.5 7.5",
+    ),
     (
         "live",
         "M8 7.200a.8.8 0 1 1 0 1.6.8.8 0 0 1 0-1.600zM5.2 10.800a4 4 0 0 1 0-5.600M10.8 5.200a4 4 0 0 1 0 5.600M3.1 12.900a7 7 0 0 1 0-9.800M12.9 3.100a7 7 0 0 1 0 9.8",

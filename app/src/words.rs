@@ -1,4 +1,5 @@
-//! What a row says, in words. State, what stands beside it, and whether it needs an operator. The same on server and browser.
+//! What a row says, in words. State, what stands beside it, and whether it needs an operator. The same on server and
+//! browser.
 //!
 //! Never by colour alone: every tone comes with an icon and a text.
 
@@ -88,7 +89,8 @@ pub fn beside(row: &RunRow) -> Option<Word> {
         return Some(word(Tone::Bad, "blocked", "Blocked"));
     }
     if row.late_files > 0 {
-        let text = if row.late_files == 1 { "1 late file".to_owned() } else { format!("{} late files", row.late_files) };
+        let text =
+            if row.late_files == 1 { "1 late file".to_owned() } else { format!("{} late files", row.late_files) };
         return Some(word(Tone::Warn, "late", text));
     }
     if let Some(error) = job.filter(|job| job.state == JobState::Cleaned).and_then(|job| job.error.as_ref()) {

@@ -2,9 +2,9 @@
 
 use app::backend::{Backend, EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer, ForceSyncRequest,
-    KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest,
-    RunDetail, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
+    ActKind, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, FilesQuery, ForceSyncAnswer,
+    ForceSyncRequest, KnownRequest, LogQuery, OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList,
+    ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
@@ -20,7 +20,8 @@ use std::time::Duration;
 /// How long after a full disk the start is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
 
-/// How the work behind a backend is ended: what is in work is interrupted so that it resumes, and the state folder closed. Called once.
+/// How the work behind a backend is ended: what is in work is interrupted so that it resumes, and the state folder
+/// closed. Called once.
 pub type Stop = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
 
 /// The header before anything is known of runs, disks and destinations.
@@ -46,9 +47,14 @@ pub fn first_status(settings: &Settings, hostname: &str) -> PanelStatus {
     }
 }
 
-/// Opens the state folder and starts the engine, which answers from then on; the error is a sentence for the operator. A full disk is told
-/// to whoever asks meanwhile, and tried again until there is room.
-pub async fn start(settings: Settings, state_folder: &Path, hostname: &str, backend: &Backend) -> Result<Stop, Problem> {
+/// Opens the state folder and starts the engine, which answers from then on; the error is a sentence for the operator.
+/// A full disk is told to whoever asks meanwhile, and tried again until there is room.
+pub async fn start(
+    settings: Settings,
+    state_folder: &Path,
+    hostname: &str,
+    backend: &Backend,
+) -> Result<Stop, Problem> {
     if settings.orchestrator.is_none() {
         backend.is_off(first_status(&settings, hostname));
         return Ok(Box::new(|| Box::pin(async {})));
@@ -71,17 +77,28 @@ pub async fn start(settings: Settings, state_folder: &Path, hostname: &str, back
 }
 
 /// Writes the identity marker; the answer is a sentence.
-pub async fn nas_init(settings: &Settings, state_folder: &Path, hostname: &str, equipment: &str, adopt: bool) -> Result<String, Problem> {
+pub async fn nas_init(
+    settings: &Settings,
+    state_folder: &Path,
+    hostname: &str,
+    equipment: &str,
+    adopt: bool,
+) -> Result<String, Problem> {
     let marked = engine::mark_destination(settings, equipment, state_folder, hostname, adopt).await;
     let marker = marked.map_err(|error| Problem::new(mark_code(&error), error.to_string()))?;
-    let target = settings.equipment(equipment).and_then(|e| e.transport.as_ref()).map(|t| t.target.describe()).unwrap_or_default();
+    let target = settings
+        .equipment(equipment)
+        .and_then(|e| e.transport.as_ref())
+        .map(|t| t.target.describe())
+        .unwrap_or_default();
     Ok(format!("{target} is marked for {} of installation {}.", marker.equipment, marker.installation))
 }
 
 /// Takes over a staging tree; the answer is a sentence.
 pub fn staging_adopt(settings: &Settings, state_folder: &Path, hostname: &str, force: bool) -> Result<String, Problem> {
     let orchestrator = settings.orchestrator.as_ref();
-    let orchestrator = orchestrator.ok_or_else(|| Problem::new(ErrorCode::OrchestratorDisabled, StartError::Off.to_string()))?;
+    let orchestrator =
+        orchestrator.ok_or_else(|| Problem::new(ErrorCode::OrchestratorDisabled, StartError::Off.to_string()))?;
     let installation = engine::keep::state_folder::installation(state_folder);
     let installation = installation.map_err(|error| Problem::new(ErrorCode::StateUnavailable, error.to_string()))?;
     let root = &orchestrator.staging_root;

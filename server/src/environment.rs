@@ -82,8 +82,11 @@ fn hostname() -> String {
     let kernel = std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).ok();
     let name = kernel.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
     // It becomes part of a file name in every run.
-    let plain: String =
-        name.trim().chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).collect();
+    let plain: String = name
+        .trim()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' })
+        .collect();
     if plain.trim_matches('.').is_empty() { "localhost".to_owned() } else { plain }
 }
 

@@ -14,15 +14,17 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// How long requests and the engine may take to end after a signal. Transfers are interrupted at once; this is for the last
-/// answers and for closing the database.
+/// How long requests and the engine may take to end after a signal. Transfers are interrupted at once; this is for the
+/// last answers and for closing the database.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why the server did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The port is taken, or the address is not this machine's.
-    #[error("Cannot listen on {address}: {source}. Is another exlab-orchestrator running? Then stop it, or choose another server.listen.")]
+    #[error(
+        "Cannot listen on {address}: {source}. Is another exlab-orchestrator running? Then stop it, or choose another server.listen."
+    )]
     Listen {
         /// Where.
         address: String,
@@ -44,7 +46,8 @@ pub enum ServeError {
 pub async fn serve(settings: Settings, state_folder: &Path, hostname: &str) -> Result<(), ServeError> {
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
     let listener = listen(&settings.listen).await?;
-    let address = listener.local_addr().map_err(|source| ServeError::Listen { address: settings.listen.clone(), source })?;
+    let address =
+        listener.local_addr().map_err(|source| ServeError::Listen { address: settings.listen.clone(), source })?;
     let backend = Backend::starting(backend::first_status(&settings, hostname));
     let stop = CancellationToken::new();
     let mut http = tokio::spawn(answer(listener, address, backend.clone(), stop.clone()));

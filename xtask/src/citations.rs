@@ -1,4 +1,5 @@
-//! No text cites what is not here: every page that code or another page names exists, and so does every heading that a page leads to. Tests only.
+//! No text cites what is not here: every page that code or another page names exists, and so does every heading that a
+//! page leads to. Tests only.
 
 use crate::machine;
 use std::collections::BTreeSet;
@@ -17,7 +18,9 @@ fn texts(folder: &Path, found: &mut Vec<PathBuf>) {
             if !name.starts_with('.') && !OTHERS.contains(&name.as_str()) {
                 texts(&path, found);
             }
-        } else if ["rs", "ts", "md", "toml", "sql", "css"].iter().any(|extension| path.extension().is_some_and(|found| found == *extension))
+        } else if ["rs", "ts", "md", "toml", "sql", "css"]
+            .iter()
+            .any(|extension| path.extension().is_some_and(|found| found == *extension))
         {
             found.push(path);
         }
@@ -26,8 +29,11 @@ fn texts(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// Words that name a page below `docs/`, or a source.
 fn pages_named(text: &str) -> impl Iterator<Item = &str> {
-    let begins = |word: &str| ["docs/", "app/", "server/", "frontend/", "xtask/", "end2end/"].iter().any(|folder| word.starts_with(folder));
-    let part = move |word: &str| begins(word) && [".md", ".rs", ".ts", ".mjs"].iter().any(|ending| word.ends_with(ending));
+    let begins = |word: &str| {
+        ["docs/", "app/", "server/", "frontend/", "xtask/", "end2end/"].iter().any(|folder| word.starts_with(folder))
+    };
+    let part =
+        move |word: &str| begins(word) && [".md", ".rs", ".ts", ".mjs"].iter().any(|ending| word.ends_with(ending));
     text.split(|c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c))).filter(move |word| part(word))
 }
 
@@ -44,7 +50,11 @@ fn links(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
 fn headings(text: &str) -> BTreeSet<String> {
     let name = |line: &str| {
         let words = line.trim_start_matches('#').trim().to_lowercase();
-        words.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()
+        words
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect()
     };
     text.lines().filter(|line| line.starts_with('#')).map(name).collect()
 }
@@ -55,7 +65,9 @@ fn mistakes(root: &Path, file: &Path) -> Vec<String> {
     let mut found: Vec<String> =
         ELSEWHERE.iter().filter(|word| text.contains(**word)).map(|word| format!("{shown} cites {word:?}")).collect();
     found.extend(
-        pages_named(&text).filter(|page| !root.join(page).is_file()).map(|page| format!("{shown} names {page}, which is not there")),
+        pages_named(&text)
+            .filter(|page| !root.join(page).is_file())
+            .map(|page| format!("{shown} names {page}, which is not there")),
     );
     // The tour leaves out the folder that it is about.
     if file.ends_with("docs/tour.md") {
@@ -91,7 +103,8 @@ fn no_text_cites_what_is_not_here() {
     texts(root, &mut files);
     let own = Path::new(file!()).file_name();
     assert!(files.len() > 300, "the tree is read");
-    let found: Vec<String> = files.iter().filter(|file| file.file_name() != own).flat_map(|file| mistakes(root, file)).collect();
+    let found: Vec<String> =
+        files.iter().filter(|file| file.file_name() != own).flat_map(|file| mistakes(root, file)).collect();
     assert_eq!(found, [""; 0]);
 }
 

@@ -23,7 +23,10 @@ impl Counts {
         let Some((_, numbers)) = rest.split_once(". ") else { return };
         for part in numbers.split(';') {
             let mut words = part.split_whitespace();
-            let (Some(number), Some(what)) = (words.next().and_then(|word| word.parse::<u64>().ok()), words.next()) else { continue };
+            let (Some(number), Some(what)) = (words.next().and_then(|word| word.parse::<u64>().ok()), words.next())
+            else {
+                continue;
+            };
             match what {
                 "passed" => self.passed += number,
                 "failed" => self.failed += number,
@@ -35,10 +38,17 @@ impl Counts {
 
     /// What Playwright's JSON report says.
     pub fn of_playwright(report: &Path) -> Result<Counts> {
-        let text = fs::read_to_string(report).with_context(|| format!("Playwright left no report at {}", report.display()))?;
+        let text =
+            fs::read_to_string(report).with_context(|| format!("Playwright left no report at {}", report.display()))?;
         let report: serde_json::Value = serde_json::from_str(&text).context("Playwright's report is no JSON")?;
-        let number = |name: &str| report["stats"][name].as_u64().with_context(|| format!("Playwright's report has no stats.{name}"));
-        Ok(Counts { passed: number("expected")? + number("flaky")?, failed: number("unexpected")?, skipped: number("skipped")? })
+        let number = |name: &str| {
+            report["stats"][name].as_u64().with_context(|| format!("Playwright's report has no stats.{name}"))
+        };
+        Ok(Counts {
+            passed: number("expected")? + number("flaky")?,
+            failed: number("unexpected")?,
+            skipped: number("skipped")?,
+        })
     }
 }
 

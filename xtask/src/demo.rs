@@ -1,5 +1,5 @@
-//! The throw-away laboratory of `cargo xtask run`: a staging tree, a folder standing for the mounted NAS, a config, and a state folder,
-//! all in one temporary folder that goes when it ends.
+//! The throw-away laboratory of `cargo xtask run`: a staging tree, a folder standing for the mounted NAS, a config, and
+//! a state folder, all in one temporary folder that goes when it ends.
 
 use crate::process::Call;
 use anyhow::{Context, Result};
@@ -9,7 +9,11 @@ use tempfile::TempDir;
 
 /// What the demo pushes from: id, label, and its completeness signal as config lines.
 const EQUIPMENT: [(&str, &str, &str); 3] = [
-    ("CONFOCAL_01", "Confocal microscope", "completeness_signal: sentinel_file\n    sentinel_filename: acquisition_complete.flag"),
+    (
+        "CONFOCAL_01",
+        "Confocal microscope",
+        "completeness_signal: sentinel_file\n    sentinel_filename: acquisition_complete.flag",
+    ),
     ("FLOW_01", "Flow cytometer", "completeness_signal: manifest\n    manifest_filename: run_manifest.json"),
     ("SEQ_01", "Sequencer", "completeness_signal: sentinel_file\n    sentinel_filename: RTAComplete.txt"),
 ];
@@ -28,7 +32,8 @@ impl Demo {
         // Beside the build: a /tmp in memory could not be read past the page cache, and proofs would stay weak.
         let home = crate::machine::target_folder()?.join("xtask");
         fs::create_dir_all(&home)?;
-        let folder = tempfile::Builder::new().prefix("demo-").tempdir_in(home).context("cannot make a temporary folder")?;
+        let folder =
+            tempfile::Builder::new().prefix("demo-").tempdir_in(home).context("cannot make a temporary folder")?;
         let demo = Demo { folder };
         fs::create_dir_all(demo.staging())?;
         fs::create_dir_all(demo.state_home())?;
@@ -110,7 +115,11 @@ mod tests {
     fn the_demo_goes_when_it_ends_and_its_config_names_what_is_there() {
         let demo = Demo::new("127.0.0.1:8080").unwrap();
         let text = fs::read_to_string(demo.config()).unwrap();
-        let paths: Vec<_> = text.lines().filter_map(|line| line.split_once('\'')).map(|(_, rest)| rest.trim_end_matches('\'')).collect();
+        let paths: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.split_once('\''))
+            .map(|(_, rest)| rest.trim_end_matches('\''))
+            .collect();
         assert_eq!(paths.len(), 1 + EQUIPMENT.len());
         assert!(paths.iter().all(|path| Path::new(path).is_dir()), "{paths:?}");
         let folder = demo.folder.path().to_owned();

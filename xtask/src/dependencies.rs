@@ -1,4 +1,5 @@
-//! Every dependency of every package is used by it: a name in `Cargo.toml` that no source says is a build that nobody needs. Tests only.
+//! Every dependency of every package is used by it: a name in `Cargo.toml` that no source says is a build that nobody
+//! needs. Tests only.
 
 use crate::machine;
 use std::fs;
@@ -24,7 +25,8 @@ fn sources(folder: &Path, text: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            let other = path.join("Cargo.toml").is_file() || ["target", "node_modules", "fixtures"].iter().any(|name| path.ends_with(name));
+            let other = path.join("Cargo.toml").is_file()
+                || ["target", "node_modules", "fixtures"].iter().any(|name| path.ends_with(name));
             if !other {
                 sources(&path, text);
             }

@@ -1,7 +1,7 @@
 //! `cargo xtask hazards D3`: which tests guard against a hazard of docs/hazards.md.
 //!
-//! A test that guards against one carries its number: `fn d3_…` in Rust, `test("D3 …")` in Playwright; several numbers in a row are fine. No row
-//! is without a test, and no test carries a number without a row.
+//! A test that guards against one carries its number: `fn d3_…` in Rust, `test("D3 …")` in Playwright; several numbers
+//! in a row are fine. No row is without a test, and no test carries a number without a row.
 
 use crate::machine;
 use anyhow::{Context, Result, bail};
@@ -47,7 +47,10 @@ fn rows(page: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 fn mistakes(page: &str, guards: &Guards) -> Vec<String> {
     let rows = rows(page);
-    let unguarded = rows.iter().filter(|(number, _)| !guards.contains_key(number)).map(|(number, _)| format!("{number} has no test"));
+    let unguarded = rows
+        .iter()
+        .filter(|(number, _)| !guards.contains_key(number))
+        .map(|(number, _)| format!("{number} has no test"));
     let unknown = guards.iter().filter(|(number, _)| !rows.iter().any(|(known, _)| known == *number));
     let unknown = unknown.map(|(number, names)| format!("{} carries {number}, which {PAGE} does not know", names[0]));
     unguarded.chain(unknown).collect()
@@ -88,7 +91,8 @@ fn collect(folder: &Path, guards: &mut Guards) -> Result<()> {
 fn rust_test(line: &str) -> Found {
     let rest = line.trim_start().trim_start_matches("pub ").trim_start_matches("async ").strip_prefix("fn ")?;
     let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    let numbers: Vec<String> = name.split('_').map(str::to_ascii_uppercase).take_while(|word| is_number(word)).collect();
+    let numbers: Vec<String> =
+        name.split('_').map(str::to_ascii_uppercase).take_while(|word| is_number(word)).collect();
     let lower_case = !name.starts_with(|c: char| c.is_ascii_uppercase());
     (!numbers.is_empty() && lower_case).then(|| (numbers, format!("`{name}`")))
 }
@@ -103,7 +107,10 @@ fn browser_test(line: &str) -> Found {
 /// `D1` to `S99`.
 fn is_number(word: &str) -> bool {
     let digits = word.trim_start_matches(['D', 'V', 'S']);
-    word.len() == digits.len() + 1 && !digits.is_empty() && digits.len() < 3 && digits.bytes().all(|byte| byte.is_ascii_digit())
+    word.len() == digits.len() + 1
+        && !digits.is_empty()
+        && digits.len() < 3
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -112,18 +119,24 @@ mod tests {
 
     #[test]
     fn names_give_their_numbers() {
-        let of = |numbers: &[&str], name: &str| Some((numbers.iter().map(|n| (*n).to_owned()).collect(), name.to_owned()));
+        let of =
+            |numbers: &[&str], name: &str| Some((numbers.iter().map(|n| (*n).to_owned()).collect(), name.to_owned()));
         assert_eq!(rust_test("    async fn d3_s12_kept() {"), of(&["D3", "S12"], "`d3_s12_kept`"));
         assert_eq!(rust_test("fn s_rename() {"), None);
         assert_eq!(rust_test("fn double_d3() {"), None);
-        assert_eq!(browser_test("  test(\"S4 V1 a foreign file\", async () => {"), of(&["S4", "V1"], "end2end: S4 V1 a foreign file"));
+        assert_eq!(
+            browser_test("  test(\"S4 V1 a foreign file\", async () => {"),
+            of(&["S4", "V1"], "end2end: S4 V1 a foreign file")
+        );
         assert_eq!(browser_test("test(\"a dialog\", async () => {"), None);
     }
 
     #[test]
     fn rows_and_tests_are_held_against_each_other() {
         let page = "| # | seen | ours |\n|---|---|---|\n| D1 | a | b |\n| D2 | c | d |\n";
-        let guards = |numbers: &[&str]| numbers.iter().map(|number| ((*number).to_owned(), vec!["`x`".to_owned()])).collect::<Guards>();
+        let guards = |numbers: &[&str]| {
+            numbers.iter().map(|number| ((*number).to_owned(), vec!["`x`".to_owned()])).collect::<Guards>()
+        };
         assert_eq!(mistakes(page, &guards(&["D1", "D2"])), [""; 0]);
         assert_eq!(mistakes(page, &guards(&["D1", "D99"])).len(), 2);
     }

@@ -1,4 +1,5 @@
-//! What this machine and this checkout offer: folders, tools on the path, rights. The one place of xtask that reads the environment.
+//! What this machine and this checkout offer: folders, tools on the path, rights. The one place of xtask that reads the
+//! environment.
 //!
 //! Not for spawning: that is [`crate::process`].
 #![allow(clippy::disallowed_methods, reason = "the one place of xtask that reads the environment")]

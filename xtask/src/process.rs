@@ -1,6 +1,8 @@
-//! The one place of xtask that spawns processes: waits for them, reads them, or keeps them running and ends them by their id.
+//! The one place of xtask that spawns processes: waits for them, reads them, or keeps them running and ends them by
+//! their id.
 //!
-//! Children get a process group of their own, so that Ctrl-C reaches xtask alone and xtask decides in which order they end.
+//! Children get a process group of their own, so that Ctrl-C reaches xtask alone and xtask decides in which order they
+//! end.
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
@@ -21,8 +23,14 @@ pub struct Call {
 /// Cargo, without what a surrounding cargo or cargo-leptos call would change in the build.
 pub fn cargo() -> Call {
     let mut call = Call::new(crate::machine::cargo_program()).cwd(crate::machine::root());
-    for name in ["LEPTOS_OUTPUT_NAME", "LEPTOS_SITE_ROOT", "LEPTOS_SITE_PKG_DIR", "RUSTFLAGS_WASM", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME"]
-    {
+    for name in [
+        "LEPTOS_OUTPUT_NAME",
+        "LEPTOS_SITE_ROOT",
+        "LEPTOS_SITE_PKG_DIR",
+        "RUSTFLAGS_WASM",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_PKG_NAME",
+    ] {
         call.command.env_remove(name);
     }
     call.shown = "cargo".to_owned();

@@ -1,6 +1,7 @@
 //! `cargo xtask rooms`: the folders of engine and panel, and which of them knows which.
 //!
-//! No folder knows one above it, and so none stands in a circle: whoever changes one need not look up. ARCHITECTURE shows the map that this draws.
+//! No folder knows one above it, and so none stands in a circle: whoever changes one need not look up. ARCHITECTURE
+//! shows the map that this draws.
 
 use crate::machine;
 use anyhow::{Context, Result, bail};
@@ -55,7 +56,11 @@ fn levels(rooms: &Rooms) -> Result<BTreeMap<&str, usize>> {
     while levels.len() < rooms.len() {
         let known = |name: &String| levels.get(name.as_str()).copied();
         let level = |room: &Room| {
-            room.knows.iter().map(known).collect::<Option<Vec<_>>>().map(|below| below.into_iter().max().map_or(0, |at| at + 1))
+            room.knows
+                .iter()
+                .map(known)
+                .collect::<Option<Vec<_>>>()
+                .map(|below| below.into_iter().max().map_or(0, |at| at + 1))
         };
         let placed: Vec<(&str, usize)> = rooms
             .iter()
@@ -95,7 +100,9 @@ fn rooms_of(source: &Path) -> Result<Rooms> {
     }
     for (name, room) in &mut rooms {
         room.knows.remove(name);
-        room.odd.extend(room.knows.difference(&names).map(|other| format!("{name} names crate::{other}, which is no room")));
+        room.odd.extend(
+            room.knows.difference(&names).map(|other| format!("{name} names crate::{other}, which is no room")),
+        );
         room.knows.retain(|other| names.contains(other));
     }
     Ok(rooms)
@@ -122,22 +129,30 @@ fn look(text: &str, depth: usize, room: &mut Room) {
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
         for rest in line.split("crate::").skip(1) {
             let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            // The panel is the package itself. Everything else is named by its room, one at a time, so that it can be seen here.
+            // The panel is the package itself. Everything else is named by its room, one at a time, so that it can be
+            // seen here.
             match name.chars().next() {
                 Some(first) if first.is_ascii_lowercase() => drop(room.knows.insert(name)),
                 Some(_) if name == "App" => {}
                 _ => room.odd.push(line.trim().to_owned()),
             }
         }
-        if line.contains(&"super::".repeat(depth)) || line.contains("{super::") || line.trim_start().starts_with("super::super") {
+        if line.contains(&"super::".repeat(depth))
+            || line.contains("{super::")
+            || line.trim_start().starts_with("super::super")
+        {
             room.odd.push(line.trim().to_owned());
         }
     }
 }
 
 fn first_sentence(text: &str) -> String {
-    let docs: Vec<&str> =
-        text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let docs: Vec<&str> = text
+        .lines()
+        .map_while(|line| line.strip_prefix("//!"))
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
     let docs = docs.join(" ");
     let end = docs.find(". ").unwrap_or(docs.len());
     // Where more is said is no matter of a map.
@@ -153,14 +168,19 @@ mod tests {
     fn no_room_knows_one_above_it_and_architecture_shows_the_map() {
         let architecture = fs::read_to_string(machine::root().join("ARCHITECTURE.md")).unwrap();
         let map = map(machine::root()).unwrap();
-        assert!(architecture.contains(map.trim_end()), "ARCHITECTURE.md shows another map than `cargo xtask rooms` prints:\n{map}");
+        assert!(
+            architecture.contains(map.trim_end()),
+            "ARCHITECTURE.md shows another map than `cargo xtask rooms` prints:\n{map}"
+        );
         for (_, folder) in PACKAGES {
-            let odd: Vec<String> = rooms_of(&machine::root().join(folder)).unwrap().into_values().flat_map(|room| room.odd).collect();
+            let odd: Vec<String> =
+                rooms_of(&machine::root().join(folder)).unwrap().into_values().flat_map(|room| room.odd).collect();
             assert_eq!(odd, [""; 0], "{folder}");
         }
     }
 
-    /// What REST answers is made at the engine's edge: below it there are errors of types, and nobody decides by a sentence.
+    /// What REST answers is made at the engine's edge: below it there are errors of types, and nobody decides by a
+    /// sentence.
     #[test]
     fn only_the_engines_edge_makes_problems() {
         let mut texts = Vec::new();
@@ -168,7 +188,8 @@ mod tests {
         let edge: Vec<_> = fs::read_dir(machine::root().join("server/engine/src/api")).unwrap().collect();
         let makes = |text: &String| text.contains("Problem::new(");
         let making = texts.iter().filter(|(_, _, text)| makes(text)).count();
-        let at_the_edge = edge.iter().filter(|entry| makes(&fs::read_to_string(entry.as_ref().unwrap().path()).unwrap())).count();
+        let at_the_edge =
+            edge.iter().filter(|entry| makes(&fs::read_to_string(entry.as_ref().unwrap().path()).unwrap())).count();
         assert!(making > 0);
         assert_eq!(making, at_the_edge, "`Problem::new` stands below server/engine/src/api");
     }
@@ -186,7 +207,12 @@ mod tests {
                 code.lines().filter_map(type_named).for_each(|name| *named.entry(name).or_default() += 1);
             }
             assert!(named.len() > 20, "{folder}: {named:?}");
-            often.extend(named.into_iter().filter(|(_, times)| *times > 2).map(|(name, times)| format!("{folder}: {name}, {times} times")));
+            often.extend(
+                named
+                    .into_iter()
+                    .filter(|(_, times)| *times > 2)
+                    .map(|(name, times)| format!("{folder}: {name}, {times} times")),
+            );
         }
         assert_eq!(often, [""; 0]);
     }
@@ -194,9 +220,9 @@ mod tests {
     /// The name that this line gives to a type.
     fn type_named(line: &str) -> Option<String> {
         let line = line.trim_start();
-        let line = line
-            .strip_prefix("pub")
-            .map_or(line, |rest| rest.split_once(") ").filter(|_| rest.starts_with('(')).map_or(rest, |(_, rest)| rest));
+        let line = line.strip_prefix("pub").map_or(line, |rest| {
+            rest.split_once(") ").filter(|_| rest.starts_with('(')).map_or(rest, |(_, rest)| rest)
+        });
         let rest = ["struct ", "enum ", "trait "].iter().find_map(|word| line.trim_start().strip_prefix(word))?;
         Some(rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect())
     }
@@ -213,7 +239,9 @@ mod tests {
             assert_eq!(type_named(line).as_deref(), Some("A"), "{line}");
         }
         assert_eq!(type_named("let structure = 1;"), None);
-        let knows = |name: &str, other: &str| (name.to_owned(), Room { knows: BTreeSet::from([other.to_owned()]), ..Room::default() });
+        let knows = |name: &str, other: &str| {
+            (name.to_owned(), Room { knows: BTreeSet::from([other.to_owned()]), ..Room::default() })
+        };
         let mut rooms = Rooms::from([knows("a", "b"), knows("b", "c"), ("c".to_owned(), Room::default())]);
         assert_eq!(levels(&rooms).unwrap(), BTreeMap::from([("a", 2), ("b", 1), ("c", 0)]));
         rooms.get_mut("c").unwrap().knows.insert("a".to_owned());

@@ -54,7 +54,8 @@ fn demo(binary: &Path) -> Result<()> {
     let mut server = serve.env("XDG_STATE_HOME", demo.state_home()).start(log("serve")?)?;
     let address = format!("http://127.0.0.1:{port}");
     wait_until_it_answers(&mut server, &address, &demo)?;
-    let mut simulator = Call::new(binary).args(["simulate", "--staging"]).arg(demo.staging()).start(log("simulate")?)?;
+    let mut simulator =
+        Call::new(binary).args(["simulate", "--staging"]).arg(demo.staging()).start(log("simulate")?)?;
 
     println!();
     if port != USUAL_PORT {

@@ -1,4 +1,5 @@
-//! An sshd of one measurement's or campaign's own: free loopback port, own keys and configuration; ended by its process id.
+//! An sshd of one measurement's or campaign's own: free loopback port, own keys and configuration; ended by its process
+//! id.
 
 use crate::process::{Call, Running};
 use anyhow::{Context, Result, bail};
@@ -41,7 +42,8 @@ impl Sshd {
         fs::write(at("config"), config)?;
         // Where it is not there, sshd refuses to start; it belongs to the system and stays empty.
         let _ = fs::DirBuilder::new().recursive(true).mode(0o755).create("/run/sshd");
-        let server = Call::new("/usr/sbin/sshd").args(["-D", "-e", "-f"]).arg(at("config")).start(File::create(at("log"))?);
+        let server =
+            Call::new("/usr/sbin/sshd").args(["-D", "-e", "-f"]).arg(at("config")).start(File::create(at("log"))?);
         let mut sshd = Sshd { server: server.context("sshd of openssh-server is needed")?, folder, port };
         sshd.wait_until_it_answers()?;
         Ok(sshd)
@@ -50,9 +52,14 @@ impl Sshd {
     fn wait_until_it_answers(&mut self) -> Result<()> {
         let begun = Instant::now();
         let mut hello = [0; 4];
-        while !TcpStream::connect(("127.0.0.1", self.port)).is_ok_and(|mut stream| stream.read_exact(&mut hello).is_ok()) {
+        while !TcpStream::connect(("127.0.0.1", self.port))
+            .is_ok_and(|mut stream| stream.read_exact(&mut hello).is_ok())
+        {
             if begun.elapsed() > Duration::from_secs(20) {
-                bail!("sshd does not answer: {}", fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
+                bail!(
+                    "sshd does not answer: {}",
+                    fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+                );
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
@@ -81,7 +88,11 @@ impl Sshd {
 
     /// The same as a remote `nas` of rclone, by SFTP.
     pub fn remote(&self) -> String {
-        format!("[nas]\ntype = sftp\nhost = 127.0.0.1\nport = {}\nuser = root\nkey_file = {}\n", self.port, self.at("id").display())
+        format!(
+            "[nas]\ntype = sftp\nhost = 127.0.0.1\nport = {}\nuser = root\nkey_file = {}\n",
+            self.port,
+            self.at("id").display()
+        )
     }
 
     /// What a person would type to get there, for `rsync -e` and for a shell.

@@ -27,7 +27,8 @@ pub fn requests() -> Requests {
 pub fn listen() -> Result<()> {
     let flag = requests().0;
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone()).context("cannot listen for signals")?;
+        signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone())
+            .context("cannot listen for signals")?;
         signal_hook::flag::register(signal, flag.clone()).context("cannot listen for signals")?;
     }
     Ok(())

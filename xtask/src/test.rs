@@ -46,7 +46,8 @@ pub enum Stage {
     Build,
     /// The tests' own types, then the binary in a browser.
     EndToEnd,
-    /// Only when asked for: format, lints and tests of the packages that differ from the last commit, and of those that use them.
+    /// Only when asked for: format, lints and tests of the packages that differ from the last commit, and of those that
+    /// use them.
     Changed,
 }
 
@@ -57,7 +58,8 @@ impl Stage {
 }
 
 /// The packages that are compiled for this machine.
-const NATIVE: [&str; 12] = ["-p", "domain", "-p", "engine", "-p", "engine-bench", "-p", "server", "-p", "app", "-p", "xtask"];
+const NATIVE: [&str; 12] =
+    ["-p", "domain", "-p", "engine", "-p", "engine-bench", "-p", "server", "-p", "app", "-p", "xtask"];
 /// Those that the stage before them has not tested.
 const OUTSIDE_DOMAIN: [&str; 8] = ["-p", "engine", "-p", "server", "-p", "app", "-p", "xtask"];
 
@@ -115,7 +117,10 @@ fn one(stage: Stage, choice: &Choice) -> (Result<()>, Option<Counts>) {
         Stage::Unit => tests(&[OUTSIDE_DOMAIN.as_slice(), &["--features", "app/ssr"]].concat()),
         Stage::Changed => changed(),
         Stage::Docs => {
-            let call = process::cargo().args(["doc", "--no-deps", "--document-private-items"]).args(NATIVE).args(["--features", "app/ssr"]);
+            let call = process::cargo()
+                .args(["doc", "--no-deps", "--document-private-items"])
+                .args(NATIVE)
+                .args(["--features", "app/ssr"]);
             (print(call.env("RUSTDOCFLAGS", "-D warnings")), None)
         }
         Stage::Build => (site::build().map(drop), None),
@@ -148,8 +153,9 @@ fn changed() -> (Result<()>, Option<Counts>) {
     if packages.contains(&"app") {
         arguments.extend(["--features", "app/ssr"]);
     }
-    let lints = print(process::cargo().args(["fmt", "--all", "--check"]))
-        .and_then(|()| print(process::cargo().arg("clippy").args(&arguments).args(["--all-targets", "--", "-D", "warnings"])));
+    let lints = print(process::cargo().args(["fmt", "--all", "--check"])).and_then(|()| {
+        print(process::cargo().arg("clippy").args(&arguments).args(["--all-targets", "--", "-D", "warnings"]))
+    });
     match lints {
         Ok(()) => tests(&arguments),
         Err(error) => (Err(error), None),
@@ -159,11 +165,13 @@ fn changed() -> (Result<()>, Option<Counts>) {
 /// Paths that differ from the last commit, and those that git does not know yet.
 fn changed_files() -> Result<Vec<String>> {
     let asked = |arguments: &[&str]| Call::new("git").args(arguments).cwd(machine::root()).read();
-    let text = [asked(&["diff", "--name-only", "HEAD"])?, asked(&["ls-files", "--others", "--exclude-standard"])?].join("\n");
+    let text =
+        [asked(&["diff", "--name-only", "HEAD"])?, asked(&["ls-files", "--others", "--exclude-standard"])?].join("\n");
     Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
-/// The packages of these files and those that are built on them. The checks of texts are xtask's tests, whatever was changed.
+/// The packages of these files and those that are built on them. The checks of texts are xtask's tests, whatever was
+/// changed.
 fn packages_of<'f>(files: impl Iterator<Item = &'f str>) -> Vec<&'static str> {
     /// Where each lies, and what is built on it. The first that a path lies in counts.
     const BUILT_ON: [(&str, &[&str]); 7] = [
@@ -175,7 +183,9 @@ fn packages_of<'f>(files: impl Iterator<Item = &'f str>) -> Vec<&'static str> {
         ("xtask/", &[]),
         ("Cargo.", &["domain", "engine", "engine-bench", "app", "server"]),
     ];
-    let of = |file: &str| BUILT_ON.iter().find(|(folder, _)| file.starts_with(folder)).map_or(&[][..], |(_, packages)| *packages);
+    let of = |file: &str| {
+        BUILT_ON.iter().find(|(folder, _)| file.starts_with(folder)).map_or(&[][..], |(_, packages)| *packages)
+    };
     let packages: std::collections::BTreeSet<&str> = files.flat_map(of).copied().chain(["xtask"]).collect();
     packages.into_iter().collect()
 }
@@ -199,10 +209,12 @@ fn clippy() -> Result<()> {
     )
 }
 
-/// Playwright, against a copy of the binary that stands alone in a folder: whatever it needs of the checkout would lack there.
+/// Playwright, against a copy of the binary that stands alone in a folder: whatever it needs of the checkout would lack
+/// there.
 fn end_to_end(choice: &Choice) -> Result<(Result<()>, Counts)> {
     let folder = machine::root().join("end2end");
-    let alone = tempfile::Builder::new().prefix("exlab-binary-").tempdir().context("cannot make a folder for the binary")?;
+    let alone =
+        tempfile::Builder::new().prefix("exlab-binary-").tempdir().context("cannot make a folder for the binary")?;
     let binary = alone.path().join("exlab-orchestrator");
     fs::copy(machine::release_binary()?, &binary).context("there is no binary: `cargo xtask build` makes it")?;
     print(Call::new("npx").args(["--no-install", "tsc", "--noEmit"]).cwd(&folder))?;

@@ -43,14 +43,16 @@ pub fn decode_strictly(text: &str) -> Result<String, NotEncoded> {
     percent_decode_str(text).decode_utf8().map(|text| text.into_owned()).map_err(|_| NotEncoded::Utf8)
 }
 
-/// Keys and decoded values of a query, with or without its `?`, as a form sends them: `+` is a space. What is badly encoded stays as it is.
+/// Keys and decoded values of a query, with or without its `?`, as a form sends them: `+` is a space. What is badly
+/// encoded stays as it is.
 pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     parse(query.strip_prefix('?').unwrap_or(query).as_bytes()).into_owned()
 }
 
 /// The same, where a value that is badly encoded is refused with its key.
 pub fn pairs_strictly(query: &str) -> Result<Vec<(String, String)>, (String, NotEncoded)> {
-    let mut strict = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut strict =
+        query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     strict.try_for_each(|(key, value)| decode_strictly(value).map(drop).map_err(|why| (decode(key), why)))?;
     Ok(pairs(query).collect())
 }

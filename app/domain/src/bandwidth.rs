@@ -99,7 +99,9 @@ impl Window {
             return Err("a window without days never holds: list at least one day".into());
         }
         if from_second >= to_second {
-            return Err(format!("the window from {from} to {to} never holds: write one over midnight as two, until 24:00 and from 00:00"));
+            return Err(format!(
+                "the window from {from} to {to} never holds: write one over midnight as two, until 24:00 and from 00:00"
+            ));
         }
         Ok(Window { days, from_second, to_second })
     }

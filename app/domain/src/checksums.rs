@@ -1,7 +1,7 @@
 //! `checksums.sha256` as `sha256sum -c` accepts it (docs/format.md): sorted by path, GNU escaping of `\` and newline.
 //!
-//! Lines only: sorting is the caller's matter ([`FilePath`] orders as the file does), and so is the file itself. Names are
-//! bytes, not text, so that a name that is not UTF-8 is checked too.
+//! Lines only: sorting is the caller's matter ([`FilePath`] orders as the file does), and so is the file itself. Names
+//! are bytes, not text, so that a name that is not UTF-8 is checked too.
 
 use crate::path::FilePath;
 use crate::proof::Digest;
@@ -9,7 +9,8 @@ use std::io::Write as _;
 
 /// Appends one line, LF included.
 ///
-/// A name with `\`, LF or CR is escaped and its line starts with `\`. CR counts because a check drops it at a line's end.
+/// A name with `\`, LF or CR is escaped and its line starts with `\`. CR counts because a check drops it at a line's
+/// end.
 pub fn write_line(out: &mut Vec<u8>, digest: &Digest, path: &FilePath) {
     let name = path.as_bytes();
     let escaped = name.iter().any(|byte| matches!(byte, b'\\' | b'\n' | b'\r'));

@@ -14,7 +14,8 @@ fn line(name: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_golden_file_is_read_and_written_to_the_byte() {
-    let mut files: Vec<_> = GOLDEN.lines().map(|line| parse_line(line.as_bytes()).unwrap()).map(|(d, p)| (p, d)).collect();
+    let mut files: Vec<_> =
+        GOLDEN.lines().map(|line| parse_line(line.as_bytes()).unwrap()).map(|(d, p)| (p, d)).collect();
     assert_eq!(files.len(), 4);
     files.reverse();
     files.sort();
@@ -25,8 +26,10 @@ fn the_golden_file_is_read_and_written_to_the_byte() {
 
 #[test]
 fn d7_the_golden_inputs_list_the_nested_record_folder_too() {
-    let inputs: BTreeMap<String, String> = serde_json::from_str(include_str!("../tests/fixtures/checksums/inputs.json")).unwrap();
-    let golden: Vec<_> = GOLDEN.lines().filter_map(|line| parse_line(line.as_bytes())).map(|(_, path)| path.to_string()).collect();
+    let inputs: BTreeMap<String, String> =
+        serde_json::from_str(include_str!("../tests/fixtures/checksums/inputs.json")).unwrap();
+    let golden: Vec<_> =
+        GOLDEN.lines().filter_map(|line| parse_line(line.as_bytes())).map(|(_, path)| path.to_string()).collect();
     let lacking: Vec<_> = inputs.keys().filter(|name| !golden.contains(name)).collect();
     assert_eq!(lacking, ["cam/.exlab-wizard/nested.raw"], "the existing system left it out");
     let nested = FilePath::new(lacking[0].as_bytes()).unwrap();
@@ -63,7 +66,11 @@ fn lines_of_other_writers_are_read() {
     let (digest, path) = parse_line(upper.as_bytes()).unwrap();
     assert_eq!((digest.to_string().as_str(), path.as_bytes()), (EMPTY_DIGEST, &b"a"[..]));
     let raw_backslash = format!("{EMPTY_DIGEST}  a\\nb");
-    assert_eq!(parse_line(raw_backslash.as_bytes()).unwrap().1.as_bytes(), b"a\\nb", "without a leading backslash nothing is escaped");
+    assert_eq!(
+        parse_line(raw_backslash.as_bytes()).unwrap().1.as_bytes(),
+        b"a\\nb",
+        "without a leading backslash nothing is escaped"
+    );
 }
 
 /// The judge of "what `sha256sum -c` accepts" is `sha256sum -c`.
@@ -95,7 +102,11 @@ fn v9_the_real_tool_accepts_odd_names() {
     let list_file = folder.path().join("checksums.list");
     std::fs::write(&list_file, &list).unwrap();
     #[allow(clippy::disallowed_methods)] // a test needs the real tool
-    let output = std::process::Command::new("sha256sum").args(["--strict", "-c", "checksums.list"]).current_dir(&folder).output().unwrap();
+    let output = std::process::Command::new("sha256sum")
+        .args(["--strict", "-c", "checksums.list"])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let accepted = output.stdout.split(|byte| *byte == b'\n').filter(|line| line.ends_with(b": OK")).count();
     assert_eq!(accepted, names.len(), "{}", String::from_utf8_lossy(&output.stdout));

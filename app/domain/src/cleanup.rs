@@ -1,7 +1,8 @@
-//! What may be cleared, and when by itself (docs/clearing.md). The proof itself is the engine's; this is the policy and the answer "why not".
+//! What may be cleared, and when by itself (docs/clearing.md). The proof itself is the engine's; this is the policy and
+//! the answer "why not".
 //!
-//! Nothing here permits a deletion: it says whether asking for one makes sense. The engine proves the destination again,
-//! compares every file, and only then holds a permit.
+//! Nothing here permits a deletion: it says whether asking for one makes sense. The engine proves the destination
+//! again, compares every file, and only then holds a permit.
 
 use crate::api::Condition;
 use crate::lifecycle::RunState;
@@ -12,17 +13,24 @@ use crate::timestamp::Timestamp;
 use crate::units;
 
 /// The staging policy: `manual` never; `scheduled` when verified for `retain_hours`.
-pub fn cleanup_eligible(policy: StagingCleanup, state: RunState, verified_at: Option<Timestamp>, now: Timestamp) -> bool {
+pub fn cleanup_eligible(
+    policy: StagingCleanup,
+    state: RunState,
+    verified_at: Option<Timestamp>,
+    now: Timestamp,
+) -> bool {
     match policy {
         StagingCleanup::Manual => false,
-        StagingCleanup::Scheduled { retain_hours } => state == RunState::SyncVerified && older_than(verified_at, retain_hours, now),
+        StagingCleanup::Scheduled { retain_hours } => {
+            state == RunState::SyncVerified && older_than(verified_at, retain_hours, now)
+        }
     }
 }
 
 /// The interlocks of automatic clearing (`nas_cleanup`).
 ///
-/// Passes and ages are those of the run's present generation. An override revoked after the generation's first proof counts as
-/// revoked since verification, also when a later proof came after it.
+/// Passes and ages are those of the run's present generation. An override revoked after the generation's first proof
+/// counts as revoked since verification, also when a later proof came after it.
 pub fn interlocks_hold(
     config: &NasCleanup,
     passes: u32,
@@ -95,7 +103,8 @@ const MANUAL: [(&str, &str); 8] = [
 ];
 
 /// What automatic clearing needs besides.
-const AUTOMATIC: [&str; 6] = ["policy_scheduled", "retained", "nas_cleanup_enabled", "verify_passes", "proof_age", "no_override_revoked"];
+const AUTOMATIC: [&str; 6] =
+    ["policy_scheduled", "retained", "nas_cleanup_enabled", "verify_passes", "proof_age", "no_override_revoked"];
 
 /// True when the operator's own clear would be accepted. A condition that was not looked at does not hold.
 pub fn manual_clear_allowed(conditions: &[Condition]) -> bool {
@@ -117,11 +126,13 @@ fn holds(conditions: &[Condition], code: &str) -> bool {
     found.peek().is_some() && found.all(|condition| condition.holds)
 }
 
-/// Every condition with its value, in the order people read them: first what the operator's clear needs, then what only automatic clearing needs.
+/// Every condition with its value, in the order people read them: first what the operator's clear needs, then what only
+/// automatic clearing needs.
 ///
-/// Codes: `readable`, `sync_verified`, `sealed_by_us`, `no_late_files`, `not_busy`, `proof_level`, `destination_reachable`;
-/// automatic only: `policy_scheduled`, `retained`, `nas_cleanup_enabled`, `verify_passes`, `proof_age`, `no_override_revoked`.
-/// The time a run is retained counts from the first proof of its present generation.
+/// Codes: `readable`, `sync_verified`, `sealed_by_us`, `no_late_files`, `not_busy`, `proof_level`,
+/// `destination_reachable`; automatic only: `policy_scheduled`, `retained`, `nas_cleanup_enabled`, `verify_passes`,
+/// `proof_age`, `no_override_revoked`. The time a run is retained counts from the first proof of its present
+/// generation.
 pub fn conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
     let mut all = operators_conditions(facts);
     all.extend(automatic_conditions(facts));
@@ -129,7 +140,13 @@ pub fn conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
 }
 
 fn condition(code: &str, title: &str, holds: bool, value: String) -> Condition {
-    Condition { code: code.to_owned(), title: title.to_owned(), holds, value, automatic_only: AUTOMATIC.contains(&code) }
+    Condition {
+        code: code.to_owned(),
+        title: title.to_owned(),
+        holds,
+        value,
+        automatic_only: AUTOMATIC.contains(&code),
+    }
 }
 
 fn operators_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
@@ -167,7 +184,12 @@ fn operators_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
     let strong_enough = facts.proof_level.is_some_and(|level| level >= needed);
     vec![
         condition("readable", "Its ingest.json can be read", facts.state.is_ok(), readable),
-        condition("sync_verified", "The NAS was proven to hold this run", facts.state == Ok(RunState::SyncVerified), verified),
+        condition(
+            "sync_verified",
+            "The NAS was proven to hold this run",
+            facts.state == Ok(RunState::SyncVerified),
+            verified,
+        ),
         condition("sealed_by_us", "It was sealed and proven by this installation", facts.sealed_by_us.is_ok(), sealed),
         condition("no_late_files", "No file arrived or changed after the proof", facts.late_files == 0, late(facts)),
         condition("removable", "It can be moved aside and deleted", facts.removable.is_ok(), removable),
@@ -185,7 +207,9 @@ fn operators_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
 fn automatic_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
     let (now, first, config) = (facts.now, facts.first_proof_at, &facts.nas_cleanup);
     let (scheduled, retained, policy, retention) = match facts.staging_cleanup {
-        StagingCleanup::Manual => (false, false, "manual: only an operator clears".to_owned(), "manual: no time is set".to_owned()),
+        StagingCleanup::Manual => {
+            (false, false, "manual: only an operator clears".to_owned(), "manual: no time is set".to_owned())
+        }
         StagingCleanup::Scheduled { retain_hours } => (
             true,
             older_than(first, retain_hours, now),
@@ -193,7 +217,11 @@ fn automatic_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
             age(first, retain_hours, now),
         ),
     };
-    let passes = format!("{} of {}", units::count(facts.passes.into()), units::counted(config.min_verify_passes.into(), "proof"));
+    let passes = format!(
+        "{} of {}",
+        units::count(facts.passes.into()),
+        units::counted(config.min_verify_passes.into(), "proof")
+    );
     let enabled = if config.enabled { "on" } else { "off: nothing is cleared by itself" };
     let (unrevoked, revoked) = match first {
         None => (false, "no proof yet"),
@@ -234,7 +262,8 @@ fn late(facts: &ClearFacts<'_>) -> String {
 
 /// `first proof 3h 5m ago, 24h 0m needed`
 fn age(first_proof_at: Option<Timestamp>, needed_hours: u32, now: Timestamp) -> String {
-    let first = first_proof_at.map_or_else(|| "no proof yet".to_owned(), |at| format!("first proof {}", since(at, now)));
+    let first =
+        first_proof_at.map_or_else(|| "no proof yet".to_owned(), |at| format!("first proof {}", since(at, now)));
     format!("{first}, {} needed", hours(needed_hours))
 }
 

@@ -24,14 +24,23 @@ struct EligibleCase {
 
 #[test]
 fn golden_policy() {
-    let vectors: EligibleVectors = serde_json::from_str(include_str!("../tests/fixtures/vectors/cleanup_eligible.json")).unwrap();
+    let vectors: EligibleVectors =
+        serde_json::from_str(include_str!("../tests/fixtures/vectors/cleanup_eligible.json")).unwrap();
     let retain_hours = vectors.retain_hours;
     let now = at("2026-04-20T12:00:00Z");
     assert_eq!(vectors.cases.len(), 30);
     for case in vectors.cases {
-        let policy = if case.mode == "manual" { StagingCleanup::Manual } else { StagingCleanup::Scheduled { retain_hours } };
+        let policy =
+            if case.mode == "manual" { StagingCleanup::Manual } else { StagingCleanup::Scheduled { retain_hours } };
         let verified_at = Some(now.plus_seconds(-case.age_h * 3_600));
-        assert_eq!(cleanup_eligible(policy, case.state, verified_at, now), case.eligible, "{} {} {}", case.mode, case.state, case.age_h);
+        assert_eq!(
+            cleanup_eligible(policy, case.state, verified_at, now),
+            case.eligible,
+            "{} {} {}",
+            case.mode,
+            case.state,
+            case.age_h
+        );
         assert!(!cleanup_eligible(policy, case.state, None, now));
     }
 }
@@ -55,13 +64,20 @@ struct InterlockCase {
 
 #[test]
 fn golden_interlocks() {
-    let vectors: InterlockVectors = serde_json::from_str(include_str!("../tests/fixtures/vectors/cleanup_interlocks.json")).unwrap();
-    let config = NasCleanup { min_verify_passes: vectors.min_verify_passes, min_age_hours: vectors.min_age_hours, ..NasCleanup::default() };
+    let vectors: InterlockVectors =
+        serde_json::from_str(include_str!("../tests/fixtures/vectors/cleanup_interlocks.json")).unwrap();
+    let config = NasCleanup {
+        min_verify_passes: vectors.min_verify_passes,
+        min_age_hours: vectors.min_age_hours,
+        ..NasCleanup::default()
+    };
     assert_eq!(vectors.cases.len(), 10);
     for (n, case) in vectors.cases.iter().enumerate() {
         let first = case.verified_at.as_deref().and_then(|text| Timestamp::parse(text).ok());
         let overrides: Vec<_> = case.overrides.iter().map(OverrideEntry::read).collect();
-        let hold = |config: &NasCleanup| interlocks_hold(config, case.verify_passes, first, case.remote_stat_ok, &overrides, vectors.now);
+        let hold = |config: &NasCleanup| {
+            interlocks_hold(config, case.verify_passes, first, case.remote_stat_ok, &overrides, vectors.now)
+        };
         // The eighth was revoked after it was verified: the existing system lets it go, ours does not.
         assert_eq!(hold(&config), case.ok && n != 7, "case {n}");
         assert!(!hold(&NasCleanup { enabled: false, ..config }));
@@ -181,7 +197,11 @@ fn a_tombstone_after_the_first_proof_stops_automatic_clearing() {
         ("some day", true, false),
     ] {
         let overrides = [tombstone(recorded_at, revoked)];
-        assert_eq!(automatic_clear_due(&conditions(&ClearFacts { overrides: &overrides, ..facts() })), due, "{recorded_at} {revoked}");
+        assert_eq!(
+            automatic_clear_due(&conditions(&ClearFacts { overrides: &overrides, ..facts() })),
+            due,
+            "{recorded_at} {revoked}"
+        );
     }
 }
 
@@ -212,15 +232,20 @@ fn any_facts() -> impl Strategy<Value = ClearFacts<'static>> {
         1 => proptest::sample::select(RunState::ALL.to_vec()).prop_map(Ok)
     ];
     let ok = || prop_oneof![4 => Just(true), 1 => Just(false)];
-    let policy =
-        prop_oneof![Just(StagingCleanup::Manual), (1_u32..100).prop_map(|retain_hours| StagingCleanup::Scheduled { retain_hours })];
+    let policy = prop_oneof![
+        Just(StagingCleanup::Manual),
+        (1_u32..100).prop_map(|retain_hours| StagingCleanup::Scheduled { retain_hours })
+    ];
     let nas = (ok(), 0_u32..4, 0_u32..60).prop_map(|(enabled, min_verify_passes, min_age_hours)| NasCleanup {
         enabled,
         min_verify_passes,
         min_age_hours,
         retain_cache: false,
     });
-    ((state, ok(), ok(), ok(), ok()), (proptest::option::of(any_level()), any_level(), any_hour(), any_hour(), 0_u32..5, policy, nas))
+    (
+        (state, ok(), ok(), ok(), ok()),
+        (proptest::option::of(any_level()), any_level(), any_hour(), any_hour(), 0_u32..5, policy, nas),
+    )
         .prop_map(
             |(
                 (state, sealed, early, reachable, idle),

@@ -6,7 +6,8 @@
 use crate::document::creation::PushedSignal;
 use crate::path::{FilePath, RECORD_FOLDER};
 
-/// The configured or pushed signal. The name is a single name inside the run: [`Signal::sentinel`] and [`Signal::manifest`] refuse others.
+/// The configured or pushed signal. The name is a single name inside the run: [`Signal::sentinel`] and
+/// [`Signal::manifest`] refuse others.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Signal {
     /// `<run>/<filename>` is a regular file.
@@ -38,12 +39,18 @@ impl Signal {
         single_name("manifest", filename).map(|filename| Signal::Manifest { filename })
     }
 
-    /// The signal of a pushed creation.json for equipment unknown here; `None` when it carries none; the error is a sentence.
+    /// The signal of a pushed creation.json for equipment unknown here; `None` when it carries none; the error is a
+    /// sentence.
     pub fn from_pushed(pushed: &PushedSignal) -> Option<Result<Signal, String>> {
-        let missing = |key: &str| Err(format!("creation.json's orchestrator block has no `{key}`: its producer must write one"));
+        let missing =
+            |key: &str| Err(format!("creation.json's orchestrator block has no `{key}`: its producer must write one"));
         match pushed.completeness_signal.as_deref()? {
-            "sentinel_file" => Some(pushed.sentinel_filename.as_deref().map_or_else(|| missing("sentinel_filename"), Signal::sentinel)),
-            "manifest" => Some(pushed.manifest_filename.as_deref().map_or_else(|| missing("manifest_filename"), Signal::manifest)),
+            "sentinel_file" => {
+                Some(pushed.sentinel_filename.as_deref().map_or_else(|| missing("sentinel_filename"), Signal::sentinel))
+            }
+            "manifest" => {
+                Some(pushed.manifest_filename.as_deref().map_or_else(|| missing("manifest_filename"), Signal::manifest))
+            }
             other => Some(Err(format!(
                 "creation.json's orchestrator block asks for completeness signal {other:?}: only `sentinel_file` and `manifest` are known here"
             ))),

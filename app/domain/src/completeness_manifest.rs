@@ -1,7 +1,7 @@
 //! Reading of a completeness manifest: `{"files":[{"path": str, "size": int}, ...]}`.
 //!
-//! Streamed rather than read into a JSON tree, so that a manifest of a million files costs its paths and no more. What is
-//! wrong is said with the entry's index, which JSON libraries do not know.
+//! Streamed rather than read into a JSON tree, so that a manifest of a million files costs its paths and no more. What
+//! is wrong is said with the entry's index, which JSON libraries do not know.
 
 use crate::document::text::{as_meant, no_json};
 use crate::path::FilePath;
@@ -15,14 +15,17 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Files, String> {
     let bytes = as_meant(bytes);
     let mut reader = serde_json::Deserializer::from_slice(&bytes);
     let found = Top.deserialize(&mut reader).and_then(|found| reader.end().map(|()| found));
-    let files =
-        found.map_err(|error| format!("the manifest is no JSON: {}; the instrument must write it whole", no_json(&bytes, &error)))??;
+    let files = found.map_err(|error| {
+        format!("the manifest is no JSON: {}; the instrument must write it whole", no_json(&bytes, &error))
+    })??;
     if files.is_empty() {
         return Err("the manifest's `files` is empty: it must list every file of the run".into());
     }
     let mut seen = HashSet::with_capacity(files.len());
     match files.iter().position(|(path, _)| !seen.insert(path)) {
-        Some(index) => Err(format!("the manifest's files[{index}] lists {} a second time: list every file once", files[index].0)),
+        Some(index) => {
+            Err(format!("the manifest's files[{index}] lists {} a second time: list every file once", files[index].0))
+        }
         None => Ok(files),
     }
 }
@@ -56,7 +59,9 @@ impl<'de> Visitor<'de> for Top {
             let twice = found.is_some();
             found = Some(if twice { Err("the manifest has `files` twice: write one list".into()) } else { list });
         }
-        Ok(found.unwrap_or_else(|| Err("the manifest has no `files`: it must be {\"files\": [{\"path\": .., \"size\": ..}, ..]}".into())))
+        Ok(found.unwrap_or_else(|| {
+            Err("the manifest has no `files`: it must be {\"files\": [{\"path\": .., \"size\": ..}, ..]}".into())
+        }))
     }
 }
 
@@ -108,7 +113,9 @@ fn entry(shape: Shape) -> Result<(FilePath, u64), String> {
     };
     let size = match size.map(|size| *size) {
         Some(Shape::Size(size)) => size,
-        Some(other) => return Err(format!("({path:?}) has {} as `size`: it must be a whole number of bytes", other.name())),
+        Some(other) => {
+            return Err(format!("({path:?}) has {} as `size`: it must be a whole number of bytes", other.name()));
+        }
         None => return Err(format!("({path:?}) has no `size`: give the file's bytes")),
     };
     if is_absolute(&path) {
@@ -121,7 +128,8 @@ fn entry(shape: Shape) -> Result<(FilePath, u64), String> {
 /// Also as Windows means it: such a file can never be inside the run, and waiting for it would say so nowhere.
 fn is_absolute(path: &str) -> bool {
     let bytes = path.as_bytes();
-    let drive = bytes.len() > 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && matches!(bytes[2], b'\\' | b'/');
+    let drive =
+        bytes.len() > 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && matches!(bytes[2], b'\\' | b'/');
     drive || path.starts_with('/') || path.starts_with("\\\\")
 }
 

@@ -43,7 +43,10 @@ fn the_record_and_the_manifest_itself_may_be_listed() {
 #[case(r#"{"files":[{"size":1}]}"#, "files[0] has no `path`")]
 #[case(r#"{"files":[{"path":["a"],"size":1}]}"#, "has a list as `path`")]
 #[case(r#"{"files":[{"path":"a"}]}"#, "files[0] (\"a\") has no `size`")]
-#[case(r#"{"files":[{"path":"a","size":1},{"path":"b","size":-1}]}"#, "files[1] (\"b\") has a negative number as `size`")]
+#[case(
+    r#"{"files":[{"path":"a","size":1},{"path":"b","size":-1}]}"#,
+    "files[1] (\"b\") has a negative number as `size`"
+)]
 #[case(r#"{"files":[{"path":"a","size":1.0}]}"#, "not whole")]
 #[case(r#"{"files":[{"path":"a","size":1e3}]}"#, "not whole")]
 #[case(r#"{"files":[{"path":"a","size":18446744073709551616}]}"#, "not whole")]
@@ -60,7 +63,10 @@ fn the_record_and_the_manifest_itself_may_be_listed() {
 #[case(r#"{"files":[{"path":"a/","size":1}]}"#, "has the path")]
 #[case(r#"{"files":[{"path":"","size":1}]}"#, "has the path")]
 #[case("{\"files\":[{\"path\":\"a\\u0000\",\"size\":1}]}", "has the path")]
-#[case(r#"{"files":[{"path":"a","size":1},{"path":"b","size":1},{"path":"a","size":1}]}"#, "files[2] lists a a second time")]
+#[case(
+    r#"{"files":[{"path":"a","size":1},{"path":"b","size":1},{"path":"a","size":1}]}"#,
+    "files[2] lists a a second time"
+)]
 fn unusable(#[case] text: &str, #[case] says: &str) {
     let sentence = Manifest::parse(text.as_bytes()).unwrap_err();
     assert!(sentence.contains(says), "{sentence}");
@@ -101,9 +107,11 @@ fn pushed_signals() {
     assert_eq!(pushed(None, Some("done"), None), None);
     assert_eq!(pushed(Some("sentinel_file"), Some("done"), Some("m")).unwrap(), Signal::sentinel("done"));
     assert_eq!(pushed(Some("manifest"), Some("done"), Some("m")).unwrap(), Signal::manifest("m"));
-    for refused in
-        [pushed(Some("sentinel_file"), None, Some("m")), pushed(Some("manifest"), None, Some("../m")), pushed(Some("vibes"), None, None)]
-    {
+    for refused in [
+        pushed(Some("sentinel_file"), None, Some("m")),
+        pushed(Some("manifest"), None, Some("../m")),
+        pushed(Some("vibes"), None, None),
+    ] {
         let sentence = refused.unwrap().unwrap_err();
         assert!(sentence.contains(": "), "says what to do: {sentence}");
     }

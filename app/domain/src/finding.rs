@@ -15,7 +15,8 @@ pub enum Rule {
     LinkedFolder,
     /// Front matter opens with `---` and never closes.
     MalformedYamlFrontMatter,
-    /// Extended attributes (streams, labels) that are more than a run's record can carry: they hold the clear, not the sync.
+    /// Extended attributes (streams, labels) that are more than a run's record can carry: they hold the clear, not the
+    /// sync.
     MetadataNotCarried,
     /// A field that README or creation.json must carry is missing.
     MissingRequiredField,
@@ -158,7 +159,13 @@ pub struct Finding {
 
 impl Finding {
     /// A finding of `rule` on `run`, not overridden.
-    pub fn new(rule: Rule, run: &RunPath, offending: (OffendingKind, String), matched_token: String, rule_detail: String) -> Finding {
+    pub fn new(
+        rule: Rule,
+        run: &RunPath,
+        offending: (OffendingKind, String),
+        matched_token: String,
+        rule_detail: String,
+    ) -> Finding {
         Finding {
             rule,
             tier: rule.tier(),
@@ -208,9 +215,11 @@ mod tests {
 
     #[test]
     fn what_holds_something_back_can_be_overridden_but_unconfigured_equipment() {
-        let refused: Vec<_> = Rule::ALL.into_iter().filter(|rule| rule.tier() == Tier::Hard && !rule.can_be_overridden()).collect();
+        let refused: Vec<_> =
+            Rule::ALL.into_iter().filter(|rule| rule.tier() == Tier::Hard && !rule.can_be_overridden()).collect();
         assert_eq!(refused, [Rule::UnconfiguredEquipment]);
-        let soft: Vec<_> = Rule::ALL.into_iter().filter(|rule| rule.tier() == Tier::Soft && rule.can_be_overridden()).collect();
+        let soft: Vec<_> =
+            Rule::ALL.into_iter().filter(|rule| rule.tier() == Tier::Soft && rule.can_be_overridden()).collect();
         assert_eq!(soft, [Rule::MetadataNotCarried], "it holds the clear");
     }
 }

@@ -95,7 +95,8 @@ pub enum JobEvent {
     Cleaned,
 }
 
-/// The next state, or `None` when the event is illegal there. Every database change is compare-and-set on the old state.
+/// The next state, or `None` when the event is illegal there. Every database change is compare-and-set on the old
+/// state.
 pub fn apply(state: JobState, event: JobEvent) -> Option<JobState> {
     use JobState::{AwaitingVerify, Cleaned, CleanupEligible, Failed, Queued, Running, Verified};
     match (state, event) {
@@ -223,7 +224,9 @@ impl FailureClass {
             FailureClass::Authentication => {
                 "Check the key or password of this equipment's NAS account, and what it may do there, then retry."
             }
-            FailureClass::Configuration => "Correct this equipment's transport in the config file, restart, then retry.",
+            FailureClass::Configuration => {
+                "Correct this equipment's transport in the config file, restart, then retry."
+            }
             FailureClass::Network => "Nothing to do now: it is tried again by itself.",
             FailureClass::DestinationFull => {
                 "Make room on the NAS, or remove files there where no more can be made; it is tried again by itself."
@@ -232,12 +235,22 @@ impl FailureClass {
             FailureClass::LocalRead => "Make the file readable for this program; it goes on by itself.",
             FailureClass::LocalFileVanished => "Put the missing files back, or force a sync to seal what is there now.",
             FailureClass::LocalFileChanged => "Wait until the instrument has finished, then force a sync.",
-            FailureClass::HashMismatch => "The NAS does not hold what was sent: check the NAS's disks and memory, then retry.",
-            FailureClass::CouldNotHash => "The NAS could not prove what it holds: check that it can be read, then retry.",
-            FailureClass::VerifySkippedOversize => "Raise verify.max_stream_bytes, or let the destination hash by itself.",
+            FailureClass::HashMismatch => {
+                "The NAS does not hold what was sent: check the NAS's disks and memory, then retry."
+            }
+            FailureClass::CouldNotHash => {
+                "The NAS could not prove what it holds: check that it can be read, then retry."
+            }
+            FailureClass::VerifySkippedOversize => {
+                "Raise verify.max_stream_bytes, or let the destination hash by itself."
+            }
             FailureClass::Conflict => "Move the foreign file on the NAS aside, then retry.",
-            FailureClass::DestinationUnreachable => "Mount or connect the NAS, or make it writable again; it goes on by itself.",
-            FailureClass::DestinationForeign => "Point this equipment at its own folder on the NAS, or adopt it with `nas init`.",
+            FailureClass::DestinationUnreachable => {
+                "Mount or connect the NAS, or make it writable again; it goes on by itself."
+            }
+            FailureClass::DestinationForeign => {
+                "Point this equipment at its own folder on the NAS, or adopt it with `nas init`."
+            }
             FailureClass::BlockedByValidation => "Fix or override the findings of this run.",
             FailureClass::Interrupted => "Nothing to do: it goes on by itself.",
             FailureClass::Unknown => "Read the log of this run, then retry.",
@@ -306,7 +319,13 @@ mod tests {
     fn texts_round_trip() {
         assert!(JobState::ALL.into_iter().all(|state| JobState::from_text(state.as_str()) == Some(state)));
         assert!(FailureClass::ALL.into_iter().all(|class| FailureClass::from_text(class.as_str()) == class));
-        assert!(JobState::ALL.into_iter().all(|state| serde_json::to_value(state).unwrap() == state.as_str()), "stored as shown");
-        assert!(FailureClass::ALL.into_iter().all(|class| serde_json::to_value(class).unwrap() == class.as_str()), "stored as shown");
+        assert!(
+            JobState::ALL.into_iter().all(|state| serde_json::to_value(state).unwrap() == state.as_str()),
+            "stored as shown"
+        );
+        assert!(
+            FailureClass::ALL.into_iter().all(|class| serde_json::to_value(class).unwrap() == class.as_str()),
+            "stored as shown"
+        );
     }
 }

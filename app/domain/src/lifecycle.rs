@@ -21,7 +21,8 @@ pub enum RunState {
 
 impl RunState {
     /// All states, in order of the lifecycle.
-    pub const ALL: [RunState; 5] = [RunState::Staging, RunState::Complete, RunState::SyncQueued, RunState::SyncVerified, RunState::Cleared];
+    pub const ALL: [RunState; 5] =
+        [RunState::Staging, RunState::Complete, RunState::SyncQueued, RunState::SyncVerified, RunState::Cleared];
 
     /// As written in documents.
     pub fn as_str(self) -> &'static str {
@@ -61,7 +62,8 @@ pub enum RunEvent {
     Cleared,
     /// Data stands at the path of a cleared run and no intent of ours is pending.
     NewLife,
-    /// A clear could not be carried out and nothing of the run was removed: it is `sync_verified` as before, and the history says so.
+    /// A clear could not be carried out and nothing of the run was removed: it is `sync_verified` as before, and the
+    /// history says so.
     ClearTakenBack,
     /// Its folder was renamed: nothing of it counts as sent under the new name, and it goes the whole way again.
     Renamed,

@@ -1,7 +1,7 @@
 //! One line of `wizard.<hostname>.log` (docs/format.md): one event, one line, whatever the names contain.
 //!
-//! Names come from instruments and must not be able to end the line, to hide in it, or to pass for a tag (S13). A log is
-//! for reading, so a plain backslash stays as it is; what is escaped becomes `\n`, `\r`, `\t`, `\xNN` or `\u{NNNN}`.
+//! Names come from instruments and must not be able to end the line, to hide in it, or to pass for a tag (S13). A log
+//! is for reading, so a plain backslash stays as it is; what is escaped becomes `\n`, `\r`, `\t`, `\xNN` or `\u{NNNN}`.
 
 use crate::path::{RunKind, RunPath};
 use crate::timestamp::Timestamp;
@@ -120,7 +120,8 @@ fn push_escaped(line: &mut String, text: &str, place: Place) {
 
 /// Controls beyond ASCII, separators that viewers break lines at, and marks that turn the writing direction around.
 fn hides(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn cut(mut line: String) -> String {

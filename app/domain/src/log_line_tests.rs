@@ -10,7 +10,15 @@ fn run() -> RunPath {
 
 fn line<'a>(run: &'a RunPath, at: &str, level: Level, message: &'a str) -> LogLine<'a> {
     let kind = Some(RunKind::Experimental);
-    LogLine { at: Timestamp::parse(at).unwrap(), level, host: Some("orch-01"), run: Some(run), project: Some("PROJ-0042"), kind, message }
+    LogLine {
+        at: Timestamp::parse(at).unwrap(),
+        level,
+        host: Some("orch-01"),
+        run: Some(run),
+        project: Some("PROJ-0042"),
+        kind,
+        message,
+    }
 }
 
 /// Splits a line as a reader with the documented expression does; `None` when the expression does not match.
@@ -21,7 +29,9 @@ fn read(line: &str) -> Option<(Vec<(&str, &str)>, &str)> {
     let mut tags = Vec::new();
     while let Some((tag, after)) = rest.strip_prefix(" [").and_then(|rest| rest.split_once(']')) {
         match tag.split_once(':') {
-            Some((name, value)) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase()) => tags.push((name, value)),
+            Some((name, value)) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase()) => {
+                tags.push((name, value))
+            }
             _ => break,
         }
         rest = after;
@@ -33,7 +43,13 @@ fn read(line: &str) -> Option<(Vec<(&str, &str)>, &str)> {
 fn golden_lines_to_the_byte() {
     let run = run();
     let long = "x".repeat(3_000);
-    let plain = |at, message| LogLine { host: None, run: None, project: None, kind: None, ..line(&run, at, Level::Info, message) };
+    let plain = |at, message| LogLine {
+        host: None,
+        run: None,
+        project: None,
+        kind: None,
+        ..line(&run, at, Level::Info, message)
+    };
     let cleared = "staging cleared: path=/staging/CONFOCAL_01/Cortex Q3 Pilot/Runs/Run_2026-04-17T14-32 files=145 bytes_freed=48293849001 host=orch-01";
     let lines = [
         line(&run, "2026-04-17T16:12:00Z", Level::Info, "run complete: files=142 bytes=48293847234"),
@@ -84,7 +100,10 @@ fn a_line_is_cut_between_characters() {
     for blanks in 0..4 {
         let message = format!("{}{}", " ".repeat(blanks), "𝄞".repeat(400));
         let text = line(&run, "2026-04-17T16:12:00Z", Level::Info, &message).format();
-        assert!(text.len() <= MAX_LINE_BYTES && text.len() > MAX_LINE_BYTES - 4 && text.ends_with("𝄞...[truncated]"), "{text}");
+        assert!(
+            text.len() <= MAX_LINE_BYTES && text.len() > MAX_LINE_BYTES - 4 && text.ends_with("𝄞...[truncated]"),
+            "{text}"
+        );
     }
 }
 

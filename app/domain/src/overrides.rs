@@ -98,8 +98,12 @@ pub fn check_operator(operator: &str) -> Result<&str, String> {
     let operator = operator.trim();
     match operator.chars().count() {
         0 => Err("`operator` is empty: say who you are, it is recorded".into()),
-        n if n > OPERATOR_CHARACTERS => Err(format!("`operator` has {n} characters: give a name of at most {OPERATOR_CHARACTERS}")),
-        _ if operator.chars().any(char::is_control) => Err("`operator` holds a control character: give a plain name".into()),
+        n if n > OPERATOR_CHARACTERS => {
+            Err(format!("`operator` has {n} characters: give a name of at most {OPERATOR_CHARACTERS}"))
+        }
+        _ if operator.chars().any(char::is_control) => {
+            Err("`operator` holds a control character: give a plain name".into())
+        }
         _ => Ok(operator),
     }
 }
@@ -109,9 +113,9 @@ pub fn check_expiry(expires_at: Option<&str>, now: Timestamp) -> Result<Option<T
     let Some(text) = expires_at else { return Ok(None) };
     match Timestamp::parse(text) {
         Ok(expiry) if expiry > now => Ok(Some(expiry)),
-        Ok(expiry) => {
-            Err(format!("`expires_at` is {expiry}, which is not in the future (it is {now} now): give a later time, or null for never"))
-        }
+        Ok(expiry) => Err(format!(
+            "`expires_at` is {expiry}, which is not in the future (it is {now} now): give a later time, or null for never"
+        )),
         Err(error) => Err(format!("`expires_at`: {error}, or null for never")),
     }
 }
@@ -135,8 +139,9 @@ pub fn is_overridden(entries: &[OverrideEntry], class: &str, now: Timestamp) -> 
 /// The entries that count at `now`.
 pub fn active(entries: &[OverrideEntry], now: Timestamp) -> impl Iterator<Item = &OverrideEntry> {
     entries.iter().filter(move |entry| {
-        let tombstoned =
-            entries.iter().any(|other| other.revokes.as_deref().is_some_and(|target| !target.is_empty() && target == entry.id));
+        let tombstoned = entries
+            .iter()
+            .any(|other| other.revokes.as_deref().is_some_and(|target| !target.is_empty() && target == entry.id));
         let unexpired = match &entry.expires_at {
             None => true,
             Some(text) => Timestamp::parse(text).is_ok_and(|expiry| now < expiry),
@@ -150,7 +155,8 @@ pub fn next_expiry(entries: &[OverrideEntry], now: Timestamp) -> Option<Timestam
     active(entries, now).filter_map(|entry| Timestamp::parse(entry.expires_at.as_deref()?).ok()).min()
 }
 
-/// True when something was revoked since `verified_at`: automatic clearing stops. A revocation without a readable time counts.
+/// True when something was revoked since `verified_at`: automatic clearing stops. A revocation without a readable time
+/// counts.
 pub fn revoked_since(entries: &[OverrideEntry], verified_at: Timestamp) -> bool {
     let revocations = entries.iter().filter(|entry| entry.revoked || entry.revokes.is_some());
     revocations.into_iter().any(|entry| entry.recorded().is_none_or(|at| at > verified_at))
@@ -183,7 +189,9 @@ mod tests {
 
     #[test]
     fn reasons_have_10_to_500_characters() {
-        for (reason, accepted) in [("ö".repeat(10), true), ("ö".repeat(9), false), ("x".repeat(500), true), ("x".repeat(501), false)] {
+        for (reason, accepted) in
+            [("ö".repeat(10), true), ("ö".repeat(9), false), ("x".repeat(500), true), ("x".repeat(501), false)]
+        {
             assert_eq!(check_reason(&format!(" {reason}\n")).is_ok(), accepted, "{}", reason.len());
         }
     }
@@ -206,7 +214,11 @@ mod tests {
         let vectors: Vectors = serde_json::from_str(include_str!("../tests/fixtures/vectors/overrides.json")).unwrap();
         for object in &vectors.entries {
             assert_eq!(&OverrideEntry::read(object).to_object(), object);
-            assert_eq!(&serde_json::to_value(OverrideEntry::read(object)).unwrap(), &Value::Object(object.clone()), "REST too");
+            assert_eq!(
+                &serde_json::to_value(OverrideEntry::read(object)).unwrap(),
+                &Value::Object(object.clone()),
+                "REST too"
+            );
         }
     }
 
@@ -223,23 +235,31 @@ mod tests {
     #[test]
     fn an_operator_has_a_plain_name() {
         assert_eq!(check_operator(" A. Smith "), Ok("A. Smith"));
-        assert!(["", "  ", "a\nb"].iter().all(|name| check_operator(name).is_err()) && check_operator(&"x".repeat(101)).is_err());
+        assert!(
+            ["", "  ", "a\nb"].iter().all(|name| check_operator(name).is_err())
+                && check_operator(&"x".repeat(101)).is_err()
+        );
     }
 
     fn any_entries() -> impl Strategy<Value = Vec<OverrideEntry>> {
-        let classes = proptest::sample::select(vec!["unresolved_placeholder_token", "leftover_jinja_marker", "mode_prefix_mismatch"]);
+        let classes = proptest::sample::select(vec![
+            "unresolved_placeholder_token",
+            "leftover_jinja_marker",
+            "mode_prefix_mismatch",
+        ]);
         let one = (classes, 0_usize..8, any::<bool>(), proptest::option::of(-3_i64..4));
         proptest::collection::vec(one, 0..8).prop_map(|raw| {
-            let entry = |(n, (class, target, tombstone, expiry)): (usize, (&str, usize, bool, Option<i64>))| OverrideEntry {
-                id: n.to_string(),
-                problem_class: if tombstone { String::new() } else { class.into() },
-                revokes: tombstone.then(|| target.to_string()),
-                operator: "kim".into(),
-                recorded_at: None,
-                reason: "for the test".into(),
-                revoked: tombstone,
-                expires_at: expiry.map(|days| Timestamp::from_unix_seconds(days).to_string()),
-            };
+            let entry =
+                |(n, (class, target, tombstone, expiry)): (usize, (&str, usize, bool, Option<i64>))| OverrideEntry {
+                    id: n.to_string(),
+                    problem_class: if tombstone { String::new() } else { class.into() },
+                    revokes: tombstone.then(|| target.to_string()),
+                    operator: "kim".into(),
+                    recorded_at: None,
+                    reason: "for the test".into(),
+                    revoked: tombstone,
+                    expires_at: expiry.map(|days| Timestamp::from_unix_seconds(days).to_string()),
+                };
             raw.into_iter().enumerate().map(entry).collect()
         })
     }

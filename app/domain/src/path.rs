@@ -47,7 +47,9 @@ impl fmt::Display for RunKind {
 /// True for an equipment's id (docs/format.md): `^[A-Z][A-Z0-9_]*$`, 1-32 characters.
 pub fn is_equipment_id(text: &str) -> bool {
     let rest = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_');
-    text.len() <= 32 && text.bytes().next().is_some_and(|first| first.is_ascii_uppercase()) && text.as_bytes().iter().all(rest)
+    text.len() <= 32
+        && text.bytes().next().is_some_and(|first| first.is_ascii_uppercase())
+        && text.as_bytes().iter().all(rest)
 }
 
 /// The folder between project and leaf.
@@ -79,7 +81,9 @@ pub enum PathError {
     #[error("{0:?} is not a plain path: empty segments, '.', '..', NUL and outer slashes are refused")]
     NotPlain(String),
     /// It is plain but has not the shape of a run.
-    #[error("{0:?} is not a run: expected EQUIPMENT/project/Runs/Run_* (or TestRuns/TestRun_*, or EQUIPMENT/project/Run_*)")]
+    #[error(
+        "{0:?} is not a run: expected EQUIPMENT/project/Runs/Run_* (or TestRuns/TestRun_*, or EQUIPMENT/project/Run_*)"
+    )]
     NotARun(String),
     /// The absolute path lies outside the staging root.
     #[error("{0:?} lies outside the staging root")]
@@ -98,8 +102,8 @@ pub struct RunPath {
 /// Endings that programs give to what they have not finished writing.
 const UNFINISHED: [&str; 5] = [".tmp", ".part", ".partial", ".filepart", ".crdownload"];
 
-/// What of a folder's name says that it is still being made: one of the usual endings, whatever its case, or `~` at its beginning. It is
-/// renamed when it is done.
+/// What of a folder's name says that it is still being made: one of the usual endings, whatever its case, or `~` at its
+/// beginning. It is renamed when it is done.
 pub fn arriving_name(name: &str) -> Option<&'static str> {
     let ends_in = |ending: &str| {
         let at = name.len().checked_sub(ending.len());
@@ -125,7 +129,9 @@ impl RunPath {
         };
         RunKind::of_leaf(leaf).ok_or_else(not_a_run)?;
         let end = |n: usize| u16::try_from(segments[..n].iter().map(|s| s.len() + 1).sum::<usize>() - 1);
-        let (Ok(equipment_end), Ok(project_end), Ok(leaf_start)) = (end(1), end(2), u16::try_from(text.len() - leaf.len())) else {
+        let (Ok(equipment_end), Ok(project_end), Ok(leaf_start)) =
+            (end(1), end(2), u16::try_from(text.len() - leaf.len()))
+        else {
             return Err(not_a_run());
         };
         Ok(RunPath { text: text.into(), equipment_end, project_end, leaf_start })
@@ -239,8 +245,13 @@ impl FilePath {
     /// Takes a relative path; refuses what could leave the run or name nothing.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<FilePath, PathError> {
         let bytes: Vec<u8> = bytes.into();
-        let plain = |segment: &[u8]| !segment.is_empty() && segment != b"." && segment != b".." && !segment.contains(&0);
-        if bytes.split(|b| *b == b'/').all(plain) { Ok(FilePath(bytes.into())) } else { Err(PathError::NotPlain(escape_bytes(&bytes))) }
+        let plain =
+            |segment: &[u8]| !segment.is_empty() && segment != b"." && segment != b".." && !segment.contains(&0);
+        if bytes.split(|b| *b == b'/').all(plain) {
+            Ok(FilePath(bytes.into()))
+        } else {
+            Err(PathError::NotPlain(escape_bytes(&bytes)))
+        }
     }
 
     /// The raw bytes.

@@ -171,9 +171,9 @@ impl From<crate::document::DocumentError> for Problem {
         use crate::document::DocumentError::{SchemaMajorMismatch, Unreadable};
         let message = error.to_string();
         match error {
-            SchemaMajorMismatch { expected_major, found, .. } => {
-                Problem::new(ErrorCode::SchemaMajorMismatch, message).with("expected_major", expected_major).with("found", found)
-            }
+            SchemaMajorMismatch { expected_major, found, .. } => Problem::new(ErrorCode::SchemaMajorMismatch, message)
+                .with("expected_major", expected_major)
+                .with("found", found),
             Unreadable { .. } => Problem::new(ErrorCode::DocumentUnreadable, message),
         }
     }
@@ -218,7 +218,10 @@ mod tests {
     fn details_stand_at_the_top_level_and_read_back() {
         let problem = Problem::new(ErrorCode::StagingNotProven, "No.").with("files", ["raw/a.tif"]);
         let json = serde_json::to_value(&problem).unwrap();
-        assert_eq!(json, serde_json::json!({"code": "staging_not_proven", "message": "No.", "trace_id": "", "files": ["raw/a.tif"]}));
+        assert_eq!(
+            json,
+            serde_json::json!({"code": "staging_not_proven", "message": "No.", "trace_id": "", "files": ["raw/a.tif"]})
+        );
         assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
     }
 }

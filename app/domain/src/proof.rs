@@ -49,7 +49,8 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// What `stat` says of a file; two equal values with unequal inodes are two files. Times in nanoseconds since the epoch.
+/// What `stat` says of a file; two equal values with unequal inodes are two files. Times in nanoseconds since the
+/// epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FileStat {
     /// Bytes.
@@ -62,14 +63,15 @@ pub struct FileStat {
     pub inode: u64,
 }
 
-/// A file whose change time is younger than this when it is looked at may change once more within one tick of its clock, unseen.
+/// A file whose change time is younger than this when it is looked at may change once more within one tick of its
+/// clock, unseen.
 const SETTLED_NS: i64 = 2_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
 
 impl FileStat {
-    /// True when any later change of the file's bytes must show in its stat, as looked at at `now_ns`: its inode and its change time are
-    /// told, that is finer than a second, no copy of the modification time (which anybody may set), and not so young that another change
-    /// would bear the same.
+    /// True when any later change of the file's bytes must show in its stat, as looked at at `now_ns`: its inode and
+    /// its change time are told, that is finer than a second, no copy of the modification time (which anybody may set),
+    /// and not so young that another change would bear the same.
     pub fn shows_changes(&self, now_ns: i64) -> bool {
         let fine = self.ctime_ns % SECOND_NS != 0 && self.ctime_ns != self.mtime_ns;
         self.inode != 0 && fine && self.ctime_ns < now_ns.saturating_sub(SETTLED_NS)
@@ -130,7 +132,9 @@ impl ProofLevel {
 
     /// Reads `L1` to `L4`.
     pub fn from_text(text: &str) -> Option<ProofLevel> {
-        [ProofLevel::L1, ProofLevel::L2, ProofLevel::L3, ProofLevel::L4].into_iter().find(|level| level.as_str() == text)
+        [ProofLevel::L1, ProofLevel::L2, ProofLevel::L3, ProofLevel::L4]
+            .into_iter()
+            .find(|level| level.as_str() == text)
     }
 
     /// One phrase for people.
@@ -170,7 +174,8 @@ pub struct Difference {
 pub struct FirstDifference {
     /// Offset of the first differing byte.
     pub at: u64,
-    /// So many zero bytes stand there in a row, as far as was looked: a hole where a write was lost, rather than damage to a byte.
+    /// So many zero bytes stand there in a row, as far as was looked: a hole where a write was lost, rather than damage
+    /// to a byte.
     pub zeros: u64,
 }
 
@@ -235,7 +240,8 @@ mod tests {
     #[test]
     fn d16_what_shows_no_change_is_not_relied_on() {
         let now_ns = 1_800_000_000 * SECOND_NS;
-        let usual = FileStat { size: 1, mtime_ns: 1_700_000_000_123_456_789, ctime_ns: 1_799_999_000_123_456_789, inode: 7 };
+        let usual =
+            FileStat { size: 1, mtime_ns: 1_700_000_000_123_456_789, ctime_ns: 1_799_999_000_123_456_789, inode: 7 };
         let cases = [
             ("a usual one", usual, true),
             ("no inode", FileStat { inode: 0, ..usual }, false),

@@ -1,4 +1,5 @@
-//! When everything that is proven will have been read again at its destination, within the budget (docs/proof.md). Pure.
+//! When everything that is proven will have been read again at its destination, within the budget (docs/proof.md).
+//! Pure.
 
 use crate::timestamp::Timestamp;
 
@@ -19,8 +20,8 @@ impl Proven {
     }
 }
 
-/// By when every byte of these runs will have been read again: one after the other, none before it is due, at `bytes_per_second`. `None`
-/// when there are none.
+/// By when every byte of these runs will have been read again: one after the other, none before it is due, at
+/// `bytes_per_second`. `None` when there are none.
 pub fn read_again_by(now: Timestamp, proven: &mut [Proven], bytes_per_second: u64) -> Option<Timestamp> {
     proven.sort_unstable_by_key(|run| run.due);
     let (mut free_at, mut bytes) = (now.unix_seconds(), 0_u128);

@@ -87,8 +87,11 @@ mod tests {
     #[test]
     fn all_five_waits_are_used_then_it_stops() {
         let waits: Vec<_> = (0..6).map(|attempts| settle(FailureClass::Network, tried(attempts, 0), None)).collect();
-        let expected: Vec<_> =
-            [30, 120, 480, 1_800, 7_200].map(|seconds| Settlement::RetryAfter { seconds }).into_iter().chain([Settlement::Stop]).collect();
+        let expected: Vec<_> = [30, 120, 480, 1_800, 7_200]
+            .map(|seconds| Settlement::RetryAfter { seconds })
+            .into_iter()
+            .chain([Settlement::Stop])
+            .collect();
         assert_eq!(waits, expected);
     }
 

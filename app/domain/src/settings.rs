@@ -100,7 +100,8 @@ pub struct Verify {
     pub clear_needs: ProofLevel,
     /// After how long a repeated proof counts as L4, default 24 h.
     pub reverify_seconds: u64,
-    /// How old the proof of a cleared run may become before its copy on the NAS is read again, default 30 days; `None`: never.
+    /// How old the proof of a cleared run may become before its copy on the NAS is read again, default 30 days; `None`:
+    /// never.
     pub reverify_cleared_seconds: Option<u64>,
     /// Budget of background re-verification, default 50 MiB/s.
     pub bytes_per_second: u64,
@@ -142,7 +143,8 @@ pub struct Equipment {
     pub label: String,
     /// Completeness signal; `None` when the pushed creation.json must say it.
     pub signal: Option<Signal>,
-    /// Quiet time before a signal counts; by default [`SETTLE_SECONDS`], or [`SETTLE_SECONDS_SHARED`] where staging lies on another computer.
+    /// Quiet time before a signal counts; by default [`SETTLE_SECONDS`], or [`SETTLE_SECONDS_SHARED`] where staging
+    /// lies on another computer.
     pub settle_seconds: Option<u64>,
     /// How long a run that is complete otherwise waits for a program that still has one of its files open for writing.
     pub open_files_wait_seconds: u64,

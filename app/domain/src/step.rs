@@ -1,4 +1,5 @@
-//! The one decision of the watcher (docs/lifecycle.md): given what was observed, what is the next step. One step at most.
+//! The one decision of the watcher (docs/lifecycle.md): given what was observed, what is the next step. One step at
+//! most.
 
 use crate::job::JobState;
 use crate::lifecycle::RunState;
@@ -124,7 +125,8 @@ mod tests {
     #[case(RunState::SyncVerified, Step::Wait)]
     fn d5_a_cleaned_job_vouches_for_nothing_that_lies_here_now(#[case] state: RunState, #[case] expected: Step) {
         for proof_recorded in [false, true] {
-            let observation = Observation { job: Some(JobState::Cleaned), proof_recorded, clear_due: true, ..seen(Some(state)) };
+            let observation =
+                Observation { job: Some(JobState::Cleaned), proof_recorded, clear_due: true, ..seen(Some(state)) };
             assert_eq!(next_step(&observation), expected);
         }
     }

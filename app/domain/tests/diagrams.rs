@@ -28,15 +28,21 @@ fn every_event_is_listed(run: RunEvent, job: JobEvent) {
     }
     match job {
         JobEvent::Claimed | JobEvent::Sent | JobEvent::Proven | JobEvent::Postponed | JobEvent::GaveUp => {}
-        JobEvent::Rearmed | JobEvent::BecameEligible | JobEvent::LostEligibility | JobEvent::Disproven | JobEvent::Cleaned => {}
+        JobEvent::Rearmed
+        | JobEvent::BecameEligible
+        | JobEvent::LostEligibility
+        | JobEvent::Disproven
+        | JobEvent::Cleaned => {}
     }
 }
 
 /// The arrows of the diagram below the comment that names `function`.
 fn drawn(function: &str) -> BTreeSet<Arrow> {
     let page = include_str!("../../../docs/lifecycle.md");
-    let (_, rest) = page.split_once(&format!("<!-- checked against {function} -->")).expect("the comment above the diagram");
-    let diagram = rest.trim_start().strip_prefix("```mermaid").and_then(|rest| rest.split("```").next()).expect("a diagram");
+    let (_, rest) =
+        page.split_once(&format!("<!-- checked against {function} -->")).expect("the comment above the diagram");
+    let diagram =
+        rest.trim_start().strip_prefix("```mermaid").and_then(|rest| rest.split("```").next()).expect("a diagram");
     let mut lines = diagram.lines().map(str::trim).filter(|line| !line.is_empty());
     assert_eq!(lines.next(), Some("stateDiagram-v2"));
     let mut arrows = BTreeSet::new();
@@ -66,7 +72,9 @@ fn the_life_of_a_job_is_drawn_as_it_is() {
     let allowed: BTreeSet<Arrow> = JobState::ALL
         .into_iter()
         .flat_map(|state| JOB_EVENTS.map(|event| (state, event)))
-        .filter_map(|(state, event)| Some((state.as_str().into(), format!("{event:?}"), job::apply(state, event)?.as_str().into())))
+        .filter_map(|(state, event)| {
+            Some((state.as_str().into(), format!("{event:?}"), job::apply(state, event)?.as_str().into()))
+        })
         .collect();
     assert_eq!(drawn("domain::job::apply"), allowed);
 }

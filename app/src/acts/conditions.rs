@@ -31,7 +31,8 @@ pub fn Conditions(
     #[prop(default = false)]
     unfolded: bool,
 ) -> impl IntoView {
-    let (automatic, needed): (Vec<_>, Vec<_>) = plan.conditions.into_iter().partition(|condition| condition.automatic_only);
+    let (automatic, needed): (Vec<_>, Vec<_>) =
+        plan.conditions.into_iter().partition(|condition| condition.automatic_only);
     let lacking = automatic.iter().filter(|condition| !condition.holds).count();
     let summary = if lacking == 0 {
         "Clearing by itself: every further condition holds".to_owned()

@@ -1,4 +1,5 @@
-//! The dialog of acts: nothing goes without having been shown first. One run to clear in full, many runs as a list; then how it goes and ends.
+//! The dialog of acts: nothing goes without having been shown first. One run to clear in full, many runs as a list;
+//! then how it goes and ends.
 
 use super::many::Many;
 use super::one::One;
@@ -48,7 +49,9 @@ pub fn ActDialog(
         if let Some(number) = working.get_untracked() {
             // What still goes on, or was refused, is not lost with the dialog.
             let quiet = store.acts.with_untracked(|acts| {
-                acts.iter().find(|act| act.number == number).is_some_and(|act| act.is_over() && act.refused() == 0 && act.problem.is_none())
+                acts.iter()
+                    .find(|act| act.number == number)
+                    .is_some_and(|act| act.is_over() && act.refused() == 0 && act.problem.is_none())
             });
             if !quiet {
                 store.reveal(number);

@@ -37,7 +37,11 @@ pub fn ForceDialog(
     let reason = RwSignal::new(String::new());
     Effect::new(move |_: Option<()>| {
         if run.with(Option::is_some) {
-            let kept = window().local_storage().ok().flatten().and_then(|storage| storage.get_item(OPERATOR_KEY).ok().flatten());
+            let kept = window()
+                .local_storage()
+                .ok()
+                .flatten()
+                .and_then(|storage| storage.get_item(OPERATOR_KEY).ok().flatten());
             operator.set(kept.unwrap_or_default());
             reason.set(String::new());
         }

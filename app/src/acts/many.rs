@@ -1,5 +1,6 @@
-//! An act over many runs with one confirmation: what it would act on, each with its size and proof, the total, and what is left out and
-//! why. The server says it when the dialog opens; nothing is done until it is confirmed, and then to these runs only.
+//! An act over many runs with one confirmation: what it would act on, each with its size and proof, the total, and what
+//! is left out and why. The server says it when the dialog opens; nothing is done until it is confirmed, and then to
+//! these runs only.
 
 use super::dialog::promise;
 use crate::api;
@@ -46,7 +47,8 @@ pub fn Many(
         .into_any(),
         Some(Ok(plan)) => content(plan).into_any(),
     };
-    let named = move || plan.with(|plan| plan.as_ref().and_then(|plan| plan.as_ref().ok()).map_or(0, |plan| plan.runs.len()));
+    let named =
+        move || plan.with(|plan| plan.as_ref().and_then(|plan| plan.as_ref().ok()).map_or(0, |plan| plan.runs.len()));
     let ready = move || named() > 0 && !store.link.get().is_broken();
     let label = move || {
         let total = plan.with(|plan| plan.as_ref().and_then(|plan| plan.as_ref().ok()).map_or(0, |plan| plan.bytes));

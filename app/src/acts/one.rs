@@ -27,8 +27,11 @@ pub fn One(
     // Asked when the dialog opens, and again when the run changed while it is open.
     let row = store.row(&run);
     let changes = Memo::new(move |_| {
-        row.as_ref()
-            .map(|row| row.with(|seen| (seen.row.summary.current_state.clone(), seen.row.late_files, seen.row.actions.clear.clone())))
+        row.as_ref().map(|row| {
+            row.with(|seen| {
+                (seen.row.summary.current_state.clone(), seen.row.late_files, seen.row.actions.clear.clone())
+            })
+        })
     });
     Effect::new(move |_: Option<()>| {
         changes.track();
@@ -41,7 +44,9 @@ pub fn One(
     });
     let nas_path = {
         let run = run.clone();
-        move || store.row(&run).and_then(|row| row.with(|seen| seen.row.job.as_ref().and_then(|job| job.nas_path.clone())))
+        move || {
+            store.row(&run).and_then(|row| row.with(|seen| seen.row.job.as_ref().and_then(|job| job.nas_path.clone())))
+        }
     };
     let body = move || match plan.get() {
         None => view! { <p class="muted" role="status">"Looking at every condition…"</p> }.into_any(),

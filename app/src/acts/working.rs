@@ -1,4 +1,5 @@
-//! How an act goes and ends, a clear above all: what was freed, and what stayed, with the names of the files that held it back.
+//! How an act goes and ends, a clear above all: what was freed, and what stayed, with the names of the files that held
+//! it back.
 
 use crate::parts::Icon;
 use crate::store::use_store;
@@ -60,12 +61,16 @@ pub fn Working(
     let steps = move || {
         let waiting = act.with(|act| {
             let act = act.as_ref().filter(|act| !act.is_over())?;
-            let ended: Vec<&String> = act.view.iter().flat_map(|view| &view.results).map(|result| &result.run_path).collect();
+            let ended: Vec<&String> =
+                act.view.iter().flat_map(|view| &view.results).map(|result| &result.run_path).collect();
             Some(act.runs.iter().filter(|run| !ended.contains(run)).take(20).cloned().collect::<Vec<_>>())
         })?;
         let lines = waiting.into_iter().filter_map(|run| {
             let step = store.row(&run)?.with(|seen| {
-                seen.row.clearing.as_ref().map(|clearing| clearing.waiting.clone().unwrap_or_else(|| clearing_step(&clearing.step)))
+                seen.row
+                    .clearing
+                    .as_ref()
+                    .map(|clearing| clearing.waiting.clone().unwrap_or_else(|| clearing_step(&clearing.step)))
             })?;
             Some(view! {
                 <li>
@@ -104,7 +109,8 @@ pub fn Working(
 fn result(kind: ActKind, result: ActResult) -> impl IntoView {
     let files = result.problem.as_ref().map(files_of).unwrap_or_default();
     // Accepted, and not at its end: the sentence says what it waits for.
-    let waits = result.answer.as_ref().is_some_and(|answer| answer.get("clearing").is_some_and(|clearing| !clearing.is_null()));
+    let waits =
+        result.answer.as_ref().is_some_and(|answer| answer.get("clearing").is_some_and(|clearing| !clearing.is_null()));
     let (icon, tone, said) = match (result.problem.is_some(), kind) {
         (false, ActKind::Clear) if waits => ("waiting", "tone-warn", "Waits: "),
         (true, ActKind::Clear) => ("cross", "tone-bad", "Kept: "),
@@ -136,8 +142,8 @@ mod tests {
     fn d3_a_refusal_names_its_files() {
         let problem = Problem::new(ErrorCode::StagingNotProven, "No.").with("files", ["raw/a.tif", "b"]);
         assert_eq!(files_of(&problem), ["raw/a.tif", "b"]);
-        let with_reasons =
-            Problem::new(ErrorCode::StagingNotProven, "No.").with("files", [serde_json::json!({"path": "c", "what": "late"})]);
+        let with_reasons = Problem::new(ErrorCode::StagingNotProven, "No.")
+            .with("files", [serde_json::json!({"path": "c", "what": "late"})]);
         assert_eq!(files_of(&with_reasons), ["c"]);
         assert!(files_of(&Problem::new(ErrorCode::Internal, "No.")).is_empty());
     }

@@ -35,7 +35,11 @@ enum State {
 impl Backend {
     /// Shows this header, and lets questions wait, until [`Backend::is_there`] or [`Backend::is_off`].
     pub fn starting(status: PanelStatus) -> Backend {
-        Backend { state: Arc::new(watch::Sender::new(State::Starting(Box::new(status)))), runtime: None, only_asks: false }
+        Backend {
+            state: Arc::new(watch::Sender::new(State::Starting(Box::new(status)))),
+            runtime: None,
+            only_asks: false,
+        }
     }
 
     /// One that is there from the beginning.
@@ -64,8 +68,8 @@ impl Backend {
         });
     }
 
-    /// For pages that are rendered on runtimes of their own: answers are made on the runtime that this is called in, so that none ends with a
-    /// page, and a page changes nothing.
+    /// For pages that are rendered on runtimes of their own: answers are made on the runtime that this is called in, so
+    /// that none ends with a page, and a page changes nothing.
     pub fn for_pages(&self) -> Backend {
         Backend { runtime: Some(Handle::current()), only_asks: true, ..self.clone() }
     }
@@ -83,8 +87,8 @@ impl Backend {
         self.now()?.act(id)
     }
 
-    /// Events after `since`; without it, from now on. They begin when there is somebody to tell of any; where the orchestrator is off none
-    /// ever comes. A page that is rendered hears of none.
+    /// Events after `since`; without it, from now on. They begin when there is somebody to tell of any; where the
+    /// orchestrator is off none ever comes. A page that is rendered hears of none.
     pub fn subscribe(&self, since: Option<u64>) -> EventStream {
         if self.only_asks {
             return futures::stream::empty().boxed();
@@ -123,9 +127,17 @@ impl Backend {
         if let State::Starting(status) = &*self.state.borrow()
             && let Some(error) = &status.state_error
         {
-            return Err(Problem::new(ErrorCode::StateUnavailable, format!("The disk of the state folder is full. {error}")));
+            return Err(Problem::new(
+                ErrorCode::StateUnavailable,
+                format!("The disk of the state folder is full. {error}"),
+            ));
         }
-        let starting = || Problem::new(ErrorCode::Starting, "The program is starting: its state folder is being opened. Ask again soon.");
+        let starting = || {
+            Problem::new(
+                ErrorCode::Starting,
+                "The program is starting: its state folder is being opened. Ask again soon.",
+            )
+        };
         match tokio::time::timeout(PATIENCE, self.known()).await {
             Ok(State::There(real)) => Ok(real),
             Ok(State::Off(_)) => Err(orchestrator_disabled()),
@@ -141,10 +153,9 @@ impl Backend {
         let answer = question(self.real().await?);
         match &self.runtime {
             None => answer.await,
-            Some(runtime) => runtime
-                .spawn(answer)
-                .await
-                .unwrap_or_else(|error| Err(Problem::new(ErrorCode::Internal, format!("A fault in this program: {error}")))),
+            Some(runtime) => runtime.spawn(answer).await.unwrap_or_else(|error| {
+                Err(Problem::new(ErrorCode::Internal, format!("A fault in this program: {error}")))
+            }),
         }
     }
 

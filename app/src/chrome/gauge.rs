@@ -4,7 +4,8 @@ use crate::words::bytes;
 use domain::api::DiskGauge;
 use leptos::prelude::*;
 
-/// Parts of a thousand: used and not clearable, clearable. The rest is free. Rounded so that something never looks like nothing.
+/// Parts of a thousand: used and not clearable, clearable. The rest is free. Rounded so that something never looks like
+/// nothing.
 pub fn parts(disk: &DiskGauge) -> (u32, u32) {
     let total = u128::from(disk.total_bytes.max(1));
     let used = u128::from(disk.total_bytes.saturating_sub(disk.free_bytes));
@@ -30,7 +31,8 @@ pub fn Gauge(
 ) -> impl IntoView {
     let (kept, clearable) = parts(&disk);
     let used = disk.total_bytes.saturating_sub(disk.free_bytes);
-    let label = format!("Staging disk: {} used of {}, {} free", bytes(used), bytes(disk.total_bytes), bytes(disk.free_bytes));
+    let label =
+        format!("Staging disk: {} used of {}, {} free", bytes(used), bytes(disk.total_bytes), bytes(disk.free_bytes));
     view! {
         <svg
             class="gauge"

@@ -36,7 +36,8 @@ pub fn Header() -> impl IntoView {
         (count > 0)
             .then(|| view! { <span class="tab-count">{units::count(count)} <span class="sr-only">" holding runs back"</span></span> })
     };
-    let host = move || store.status.with(|status| status.as_ref().map(|status| status.host.clone()).unwrap_or_default());
+    let host =
+        move || store.status.with(|status| status.as_ref().map(|status| status.host.clone()).unwrap_or_default());
     view! {
         <a class="skip" href="#main" rel="external">"Skip to content"</a>
         <header class="top">

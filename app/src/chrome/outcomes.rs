@@ -1,4 +1,5 @@
-//! How the acts of this page go and end: shown in a corner, read out by screen readers. What failed stays until it is dismissed.
+//! How the acts of this page go and end: shown in a corner, read out by screen readers. What failed stays until it is
+//! dismissed.
 
 use crate::parts::Icon;
 use crate::store::{OwnAct, use_store};
@@ -13,7 +14,9 @@ const STAYS: Duration = Duration::from_secs(10);
 #[component]
 pub fn Outcomes() -> impl IntoView {
     let store = use_store();
-    let shown = Memo::new(move |_| store.acts.with(|acts| acts.iter().filter(|act| !act.hidden).map(|act| act.number).collect::<Vec<_>>()));
+    let shown = Memo::new(move |_| {
+        store.acts.with(|acts| acts.iter().filter(|act| !act.hidden).map(|act| act.number).collect::<Vec<_>>())
+    });
     view! {
         <p class="sr-only" role="status" aria-live="polite">{move || store.said.get()}</p>
         <div class="outcomes" role="region" aria-label="Outcomes">
@@ -32,7 +35,8 @@ fn Outcome(
     let store = use_store();
     let act = Memo::new(move |_| store.act(number));
     Effect::new(move |_: Option<()>| {
-        let well = act.with(|act| act.as_ref().is_some_and(|act| act.is_over() && act.refused() == 0 && act.problem.is_none()));
+        let well = act
+            .with(|act| act.as_ref().is_some_and(|act| act.is_over() && act.refused() == 0 && act.problem.is_none()));
         if well {
             set_timeout(move || store.dismiss(number), STAYS);
         }

@@ -69,9 +69,15 @@ fn banners(status: &PanelStatus) -> impl IntoView + use<> {
         banner(Tone::Bad, "alert", "The disk of the state folder is full.", text)
     });
     let paused = status.queue_paused.then(|| {
-        banner(Tone::Warn, "paused", "The queue is paused.", "Set sync.enabled to true in the config file and restart to go on.".to_owned())
+        banner(
+            Tone::Warn,
+            "paused",
+            "The queue is paused.",
+            "Set sync.enabled to true in the config file and restart to go on.".to_owned(),
+        )
     });
-    let starting = (!status.ready).then(|| banner(Tone::Busy, "working", "Starting.", "The staging tree is still being read.".to_owned()));
+    let starting = (!status.ready)
+        .then(|| banner(Tone::Busy, "working", "Starting.", "The staging tree is still being read.".to_owned()));
     (state, staging, paused, starting, unrecognised(status))
 }
 
@@ -139,8 +145,10 @@ fn destinations(status: &PanelStatus) -> impl IntoView + use<> {
 fn destination(destination: DestinationView) -> impl IntoView {
     let word = health(&destination);
     let asked = destination.asked_at.map(|at| format!(" · asked {}", utc(at))).unwrap_or_default();
-    let again =
-        destination.read_again_by.map(|at| format!(" · all of it, cleared runs too, read again by {}", utc(at))).unwrap_or_default();
+    let again = destination
+        .read_again_by
+        .map(|at| format!(" · all of it, cleared runs too, read again by {}", utc(at)))
+        .unwrap_or_default();
     let title = format!("{} · {} · {}{asked}{again}", destination.label, destination.transport, destination.target);
     let class = format!("destination {}", word.tone.class());
     view! {

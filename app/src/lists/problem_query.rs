@@ -1,4 +1,5 @@
-//! What the page shows, as it stands in the address. The same filters as REST; without one, what still asks for a decision.
+//! What the page shows, as it stands in the address. The same filters as REST; without one, what still asks for a
+//! decision.
 
 use domain::address;
 use domain::api::{ProblemQuery, Scope};
@@ -42,7 +43,8 @@ impl View {
 
     /// The address of this view; defaults are left out.
     pub fn href(&self) -> String {
-        let mut pairs: Vec<String> = self.pairs().iter().map(|(key, value)| format!("{key}={}", address::encode_value(value))).collect();
+        let mut pairs: Vec<String> =
+            self.pairs().iter().map(|(key, value)| format!("{key}={}", address::encode_value(value))).collect();
         if self.page > 1 {
             pairs.push(format!("page={}", self.page));
         }

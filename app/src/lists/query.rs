@@ -1,4 +1,5 @@
-//! What the staging table shows, as it stands in the address: filters, order, page. A view can be bookmarked and shared.
+//! What the staging table shows, as it stands in the address: filters, order, page. A view can be bookmarked and
+//! shared.
 
 use domain::address;
 use domain::api::AttentionKind;
@@ -25,8 +26,15 @@ pub enum SortKey {
 
 impl SortKey {
     /// All columns, in the order of the table.
-    pub const ALL: [SortKey; 7] =
-        [SortKey::State, SortKey::Run, SortKey::Equipment, SortKey::Project, SortKey::Files, SortKey::Bytes, SortKey::Activity];
+    pub const ALL: [SortKey; 7] = [
+        SortKey::State,
+        SortKey::Run,
+        SortKey::Equipment,
+        SortKey::Project,
+        SortKey::Files,
+        SortKey::Bytes,
+        SortKey::Activity,
+    ];
 
     /// As in the address.
     pub fn as_str(self) -> &'static str {
@@ -97,7 +105,9 @@ impl ViewQuery {
         for (key, value) in address::pairs(search) {
             let some = || (!value.is_empty()).then(|| value.clone());
             match key.as_str() {
-                "state" => query.states = value.split(',').filter(|state| !state.is_empty()).map(str::to_owned).collect(),
+                "state" => {
+                    query.states = value.split(',').filter(|state| !state.is_empty()).map(str::to_owned).collect()
+                }
                 "equipment" => query.equipment = some(),
                 "project" => query.project = some(),
                 "kind" => query.kind = some(),

@@ -1,5 +1,5 @@
-//! Which rows a view shows, in which order, and the counts beside its filters. The same code on server and browser, so that both render
-//! the same first window.
+//! Which rows a view shows, in which order, and the counts beside its filters. The same code on server and browser, so
+//! that both render the same first window.
 
 use super::query::{SortKey, ViewQuery};
 use crate::words;
@@ -27,7 +27,8 @@ impl Amount {
     }
 }
 
-/// Counts beside the filters. Each counts what the *other* filters let through, so that a chip says what pressing it shows.
+/// Counts beside the filters. Each counts what the *other* filters let through, so that a chip says what pressing it
+/// shows.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Summary {
     /// Everything staged.

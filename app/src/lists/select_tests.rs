@@ -57,7 +57,10 @@ fn each_count_says_what_pressing_its_filter_would_show() {
         select(rows.iter().map(|row| ((), row)), &query).summary;
     assert_eq!((total, matching), (Amount { runs: 5, bytes: 540 }, Amount { runs: 1, bytes: 500 }));
     assert_eq!(clearable, Amount { runs: 1, bytes: 500 });
-    assert_eq!(states, BTreeMap::from([("sync_verified".into(), 1), ("sync_queued".into(), 1), ("hibernating".into(), 1)]));
+    assert_eq!(
+        states,
+        BTreeMap::from([("sync_verified".into(), 1), ("sync_queued".into(), 1), ("hibernating".into(), 1)])
+    );
     assert_eq!(equipments, BTreeMap::from([("SEQ_02".into(), 1)]));
     assert_eq!((attention, attention_total, tests), (0, 3, 0));
 }

@@ -2,8 +2,8 @@
 //!
 //! One event stream, reconnected by an own timer, and patches applied once per frame.
 //!
-//! While a list is being fetched, events wait and are applied after it: an event older than the list is only repeated, one newer is never lost.
-//! Nothing here runs on the server.
+//! While a list is being fetched, events wait and are applied after it: an event older than the list is only repeated,
+//! one newer is never lost. Nothing here runs on the server.
 
 mod pulse;
 mod source;
@@ -76,8 +76,9 @@ pub fn start(store: Store) {
         let mut live = live.borrow_mut();
         let fresh = live.is_none();
         if fresh {
-            let (last_seq, first_version) =
-                store.status.with_untracked(|status| status.as_ref().map_or_else(Default::default, |s| (s.seq, s.version.clone())));
+            let (last_seq, first_version) = store
+                .status
+                .with_untracked(|status| status.as_ref().map_or_else(Default::default, |s| (s.seq, s.version.clone())));
             *live = Some(Live {
                 store,
                 source: None,

@@ -37,7 +37,9 @@ pub fn Attention(
     /// Everything.
     overview: RwSignal<Option<Overview>>,
 ) -> impl IntoView {
-    let items = Memo::new(move |_| overview.with(|overview| overview.as_ref().map(|known| known.attention.clone()).unwrap_or_default()));
+    let items = Memo::new(move |_| {
+        overview.with(|overview| overview.as_ref().map(|known| known.attention.clone()).unwrap_or_default())
+    });
     let list = move || {
         let items = items.get();
         if items.is_empty() {

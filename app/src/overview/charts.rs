@@ -33,11 +33,14 @@ pub fn Charts(
     /// Everything.
     overview: RwSignal<Option<Overview>>,
 ) -> impl IntoView {
-    let hours = Memo::new(move |_| overview.with(|overview| overview.as_ref().map(|known| known.hours.clone()).unwrap_or_default()));
+    let hours = Memo::new(move |_| {
+        overview.with(|overview| overview.as_ref().map(|known| known.hours.clone()).unwrap_or_default())
+    });
     let since = Memo::new(move |_| overview.with(|overview| overview.as_ref().map(|known| known.counted_since)));
     let young = move || {
         let (since, first) = (since.get()?, hours.get().first().map(|hour| hour.from)?);
-        (since > first).then(|| view! { <p class="muted small">"Counted since the first start, " <When at=since /> "."</p> })
+        (since > first)
+            .then(|| view! { <p class="muted small">"Counted since the first start, " <When at=since /> "."</p> })
     };
     view! {
         <section class="panel block" aria-labelledby="traffic-title">

@@ -18,7 +18,9 @@ pub fn Equipment(
 ) -> impl IntoView {
     let ids = Memo::new(move |_| {
         let id = |equipment: &EquipmentOverview| equipment.equipment_id.clone();
-        overview.with(|overview| overview.as_ref().map(|known| known.equipment.iter().map(id).collect::<Vec<_>>()).unwrap_or_default())
+        overview.with(|overview| {
+            overview.as_ref().map(|known| known.equipment.iter().map(id).collect::<Vec<_>>()).unwrap_or_default()
+        })
     });
     view! {
         <section class="panel" aria-labelledby="equipment-title">
@@ -62,7 +64,9 @@ fn Row(
     let known = {
         let id = id.clone();
         Memo::new(move |_| {
-            overview.with(|overview| overview.as_ref()?.equipment.iter().find(|equipment| equipment.equipment_id == id).cloned())
+            overview.with(|overview| {
+                overview.as_ref()?.equipment.iter().find(|equipment| equipment.equipment_id == id).cloned()
+            })
         })
     };
     let part = move |make: fn(EquipmentOverview) -> AnyView| move || known.get().map(make);
@@ -111,7 +115,9 @@ fn states(known: EquipmentOverview) -> AnyView {
     let link = |(state, count): (String, u64)| {
         let word = words::state(&state);
         let text = format!("{} {}", units::count(count), word.text);
-        let href = ViewQuery { equipment: Some(known.equipment_id.clone()), states: vec![state], ..ViewQuery::default() }.href();
+        let href =
+            ViewQuery { equipment: Some(known.equipment_id.clone()), states: vec![state], ..ViewQuery::default() }
+                .href();
         view! {
             <li>
                 <Go href=href class="state-link">

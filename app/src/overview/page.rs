@@ -1,5 +1,5 @@
-//! `/overview`. Rendered by the server; in the browser a burst of events is one fetch, and only what changed is put anew, so that neither
-//! the focus nor an opened table is lost.
+//! `/overview`. Rendered by the server; in the browser a burst of events is one fetch, and only what changed is put
+//! anew, so that neither the focus nor an opened table is lost.
 
 use super::attention::Attention;
 use super::charts::Charts;
@@ -66,7 +66,8 @@ pub fn OverviewPage() -> impl IntoView {
             SETTLE,
         );
     };
-    // The first time too: what changed after the server had rendered the page, and before it was listened to, is no news any more.
+    // The first time too: what changed after the server had rendered the page, and before it was listened to, is no
+    // news any more.
     Effect::new(move |_| {
         store.heard.track();
         refetch_soon();

@@ -1,5 +1,5 @@
-//! A button of an act. When the act is not possible it stays reachable by keyboard and says why: to eyes on hover and focus, to screen readers
-//! always.
+//! A button of an act. When the act is not possible it stays reachable by keyboard and says why: to eyes on hover and
+//! focus, to screen readers always.
 
 use super::Icon;
 use domain::api::{ActKind, Action, reason_sentence};

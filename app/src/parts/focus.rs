@@ -1,5 +1,5 @@
-//! The focus is never lost: when the line that holds it leaves the page, the region it stood in takes it, so that the next press of Tab
-//! goes on from there and a screen reader is not thrown to the top.
+//! The focus is never lost: when the line that holds it leaves the page, the region it stood in takes it, so that the
+//! next press of Tab goes on from there and a screen reader is not thrown to the top.
 
 use leptos::html;
 use leptos::prelude::*;
@@ -29,8 +29,8 @@ impl FocusKeeper {
         self.held.set_value(true);
     }
 
-    /// The focus went: by itself, or because what held it is being taken out of the page, of which some browsers say the same. Which of
-    /// the two is seen a frame later.
+    /// The focus went: by itself, or because what held it is being taken out of the page, of which some browsers say
+    /// the same. Which of the two is seen a frame later.
     pub fn went(&self, event: &web_sys::FocusEvent) {
         if event.related_target().is_some() {
             self.held.set_value(false);

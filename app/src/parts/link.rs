@@ -1,7 +1,7 @@
 //! Links inside the panel.
 //!
-//! Not the router's own: that one writes a decoded path into the address bar, so that a reload of a run called `a%41` would ask for another run.
-//! Without scripts it is a plain link.
+//! Not the router's own: that one writes a decoded path into the address bar, so that a reload of a run called `a%41`
+//! would ask for another run. Without scripts it is a plain link.
 
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
@@ -27,10 +27,14 @@ pub fn Go(
 ) -> impl IntoView {
     let navigate = use_navigate();
     let follow = move |event: leptos::ev::MouseEvent| {
-        let plain = event.button() == 0 && !event.meta_key() && !event.ctrl_key() && !event.shift_key() && !event.alt_key();
+        let plain =
+            event.button() == 0 && !event.meta_key() && !event.ctrl_key() && !event.shift_key() && !event.alt_key();
         if plain && !event.default_prevented() {
             event.prevent_default();
-            navigate(&href.get_untracked(), NavigateOptions { resolve: false, scroll: !stay, ..NavigateOptions::default() });
+            navigate(
+                &href.get_untracked(),
+                NavigateOptions { resolve: false, scroll: !stay, ..NavigateOptions::default() },
+            );
         }
     };
     view! {

@@ -28,14 +28,18 @@ pub fn pace(progress: &Progress) -> String {
 
 /// `hashing 43 %, verifying 12 %`: what goes on at the same time; empty when nothing does.
 pub fn beside(progress: &Progress) -> String {
-    let parts: Vec<String> = progress.beside.iter().map(|beside| format!("{} {}", beside.phase.label(), percent(beside))).collect();
+    let parts: Vec<String> =
+        progress.beside.iter().map(|beside| format!("{} {}", beside.phase.label(), percent(beside))).collect();
     parts.join(", ")
 }
 
 /// Parts of a thousand; by bytes where there are any, else by files. `None` while the end is not known.
 pub fn permille(progress: &Progress) -> Option<u32> {
-    let (done, total) =
-        if progress.bytes_total > 0 { (progress.bytes_done, progress.bytes_total) } else { (progress.files_done, progress.files_total) };
+    let (done, total) = if progress.bytes_total > 0 {
+        (progress.bytes_done, progress.bytes_total)
+    } else {
+        (progress.files_done, progress.files_total)
+    };
     (total > 0).then(|| u32::try_from(u128::from(done.min(total)) * 1_000 / u128::from(total)).unwrap_or(1_000))
 }
 

@@ -41,7 +41,12 @@ pub fn tell(seen: &SeenRow, tick: i64) -> Story {
         if let Some(error) = job.and_then(|job| job.error.as_ref()) {
             return story(Tone::Bad, "alert", error.message.clone(), error.remedy.clone());
         }
-        return story(Tone::Idle, "cleared", "The local copy is gone", job.and_then(|job| job.nas_path.clone()).unwrap_or_default());
+        return story(
+            Tone::Idle,
+            "cleared",
+            "The local copy is gone",
+            job.and_then(|job| job.nas_path.clone()).unwrap_or_default(),
+        );
     }
     if let Some(progress) = job.and_then(|job| job.progress.as_ref()) {
         let pace = [progress::pace(progress), progress::beside(progress)].join(" · ");
@@ -57,7 +62,10 @@ pub fn tell(seen: &SeenRow, tick: i64) -> Story {
             return story(Tone::Bad, "failed", "The job failed", "Read the log of this run, then retry.");
         }
         if job.waiting_for_destination {
-            let why = job.error.as_ref().map_or_else(|| "The NAS cannot show that it is ours".to_owned(), |error| error.message.clone());
+            let why = job
+                .error
+                .as_ref()
+                .map_or_else(|| "The NAS cannot show that it is ours".to_owned(), |error| error.message.clone());
             return story(Tone::Warn, "waiting", why, "Goes on by itself once the NAS is there.");
         }
         if let (JobState::Queued, Some(error)) = (job.state, &job.error) {
@@ -83,12 +91,24 @@ pub fn tell(seen: &SeenRow, tick: i64) -> Story {
         return story(Tone::Warn, "late", format!("{files} after the proof"), way);
     }
     if let Some(proof) = row.proof.as_ref().filter(|_| row.summary.current_state == "sync_verified") {
-        let age = seen.seconds_since(proof.at, tick).map_or_else(String::new, |seconds| format!("{} ago", units::elapsed(seconds)));
+        let age = seen
+            .seconds_since(proof.at, tick)
+            .map_or_else(String::new, |seconds| format!("{} ago", units::elapsed(seconds)));
         let passes = counted(u64::from(proof.passes), "proof", "proofs");
-        return story(Tone::Good, "shield", format!("{} · {}", proof.level, proof.level.meaning()), format!("{passes} · last {age}"));
+        return story(
+            Tone::Good,
+            "shield",
+            format!("{} · {}", proof.level, proof.level.meaning()),
+            format!("{passes} · last {age}"),
+        );
     }
     if row.summary.current_state == "sync_verified" {
-        return story(Tone::Warn, "alert", "Not proven by this installation", "Force a sync to seal and prove it here.");
+        return story(
+            Tone::Warn,
+            "alert",
+            "Not proven by this installation",
+            "Force a sync to seal and prove it here.",
+        );
     }
     if let Some(waiting) = &row.waiting_for {
         if AttentionKind::Silent.concerns(row) {
@@ -99,7 +119,9 @@ pub fn tell(seen: &SeenRow, tick: i64) -> Story {
     }
     match job.map(|job| job.state) {
         Some(JobState::Queued) => story(Tone::Busy, "queued", "Waits for its turn", ""),
-        Some(JobState::Running | JobState::AwaitingVerify) => Story { bar: Some(None), ..story(Tone::Busy, "working", "Starting", "") },
+        Some(JobState::Running | JobState::AwaitingVerify) => {
+            Story { bar: Some(None), ..story(Tone::Busy, "working", "Starting", "") }
+        }
         _ => story(Tone::Idle, "hourglass", "Waits to be looked at", ""),
     }
 }
@@ -152,7 +174,10 @@ mod tests {
             })
         };
         assert_eq!(cleared(None).head.text, "The local copy is gone");
-        assert_eq!((cleared(Some(error())).head.tone, cleared(Some(error())).head.text), (Tone::Bad, "reset by peer".to_owned()));
+        assert_eq!(
+            (cleared(Some(error())).head.tone, cleared(Some(error())).head.text),
+            (Tone::Bad, "reset by peer".to_owned())
+        );
     }
 
     #[test]
@@ -167,7 +192,9 @@ mod tests {
 
     #[test]
     fn s7_an_unreadable_run_is_told_before_anything_else() {
-        let story = told(|row| row.problem = Some(RowProblem { code: "document_unreadable".into(), message: "cut off".into() }));
+        let story = told(|row| {
+            row.problem = Some(RowProblem { code: "document_unreadable".into(), message: "cut off".into() })
+        });
         assert_eq!((story.head.text.as_str(), story.detail.as_str()), ("cut off", "document unreadable"));
     }
 

@@ -1,4 +1,5 @@
-//! Times. The server writes UTC at fixed width; the browser puts them into the reader's own zone and manner after hydration.
+//! Times. The server writes UTC at fixed width; the browser puts them into the reader's own zone and manner after
+//! hydration.
 
 use crate::store::use_store;
 use domain::timestamp::Timestamp;

@@ -32,7 +32,12 @@ pub enum Asked {
 
 /// Who works here, as this browser remembers. Browser only.
 pub fn kept_operator() -> String {
-    window().local_storage().ok().flatten().and_then(|storage| storage.get_item(OPERATOR_KEY).ok().flatten()).unwrap_or_default()
+    window()
+        .local_storage()
+        .ok()
+        .flatten()
+        .and_then(|storage| storage.get_item(OPERATOR_KEY).ok().flatten())
+        .unwrap_or_default()
 }
 
 /// Remembers it.
@@ -67,11 +72,16 @@ pub fn counter(reason: &str) -> String {
 pub fn mark(state: PageState, found: ProblemFinding, known: bool) {
     let operator = Some(kept_operator()).filter(|operator| !operator.is_empty());
     let finding = found.finding;
-    let request = KnownRequest { rule: finding.rule.as_str().to_owned(), offending_path: finding.offending_path, operator };
+    let request =
+        KnownRequest { rule: finding.rule.as_str().to_owned(), offending_path: finding.offending_path, operator };
     spawn_local(async move {
         match api::mark_known(finding.run_path, request, known).await {
             Ok(_) => {
-                state.store.say(if known { "Marked as known. The run stays as it is." } else { "No longer marked as known." });
+                state.store.say(if known {
+                    "Marked as known. The run stays as it is."
+                } else {
+                    "No longer marked as known."
+                });
                 state.store.problems_changes.update(|n| *n += 1);
             }
             Err(error) => {

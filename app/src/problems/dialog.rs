@@ -13,7 +13,8 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 /// For how long: label and days.
-const EXPIRIES: [(&str, Option<i64>); 4] = [("For good", None), ("1 day", Some(1)), ("7 days", Some(7)), ("30 days", Some(30))];
+const EXPIRIES: [(&str, Option<i64>); 4] =
+    [("For good", None), ("1 day", Some(1)), ("7 days", Some(7)), ("30 days", Some(30))];
 
 /// In so many days from now, as documents write it. Browser only.
 fn in_days(days: i64) -> String {
@@ -31,7 +32,9 @@ pub fn OverrideDialog() -> impl IntoView {
     });
     let open = Signal::derive(move || target.with(Option::is_some));
     let title = Signal::derive(move || {
-        target.with(|target| target.as_ref().map_or_else(String::new, |(_, rule)| format!("Override: {}", words::class(*rule))))
+        target.with(|target| {
+            target.as_ref().map_or_else(String::new, |(_, rule)| format!("Override: {}", words::class(*rule)))
+        })
     });
     let close = move || {
         if open.get_untracked() {

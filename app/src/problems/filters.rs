@@ -1,4 +1,5 @@
-//! The filters above the table: links and form fields of the page's address, so that they work without scripts and a view can be shared.
+//! The filters above the table: links and form fields of the page's address, so that they work without scripts and a
+//! view can be shared.
 
 use super::page::PageState;
 use super::words;
@@ -17,7 +18,11 @@ use std::time::Duration;
 /// How long typing may pause before the list follows.
 const TYPING: Duration = Duration::from_millis(200);
 
-fn count(state: PageState, of: fn(&domain::api::ProblemCounts) -> &std::collections::BTreeMap<String, u64>, key: &'static str) -> String {
+fn count(
+    state: PageState,
+    of: fn(&domain::api::ProblemCounts) -> &std::collections::BTreeMap<String, u64>,
+    key: &'static str,
+) -> String {
     state.list.with(|list| units::count(of(&list.counts).get(key).copied().unwrap_or(0)))
 }
 
@@ -37,7 +42,10 @@ fn Search() -> impl IntoView {
     let state = expect_context::<PageState>();
     let navigate = use_navigate();
     let go = move |view: View| {
-        navigate(&view.href(), NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() });
+        navigate(
+            &view.href(),
+            NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() },
+        );
     };
     let mut search = {
         let go = go.clone();

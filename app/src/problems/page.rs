@@ -1,5 +1,5 @@
-//! The page: filters, table, pager, and the two dialogs. Rendered whole by the server; in the browser it asks again when the address or the
-//! findings change, and what is on the screen stays until the answer is there.
+//! The page: filters, table, pager, and the two dialogs. Rendered whole by the server; in the browser it asks again
+//! when the address or the findings change, and what is on the screen stays until the answer is there.
 
 use super::act::Asked;
 use super::dialog::OverrideDialog;
@@ -49,8 +49,13 @@ pub fn ProblemsPage() -> impl IntoView {
         let ours = path.with(|path| path.starts_with("/problems"));
         before.filter(|_| !ours).cloned().unwrap_or_else(|| search.with(|search| View::parse(search)))
     });
-    let state =
-        PageState { store, view, list: RwSignal::new(ProblemList::default()), refused: RwSignal::new(None), asked: RwSignal::new(None) };
+    let state = PageState {
+        store,
+        view,
+        list: RwSignal::new(ProblemList::default()),
+        refused: RwSignal::new(None),
+        asked: RwSignal::new(None),
+    };
     provide_context(state);
     let first = Resource::new_blocking(
         || (),
@@ -81,8 +86,8 @@ pub fn ProblemsPage() -> impl IntoView {
     .into_any()
 }
 
-/// Asks again when the address or the findings changed, and once at the beginning: what changed after the server had rendered the page, and before
-/// it was listened to, is no news any more.
+/// Asks again when the address or the findings changed, and once at the beginning: what changed after the server had
+/// rendered the page, and before it was listened to, is no news any more.
 fn follow(state: PageState) {
     let epoch = StoredValue::new(0_u32);
     Effect::new(move |before: Option<(View, u32)>| {
@@ -155,7 +160,10 @@ fn Body() -> impl IntoView {
 #[component]
 fn Nothing() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let any = move || state.list.with(|list| list.counts.scopes.values().any(|count| *count > 0)) || state.view.get() != View::default();
+    let any = move || {
+        state.list.with(|list| list.counts.scopes.values().any(|count| *count > 0))
+            || state.view.get() != View::default()
+    };
     move || {
         if any() {
             view! {

@@ -22,7 +22,9 @@ pub fn RevokeDialog() -> impl IntoView {
     });
     let open = Signal::derive(move || target.with(Option::is_some));
     let title = Signal::derive(move || {
-        target.with(|target| target.as_ref().map_or_else(String::new, |(_, rule, _)| format!("Revoke: {}", words::class(*rule))))
+        target.with(|target| {
+            target.as_ref().map_or_else(String::new, |(_, rule, _)| format!("Revoke: {}", words::class(*rule)))
+        })
     });
     let close = move || {
         if open.get_untracked() {
@@ -60,7 +62,8 @@ fn Form(
         }
         let operator = operator.get_untracked().trim().to_owned();
         keep_operator(&operator);
-        let request = RevokeRequest { revokes: revokes.clone(), reason: reason.get_untracked().trim().to_owned(), operator };
+        let request =
+            RevokeRequest { revokes: revokes.clone(), reason: reason.get_untracked().trim().to_owned(), operator };
         let run = named.clone();
         working.set(true);
         spawn_local(async move {

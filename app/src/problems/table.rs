@@ -141,7 +141,12 @@ fn Actions(
     });
     let marking = {
         let label = if is_known { "Not known" } else { "Mark known" };
-        button(if is_known { "retry" } else { "check" }, label, about, Box::new(move || mark(state, found.clone(), !is_known)))
+        button(
+            if is_known { "retry" } else { "check" },
+            label,
+            about,
+            Box::new(move || mark(state, found.clone(), !is_known)),
+        )
     };
     view! { <div class="problem-actions needs-script">{overriding} {revoking} {marking}</div> }
 }

@@ -1,5 +1,5 @@
-//! The files of a run: a window of them, found by text and state. Fetched by itself, so that neither the search nor the page is lost when
-//! the rest of the page is fetched anew.
+//! The files of a run: a window of them, found by text and state. Fetched by itself, so that neither the search nor the
+//! page is lost when the rest of the page is fetched anew.
 
 use super::view::{List, RunView, hidden_fields};
 use crate::api;
@@ -204,7 +204,14 @@ mod tests {
     #[test]
     fn the_range_is_said_in_words() {
         let file = RunFile { path: "a".into(), state: FileState::Late, bytes: None, sha256: None, note: None };
-        let mut files = RunFiles { run_path: "E/p/Run_1".into(), files: vec![file], offset: 100, matching: 101, total: 101, cut: false };
+        let mut files = RunFiles {
+            run_path: "E/p/Run_1".into(),
+            files: vec![file],
+            offset: 100,
+            matching: 101,
+            total: 101,
+            cut: false,
+        };
         assert_eq!(range(&files), "101–101 of 101 files");
         files.total = 5_000;
         assert_eq!(range(&files), "101–101 of 101 found in 5,000 files");

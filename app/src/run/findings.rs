@@ -1,4 +1,5 @@
-//! What the Pre-Sync Gate found, with the matched part marked; what operators let through; and files that came too late.
+//! What the Pre-Sync Gate found, with the matched part marked; what operators let through; and files that came too
+//! late.
 
 use crate::parts::{Go, Icon, When};
 use crate::words::{capitalised, counted};
@@ -28,8 +29,11 @@ pub fn cut<'a>(text: &'a str, token: &str) -> Vec<(bool, &'a str)> {
 
 /// A path with every occurrence of the token marked.
 pub fn marked(text: &str, token: &str) -> impl IntoView + use<> {
-    let parts: Vec<(bool, String)> = cut(text, token).into_iter().map(|(matched, part)| (matched, part.to_owned())).collect();
-    let parts = parts.into_iter().map(|(matched, part)| if matched { view! { <mark>{part}</mark> }.into_any() } else { part.into_any() });
+    let parts: Vec<(bool, String)> =
+        cut(text, token).into_iter().map(|(matched, part)| (matched, part.to_owned())).collect();
+    let parts = parts
+        .into_iter()
+        .map(|(matched, part)| if matched { view! { <mark>{part}</mark> }.into_any() } else { part.into_any() });
     view! { <code class="path">{parts.collect_view()}</code> }
 }
 
@@ -47,7 +51,11 @@ pub fn Findings(
     let blocking = u64::from(counts.blocking);
     let all = blocking + u64::from(counts.overridden) + u64::from(counts.soft);
     let more = all.saturating_sub(LISTED.min(findings.len()) as u64);
-    let summary = if blocking == 0 { "None holds it back".to_owned() } else { counted(blocking, "holds it back", "hold it back") };
+    let summary = if blocking == 0 {
+        "None holds it back".to_owned()
+    } else {
+        counted(blocking, "holds it back", "hold it back")
+    };
     let deal = findings.first().map(|finding| {
         let href = crate::lists::problem_query::of_run(&finding.run_path);
         view! {

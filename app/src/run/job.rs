@@ -69,7 +69,8 @@ fn job_facts(job: &JobView, row: RwSignal<SeenRow>) -> impl IntoView + use<> {
         (0, 0) => None,
         (attempts, 0) => Some(counted(u64::from(attempts), "retry", "retries")),
         (attempts, again) => {
-            let again = counted(u64::from(again), "second push after a hash mismatch", "second pushes after hash mismatches");
+            let again =
+                counted(u64::from(again), "second push after a hash mismatch", "second pushes after hash mismatches");
             Some(format!("{}, {again}", counted(u64::from(attempts), "retry", "retries")))
         }
     };

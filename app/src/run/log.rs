@@ -49,7 +49,9 @@ pub fn Log(
     // Only while something works on the run; every other change of it is told by `changes`.
     let in_work = Memo::new(move |_| {
         store.watched.track();
-        store.row(&run.get()).is_some_and(|row| row.with(|seen| seen.row.job.as_ref().is_some_and(|job| job.progress.is_some())))
+        store
+            .row(&run.get())
+            .is_some_and(|row| row.with(|seen| seen.row.job.as_ref().is_some_and(|job| job.progress.is_some())))
     });
     let ticking = StoredValue::new(None::<IntervalHandle>);
     let stop = move || {
@@ -112,8 +114,9 @@ fn Search(
         let go = go.clone();
         debounce(TYPING, move |text: String| go(LogQuery { text, ..view.get_untracked().log }))
     };
-    let choose =
-        move |event: leptos::ev::Event| go(LogQuery { level: Level::from_text(&event_target_value(&event)), ..view.get_untracked().log });
+    let choose = move |event: leptos::ev::Event| {
+        go(LogQuery { level: Level::from_text(&event_target_value(&event)), ..view.get_untracked().log })
+    };
     let text = Memo::new(move |_| view.with(|view| view.log.text.clone()));
     let chosen = Memo::new(move |_| view.with(|view| view.log.level));
     let option = move |level: Level, text: &'static str| {

@@ -1,5 +1,5 @@
-//! `/runs/{run_path}`: everything known of a run, also when it is cleared and gone. The row part is live; the rest is fetched again when
-//! the row says that something happened.
+//! `/runs/{run_path}`: everything known of a run, also when it is cleared and gone. The row part is live; the rest is
+//! fetched again when the row says that something happened.
 
 use super::files::Files;
 use super::findings::{Findings, LateFiles, Overrides};
@@ -31,10 +31,17 @@ const SETTLE: Duration = Duration::from_millis(300);
 
 /// What of a row, when it changes, means that the detail has changed too; progress does not.
 fn signature(row: &RunRow) -> impl PartialEq + Clone + Send + Sync + use<> {
-    let job = row
-        .job
-        .as_ref()
-        .map(|job| (job.state, job.generation, job.attempts, job.hash_retries, job.verify_passes, job.error.clone(), job.record_sent));
+    let job = row.job.as_ref().map(|job| {
+        (
+            job.state,
+            job.generation,
+            job.attempts,
+            job.hash_retries,
+            job.verify_passes,
+            job.error.clone(),
+            job.record_sent,
+        )
+    });
     (
         row.summary.current_state.clone(),
         job,
@@ -107,7 +114,8 @@ pub fn RunPage() -> impl IntoView {
         }
         now
     });
-    // What changed after the server had rendered the page, and before it was listened to, is no news any more: it is asked for once.
+    // What changed after the server had rendered the page, and before it was listened to, is no news any more: it is
+    // asked for once.
     Effect::new(move |_: Option<()>| {
         let run = run.get_untracked();
         spawn_local(async move {

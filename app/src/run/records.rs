@@ -17,7 +17,8 @@ pub fn Seal(
     let differs = seal.as_ref().map(|seal| (seal.files, seal.bytes)).map(|sealed| {
         move || {
             row.with(|seen| {
-                (seen.row.summary.file_count, seen.row.summary.byte_total) != sealed && seen.row.summary.current_state != "cleared"
+                (seen.row.summary.file_count, seen.row.summary.byte_total) != sealed
+                    && seen.row.summary.current_state != "cleared"
             })
         }
     });
@@ -58,7 +59,8 @@ pub fn Proofs(
 }
 
 fn proof(proof: ProofRecord) -> impl IntoView {
-    let (icon, tone, word) = if proof.proven { ("shield", "tone-good", "Proven") } else { ("failed", "tone-bad", "Not proven") };
+    let (icon, tone, word) =
+        if proof.proven { ("shield", "tone-good", "Proven") } else { ("failed", "tone-bad", "Not proven") };
     view! {
         <li class=format!("record {tone}")>
             <Icon name=icon />

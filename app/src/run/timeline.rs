@@ -1,4 +1,5 @@
-//! The lifecycle as it was written down: each state with its time, its host, and what was recorded with it; then what is still to come.
+//! The lifecycle as it was written down: each state with its time, its host, and what was recorded with it; then what
+//! is still to come.
 
 use crate::parts::{Icon, When};
 use crate::words;

@@ -99,8 +99,13 @@ mod tests {
     #[test]
     fn a_form_sends_along_what_it_does_not_ask() {
         let view = RunView::parse("file=a&files=late&from=100&log=NAS&level=warn");
-        let along = |list| view.of_other(list).into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&");
-        assert_eq!((along(List::Files).as_str(), along(List::Log).as_str()), ("log=NAS&level=warn", "file=a&files=late"));
+        let along = |list| {
+            view.of_other(list).into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+        };
+        assert_eq!(
+            (along(List::Files).as_str(), along(List::Log).as_str()),
+            ("log=NAS&level=warn", "file=a&files=late")
+        );
         assert!(RunView::default().of_other(List::Log).is_empty());
     }
 

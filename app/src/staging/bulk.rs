@@ -11,7 +11,9 @@ use leptos::prelude::*;
 #[component]
 pub fn Bulk() -> impl IntoView {
     let state = expect_context::<StagingState>();
-    let rows = Memo::new(move |_| if state.picked.with(|picked| picked.is_empty()) { Vec::new() } else { state.picked_rows() });
+    let rows = Memo::new(
+        move |_| if state.picked.with(|picked| picked.is_empty()) { Vec::new() } else { state.picked_rows() },
+    );
     let text = move || {
         rows.with(|rows| {
             let total = rows.iter().map(|row| row.summary.byte_total).sum();

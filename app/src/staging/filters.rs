@@ -1,4 +1,5 @@
-//! The filters above the table. Each is a link or a form field of the page's address: they work without scripts, and a view can be shared.
+//! The filters above the table. Each is a link or a form field of the page's address: they work without scripts, and a
+//! view can be shared.
 
 use super::view::StagingState;
 use crate::lists::query::{SortKey, ViewQuery};
@@ -27,7 +28,8 @@ fn state_chip(state: StagingState, text: &'static str) -> impl IntoView {
     }
 }
 
-/// States that have no row and are not asked for need no chip; the usual four always stand there, so that nothing jumps.
+/// States that have no row and are not asked for need no chip; the usual four always stand there, so that nothing
+/// jumps.
 fn is_shown(state: StagingState, text: &str) -> bool {
     matches!(text, "staging" | "complete" | "sync_queued" | "sync_verified")
         || state.selection.with(|selection| selection.summary.states.contains_key(text))
@@ -40,7 +42,10 @@ pub fn Filters() -> impl IntoView {
     let state = expect_context::<StagingState>();
     let navigate = use_navigate();
     let go = move |query: ViewQuery| {
-        navigate(&query.href(), NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() });
+        navigate(
+            &query.href(),
+            NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() },
+        );
     };
     let mut search = {
         let go = go.clone();
@@ -68,7 +73,8 @@ pub fn Filters() -> impl IntoView {
     });
     let text = Memo::new(move |_| state.query.with(|query| query.text.clone()));
     let attention = Signal::derive(move || state.query.with(|query| query.attention).then_some("true"));
-    let tests = Signal::derive(move || state.query.with(|query| query.kind.as_deref() == Some("test")).then_some("true"));
+    let tests =
+        Signal::derive(move || state.query.with(|query| query.kind.as_deref() == Some("test")).then_some("true"));
     let all = Signal::derive(move || state.query.with(|query| !query.is_filtered()).then_some("true"));
     let clearable = Memo::new(move |_| state.selection.with(|selection| selection.summary.clearable));
     view! {

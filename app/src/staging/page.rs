@@ -56,7 +56,9 @@ pub fn StagingPage() -> impl IntoView {
         || (),
         move |()| {
             let search = search.get_untracked();
-            async move { if store.loaded.get_untracked() == Loaded::Whole { None } else { Some(api::staging_view(search).await) } }
+            async move {
+                if store.loaded.get_untracked() == Loaded::Whole { None } else { Some(api::staging_view(search).await) }
+            }
         },
     );
     Effect::new(|_: Option<()>| live::want_list());
@@ -151,7 +153,9 @@ fn Loading() -> impl IntoView {
 #[component]
 fn Empty() -> impl IntoView {
     let store = use_store();
-    let root = move || store.status.with(|status| status.as_ref().map(|status| status.staging_root.clone()).unwrap_or_default());
+    let root = move || {
+        store.status.with(|status| status.as_ref().map(|status| status.staging_root.clone()).unwrap_or_default())
+    };
     view! {
         <div class="panel empty">
             <Icon name="receiving" />

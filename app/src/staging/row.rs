@@ -112,7 +112,8 @@ fn cells(state: StagingState, key: Key, index: Signal<usize>, row: RwSignal<Seen
 }
 
 fn badges(row: RwSignal<SeenRow>) -> impl IntoView {
-    let (test, life, override_count) = row.with(|seen| (seen.row.summary.run_kind == "test", seen.row.life, seen.row.findings.overridden));
+    let (test, life, override_count) =
+        row.with(|seen| (seen.row.summary.run_kind == "test", seen.row.life, seen.row.findings.overridden));
     (
         test.then(|| view! { <span class="badge">"Test"</span> }),
         (life > 1).then(|| view! { <span class="badge" title="Runs that were pushed to this path and cleared before, plus one">{format!("life {life}")}</span> }),

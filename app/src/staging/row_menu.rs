@@ -1,4 +1,5 @@
-//! Everything that may be done with one run, each with its reason when it may not, and its story in full. One popover for all rows.
+//! Everything that may be done with one run, each with its reason when it may not, and its story in full. One popover
+//! for all rows.
 
 use super::view::StagingState;
 use crate::href;
@@ -110,7 +111,8 @@ fn Items(
         let run = run.clone();
         move || {
             let may = row.with(|seen| {
-                seen.row.summary.current_state == "staging" && seen.row.actions.force_sync.reason.as_deref() == Some("staging_not_complete")
+                seen.row.summary.current_state == "staging"
+                    && seen.row.actions.force_sync.reason.as_deref() == Some("staging_not_complete")
             });
             let run = run.clone();
             may.then(|| {

@@ -27,7 +27,9 @@ fn Head(
 ) -> impl IntoView {
     let state = expect_context::<StagingState>();
     let is_current = move || state.query.with(|query| query.sort == sort);
-    let order = move || is_current().then(|| if state.query.with(|query| query.descending) { "descending" } else { "ascending" });
+    let order = move || {
+        is_current().then(|| if state.query.with(|query| query.descending) { "descending" } else { "ascending" })
+    };
     let arrow = Signal::derive(move || match order() {
         Some("ascending") => "sort-up",
         Some(_) => "sort-down",
@@ -63,7 +65,9 @@ pub fn Table() -> impl IntoView {
     let all_picked = move || {
         let keys = state.selection.with(|selection| selection.keys.len());
         keys > 0
-            && state.picked.with(|picked| picked.len() >= keys && state.selection.with(|s| s.keys.iter().all(|key| picked.contains(key))))
+            && state.picked.with(|picked| {
+                picked.len() >= keys && state.selection.with(|s| s.keys.iter().all(|key| picked.contains(key)))
+            })
     };
     let hold = move || state.store.hold_order_until.set_value(live::now() + HOLD_SECONDS);
     view! {
@@ -163,7 +167,8 @@ fn Pages() -> impl IntoView {
         state.query.with(|query| {
             let wanted = query.page.checked_add_signed(step).filter(|page| *page > 0)?;
             let total = state.selection.with(|selection| usize::try_from(selection.summary.matching.runs).unwrap_or(0));
-            ((wanted - 1) * WINDOW < total).then(|| crate::lists::query::ViewQuery { page: wanted, ..query.clone() }.href())
+            ((wanted - 1) * WINDOW < total)
+                .then(|| crate::lists::query::ViewQuery { page: wanted, ..query.clone() }.href())
         })
     };
     view! {

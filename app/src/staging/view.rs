@@ -1,4 +1,5 @@
-//! What the parts of the staging page share: the view's address, its selection, what is picked, and which dialog is open.
+//! What the parts of the staging page share: the view's address, its selection, what is picked, and which dialog is
+//! open.
 
 use crate::acts::dialog::Asked;
 use crate::lists::query::ViewQuery;
@@ -58,15 +59,19 @@ impl StagingState {
 
     /// Picks everything that is shown, or nothing.
     pub fn pick_all(&self, on: bool) {
-        let keys = if on { self.selection.with_untracked(|selection| selection.keys.iter().cloned().collect()) } else { HashSet::new() };
+        let keys = if on {
+            self.selection.with_untracked(|selection| selection.keys.iter().cloned().collect())
+        } else {
+            HashSet::new()
+        };
         self.picked.set(keys);
     }
 
     /// The picked rows that still exist, in the table's order first.
     pub fn picked_rows(&self) -> Vec<RunRow> {
-        let mut rows: Vec<RunRow> = self
-            .picked
-            .with(|picked| picked.iter().filter_map(|key| self.store.row(key)).map(|row| row.with(|seen| seen.row.clone())).collect());
+        let mut rows: Vec<RunRow> = self.picked.with(|picked| {
+            picked.iter().filter_map(|key| self.store.row(key)).map(|row| row.with(|seen| seen.row.clone())).collect()
+        });
         rows.sort_by(|a, b| a.run_path.cmp(&b.run_path));
         rows
     }
@@ -96,10 +101,9 @@ impl StagingState {
     /// Everything shown that may be cleared.
     pub fn clearable_shown(&self) -> Vec<String> {
         self.selection.with_untracked(|selection| {
-            let rows = selection
-                .keys
-                .iter()
-                .filter(|key| self.store.row(key).is_some_and(|row| row.with_untracked(|seen| seen.row.actions.clear.allowed)));
+            let rows = selection.keys.iter().filter(|key| {
+                self.store.row(key).is_some_and(|row| row.with_untracked(|seen| seen.row.actions.clear.allowed))
+            });
             rows.map(|key| key.to_string()).collect()
         })
     }

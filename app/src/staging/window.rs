@@ -1,4 +1,5 @@
-//! Which rows of a long list stand in the document: those on the screen and a few beside them. Heights come from the page, not from here.
+//! Which rows of a long list stand in the document: those on the screen and a few beside them. Heights come from the
+//! page, not from here.
 
 use leptos::html;
 use leptos::prelude::*;
@@ -10,7 +11,8 @@ const MARGIN: usize = 16;
 /// The window moves in steps, so that scrolling a little changes nothing.
 const STEP: usize = 8;
 
-/// Rows to render: from, up to. `top` is how far the list's begin stands below the viewport's top edge (negative when scrolled past).
+/// Rows to render: from, up to. `top` is how far the list's begin stands below the viewport's top edge (negative when
+/// scrolled past).
 pub fn rows_in_view(top: f64, viewport: f64, row_height: f64, count: usize) -> (usize, usize) {
     if row_height < 1.0 {
         return (0, count.min(crate::lists::select::WINDOW));
@@ -22,13 +24,15 @@ pub fn rows_in_view(top: f64, viewport: f64, row_height: f64, count: usize) -> (
     (from.min(to.saturating_sub(STEP)), to)
 }
 
-/// Makes `span` follow scrolling, and gives `body` the height of the rows that are left out. Browser only; before hydration nothing happens.
+/// Makes `span` follow scrolling, and gives `body` the height of the rows that are left out. Browser only; before
+/// hydration nothing happens.
 pub fn follow(body: NodeRef<html::Tbody>, count: Signal<usize>, span: RwSignal<(usize, usize)>) {
     let row_height = RwSignal::new(0.0_f64);
     // Called in a later frame, when the table may be gone with everything that belongs to it.
     let measure = move || {
         let Some(body) = body.try_get_untracked().flatten() else { return };
-        let (Some(known), Some(count), Some(shown)) = (row_height.try_get_untracked(), count.try_get_untracked(), span.try_get_untracked())
+        let (Some(known), Some(count), Some(shown)) =
+            (row_height.try_get_untracked(), count.try_get_untracked(), span.try_get_untracked())
         else {
             return;
         };

@@ -69,7 +69,11 @@ impl OwnAct {
             ActKind::Retry => format!("Retried {done}"),
             ActKind::CallOff => format!("Called off the clear of {done}"),
         };
-        if refused == 0 { format!("{done}.") } else { format!("{done}; {} refused.", counted(refused, "run was", "runs were")) }
+        if refused == 0 {
+            format!("{done}.")
+        } else {
+            format!("{done}; {} refused.", counted(refused, "run was", "runs were"))
+        }
     }
 }
 
@@ -160,7 +164,9 @@ impl Store {
         let store = *self;
         set_timeout(
             move || {
-                let over = store.acts.with_untracked(|acts| acts.iter().find(|act| act.number == number).is_none_or(OwnAct::is_over));
+                let over = store
+                    .acts
+                    .with_untracked(|acts| acts.iter().find(|act| act.number == number).is_none_or(OwnAct::is_over));
                 if over {
                     return;
                 }

@@ -1,6 +1,7 @@
 //! What the panel knows, as signals. One per row, so that a patch touches one row and nothing else.
 //!
-//! Filled by the first window on the server, by the whole list and by events in the browser ([`crate::live`]). Holds no connection.
+//! Filled by the first window on the server, by the whole list and by events in the browser ([`crate::live`]). Holds no
+//! connection.
 
 pub mod acts;
 mod seen;
@@ -171,8 +172,8 @@ impl Store {
         }
     }
 
-    /// A run whose page is open: its row is kept up to date although the list may not be here. One that is known is not changed by this: views
-    /// are made with it, and what is about to be replaced must not be told anything any more.
+    /// A run whose page is open: its row is kept up to date although the list may not be here. One that is known is not
+    /// changed by this: views are made with it, and what is about to be replaced must not be told anything any more.
     pub fn watch(&self, row: RunRow) -> ArcRwSignal<SeenRow> {
         let key = Key::from(row.run_path.as_str());
         let tick = self.tick.get_untracked();
@@ -224,7 +225,9 @@ impl Store {
     /// How many rows stand before the server's window. Reactive.
     pub fn first_offset(&self) -> usize {
         match self.loaded.get() {
-            Loaded::Window => self.first.with(|first| first.as_ref().map_or(0, |view| usize::try_from(view.offset).unwrap_or(0))),
+            Loaded::Window => {
+                self.first.with(|first| first.as_ref().map_or(0, |view| usize::try_from(view.offset).unwrap_or(0)))
+            }
             _ => 0,
         }
     }
@@ -238,7 +241,10 @@ impl Store {
         });
         self.problems_changes.update(|n| *n = n.wrapping_add(1));
         if new_blocking > 0 {
-            self.say(format!("{} runs back.", crate::words::counted(new_blocking, "new problem holds", "new problems hold")));
+            self.say(format!(
+                "{} runs back.",
+                crate::words::counted(new_blocking, "new problem holds", "new problems hold")
+            ));
         }
     }
 

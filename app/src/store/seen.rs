@@ -1,7 +1,7 @@
 //! A row with the moment it was received, so that times are shown without reading a clock while rendering.
 //!
-//! A row says when it last changed and how many seconds ago that was: their sum is the server's clock. What has passed since is counted by
-//! the panel's own tick, so a browser with a wrong clock shows the right ages.
+//! A row says when it last changed and how many seconds ago that was: their sum is the server's clock. What has passed
+//! since is counted by the panel's own tick, so a browser with a wrong clock shows the right ages.
 
 use domain::api::RunRow;
 use domain::timestamp::Timestamp;

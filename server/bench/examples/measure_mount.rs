@@ -1,5 +1,5 @@
-//! Measures pushing and proving over the mount transport: `measure_mount FOLDER [FILES] [BYTES_EACH]`. The folder gets a staging tree
-//! and a destination; it should lie on the disk that is to be measured.
+//! Measures pushing and proving over the mount transport: `measure_mount FOLDER [FILES] [BYTES_EACH]`. The folder gets
+//! a staging tree and a destination; it should lie on the disk that is to be measured.
 
 #![allow(clippy::disallowed_methods, reason = "flushes the disk before it measures")]
 
@@ -38,7 +38,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{files} files of {bytes} bytes written, sync {synced}");
 
     let transport = MountTransport::new(nas, staging.clone());
-    let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
+    let context =
+        CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
     let marker = Marker {
         what: "measurement".to_owned(),
         installation: "measurement".to_owned(),
@@ -74,7 +75,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         Verification::Differs { reason, .. } => return Err(reason.into()),
     }
-    println!("all    {:8.3} s  {:.1} MB/s", began.elapsed().as_secs_f64(), (files * bytes) as f64 / began.elapsed().as_secs_f64() / 1e6);
+    println!(
+        "all    {:8.3} s  {:.1} MB/s",
+        began.elapsed().as_secs_f64(),
+        (files * bytes) as f64 / began.elapsed().as_secs_f64() / 1e6
+    );
 
     let first = FilePath::new("000/frame-000000.tif")?;
     let stat = source.stat(&first)?;
@@ -82,8 +87,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for attempt in 0..3 {
         let began = Instant::now();
         hasher.local(&source, &first, &stat, &context.cancel, &|_| ())?;
-        println!("hash of one cached file, attempt {attempt}: {:.3} GB/s", bytes as f64 / began.elapsed().as_secs_f64() / 1e9);
+        println!(
+            "hash of one cached file, attempt {attempt}: {:.3} GB/s",
+            bytes as f64 / began.elapsed().as_secs_f64() / 1e9
+        );
     }
-    println!("{}", std::fs::read_to_string("/proc/self/status")?.lines().filter(|line| line.starts_with("VmHWM")).collect::<String>());
+    println!(
+        "{}",
+        std::fs::read_to_string("/proc/self/status")?
+            .lines()
+            .filter(|line| line.starts_with("VmHWM"))
+            .collect::<String>()
+    );
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! `engine-bench`: measures the engine's own parts where they are. Its output is one JSON object, for `cargo xtask bench`.
+//! `engine-bench`: measures the engine's own parts where they are. Its output is one JSON object, for `cargo xtask
+//! bench`.
 
 mod measure;
 

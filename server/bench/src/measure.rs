@@ -49,6 +49,8 @@ pub fn hash(file: &Path) -> Result<(u64, Duration), SourceError> {
     let run = StagingRoot::open(parent)?.run_at("")?;
     let stat = run.stat(&path)?;
     let begun = Instant::now();
-    Hasher::new().local(&run, &path, &stat, &CancellationToken::new(), &|_| ()).map_err(|error| wrong(&error.to_string()))?;
+    Hasher::new()
+        .local(&run, &path, &stat, &CancellationToken::new(), &|_| ())
+        .map_err(|error| wrong(&error.to_string()))?;
     Ok((stat.size, begun.elapsed()))
 }

@@ -52,7 +52,11 @@ fn damage<'a>(report: &'a EquipmentReport, name: &str) -> &'a Check {
 fn assert_all_well(report: &Report) {
     assert!(report.ok && report.equipment[0].qualified, "{report:#?}");
     assert!(report.equipment[0].checks.iter().all(|check| check.outcome == Outcome::Ok), "{report:#?}");
-    assert!(DAMAGES.iter().all(|name| damage(&report.equipment[0], name).message.starts_with("noticed: raw/") || *name == "missing"));
+    assert!(
+        DAMAGES
+            .iter()
+            .all(|name| damage(&report.equipment[0], name).message.starts_with("noticed: raw/") || *name == "missing")
+    );
 }
 
 /// What a failed check lets nobody try.
@@ -93,7 +97,8 @@ async fn a_healthy_mount_is_qualified_and_what_is_left_there_is_named() {
     assert_eq!(names[..7], ["staging root", "state folder", "tools", "identity", "free space", "clock", "write"]);
     let nas = lab.path("nas/SCOPE_01");
     let there = files_below(&nas);
-    let sent: Vec<&PathBuf> = there.iter().map(|(path, _)| path).filter(|path| !path.starts_with(".exlab-orchestrator")).collect();
+    let sent: Vec<&PathBuf> =
+        there.iter().map(|(path, _)| path).filter(|path| !path.starts_with(".exlab-orchestrator")).collect();
     assert!(sent.iter().all(|path| path.starts_with("exlab-doctor/TestRuns")), "{sent:?}");
     let left = check(&report.equipment[0], "left behind");
     assert!(left.message.starts_with(&format!("{}/exlab-doctor/TestRuns/TestRun_doctor-", nas.display())), "{left:?}");
@@ -137,7 +142,10 @@ async fn v10_without_a_marker_nothing_is_sent_and_the_command_is_named() {
     let lab = Lab::new();
     let report = visit(&lab).await;
     let identity = check(&report.equipment[0], "identity");
-    assert!(identity.outcome == Outcome::Failed && identity.message.contains("exlab-orchestrator nas init SCOPE_01"), "{identity:?}");
+    assert!(
+        identity.outcome == Outcome::Failed && identity.message.contains("exlab-orchestrator nas init SCOPE_01"),
+        "{identity:?}"
+    );
     assert_nothing_was_sent(&lab, &report.equipment[0]);
 }
 

@@ -1,7 +1,8 @@
 //! Kill -9 at every step of a run's life, start again, and look: the same end every time, with nothing lost.
 //!
-//! No test harness: the program starts itself anew as the child that runs the engine and kills itself at the step it was told.
-//! A second child, told no step, then has to bring the run to its end. Words after `--` choose the steps to try.
+//! No test harness: the program starts itself anew as the child that runs the engine and kills itself at the step it
+//! was told. A second child, told no step, then has to bring the run to its end. Words after `--` choose the steps to
+//! try.
 
 mod kill;
 mod support;
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
     }
     let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let first_of_each = Checkpoint::ALL.into_iter().map(|step| Case { step, nth: 1, full: false });
-    let in_the_middle = [Checkpoint::FilePlaced, Checkpoint::FileUnlinked].into_iter().map(|step| Case { step, nth: 2, full: false });
+    let in_the_middle =
+        [Checkpoint::FilePlaced, Checkpoint::FileUnlinked].into_iter().map(|step| Case { step, nth: 2, full: false });
     // The day the program exists for: cleared on a disk of no free byte, killed at each step of it.
     let of_a_clear = Checkpoint::ALL.into_iter().skip_while(|step| *step != Checkpoint::Permitted);
     let on_a_full_disk = of_a_clear.map(|step| Case { step, nth: 1, full: true });

@@ -1,4 +1,5 @@
-//! What an operator looks at besides the table: the whole installation at a glance, and a run's files, log and certificate.
+//! What an operator looks at besides the table: the whole installation at a glance, and a run's files, log and
+//! certificate.
 
 mod support;
 
@@ -63,9 +64,15 @@ async fn files_are_listed_in_windows_before_sealing_after_it_and_when_they_are_g
     lab.push_usual(&run);
     until_verified(&engine, &run).await;
     let proven = engine.run_files(run.as_str(), whole()).await.unwrap();
-    assert!(proven.files.iter().all(|file| file.state == FileState::Proven && file.sha256.as_ref().unwrap().len() == 64), "{proven:?}");
+    assert!(
+        proven.files.iter().all(|file| file.state == FileState::Proven && file.sha256.as_ref().unwrap().len() == 64),
+        "{proven:?}"
+    );
     let window = engine.run_files(run.as_str(), FilesQuery { offset: 1, limit: 2, ..whole() }).await.unwrap();
-    assert_eq!((window.files.as_slice(), window.matching, window.total), (&proven.files[1..3], proven.total, proven.total));
+    assert_eq!(
+        (window.files.as_slice(), window.matching, window.total),
+        (&proven.files[1..3], proven.total, proven.total)
+    );
     let found = engine.run_files(run.as_str(), FilesQuery { text: "RAW frame_1".into(), ..whole() }).await.unwrap();
     assert_eq!((found.files.len(), found.matching, found.files[0].path.as_str()), (1, 1, "raw/frame_1.tif"));
 
@@ -141,8 +148,12 @@ async fn a_log_of_any_size_opens_at_once_and_no_link_is_followed() {
     let log = engine.run_log(run.as_str(), LogQuery::default()).await.unwrap();
     assert_eq!(log.file.as_deref(), Some("wizard.lab-pc.log"));
     let (first, proven) = (&log.lines[0], log.lines.iter().any(|line| line.text.contains("NAS sync verified")));
-    assert!(first.level == Some(Level::Info) && first.text.ends_with("run seen in staging") && proven && !log.cut, "{log:?}");
-    let none = engine.run_log(run.as_str(), LogQuery { level: Some(Level::Error), ..LogQuery::default() }).await.unwrap();
+    assert!(
+        first.level == Some(Level::Info) && first.text.ends_with("run seen in staging") && proven && !log.cut,
+        "{log:?}"
+    );
+    let none =
+        engine.run_log(run.as_str(), LogQuery { level: Some(Level::Error), ..LogQuery::default() }).await.unwrap();
     assert!(none.lines.is_empty());
 
     let path = lab.staging(run.as_str()).join(".exlab-wizard/wizard.lab-pc.log");
@@ -162,7 +173,10 @@ async fn a_log_of_any_size_opens_at_once_and_no_link_is_followed() {
     std::os::unix::fs::symlink(lab.path("secret"), &path).unwrap();
     assert_eq!(engine.run_log(run.as_str(), LogQuery::default()).await.unwrap().file, None);
     assert_eq!(engine.log_file(run.as_str()).await.unwrap_err().code, ErrorCode::NotFound);
-    assert_eq!(engine.run_log("SCOPE_01/p/Runs/Run_never", LogQuery::default()).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(
+        engine.run_log("SCOPE_01/p/Runs/Run_never", LogQuery::default()).await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
     engine.stop().await;
 }
 
@@ -179,9 +193,9 @@ async fn a_certificate_vouches_for_what_is_proven_and_outlives_the_run() {
     lab.push_usual(&run);
     until_verified(&engine, &run).await;
     let here = engine.certificate(run.as_str()).await.unwrap();
-    let marker = support::files_below(&lab.path("nas"))
-        .into_iter()
-        .find(|(_, bytes)| String::from_utf8_lossy(bytes).contains(&here.installation) && !here.installation.is_empty());
+    let marker = support::files_below(&lab.path("nas")).into_iter().find(|(_, bytes)| {
+        String::from_utf8_lossy(bytes).contains(&here.installation) && !here.installation.is_empty()
+    });
     assert!(here.is_proven() && marker.is_some(), "it names the installation of the marker");
     engine.clear(run.as_str()).await.unwrap();
     let gone = engine.certificate(run.as_str()).await.unwrap();

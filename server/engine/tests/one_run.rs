@@ -14,7 +14,10 @@ async fn a_run_lands_is_proven_and_is_cleared_and_its_history_stays() {
     let engine = lab.start().await;
     let run = run("Run_2026-04-17T14-32");
     lab.push_usual(&run);
-    let data: Vec<_> = files_below(&lab.staging(run.as_str())).into_iter().filter(|(path, _)| !path.starts_with(".exlab-wizard")).collect();
+    let data: Vec<_> = files_below(&lab.staging(run.as_str()))
+        .into_iter()
+        .filter(|(path, _)| !path.starts_with(".exlab-wizard"))
+        .collect();
     until_state(&engine, &run, RunState::SyncVerified).await;
     until_record_sent(&engine, &run).await;
 
@@ -50,6 +53,9 @@ async fn a_run_lands_is_proven_and_is_cleared_and_its_history_stays() {
     let on_nas = std::fs::read_to_string(lab.nas(&run).join(".exlab-wizard/ingest.json")).unwrap();
     assert!(on_nas.contains(r#""current_state":"cleared""#), "d10: the NAS has the whole history: {on_nas}");
     assert!(engine.verify(run.as_str()).await.unwrap().proven, "it can be proven long after it is gone");
-    assert_eq!(engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap_err().code, ErrorCode::RunCleared);
+    assert_eq!(
+        engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap_err().code,
+        ErrorCode::RunCleared
+    );
     engine.stop().await;
 }

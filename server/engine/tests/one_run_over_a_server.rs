@@ -1,5 +1,5 @@
-//! The main job over a real sshd, configured as an operator would, by rsync and by rclone: a run lands, is proven on the NAS, and is
-//! cleared.
+//! The main job over a real sshd, configured as an operator would, by rsync and by rclone: a run lands, is proven on
+//! the NAS, and is cleared.
 
 #![allow(clippy::disallowed_methods, reason = "the server of the test is a process of its own")]
 
@@ -136,9 +136,16 @@ impl Writing {
         let obscured = std::process::Command::new("rclone").args(["obscure", &server.password]).output().unwrap();
         let config = lab.path("share.conf");
         let (port, user, pass) = (server.port, &server.user, String::from_utf8(obscured.stdout).unwrap());
-        std::fs::write(&config, format!("[share]\ntype = smb\nhost = 127.0.0.1\nport = {port}\nuser = {user}\npass = {pass}\n")).unwrap();
+        std::fs::write(
+            &config,
+            format!("[share]\ntype = smb\nhost = 127.0.0.1\nport = {port}\nuser = {user}\npass = {pass}\n"),
+        )
+        .unwrap();
         let mut client = std::process::Command::new("rclone");
-        client.args(["rcat", "--quiet", "--streaming-upload-cutoff=0", "--config"]).arg(config).arg(format!("share:share/{file}"));
+        client
+            .args(["rcat", "--quiet", "--streaming-upload-cutoff=0", "--config"])
+            .arg(config)
+            .arg(format!("share:share/{file}"));
         let mut client = client.stdin(std::process::Stdio::piped()).spawn().unwrap();
         client.stdin.as_mut().unwrap().write_all(b"begun, ").unwrap();
         Writing(client)

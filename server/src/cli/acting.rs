@@ -42,12 +42,19 @@ fn outcome(result: &ActResult) -> Result<(), CommandError> {
 fn complaints(answer: &Value) -> Vec<String> {
     let text = |value: &Value, key: &str| shown(value.get(key).and_then(Value::as_str).unwrap_or(""));
     let list = |key: &str| answer.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let findings = list("blocking_findings")
-        .into_iter()
-        .map(|finding| format!("  {} ({}): {}", text(&finding, "offending_path"), text(&finding, "rule"), text(&finding, "rule_detail")));
+    let findings = list("blocking_findings").into_iter().map(|finding| {
+        format!(
+            "  {} ({}): {}",
+            text(&finding, "offending_path"),
+            text(&finding, "rule"),
+            text(&finding, "rule_detail")
+        )
+    });
     let disproven = answer.get("proven").and_then(Value::as_bool) == Some(false);
-    let differences = list("differences").into_iter().map(|file| format!("  {}: {}", text(&file, "path"), text(&file, "what")));
-    let unnamed = (disproven && list("differences").is_empty()).then(|| "  The NAS copy could not be proven.".to_owned());
+    let differences =
+        list("differences").into_iter().map(|file| format!("  {}: {}", text(&file, "path"), text(&file, "what")));
+    let unnamed =
+        (disproven && list("differences").is_empty()).then(|| "  The NAS copy could not be proven.".to_owned());
     findings.chain(differences).chain(unnamed).collect()
 }
 
@@ -63,7 +70,8 @@ mod tests {
     #[test]
     fn a_blocked_run_and_a_failed_proof_are_failures_that_name_what_they_found() {
         let finding = json!({"offending_path": "Run_<date>", "rule": "unresolved_placeholder_token", "rule_detail": "Rename it."});
-        let blocked = outcome(&result(json!({"state": "blocked", "blocking_findings": [finding]}))).unwrap_err().to_string();
+        let blocked =
+            outcome(&result(json!({"state": "blocked", "blocking_findings": [finding]}))).unwrap_err().to_string();
         assert_eq!(blocked, "E/p/Runs/Run_1: Done.\n  Run_<date> (unresolved_placeholder_token): Rename it.");
         let differs = json!({"proven": false, "differences": [{"path": "raw/a.tif", "what": "missing on the NAS"}]});
         assert!(outcome(&result(differs)).unwrap_err().to_string().contains("raw/a.tif: missing on the NAS"));

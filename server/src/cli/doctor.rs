@@ -11,7 +11,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// `doctor [EQUIPMENT]`: a failure when not everything is well.
-pub fn doctor(settings: &Settings, state_folder: &Path, equipment: Option<&str>, json: bool) -> Result<(), CommandError> {
+pub fn doctor(
+    settings: &Settings,
+    state_folder: &Path,
+    equipment: Option<&str>,
+    json: bool,
+) -> Result<(), CommandError> {
     let report = block_on(visit(settings, state_folder, equipment))??;
     print(&if json { as_json(&report)? } else { as_text(&report) });
     // Said already, by the report.
@@ -21,7 +26,8 @@ pub fn doctor(settings: &Settings, state_folder: &Path, equipment: Option<&str>,
 async fn visit(settings: &Settings, state_folder: &Path, equipment: Option<&str>) -> Result<Report, CommandError> {
     let cancel = CancellationToken::new();
     let visit = Visit { settings, state_folder, cancel: &cancel, tell: &say };
-    let failed = |error: std::io::Error| CommandError::Failed(format!("The program could not listen for signals: {error}"));
+    let failed =
+        |error: std::io::Error| CommandError::Failed(format!("The program could not listen for signals: {error}"));
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt()).map_err(failed)?, signal(SignalKind::terminate()).map_err(failed)?);
     let mut examination = std::pin::pin!(visit.examine(equipment));
@@ -50,7 +56,8 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 }
 
 fn as_json(report: &Report) -> Result<String, CommandError> {
-    serde_json::to_string_pretty(report).map_err(|error| CommandError::Failed(format!("The report cannot be written: {error}")))
+    serde_json::to_string_pretty(report)
+        .map_err(|error| CommandError::Failed(format!("The report cannot be written: {error}")))
 }
 
 fn as_text(report: &Report) -> String {
@@ -108,7 +115,10 @@ mod tests {
 
     #[test]
     fn json_names_what_scripts_look_for() {
-        let checks = vec![Check::new("identity", Outcome::Ok, "ours"), Check::new("clock", Outcome::Warn, "apart").measured("6s ahead")];
+        let checks = vec![
+            Check::new("identity", Outcome::Ok, "ours"),
+            Check::new("clock", Outcome::Warn, "apart").measured("6s ahead"),
+        ];
         let value: serde_json::Value = serde_json::from_str(&as_json(&report(checks, true)).unwrap()).unwrap();
         assert_eq!(
             value,

@@ -83,7 +83,10 @@ fn line(progress: &Progress) -> String {
 
 fn numbers(progress: &Progress) -> String {
     let size = |bytes: u64| units::bytes(i64::try_from(bytes).unwrap_or(i64::MAX));
-    let eta = progress.eta_seconds.and_then(|eta| i64::try_from(eta).ok()).map(|eta| format!(", {} left", units::elapsed(eta)));
+    let eta = progress
+        .eta_seconds
+        .and_then(|eta| i64::try_from(eta).ok())
+        .map(|eta| format!(", {} left", units::elapsed(eta)));
     let percent = |of: &Progress| u128::from(of.bytes_done) * 100 / u128::from(of.bytes_total.max(1));
     let beside: String = progress.beside.iter().map(|of| format!(", {} {} %", of.phase.label(), percent(of))).collect();
     format!(

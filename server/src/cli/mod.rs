@@ -1,5 +1,5 @@
-//! The command line: what may be asked, and which part answers. Everything that acts on runs goes through the running server,
-//! so that there is one program with its hands on a run.
+//! The command line: what may be asked, and which part answers. Everything that acts on runs goes through the running
+//! server, so that there is one program with its hands on a run.
 //!
 //! | exit code | meaning |
 //! |---|---|
@@ -112,7 +112,8 @@ enum Command {
         /// Path of the run: absolute, or relative to the staging root
         run: String,
     },
-    /// Look at everything that syncing needs, then show the NAS damaged runs that it must notice; works without the server
+    /// Look at everything that syncing needs, then show the NAS damaged runs that it must notice; works without the
+    /// server
     Doctor {
         /// Equipment id; without it all that are synced from here
         equipment: Option<String>,
@@ -223,7 +224,11 @@ fn dispatch(arguments: Arguments, environment: &Environment) -> Result<(), Comma
         Command::CheckConfig { file, strict } => check_config(file, *strict, environment),
         Command::List { json } => list::list(&client::Client::new(&settings()?), *json),
         Command::ForceSync { run, assume_complete, operator, reason } => {
-            let request = ForceSyncRequest { assume_complete: *assume_complete, operator: operator.clone(), reason: reason.clone() };
+            let request = ForceSyncRequest {
+                assume_complete: *assume_complete,
+                operator: operator.clone(),
+                reason: reason.clone(),
+            };
             act(ActKind::ForceSync, run, request)
         }
         Command::Clear { run, dry_run: true } => plan::dry_run(&client::Client::new(&settings()?), run),
@@ -234,8 +239,12 @@ fn dispatch(arguments: Arguments, environment: &Environment) -> Result<(), Comma
         Command::Status => status::status(&client::Client::new(&settings()?)),
         Command::Why { run } => plan::why(&client::Client::new(&settings()?), run),
         Command::Doctor { equipment, json } => doctor::doctor(&settings()?, &state()?, equipment.as_deref(), *json),
-        Command::Nas(NasCommand::Init { equipment, adopt }) => server::nas_init(&settings()?, &state()?, environment, equipment, *adopt),
-        Command::Staging(StagingCommand::Adopt { force }) => server::staging_adopt(&settings()?, &state()?, environment, *force),
+        Command::Nas(NasCommand::Init { equipment, adopt }) => {
+            server::nas_init(&settings()?, &state()?, environment, equipment, *adopt)
+        }
+        Command::Staging(StagingCommand::Adopt { force }) => {
+            server::staging_adopt(&settings()?, &state()?, environment, *force)
+        }
         Command::ImportQueue { file } => server::import_queue(&settings()?, &state()?, file),
         Command::Simulate(options) => simulate::run(options).map_err(|error| CommandError::Failed(error.to_string())),
     }

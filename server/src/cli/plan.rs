@@ -25,12 +25,19 @@ pub fn dry_run(client: &Client, run: &str) -> Result<(), CommandError> {
 fn as_text(plan: &ClearPlan) -> String {
     let size = units::bytes(i64::try_from(plan.bytes).unwrap_or(i64::MAX));
     let head = match plan.clearable {
-        true => format!("{} can be cleared: {} files, {size} would go.", shown(&plan.run_path), units::count(plan.files)),
+        true => {
+            format!("{} can be cleared: {} files, {size} would go.", shown(&plan.run_path), units::count(plan.files))
+        }
         false => format!("{} cannot be cleared.", shown(&plan.run_path)),
     };
     let proof = match &plan.proof {
         Some(proof) => {
-            format!("Proof: {}, {}, made {}. It is made anew before anything goes.", proof.level, shown(&proof.method), proof.at)
+            format!(
+                "Proof: {}, {}, made {}. It is made anew before anything goes.",
+                proof.level,
+                shown(&proof.method),
+                proof.at
+            )
         }
         None => "Proof: none.".to_owned(),
     };
@@ -110,7 +117,8 @@ mod tests {
             value: "value".into(),
             automatic_only,
         };
-        let conditions = vec![condition(true, false, "One"), condition(false, false, "Two"), condition(false, true, "Three")];
+        let conditions =
+            vec![condition(true, false, "One"), condition(false, false, "Two"), condition(false, true, "Three")];
         let plan = ClearPlan {
             run_path: "E/p/Runs/Run_1".into(),
             clearable: false,

@@ -21,7 +21,8 @@ pub fn serve(
     environment: &Environment,
 ) -> Result<(), CommandError> {
     if let Some(listen) = &arguments.listen {
-        let address = place::listen_address(listen).map_err(|what| CommandError::Failed(format!("--listen: {what}")))?;
+        let address =
+            place::listen_address(listen).map_err(|what| CommandError::Failed(format!("--listen: {what}")))?;
         settings.listen = address.to_string();
     }
     let log = logging::start(&settings.logging, arguments.log_format, state_folder, environment)
@@ -44,7 +45,12 @@ pub fn nas_init(
 }
 
 /// `staging adopt`
-pub fn staging_adopt(settings: &Settings, state_folder: &Path, environment: &Environment, force: bool) -> Result<(), CommandError> {
+pub fn staging_adopt(
+    settings: &Settings,
+    state_folder: &Path,
+    environment: &Environment,
+    force: bool,
+) -> Result<(), CommandError> {
     print(&backend::staging_adopt(settings, state_folder, &environment.hostname, force)?);
     Ok(())
 }
@@ -58,7 +64,9 @@ pub fn import_queue(settings: &Settings, state_folder: &Path, file: &Path) -> Re
 /// The named state folder, or the usual one; it need not be there yet.
 pub fn state_folder(named: Option<&PathBuf>, environment: &Environment) -> Result<PathBuf, CommandError> {
     match named {
-        Some(folder) => std::path::absolute(folder).map_err(|error| CommandError::Failed(format!("{}: {error}", folder.display()))),
+        Some(folder) => {
+            std::path::absolute(folder).map_err(|error| CommandError::Failed(format!("{}: {error}", folder.display())))
+        }
         None => Ok(environment.default_state()?),
     }
 }
@@ -66,7 +74,8 @@ pub fn state_folder(named: Option<&PathBuf>, environment: &Environment) -> Resul
 /// Runs to its end on a runtime of its own.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| CommandError::Failed(format!("The program could not start its threads: {error}")))?;
+    let runtime =
+        runtime.map_err(|error| CommandError::Failed(format!("The program could not start its threads: {error}")))?;
     let done = runtime.block_on(work);
     runtime.shutdown_timeout(LAST_PATIENCE);
     Ok(done)

@@ -26,7 +26,9 @@ fn as_text(status: &PanelStatus) -> String {
         format!("staging root  {}", shown(&status.staging_root)),
         match status.staging_cleanup {
             StagingCleanup::Manual => "clearing      only when an operator asks".to_owned(),
-            StagingCleanup::Scheduled { retain_hours } => format!("clearing      by itself {retain_hours} h after a run is verified"),
+            StagingCleanup::Scheduled { retain_hours } => {
+                format!("clearing      by itself {retain_hours} h after a run is verified")
+            }
         },
     ];
     if !status.ready {

@@ -36,7 +36,9 @@ pub enum Align {
 
 /// Lines of equal columns, two blanks apart; the first row is the heading.
 pub fn table(columns: &[Align], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let line = |row: &Vec<String>| {
         let cells = row.iter().zip(columns).zip(&widths).map(|((cell, align), width)| match align {
@@ -54,7 +56,11 @@ mod tests {
 
     #[test]
     fn columns_stand_under_their_headings() {
-        let rows = [vec!["RUN".to_owned(), "FILES".to_owned()], vec!["Run_ä".to_owned(), "1,234".to_owned()], vec!["R".into(), "7".into()]];
+        let rows = [
+            vec!["RUN".to_owned(), "FILES".to_owned()],
+            vec!["Run_ä".to_owned(), "1,234".to_owned()],
+            vec!["R".into(), "7".into()],
+        ];
         assert_eq!(table(&[Align::Left, Align::Right], &rows), "RUN    FILES\nRun_ä  1,234\nR          7");
     }
 

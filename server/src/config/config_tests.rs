@@ -35,7 +35,10 @@ fn an_empty_file_is_off_with_every_default(#[case] text: &str) {
     assert_eq!((settings.verify.max_stream_bytes, settings.verify.max_proof_age_seconds), (None, 0));
     assert_eq!(settings.verify.bytes_per_second, 50 << 20);
     assert_eq!((settings.validator.content_scan_max_mib, settings.validator.content_scan_extensions.len()), (5, 14));
-    assert_eq!((settings.logging.level.as_str(), settings.logging.central_log_max_mb, settings.logging.central_log_keep), ("info", 10, 5));
+    assert_eq!(
+        (settings.logging.level.as_str(), settings.logging.central_log_max_mb, settings.logging.central_log_keep),
+        ("info", 10, 5)
+    );
     assert_eq!(settings.listen, "127.0.0.1:8080");
 }
 
@@ -51,7 +54,10 @@ fn both_flavours_of_the_python_system_load_and_are_on(#[case] text: &str, #[case
     let confocal = settings.equipment("CONFOCAL_01").unwrap();
     assert_eq!(confocal.signal, Some(Signal::SentinelFile { filename: "acquisition_complete.flag".into() }));
     let transport = confocal.transport.as_ref().unwrap();
-    assert_eq!(transport.target, Target::Rclone { remote: "lab-nas".into(), path: "lab/CONFOCAL_01".into(), config: None });
+    assert_eq!(
+        transport.target,
+        Target::Rclone { remote: "lab-nas".into(), path: "lab/CONFOCAL_01".into(), config: None }
+    );
     assert_eq!((transport.bandwidth.upload_mbps, transport.bandwidth.schedule.len()), (Some(50.0), 1));
     let window = &transport.bandwidth.schedule[0];
     assert_eq!((window.days.len(), window.from_second, window.to_second), (5, 8 * 3_600, 18 * 3_600));
@@ -93,7 +99,10 @@ fn everything_of_ours_is_read() {
     };
     assert_eq!(ssh.target, expected);
     assert_eq!((settings.sync.enabled, settings.sync.workers), (false, 2));
-    assert_eq!((settings.sync.binaries.rclone.as_str(), settings.sync.binaries.ssh.as_str()), ("/opt/rclone/rclone", "ssh"));
+    assert_eq!(
+        (settings.sync.binaries.rclone.as_str(), settings.sync.binaries.ssh.as_str()),
+        ("/opt/rclone/rclone", "ssh")
+    );
     assert_eq!((settings.verify.max_stream_bytes, settings.verify.max_proof_age_seconds), (Some(100 << 30), 900));
     assert_eq!((settings.verify.clear_needs, settings.verify.reverify_seconds), (ProofLevel::L3, 7 * 86_400));
     assert_eq!(settings.verify.reverify_cleared_seconds, Some(90 * 86_400));
@@ -127,8 +136,18 @@ fn with_transport(transport: &str) -> String {
 #[case("equipment:\n  - label: x\n    sync_mode: stage\n", 2, 5, "equipment[0].id: is missing")]
 #[case("equipment:\n  - id: A\n", 2, 5, "transport: is missing")]
 #[case("equipment:\n  - {id: A, sync_mode: stage}\n  - {id: A, sync_mode: stage}\n", 3, 10, "already used in line 2")]
-#[case("equipment:\n  - id: A\n    sync_mode: stage\n    completeness_signal: manifest\n", 2, 5, "manifest_filename: is missing")]
-#[case("equipment:\n  - id: A\n    sync_mode: stage\n    sentinel_filename: x\n", 2, 5, "completeness_signal: is missing")]
+#[case(
+    "equipment:\n  - id: A\n    sync_mode: stage\n    completeness_signal: manifest\n",
+    2,
+    5,
+    "manifest_filename: is missing"
+)]
+#[case(
+    "equipment:\n  - id: A\n    sync_mode: stage\n    sentinel_filename: x\n",
+    2,
+    5,
+    "completeness_signal: is missing"
+)]
 #[case("equipment:\n  - id: A\n    sync_mode: stage\n    settle_seconds: 0\n", 4, 21, "out of range")]
 #[case("nas_cleanup: {min_verify_passes: 0}\n", 1, 34, "out of range")]
 #[case("sync: {retry_attempts: three}\n", 1, 24, "expected a whole number, found text")]
@@ -169,10 +188,30 @@ fn a_mistake_is_shown_where_it_stands(#[case] text: &str, #[case] line: u64, #[c
 #[case("{type: rsync_ssh, ssh_target: nas, remote_path: /x, ssh_port: 70000}", 4, 78, "out of range")]
 #[case("{type: rsync_ssh, ssh_target: nas, remote_path: /x, host_key_policy: no}", 4, 85, "expected text")]
 #[case("{type: mount, path: /mnt/nas, bandwidth: {upload_mbps: 0}}", 4, 71, "above 0")]
-#[case("{type: mount, path: /mnt/nas, bandwidth: {schedule: [{days: [mon], from: \"22:00\", to: \"06:00\"}]}}", 4, 89, "over midnight")]
-#[case("{type: mount, path: /mnt/nas, bandwidth: {schedule: [{days: [mo], from: \"08:00\", to: \"09:00\"}]}}", 4, 77, "mon, tue")]
-#[case("{type: mount, path: /mnt/nas, bandwidth: {schedule: [{days: [mon], from: \"8\", to: \"09:00\"}]}}", 4, 89, "HH:MM")]
-fn v11_d12_a_transport_that_must_not_be(#[case] transport: &str, #[case] line: u64, #[case] column: u64, #[case] words: &str) {
+#[case(
+    "{type: mount, path: /mnt/nas, bandwidth: {schedule: [{days: [mon], from: \"22:00\", to: \"06:00\"}]}}",
+    4,
+    89,
+    "over midnight"
+)]
+#[case(
+    "{type: mount, path: /mnt/nas, bandwidth: {schedule: [{days: [mo], from: \"08:00\", to: \"09:00\"}]}}",
+    4,
+    77,
+    "mon, tue"
+)]
+#[case(
+    "{type: mount, path: /mnt/nas, bandwidth: {schedule: [{days: [mon], from: \"8\", to: \"09:00\"}]}}",
+    4,
+    89,
+    "HH:MM"
+)]
+fn v11_d12_a_transport_that_must_not_be(
+    #[case] transport: &str,
+    #[case] line: u64,
+    #[case] column: u64,
+    #[case] words: &str,
+) {
     let found = mistakes(&with_transport(transport));
     assert_eq!(found.len(), 1, "{found:#?}");
     assert_eq!((found[0].0, found[0].1), (line, column), "{found:#?}");
@@ -181,8 +220,7 @@ fn v11_d12_a_transport_that_must_not_be(#[case] transport: &str, #[case] line: u
 
 #[test]
 fn v13_two_equipments_with_one_target_are_refused() {
-    let text =
-        "equipment:\n  - {id: A, transport: {type: mount, path: /mnt/nas}}\n  - {id: B, transport: {type: mount, path: /mnt/nas/}}\n";
+    let text = "equipment:\n  - {id: A, transport: {type: mount, path: /mnt/nas}}\n  - {id: B, transport: {type: mount, path: /mnt/nas/}}\n";
     let found = mistakes(text);
     assert_eq!((found.len(), found[0].0, found[0].1), (1, 3, 13), "{found:#?}");
     assert!(found[0].2.contains("already belongs to A"), "{found:#?}");
@@ -203,8 +241,7 @@ fn from_reads_with_and_without_its_underscore() {
 
 #[test]
 fn all_mistakes_are_shown_at_once() {
-    let text =
-        "oops: 1\norchestrator:\n  staging_root: here\n  colour: red\nequipment:\n  - id: a\n    sync_mode: stage\nsync: {enabled: 1}\n";
+    let text = "oops: 1\norchestrator:\n  staging_root: here\n  colour: red\nequipment:\n  - id: a\n    sync_mode: stage\nsync: {enabled: 1}\n";
     let places: Vec<_> = mistakes(text).into_iter().map(|(line, column, _)| (line, column)).collect();
     assert_eq!(places, [(1, 1), (2, 1), (3, 17), (4, 3), (6, 9), (8, 17)]);
 }
@@ -213,7 +250,9 @@ fn all_mistakes_are_shown_at_once() {
 fn a_file_that_cannot_be_used_says_which_and_where() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.yaml");
-    assert!(load(&file, &alex()).unwrap_err().to_string().starts_with(&format!("{}:1:1: cannot be read", file.display())));
+    assert!(
+        load(&file, &alex()).unwrap_err().to_string().starts_with(&format!("{}:1:1: cannot be read", file.display()))
+    );
     std::fs::write(&file, b"paths: {}\nlims: {endpoint: \"\xff\"}\n").unwrap();
     assert_eq!(
         load(&file, &alex()).unwrap_err().to_string(),
@@ -228,14 +267,24 @@ fn a_file_that_cannot_be_used_says_which_and_where() {
     5,
     "sync_mode: nas"
 )]
-#[case("equipment:\n  - id: A\n    sync_mode: stage\n    transport: {type: mount, path: /nas/A}\n", 4, 5, "another workstation")]
+#[case(
+    "equipment:\n  - id: A\n    sync_mode: stage\n    transport: {type: mount, path: /nas/A}\n",
+    4,
+    5,
+    "another workstation"
+)]
 #[case(
     "equipment:\n  - {id: A, sync_mode: stage, completeness_signal: manifest, manifest_filename: m.json, sentinel_filename: x}\n",
     2,
     89,
     "the signal is manifest"
 )]
-fn what_means_nothing_where_it_stands_is_a_warning(#[case] text: &str, #[case] line: u64, #[case] column: u64, #[case] words: &str) {
+fn what_means_nothing_where_it_stands_is_a_warning(
+    #[case] text: &str,
+    #[case] line: u64,
+    #[case] column: u64,
+    #[case] words: &str,
+) {
     let checked = check(text, &alex()).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
     let warned: Vec<_> = checked.warnings.iter().map(|warning| (warning.at.line, warning.at.column)).collect();
     assert_eq!(warned, [(line, column)], "{:?}", checked.warnings);
@@ -246,8 +295,12 @@ fn what_means_nothing_where_it_stands_is_a_warning(#[case] text: &str, #[case] l
 #[case("final_summary_*.txt")]
 #[case("done?.flag")]
 fn s19_a_pattern_is_refused_with_the_form_that_works(#[case] name: &str) {
-    let text =
-        format!("equipment:\n  - id: A\n    sync_mode: stage\n    completeness_signal: sentinel_file\n    sentinel_filename: '{name}'\n");
+    let text = format!(
+        "equipment:\n  - id: A\n    sync_mode: stage\n    completeness_signal: sentinel_file\n    sentinel_filename: '{name}'\n"
+    );
     let found = mistakes(&text);
-    assert!(matches!(&found[..], [(5, 24, message)] if message.contains("taken literally") && message.contains("manifest")), "{found:?}");
+    assert!(
+        matches!(&found[..], [(5, 24, message)] if message.contains("taken literally") && message.contains("manifest")),
+        "{found:?}"
+    );
 }

@@ -26,8 +26,10 @@ pub fn read_all(root: &mut Section<'_>, staging_root: Option<&str>, environment:
         let Some((equipment, transport_at)) = read_one(index, node, report, environment) else { continue };
         if let Some(twin) = read.iter().find(|(other, _)| other.value.id == equipment.value.id) {
             let (id, line) = (&equipment.value.id, twin.0.at.line);
-            report
-                .add(equipment.at, format!("equipment[{index}].id: {id} is already used in line {line}; every equipment needs its own id"));
+            report.add(
+                equipment.at,
+                format!("equipment[{index}].id: {id} is already used in line {line}; every equipment needs its own id"),
+            );
         }
         read.push((equipment, transport_at));
     }
@@ -42,7 +44,12 @@ pub fn read_all(root: &mut Section<'_>, staging_root: Option<&str>, environment:
     read.into_iter().map(|(equipment, _)| equipment.value).collect()
 }
 
-fn read_one(index: usize, node: &Node, report: &Report, environment: &Environment) -> Option<(Located<Equipment>, Option<Located<()>>)> {
+fn read_one(
+    index: usize,
+    node: &Node,
+    report: &Report,
+    environment: &Environment,
+) -> Option<(Located<Equipment>, Option<Located<()>>)> {
     let mut section = Section::new(format!("equipment[{index}]"), node.at, node, report);
     let id = read_id(&mut section);
     let label = section.text("label").map(|label| label.value);
@@ -53,7 +60,10 @@ fn read_one(index: usize, node: &Node, report: &Report, environment: &Environmen
     let transport = read_transport(&mut section, synced_here, environment);
     let staging_transport = read_staging_transport(&mut section);
     if synced_here {
-        section.means_nothing("orchestrator_staging_transport", "its runs are synced from here, so nothing hands them on (sync_mode: nas)");
+        section.means_nothing(
+            "orchestrator_staging_transport",
+            "its runs are synced from here, so nothing hands them on (sync_mode: nas)",
+        );
     } else {
         section.means_nothing("transport", "another workstation sends its runs (sync_mode: stage)");
     }
@@ -66,8 +76,16 @@ fn read_one(index: usize, node: &Node, report: &Report, environment: &Environmen
         None => (None, None),
     };
     let label = label.unwrap_or_else(|| id.value.clone());
-    let equipment =
-        Equipment { id: id.value, label, signal, settle_seconds, open_files_wait_seconds, synced_here, transport, staging_transport };
+    let equipment = Equipment {
+        id: id.value,
+        label,
+        signal,
+        settle_seconds,
+        open_files_wait_seconds,
+        synced_here,
+        transport,
+        staging_transport,
+    };
     Some((Located { at: id.at, value: equipment }, at))
 }
 
@@ -79,7 +97,10 @@ fn read_id(section: &mut Section<'_>) -> Option<Located<String>> {
     section.mistake(
         id.at,
         "id",
-        format!("{:?} is no equipment id; write 1-32 of A-Z, 0-9 and _, beginning with a letter, e.g. CONFOCAL_01", id.value),
+        format!(
+            "{:?} is no equipment id; write 1-32 of A-Z, 0-9 and _, beginning with a letter, e.g. CONFOCAL_01",
+            id.value
+        ),
     );
     None
 }
@@ -99,8 +120,12 @@ fn read_signal(section: &mut Section<'_>) -> Option<Signal> {
         section.missing("completeness_signal", "write sentinel_file or manifest");
     }
     let (key, what, name) = match kind? {
-        SignalKind::Sentinel => ("sentinel_filename", "write the name of the file that says the run is complete", sentinel),
-        SignalKind::Manifest => ("manifest_filename", "write the name of the file that lists the run's files", manifest),
+        SignalKind::Sentinel => {
+            ("sentinel_filename", "write the name of the file that says the run is complete", sentinel)
+        }
+        SignalKind::Manifest => {
+            ("manifest_filename", "write the name of the file that lists the run's files", manifest)
+        }
     };
     if name.is_none() {
         section.required_text(key, what);
@@ -117,12 +142,19 @@ fn read_signal(section: &mut Section<'_>) -> Option<Signal> {
     signal.map_err(|sentence| section.mistake(name.at, key, sentence)).ok()
 }
 
-fn read_transport(section: &mut Section<'_>, synced_here: bool, environment: &Environment) -> Option<Located<Transport>> {
+fn read_transport(
+    section: &mut Section<'_>,
+    synced_here: bool,
+    environment: &Environment,
+) -> Option<Located<Transport>> {
     if section.take("transport").is_some() {
         return transport::read(section.section("transport"), environment);
     }
     if synced_here {
-        section.missing("transport", "say where its runs go, or write `sync_mode: stage` when another workstation sends them");
+        section.missing(
+            "transport",
+            "say where its runs go, or write `sync_mode: stage` when another workstation sends them",
+        );
     }
     None
 }

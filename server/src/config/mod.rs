@@ -1,7 +1,7 @@
 //! config.yaml (docs/configuration.md): read, checked, and turned into [`Settings`] with every default filled in.
 //!
-//! Reading (`node`) and checking (`section` and the readers) are apart, so that every mistake of a file is shown at once
-//! with its line and column. What a setting means is decided by who uses it, not here.
+//! Reading (`node`) and checking (`section` and the readers) are apart, so that every mistake of a file is shown at
+//! once with its line and column. What a setting means is decided by who uses it, not here.
 
 mod equipment;
 mod node;
@@ -74,7 +74,8 @@ pub fn examine(file: &Path, environment: &Environment) -> Result<Checked, Config
 
 /// Checks a config's text.
 pub fn check(text: &str, environment: &Environment) -> Result<Checked, Vec<Mistake>> {
-    let root = node::parse(text).map_err(|error| vec![Mistake { at: error.at, message: format!("is not YAML: {}", error.message) }])?;
+    let root = node::parse(text)
+        .map_err(|error| vec![Mistake { at: error.at, message: format!("is not YAML: {}", error.message) }])?;
     let report = Report::default();
     let mut file = Section::new("", Position::START, &root, &report);
     let orchestrator = sections::orchestrator(file.section("orchestrator"), environment);

@@ -1,7 +1,7 @@
 //! A config file as a tree that knows where everything stands, so that every mistake can be shown with line and column.
 //!
-//! Not the settings: nothing here knows a key's name. The file is read into this tree first and checked afterwards, because
-//! reading straight into structs ends at the first mistake, and IT should see all of them at once.
+//! Not the settings: nothing here knows a key's name. The file is read into this tree first and checked afterwards,
+//! because reading straight into structs ends at the first mistake, and IT should see all of them at once.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};

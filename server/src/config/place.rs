@@ -1,7 +1,7 @@
 //! Texts that become paths, remotes, hosts and program names: what may be written there, and why not everything.
 //!
-//! All of them end in an argument list or in a file system call, so nothing may begin with `-` (V11) and nothing may mean
-//! another place than it says.
+//! All of them end in an argument list or in a file system call, so nothing may begin with `-` (V11) and nothing may
+//! mean another place than it says.
 
 use crate::environment::Environment;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,7 +24,10 @@ pub fn local_path(text: &str, environment: &Environment) -> Result<String, Strin
 pub fn remote_path(text: &str) -> Result<String, String> {
     no_dash(text)?;
     if text.starts_with('~') {
-        return Err("`~` is not resolved at the other side; write an absolute path, or one relative to the account's home".into());
+        return Err(
+            "`~` is not resolved at the other side; write an absolute path, or one relative to the account's home"
+                .into(),
+        );
     }
     let trimmed = if text.len() > 1 { text.trim_end_matches('/') } else { text };
     let body = trimmed.strip_prefix('/').unwrap_or(trimmed);
@@ -38,13 +41,19 @@ pub fn remote_path(text: &str) -> Result<String, String> {
 pub fn rclone_remote(text: &str) -> Result<String, String> {
     no_dash(text)?;
     if text.starts_with(':') {
-        return Err(format!("{text:?} is a connection string; define a remote with `rclone config` and write its name"));
+        return Err(format!(
+            "{text:?} is a connection string; define a remote with `rclone config` and write its name"
+        ));
     }
     if text.contains([',', '=']) {
-        return Err(format!("{text:?} carries options; set them with `rclone config` and write only the remote's name"));
+        return Err(format!(
+            "{text:?} carries options; set them with `rclone config` and write only the remote's name"
+        ));
     }
     if text.contains(':') {
-        return Err(format!("{text:?} contains `:`; write the remote's name alone, and the path under rclone_remote_path"));
+        return Err(format!(
+            "{text:?} contains `:`; write the remote's name alone, and the path under rclone_remote_path"
+        ));
     }
     if !text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | '@' | ' ')) {
         return Err(format!("{text:?} is no name of an rclone remote: letters, digits, _ - . + @ and blanks only"));
@@ -64,7 +73,9 @@ pub fn ssh_target(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     if host.is_empty() || host.starts_with('-') || !host.chars().all(plain) || text.contains(char::is_whitespace) {
-        return Err(format!("{text:?} is no ssh target; write user@host (port under ssh_port, path under remote_path)"));
+        return Err(format!(
+            "{text:?} is no ssh target; write user@host (port under ssh_port, path under remote_path)"
+        ));
     }
     Ok(text.to_owned())
 }
@@ -88,9 +99,9 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let named = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
     let address = match named {
         Some(port) => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
-        None => {
-            text.parse::<SocketAddr>().map_err(|_| format!("{text:?} is no address; write HOST:PORT, e.g. 127.0.0.1:8080 or [::1]:8080"))?
-        }
+        None => text
+            .parse::<SocketAddr>()
+            .map_err(|_| format!("{text:?} is no address; write HOST:PORT, e.g. 127.0.0.1:8080 or [::1]:8080"))?,
     };
     if address.ip().is_loopback() {
         return Ok(address);
@@ -110,8 +121,9 @@ fn no_dash(text: &str) -> Result<(), String> {
 
 /// True when one absolute path lies inside the other, or they are equal. By name only; links are the engine's matter.
 pub fn overlap(a: &str, b: &str) -> bool {
-    let inside =
-        |outer: &str, inner: &str| outer == "/" || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let inside = |outer: &str, inner: &str| {
+        outer == "/" || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     inside(a, b) || inside(b, a)
 }
 

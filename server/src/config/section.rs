@@ -1,7 +1,7 @@
 //! Reads one block of keys: every key is asked for by name and kind, and what was never asked for is an unknown key.
 //!
-//! Mistakes are collected in a [`Report`], not returned: a reader answers `None` (or a default) and goes on, so that one
-//! run of `check-config` shows everything that is wrong.
+//! Mistakes are collected in a [`Report`], not returned: a reader answers `None` (or a default) and goes on, so that
+//! one run of `check-config` shows everything that is wrong.
 
 use super::node::{Entry, Node, Position, Value};
 use std::cell::RefCell;

@@ -1,4 +1,5 @@
-//! The sections without a file of their own: orchestrator, nas_cleanup, sync, verify, validator, readme, logging, server.
+//! The sections without a file of their own: orchestrator, nas_cleanup, sync, verify, validator, readme, logging,
+//! server.
 
 use super::node::Value;
 use super::place;
@@ -39,11 +40,14 @@ pub fn orchestrator(mut section: Section<'_>, environment: &Environment) -> Orch
     let on = enabled.unwrap_or(written.is_some());
     if on {
         section.required_text("label", "the orchestrator is on, so it needs a name for the panel");
-        section.required_text("staging_root", "the orchestrator is on, so it needs the absolute path of the staging tree");
+        section
+            .required_text("staging_root", "the orchestrator is on, so it needs the absolute path of the staging tree");
     }
     section.finish();
     let on = match (on, label, &staging_root) {
-        (true, Some(label), Some(root)) => Some(Orchestrator { label: label.value, staging_root: root.clone(), staging_cleanup }),
+        (true, Some(label), Some(root)) => {
+            Some(Orchestrator { label: label.value, staging_root: root.clone(), staging_cleanup })
+        }
         _ => None,
     };
     OrchestratorRead { on, staging_root }
@@ -77,9 +81,12 @@ pub fn sync(mut section: Section<'_>, environment: &Environment) -> Sync {
     let mut read = Sync::default();
     read.enabled = section.flag("enabled").unwrap_or(read.enabled);
     read.retry_attempts = section.whole_u32("retry_attempts", 0..=1_000);
-    read.workers = section.whole("workers", 1..=64).and_then(|workers| usize::try_from(workers).ok()).unwrap_or(read.workers);
+    read.workers =
+        section.whole("workers", 1..=64).and_then(|workers| usize::try_from(workers).ok()).unwrap_or(read.workers);
     let mut binaries = section.section("binaries");
-    for (key, slot) in [("rclone", &mut read.binaries.rclone), ("rsync", &mut read.binaries.rsync), ("ssh", &mut read.binaries.ssh)] {
+    for (key, slot) in
+        [("rclone", &mut read.binaries.rclone), ("rsync", &mut read.binaries.rsync), ("ssh", &mut read.binaries.ssh)]
+    {
         let Some(text) = binaries.text(key) else { continue };
         match place::program(&text.value, environment) {
             Ok(program) => *slot = program,
@@ -133,7 +140,9 @@ pub fn validator(mut section: Section<'_>) -> Validator {
         read.content_scan_extensions = Vec::new();
         for item in section.list("content_scan_extensions") {
             match &item.value {
-                Value::Text(text) if text.trim().starts_with('.') => read.content_scan_extensions.push(text.trim().to_lowercase()),
+                Value::Text(text) if text.trim().starts_with('.') => {
+                    read.content_scan_extensions.push(text.trim().to_lowercase())
+                }
                 _ => section.mistake(item.at, "content_scan_extensions", "write extensions with their dot, e.g. .txt"),
             }
         }
@@ -149,7 +158,9 @@ pub fn required_readme_fields(mut section: Section<'_>) -> Vec<String> {
     for (index, item) in section.list("defaults").iter().enumerate() {
         let mut field = Section::new(format!("{name}[{index}]"), item.at, item, report);
         if field.flag("required").unwrap_or(false) {
-            fields.extend(field.required_text("id", "a required field needs the name it has in README.md").map(|id| id.value));
+            fields.extend(
+                field.required_text("id", "a required field needs the name it has in README.md").map(|id| id.value),
+            );
         }
     }
     fields
@@ -162,7 +173,11 @@ pub fn logging(mut section: Section<'_>) -> Logging {
         match level.value.to_ascii_lowercase().as_str() {
             known @ ("error" | "warn" | "info" | "debug") => read.level = known.to_owned(),
             "warning" => read.level = "warn".to_owned(),
-            _ => section.mistake(level.at, "level", format!("{:?} is not known; write one of: ERROR, WARN, INFO, DEBUG", level.value)),
+            _ => section.mistake(
+                level.at,
+                "level",
+                format!("{:?} is not known; write one of: ERROR, WARN, INFO, DEBUG", level.value),
+            ),
         }
     }
     read.central_log_max_mb = section.whole("central_log_max_mb", 1..=100_000).unwrap_or(read.central_log_max_mb);

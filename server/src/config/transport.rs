@@ -15,9 +15,17 @@ enum Kind {
 }
 
 const KINDS: [(&str, Kind); 3] = [("mount", Kind::Mount), ("rclone", Kind::Rclone), ("rsync_ssh", Kind::RsyncSsh)];
-const POLICIES: [(&str, HostKeyPolicy); 2] = [("accept-new", HostKeyPolicy::AcceptNew), ("strict", HostKeyPolicy::Strict)];
-const DAYS: [(&str, Day); 7] =
-    [("mon", Day::Mon), ("tue", Day::Tue), ("wed", Day::Wed), ("thu", Day::Thu), ("fri", Day::Fri), ("sat", Day::Sat), ("sun", Day::Sun)];
+const POLICIES: [(&str, HostKeyPolicy); 2] =
+    [("accept-new", HostKeyPolicy::AcceptNew), ("strict", HostKeyPolicy::Strict)];
+const DAYS: [(&str, Day); 7] = [
+    ("mon", Day::Mon),
+    ("tue", Day::Tue),
+    ("wed", Day::Wed),
+    ("thu", Day::Thu),
+    ("fri", Day::Fri),
+    ("sat", Day::Sat),
+    ("sun", Day::Sun),
+];
 
 /// Reads the block; `None` when something in it is wrong.
 pub fn read(mut section: Section<'_>, environment: &Environment) -> Option<Located<Transport>> {
@@ -36,13 +44,16 @@ pub fn read(mut section: Section<'_>, environment: &Environment) -> Option<Locat
 }
 
 fn mount(section: &mut Section<'_>, environment: &Environment) -> Option<Target> {
-    let path = required(section, "path", "write the equipment's folder on the mounted NAS", |text| place::local_path(text, environment))?;
+    let path = required(section, "path", "write the equipment's folder on the mounted NAS", |text| {
+        place::local_path(text, environment)
+    })?;
     Some(Target::Mount { path })
 }
 
 fn rclone(section: &mut Section<'_>, environment: &Environment) -> Option<Target> {
     let remote = required(section, "rclone_remote", "write the remote's name in rclone.conf", place::rclone_remote);
-    let path = required(section, "rclone_remote_path", "write the equipment's folder at the remote", place::remote_path);
+    let path =
+        required(section, "rclone_remote_path", "write the equipment's folder at the remote", place::remote_path);
     let config = checked(section, "rclone_config", |text| place::local_path(text, environment));
     Some(Target::Rclone { remote: remote?, path: path?, config: config.ok()? })
 }
@@ -53,7 +64,9 @@ fn rsync_ssh(section: &mut Section<'_>, environment: &Environment) -> Option<Tar
     let path = required(section, "remote_path", "write the equipment's folder at the server", place::remote_path);
     let key = checked(section, "ssh_key_path", local).and_then(|written| match written {
         Some(path) => Ok(path),
-        None => environment.expand("~/.ssh/id_ed25519").map_err(|error| section.mistake(section.at(), "ssh_key_path", error.to_string())),
+        None => environment
+            .expand("~/.ssh/id_ed25519")
+            .map_err(|error| section.mistake(section.at(), "ssh_key_path", error.to_string())),
     });
     let known_hosts = checked(section, "known_hosts", local);
     let port = section.whole("ssh_port", 1..=u64::from(u16::MAX)).and_then(|port| u16::try_from(port).ok());
@@ -79,13 +92,22 @@ fn refuse_password(section: &mut Section<'_>) {
 }
 
 /// A text that must be there and pass `check`.
-fn required(section: &mut Section<'_>, key: &'static str, what: &str, check: impl Fn(&str) -> Result<String, String>) -> Option<String> {
+fn required(
+    section: &mut Section<'_>,
+    key: &'static str,
+    what: &str,
+    check: impl Fn(&str) -> Result<String, String>,
+) -> Option<String> {
     section.required_text(key, what)?;
     checked(section, key, check).ok()?
 }
 
 /// A text that passes `check` when it is there; `Err` when it does not, and it was reported.
-fn checked(section: &mut Section<'_>, key: &'static str, check: impl Fn(&str) -> Result<String, String>) -> Result<Option<String>, ()> {
+fn checked(
+    section: &mut Section<'_>,
+    key: &'static str,
+    check: impl Fn(&str) -> Result<String, String>,
+) -> Result<Option<String>, ()> {
     let Some(text) = section.text(key) else { return Ok(None) };
     check(&text.value).map(Some).map_err(|what| section.mistake(text.at, key, what))
 }
@@ -135,14 +157,20 @@ fn time_of_day(section: &Section<'_>, key: &str, text: Option<Located<String>>) 
     };
     let seconds = parse_time(&text.value);
     if seconds.is_none() {
-        section.mistake(text.at, key, format!("{:?} is not a time; write \"HH:MM\", \"00:00\" to \"24:00\"", text.value));
+        section.mistake(
+            text.at,
+            key,
+            format!("{:?} is not a time; write \"HH:MM\", \"00:00\" to \"24:00\"", text.value),
+        );
     }
     seconds.map(|value| Located { at: text.at, value })
 }
 
 fn parse_time(text: &str) -> Option<u32> {
     let (hours, minutes) = text.split_once(':')?;
-    let two = |part: &str| (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<u32>().ok()).flatten();
+    let two = |part: &str| {
+        (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<u32>().ok()).flatten()
+    };
     let (hours, minutes) = (two(hours)?, two(minutes)?);
     let second = hours * 3_600 + minutes * 60;
     (minutes < 60 && second <= 86_400).then_some(second)
@@ -163,13 +191,13 @@ pub fn shared_place(target: &Target) -> String {
     }
 }
 
-/// Refuses a mounted target that lies inside the staging tree or around it (D12): every hash would agree, and clearing would
-/// delete the only copy.
+/// Refuses a mounted target that lies inside the staging tree or around it (D12): every hash would agree, and clearing
+/// would delete the only copy.
 pub fn apart_from_staging(target: &Target, staging_root: &str) -> Result<(), String> {
     match target {
-        Target::Mount { path } if place::overlap(path, staging_root) => {
-            Err(format!("{path:?} and the staging root {staging_root:?} lie inside one another; the NAS folder must be a place of its own"))
-        }
+        Target::Mount { path } if place::overlap(path, staging_root) => Err(format!(
+            "{path:?} and the staging root {staging_root:?} lie inside one another; the NAS folder must be a place of its own"
+        )),
         _ => Ok(()),
     }
 }

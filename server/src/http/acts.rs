@@ -25,7 +25,9 @@ pub async fn start_many(State(http): State<Http>, headers: HeaderMap, body: Byte
     http.require_on()?;
     let Start { kind, runs, request } = body::required(&headers, &body)?;
     if runs.is_empty() {
-        return Err(Problem::new(ErrorCode::Unprocessable, "An act names at least one run; this one names none.").into());
+        return Err(
+            Problem::new(ErrorCode::Unprocessable, "An act names at least one run; this one names none.").into()
+        );
     }
     runs.iter().try_for_each(|run| run_path::require_plain(run))?;
     start(&http, kind, runs, request, body::prefers_async(&headers)).await
@@ -39,11 +41,17 @@ pub async fn plan(State(http): State<Http>, headers: HeaderMap, body: Bytes) -> 
 }
 
 /// Starts an act and answers where to follow it.
-pub async fn start(http: &Http, kind: ActKind, runs: Vec<String>, request: ForceSyncRequest, preferred: bool) -> Answer {
+pub async fn start(
+    http: &Http,
+    kind: ActKind,
+    runs: Vec<String>,
+    request: ForceSyncRequest,
+    preferred: bool,
+) -> Answer {
     let act = http.backend.start_act(kind, runs, request).await?;
     let mut response = json(StatusCode::ACCEPTED, &act);
-    let location =
-        HeaderValue::from_str(&format!("/api/v1/acts/{}", act.id)).map_err(|error| Problem::new(ErrorCode::Internal, error.to_string()))?;
+    let location = HeaderValue::from_str(&format!("/api/v1/acts/{}", act.id))
+        .map_err(|error| Problem::new(ErrorCode::Internal, error.to_string()))?;
     response.headers_mut().insert(header::LOCATION, location);
     if preferred {
         response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("respond-async"));
@@ -54,6 +62,11 @@ pub async fn start(http: &Http, kind: ActKind, runs: Vec<String>, request: Force
 /// `GET /api/v1/acts/{id}`
 pub async fn one(State(http): State<Http>, Path(id): Path<String>) -> Answer {
     http.require_on()?;
-    let missing = || Problem::new(ErrorCode::NotFound, "This act is not known here: the program was restarted since, or it was long ago.");
+    let missing = || {
+        Problem::new(
+            ErrorCode::NotFound,
+            "This act is not known here: the program was restarted since, or it was long ago.",
+        )
+    };
     Ok(ok(&http.backend.act(&id).ok_or_else(missing)?))
 }

@@ -23,7 +23,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE && matches!(self.0.code, ErrorCode::Starting | ErrorCode::StagingUnavailable) {
+        if status == StatusCode::SERVICE_UNAVAILABLE
+            && matches!(self.0.code, ErrorCode::Starting | ErrorCode::StagingUnavailable)
+        {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
         response.extensions_mut().insert(self.0);
@@ -56,6 +58,11 @@ pub struct ProblemDocument<'a> {
 impl<'a> ProblemDocument<'a> {
     /// With the status that is really answered.
     pub fn new(status: StatusCode, problem: &'a Problem) -> ProblemDocument<'a> {
-        ProblemDocument { r#type: "about:blank", title: status.canonical_reason().unwrap_or("Error"), status: status.as_u16(), problem }
+        ProblemDocument {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            problem,
+        }
     }
 }

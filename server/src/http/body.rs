@@ -33,14 +33,18 @@ pub struct Nothing {}
 /// True when the client would rather follow the act than wait for it.
 pub fn prefers_async(headers: &HeaderMap) -> bool {
     let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|part| part.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("respond-async"))
+    values
+        .flat_map(|value| value.split(','))
+        .any(|part| part.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("respond-async"))
 }
 
 /// True when a browser asks for a page. Scripts ask for anything, or for JSON.
 pub fn wants_html(headers: &HeaderMap) -> bool {
     let accepts = |what: &str| {
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|part| part.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(what))
+        values
+            .flat_map(|value| value.split(','))
+            .any(|part| part.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(what))
     };
     accepts("text/html") && !accepts("application/json")
 }
@@ -88,7 +92,10 @@ mod tests {
     #[case("application/x-www-form-urlencoded", "{}", Err("application/json"))]
     #[case("", "x", Err("application/json"))]
     fn bodies(#[case] kind: &str, #[case] body: &'static str, #[case] expected: Result<bool, &str>) {
-        let read = optional::<ForceSyncRequest>(&headers(&[(header::CONTENT_TYPE, kind)]), &Bytes::from_static(body.as_bytes()));
+        let read = optional::<ForceSyncRequest>(
+            &headers(&[(header::CONTENT_TYPE, kind)]),
+            &Bytes::from_static(body.as_bytes()),
+        );
         match (read, expected) {
             (Ok(read), Ok(expected)) => assert_eq!(read.assume_complete, expected),
             (Err(problem), Err(words)) => assert!(problem.message.contains(words), "{}", problem.message),

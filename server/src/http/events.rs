@@ -1,6 +1,7 @@
 //! `GET /api/v1/events`: changes as they happen, one JSON event per message, its sequence number as the message's id.
 //!
-//! A client that was cut off goes on where it stood: with `Last-Event-ID`, which browsers send by themselves, or `?since=`.
+//! A client that was cut off goes on where it stood: with `Last-Event-ID`, which browsers send by themselves, or
+//! `?since=`.
 
 use super::Http;
 use super::answer::Answer;
@@ -27,7 +28,8 @@ pub async fn stream(State(http): State<Http>, RawQuery(query): RawQuery, headers
     let opened = futures::stream::iter([Ok(Message::default().comment("open"))]);
     let events = http.backend.subscribe(since).map(|event| message(&event));
     let until_stop = opened.chain(events).take_until(http.stop.clone().cancelled_owned());
-    let mut response = Sse::new(until_stop).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive")).into_response();
+    let mut response =
+        Sse::new(until_stop).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive")).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
@@ -38,8 +40,12 @@ fn message(event: &Event) -> Result<Message, axum::Error> {
 
 fn since(query: Option<&str>, headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let number = |text: &str, name: &str| {
-        text.parse::<u64>()
-            .map_err(|_| Problem::new(ErrorCode::BadRequest, format!("{name} must be the sequence number of an event, not {text:?}.")))
+        text.parse::<u64>().map_err(|_| {
+            Problem::new(
+                ErrorCode::BadRequest,
+                format!("{name} must be the sequence number of an event, not {text:?}."),
+            )
+        })
     };
     if let Some(id) = headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) {
         return number(id.to_str().unwrap_or("?"), "Last-Event-ID").map(Some);
@@ -67,7 +73,11 @@ mod tests {
     #[case(Some("since=-1"), None, Err(()))]
     #[case(Some("sinc=7"), None, Err(()))]
     #[case(None, Some("x"), Err(()))]
-    fn where_to_go_on(#[case] query: Option<&str>, #[case] last: Option<&str>, #[case] expected: Result<Option<u64>, ()>) {
+    fn where_to_go_on(
+        #[case] query: Option<&str>,
+        #[case] last: Option<&str>,
+        #[case] expected: Result<Option<u64>, ()>,
+    ) {
         let headers = last.map(|id| (LAST_EVENT_ID, id.parse().unwrap())).into_iter().collect();
         assert_eq!(since(query, &headers).map_err(|_| ()), expected);
     }

@@ -40,24 +40,33 @@ impl Ours {
     fn judge(&self, host: Option<&str>, changes: bool, headers: &HeaderMap) -> Result<(), String> {
         let Some(host) = host.filter(|host| self.contains(host)) else {
             let host = host.unwrap_or("nothing");
-            return Err(format!("This server is asked for as {host:?}, which is none of its names ({}).", self.0.join(", ")));
+            return Err(format!(
+                "This server is asked for as {host:?}, which is none of its names ({}).",
+                self.0.join(", ")
+            ));
         };
         if !changes {
             return Ok(());
         }
         let mut origins = headers.get_all(header::ORIGIN).iter();
         match (origins.next(), origins.next()) {
-            (Some(origin), None) if origin.as_bytes().eq_ignore_ascii_case(format!("http://{host}").as_bytes()) => return Ok(()),
+            (Some(origin), None) if origin.as_bytes().eq_ignore_ascii_case(format!("http://{host}").as_bytes()) => {
+                return Ok(());
+            }
             (None, None) => {}
             (origin, _) => {
                 let origin = origin.map_or("", |origin| origin.to_str().unwrap_or("an unreadable one"));
-                return Err(format!("The request comes from a page of {origin:?}, not of this server; only its own pages may act."));
+                return Err(format!(
+                    "The request comes from a page of {origin:?}, not of this server; only its own pages may act."
+                ));
             }
         }
         // Old browsers may send no Origin; those that tell the site are believed.
         match headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes()) {
             None | Some(b"same-origin" | b"none") => Ok(()),
-            Some(_) => Err("The request comes from a page of another site; only this server's own pages may act.".into()),
+            Some(_) => {
+                Err("The request comes from a page of another site; only this server's own pages may act.".into())
+            }
         }
     }
 }

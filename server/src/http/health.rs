@@ -23,7 +23,11 @@ pub async fn ready(State(http): State<Http>) -> Answer {
     http.require_on()?;
     let status = http.backend.status();
     if let Some(error) = status.state_error {
-        return Err(Problem::new(ErrorCode::StateUnavailable, format!("The disk of the state folder is full. {error}")).into());
+        return Err(Problem::new(
+            ErrorCode::StateUnavailable,
+            format!("The disk of the state folder is full. {error}"),
+        )
+        .into());
     }
     if status.ready {
         return Ok(ok(&Health { status: "ready", version: env!("CARGO_PKG_VERSION") }));

@@ -1,5 +1,5 @@
-//! How much of the program one client may hold, and for how long. Half a request, a body that stalls, an answer that nobody reads and a
-//! connection that says nothing are all ended: whoever has the page open is answered meanwhile.
+//! How much of the program one client may hold, and for how long. Half a request, a body that stalls, an answer that
+//! nobody reads and a connection that says nothing are all ended: whoever has the page open is answered meanwhile.
 
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{Request, State};
@@ -19,8 +19,8 @@ use tokio::time::{Instant, Sleep};
 /// The limits of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once. Another one takes the place of the one that has asked nothing for longest; where all have asked something it is
-    /// told so and closed. Browsers hold up to six of one panel, and one more for its events.
+    /// Connections at once. Another one takes the place of the one that has asked nothing for longest; where all have
+    /// asked something it is told so and closed. Browsers hold up to six of one panel, and one more for its events.
     pub connections: usize,
     /// For all headers of a request; also how long a connection may be idle between two.
     pub header_time: Duration,
@@ -72,10 +72,16 @@ pub async fn whole_body(State(limits): State<Limits>, request: Request, next: Ne
     match tokio::time::timeout(limits.body_time, to_bytes(body, most)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
         Ok(Err(error)) if is_too_large(&error) => too_large(),
-        Ok(Err(error)) => refused(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, format!("The body broke off: {error}.")),
+        Ok(Err(error)) => {
+            refused(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, format!("The body broke off: {error}."))
+        }
         Err(_) => {
             let seconds = limits.body_time.as_secs();
-            refused(StatusCode::REQUEST_TIMEOUT, ErrorCode::BadRequest, format!("The body did not come within {seconds} s."))
+            refused(
+                StatusCode::REQUEST_TIMEOUT,
+                ErrorCode::BadRequest,
+                format!("The body did not come within {seconds} s."),
+            )
         }
     }
 }
@@ -99,15 +105,17 @@ fn refused(status: StatusCode, code: ErrorCode, message: String) -> Response {
 }
 
 /// What a client is told for whom there is no connection left, as it goes over the wire.
-pub const NO_CONNECTION_LEFT: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 59\r\n\
+pub const NO_CONNECTION_LEFT: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 59\r\n\
     retry-after: 5\r\nconnection: close\r\n\r\nToo many connections are open: try again in some seconds.\r\n";
 
-/// How long, and how much, a client may go on to send after its last answer. What a closed connection still gets resets it, and a reset takes
-/// the answer away that tells the client why.
+/// How long, and how much, a client may go on to send after its last answer. What a closed connection still gets resets
+/// it, and a reset takes the answer away that tells the client why.
 const LINGERS_FOR: Duration = Duration::from_secs(2);
 const LINGERS_OVER: usize = 64 << 20;
 
-/// A connection whose client must take something of what is written to it now and then, and that ends so that the last answer arrives.
+/// A connection whose client must take something of what is written to it now and then, and that ends so that the last
+/// answer arrives.
 #[derive(Debug)]
 pub struct Patient {
     stream: TcpStream,
@@ -131,7 +139,9 @@ impl Linger {
         while self.bytes_left > 0 && self.end.as_mut().poll(context).is_pending() {
             let mut dropped = ReadBuf::uninit(&mut space);
             match ready!(Pin::new(&mut *stream).poll_read(context, &mut dropped)) {
-                Ok(()) if !dropped.filled().is_empty() => self.bytes_left = self.bytes_left.saturating_sub(dropped.filled().len()),
+                Ok(()) if !dropped.filled().is_empty() => {
+                    self.bytes_left = self.bytes_left.saturating_sub(dropped.filled().len())
+                }
                 _ => break,
             }
         }
@@ -153,14 +163,20 @@ impl Patient {
         let end = Instant::now() + self.patience;
         let waits = self.waits.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
         match waits.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of the answer"))),
+            Poll::Ready(()) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of the answer")))
+            }
             Poll::Pending => Poll::Pending,
         }
     }
 }
 
 impl AsyncRead for Patient {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -185,7 +201,11 @@ impl AsyncWrite for Patient {
         lingers.get_or_insert_with(begun).poll(stream, context).map(Ok)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         self.written(context, outcome)
     }

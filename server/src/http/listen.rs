@@ -70,8 +70,8 @@ fn refuse(stream: TcpStream, limits: Limits, refusals: &Arc<Semaphore>) {
     });
 }
 
-/// A place for a connection. Where all are taken, the one that has been silent longest gives its own up: thousands that ask nothing must not
-/// keep those out that do.
+/// A place for a connection. Where all are taken, the one that has been silent longest gives its own up: thousands that
+/// ask nothing must not keep those out that do.
 async fn place(places: &Arc<Semaphore>, silent: &mut Silent) -> Option<OwnedSemaphorePermit> {
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         return Some(place);
@@ -101,11 +101,20 @@ impl Silent {
     }
 
     fn oldest(&mut self) -> Option<CancellationToken> {
-        std::iter::from_fn(|| self.0.pop_front()).find(|newcomer| !newcomer.done.load(Ordering::Relaxed)).map(|newcomer| newcomer.end)
+        std::iter::from_fn(|| self.0.pop_front())
+            .find(|newcomer| !newcomer.done.load(Ordering::Relaxed))
+            .map(|newcomer| newcomer.end)
     }
 }
 
-fn answer(stream: TcpStream, router: Router, limits: Limits, place: OwnedSemaphorePermit, newcomer: Newcomer, ending: &GracefulShutdown) {
+fn answer(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    place: OwnedSemaphorePermit,
+    newcomer: Newcomer,
+    ending: &GracefulShutdown,
+) {
     // Small answers must not wait for the kernel to gather more.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");

@@ -1,4 +1,5 @@
-//! The HTTP face: REST, events, the panel's pages and files. Every answer comes from a [`Backend`]; nothing is decided here.
+//! The HTTP face: REST, events, the panel's pages and files. Every answer comes from a [`Backend`]; nothing is decided
+//! here.
 //!
 //! | path | what |
 //! |---|---|

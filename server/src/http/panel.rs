@@ -1,4 +1,5 @@
-//! The panel's pages, rendered by Leptos with the backend as their context, its server functions, and the files it asks for.
+//! The panel's pages, rendered by Leptos with the backend as their context, its server functions, and the files it asks
+//! for.
 
 use super::answer::{Answer, Refusal};
 use super::render::render;
@@ -69,7 +70,10 @@ pub fn router(http: Http) -> Router {
     let functions = post(move |request: Request| function(context.clone(), request));
     let with_functions = Router::new().route("/api/v1/fn/{*name}", functions).route(STAGING, get(list_or_page));
     let pages = routes.iter().map(AxumRouteListing::path).filter(|path| *path != STAGING);
-    pages.fold(with_functions, |router, path| router.route(path, get(page_of_route))).fallback(page_or_file).with_state(panel)
+    pages
+        .fold(with_functions, |router, path| router.route(path, get(page_of_route)))
+        .fallback(page_or_file)
+        .with_state(panel)
 }
 
 /// `POST /api/v1/fn/{name}`
@@ -96,7 +100,11 @@ fn options() -> LeptosOptions {
 
 /// `GET /staging`: the list of the Python system, or the panel for a browser.
 async fn list_or_page(State(panel): State<Panel>, headers: HeaderMap, request: Request) -> Answer {
-    if body::wants_html(&headers) { Ok(page_of_route(State(panel), request).await) } else { staging::list_of_seeds(&panel.http).await }
+    if body::wants_html(&headers) {
+        Ok(page_of_route(State(panel), request).await)
+    } else {
+        staging::list_of_seeds(&panel.http).await
+    }
 }
 
 async fn page_of_route(State(panel): State<Panel>, request: Request) -> Response {
@@ -114,7 +122,8 @@ async fn page_or_file(State(panel): State<Panel>, uri: Uri, headers: HeaderMap, 
     match (is_page, site::is_built(&*panel.http.site)) {
         (true, true) => render(move || (panel.missing)(request), panel.http.stop).await,
         (true, false) => not_built(),
-        (false, _) => Refusal(Problem::new(ErrorCode::NotFound, format!("There is nothing under {:?}.", uri.path()))).into_response(),
+        (false, _) => Refusal(Problem::new(ErrorCode::NotFound, format!("There is nothing under {:?}.", uri.path())))
+            .into_response(),
     }
 }
 

@@ -17,7 +17,8 @@ pub async fn list(State(http): State<Http>, RawQuery(query): RawQuery) -> Answer
     Ok(ok(&http.backend.problems(query).await?))
 }
 
-/// `POST /api/v1/problems/{run_path}/{override, override/revoke, known, unknown}`. Acts are tasks: who hangs up changes nothing.
+/// `POST /api/v1/problems/{run_path}/{override, override/revoke, known, unknown}`. Acts are tasks: who hangs up changes
+/// nothing.
 pub async fn act(State(http): State<Http>, uri: Uri, headers: HeaderMap, body: Bytes) -> Answer {
     http.require_on()?;
     let raw = uri.path().strip_prefix("/problems/").unwrap_or("");
@@ -27,11 +28,13 @@ pub async fn act(State(http): State<Http>, uri: Uri, headers: HeaderMap, body: B
     match act {
         Act::Override => {
             let request: OverrideRequest = body::required(&headers, &body)?;
-            detached(async move { Ok(json(StatusCode::CREATED, &backend.override_findings(&path, request).await?)) }).await
+            detached(async move { Ok(json(StatusCode::CREATED, &backend.override_findings(&path, request).await?)) })
+                .await
         }
         Act::Revoke => {
             let request: RevokeRequest = body::required(&headers, &body)?;
-            detached(async move { Ok(json(StatusCode::CREATED, &backend.revoke_override(&path, request).await?)) }).await
+            detached(async move { Ok(json(StatusCode::CREATED, &backend.revoke_override(&path, request).await?)) })
+                .await
         }
         Act::Mark { known } => {
             let request: KnownRequest = body::required(&headers, &body)?;

@@ -1,10 +1,10 @@
 //! Rendering pages, each from its first to its last step on one thread, with a runtime of its own that ends with it.
 //!
-//! Leptos spreads the parts of a page over the threads of the runtime it runs in. Its reactive values then meet under several locks,
-//! and two threads can wait for each other for ever, or one misses that the other is done: the page never ends, and takes the
-//! program's threads with it. What a thread renders must not be mixed with another page either: which page's values a thread
-//! means is told by what it did last. So a page shares its thread with nothing while it is rendered, and what it asks of the
-//! backend is answered on the program's own runtime.
+//! Leptos spreads the parts of a page over the threads of the runtime it runs in. Its reactive values then meet under
+//! several locks, and two threads can wait for each other for ever, or one misses that the other is done: the page
+//! never ends, and takes the program's threads with it. What a thread renders must not be mixed with another page
+//! either: which page's values a thread means is told by what it did last. So a page shares its thread with nothing
+//! while it is rendered, and what it asks of the backend is answered on the program's own runtime.
 
 use super::orchestrator_stopping;
 use axum::body::{Body, to_bytes};
@@ -14,7 +14,10 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 /// Renders a page, its body included; a page that waits ends with `stop`. A panic in it is a 500 of this page alone.
-pub async fn render(page: impl FnOnce() -> BoxFuture<'static, Response> + Send + 'static, stop: CancellationToken) -> Response {
+pub async fn render(
+    page: impl FnOnce() -> BoxFuture<'static, Response> + Send + 'static,
+    stop: CancellationToken,
+) -> Response {
     let rendered = tokio::task::spawn_blocking(move || -> std::io::Result<Response> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let rendered = runtime.block_on(async {
@@ -77,7 +80,8 @@ mod tests {
         let stop = CancellationToken::new();
         let answered = render(|| Box::pin(async { panic!("no such luck") }), stop.clone()).await;
         assert_eq!(answered.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let waiting: Vec<_> = (0..8).map(|_| tokio::spawn(render(|| Box::pin(std::future::pending()), stop.clone()))).collect();
+        let waiting: Vec<_> =
+            (0..8).map(|_| tokio::spawn(render(|| Box::pin(std::future::pending()), stop.clone()))).collect();
         assert_eq!(text(render(|| Box::pin(async { "page".into_response() }), stop.clone()).await).await, "page");
         stop.cancel();
         for page in waiting {

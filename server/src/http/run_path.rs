@@ -1,7 +1,8 @@
-//! The run that a URL names: cut from the raw path, decoded once, and refused when it is not plain. Nothing is normalised.
+//! The run that a URL names: cut from the raw path, decoded once, and refused when it is not plain. Nothing is
+//! normalised.
 //!
-//! Only the text is judged here; whether it names a run, and which, is the backend's matter. The order matters: the act is
-//! split off before decoding, so that an encoded slash cannot move it.
+//! Only the text is judged here; whether it names a run, and which, is the backend's matter. The order matters: the act
+//! is split off before decoding, so that an encoded slash cannot move it.
 
 use domain::address::decode_strictly;
 use domain::problem::{ErrorCode, Problem};

@@ -1,4 +1,5 @@
-//! `/runs`: one run in full, why it can or cannot be cleared, and the runs that are gone. `/status`: the header. `/overview`: the whole installation.
+//! `/runs`: one run in full, why it can or cannot be cleared, and the runs that are gone. `/status`: the header.
+//! `/overview`: the whole installation.
 
 use super::answer::{Answer, ok};
 use super::{Http, run_path, windows};
@@ -29,8 +30,8 @@ pub async fn overview(State(http): State<Http>) -> Answer {
     Ok(ok(&http.backend.overview().await?))
 }
 
-/// `GET /api/v1/runs/{run_path}`, and `/clear-plan`, `/files`, `/log` and `/certificate` behind it. A run's last segment begins with `Run_` or `TestRun_`, so they
-/// cannot be confused.
+/// `GET /api/v1/runs/{run_path}`, and `/clear-plan`, `/files`, `/log` and `/certificate` behind it. A run's last
+/// segment begins with `Run_` or `TestRun_`, so they cannot be confused.
 pub async fn one(State(http): State<Http>, uri: Uri) -> Answer {
     http.require_on()?;
     let raw = uri.path().strip_prefix("/runs/").unwrap_or("");
@@ -83,21 +84,25 @@ impl Page {
         let mut page = Page { before: None, limit: USUAL_LIMIT };
         let mut state = None;
         for (key, value) in pairs(query) {
-            let number = || value.parse::<u64>().map_err(|_| refused(format!("{key} must be a whole number, not {value:?}.")));
+            let number =
+                || value.parse::<u64>().map_err(|_| refused(format!("{key} must be a whole number, not {value:?}.")));
             match key.as_str() {
                 "state" => state = Some(value.clone()),
                 "before" if value.is_empty() => {}
                 "before" => page.before = Some(number()?),
                 "limit" => {
                     let limit = u32::try_from(number()?).ok().filter(|limit| (1..=LARGEST_LIMIT).contains(limit));
-                    page.limit = limit.ok_or_else(|| refused(format!("limit must be from 1 to {LARGEST_LIMIT}, not {value:?}.")))?;
+                    page.limit = limit
+                        .ok_or_else(|| refused(format!("limit must be from 1 to {LARGEST_LIMIT}, not {value:?}.")))?;
                 }
                 _ => return Err(refused(format!("The query knows state, before and limit, not {key:?}."))),
             }
         }
         match state.as_deref() {
             Some("cleared") => Ok(page),
-            _ => Err(refused("Write ?state=cleared for the runs that are gone; the others are under /api/v1/staging.".into())),
+            _ => Err(refused(
+                "Write ?state=cleared for the runs that are gone; the others are under /api/v1/staging.".into(),
+            )),
         }
     }
 }

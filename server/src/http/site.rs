@@ -1,4 +1,5 @@
-//! The panel's files, inside the binary: compressed when it was built, revalidated by ETag, never guessed by the browser.
+//! The panel's files, inside the binary: compressed when it was built, revalidated by ETag, never guessed by the
+//! browser.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

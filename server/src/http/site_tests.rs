@@ -51,7 +51,9 @@ fn kinds(#[case] path: &str, #[case] expected: &str) {
 fn a_known_file_is_not_sent_again_but_only_in_the_same_encoding() {
     let first = asked("pkg/panel.css", &[(header::ACCEPT_ENCODING, "br")]).unwrap();
     let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
-    let again = |encoding| asked("pkg/panel.css", &[(header::ACCEPT_ENCODING, encoding), (header::IF_NONE_MATCH, &tag)]).unwrap();
+    let again = |encoding| {
+        asked("pkg/panel.css", &[(header::ACCEPT_ENCODING, encoding), (header::IF_NONE_MATCH, &tag)]).unwrap()
+    };
     assert_eq!(again("br").status(), StatusCode::NOT_MODIFIED);
     assert_eq!(again("gzip").status(), StatusCode::OK);
 }

@@ -1,4 +1,5 @@
-//! `/staging`: the list, and the acts on one run. The bare routes answer with exactly the fields of the Python system, `/api/v1` with ours too.
+//! `/staging`: the list, and the acts on one run. The bare routes answer with exactly the fields of the Python system,
+//! `/api/v1` with ours too.
 
 use super::answer::{Answer, Refusal, json, ok};
 use super::body::{self, Nothing};
@@ -100,7 +101,9 @@ fn cleared(answer: &ClearAnswer) -> Response {
         return ok(answer);
     }
     let mut response = json(StatusCode::ACCEPTED, answer);
-    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/runs/{}", domain::address::encode_path(&answer.run_path))) {
+    if let Ok(location) =
+        HeaderValue::from_str(&format!("/api/v1/runs/{}", domain::address::encode_path(&answer.run_path)))
+    {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
@@ -109,7 +112,9 @@ fn cleared(answer: &ClearAnswer) -> Response {
 fn force_synced(answer: &ForceSyncAnswer, face: Face) -> Response {
     match face {
         Face::Ours => ok(answer),
-        Face::Seeds => ok(&ForceSyncOfSeeds { run_path: &answer.run_path, state: &answer.state, job_id: answer.job_id.as_deref() }),
+        Face::Seeds => {
+            ok(&ForceSyncOfSeeds { run_path: &answer.run_path, state: &answer.state, job_id: answer.job_id.as_deref() })
+        }
     }
 }
 
@@ -131,7 +136,10 @@ pub(super) async fn detached(act: impl Future<Output = Result<Response, Problem>
         Err(ended) => match ended.try_into_panic() {
             // Caught, logged and answered by the outermost layer.
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Problem::new(ErrorCode::Stopping, "The program is stopping; the act goes on after its next start.").into()),
+            Err(_) => {
+                Err(Problem::new(ErrorCode::Stopping, "The program is stopping; the act goes on after its next start.")
+                    .into())
+            }
         },
     }
 }

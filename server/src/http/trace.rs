@@ -39,7 +39,8 @@ pub async fn around(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Every error leaves as a problem, also those that the router made; HTML pages and problems that are written already stay.
+/// Every error leaves as a problem, also those that the router made; HTML pages and problems that are written already
+/// stay.
 fn as_problem(response: Response, trace_id: &str) -> Response {
     let status = response.status();
     let written = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
@@ -81,7 +82,9 @@ fn log(response: &Response) {
         Some(problem) if problem.code == ErrorCode::Internal => {
             tracing::error!(status, code = problem.code.as_str(), problem = problem.message, "request failed");
         }
-        Some(problem) => tracing::info!(status, code = problem.code.as_str(), problem = problem.message, "request refused"),
+        Some(problem) => {
+            tracing::info!(status, code = problem.code.as_str(), problem = problem.message, "request refused")
+        }
         None => tracing::debug!(status, "request answered"),
     }
 }

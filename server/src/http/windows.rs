@@ -1,4 +1,5 @@
-//! What windows of a run's lists are asked for with: the queries of `/runs/{run_path}/files` and `/log`. Strict: what is not known is refused.
+//! What windows of a run's lists are asked for with: the queries of `/runs/{run_path}/files` and `/log`. Strict: what
+//! is not known is refused.
 
 use domain::api::{FileState, FilesQuery, LogQuery};
 use domain::log_line::Level;
@@ -35,8 +36,10 @@ pub fn files(query: &str) -> Result<FilesQuery, Problem> {
             "state" if value.is_empty() => asked.state = None,
             "state" => {
                 let known = FileState::ALL.map(FileState::as_str).join(", ");
-                asked.state =
-                    Some(FileState::from_text(&value).ok_or_else(|| refused(format!("state is one of {known}, not {value:?}.")))?);
+                asked.state = Some(
+                    FileState::from_text(&value)
+                        .ok_or_else(|| refused(format!("state is one of {known}, not {value:?}.")))?,
+                );
             }
             _ => return Err(refused(format!("The query knows offset, limit, q and state, not {key:?}."))),
         }
@@ -61,7 +64,10 @@ pub fn log(query: &str) -> Result<Option<LogQuery>, Problem> {
             "level" if value.is_empty() => asked.level = None,
             "level" => {
                 let known = Level::ALL.map(Level::as_str).join(", ");
-                asked.level = Some(Level::from_text(&value).ok_or_else(|| refused(format!("level is one of {known}, not {value:?}.")))?);
+                asked.level = Some(
+                    Level::from_text(&value)
+                        .ok_or_else(|| refused(format!("level is one of {known}, not {value:?}.")))?,
+                );
             }
             _ => return Err(refused(format!("The query knows tail, level, q and download=1, not {key:?}."))),
         }

@@ -48,7 +48,12 @@ pub enum LoggingError {
 }
 
 /// Starts logging for the rest of the program; gives the file.
-pub fn start(settings: &Logging, format: Format, state_folder: &Path, environment: &Environment) -> Result<PathBuf, LoggingError> {
+pub fn start(
+    settings: &Logging,
+    format: Format,
+    state_folder: &Path,
+    environment: &Environment,
+) -> Result<PathBuf, LoggingError> {
     let folder = state_folder.join("log");
     let file = folder.join("exlab-orchestrator.log");
     let max_bytes = settings.central_log_max_mb.saturating_mul(1_000_000);
@@ -60,7 +65,9 @@ pub fn start(settings: &Logging, format: Format, state_folder: &Path, environmen
     let filter = || EnvFilter::try_new(environment.log_filter.as_deref().unwrap_or(&usual));
     let console = layer(format, OneLine::new(std::io::stderr), std::io::stderr().is_terminal(), DefaultFields::new());
     let to_file = layer(format, OneLine::new(writer), false, FileFields(DefaultFields::new()));
-    tracing_subscriber::registry().with(vec![console.with_filter(filter()?).boxed(), to_file.with_filter(filter()?).boxed()]).try_init()?;
+    tracing_subscriber::registry()
+        .with(vec![console.with_filter(filter()?).boxed(), to_file.with_filter(filter()?).boxed()])
+        .try_init()?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let text = crate::http::panic_text(panic.payload());

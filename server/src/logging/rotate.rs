@@ -1,6 +1,7 @@
 //! A log file that is set aside when it has grown: `x.log` becomes `x.log.1`, that `x.log.2`, and the oldest goes.
 //!
-//! A full disk must not end the program that warns of it: what cannot be written is lost, and said once on standard error.
+//! A full disk must not end the program that warns of it: what cannot be written is lost, and said once on standard
+//! error.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

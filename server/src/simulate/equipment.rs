@@ -16,7 +16,8 @@ impl FromStr for Instrument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Instrument, String> {
-        let form = || format!("{text:?}: write ID:sentinel=NAME or ID:manifest=NAME, e.g. CONFOCAL_01:sentinel=done.flag");
+        let form =
+            || format!("{text:?}: write ID:sentinel=NAME or ID:manifest=NAME, e.g. CONFOCAL_01:sentinel=done.flag");
         let (id, signal) = text.split_once(':').ok_or_else(form)?;
         let (kind, name) = signal.split_once('=').ok_or_else(form)?;
         if id.is_empty() || id.starts_with('.') || id.contains('/') {
@@ -33,7 +34,10 @@ impl FromStr for Instrument {
 
 /// What `cargo xtask run` configures.
 pub fn of_the_demo() -> Vec<Instrument> {
-    let sentinel = |id: &str, filename: &str| Instrument { id: id.into(), signal: Signal::SentinelFile { filename: filename.into() } };
+    let sentinel = |id: &str, filename: &str| Instrument {
+        id: id.into(),
+        signal: Signal::SentinelFile { filename: filename.into() },
+    };
     vec![
         sentinel("CONFOCAL_01", "acquisition_complete.flag"),
         Instrument { id: "FLOW_01".into(), signal: Signal::Manifest { filename: "run_manifest.json".into() } },

@@ -1,8 +1,8 @@
 //! Made-up instruments: pushes runs into a staging tree as real ones do, for demos and tests.
 //!
-//! Files grow over time and the completeness signal comes last. Among the runs are a test run, a big one, and one to which a
-//! file is added late. What happens when is planned first (`plan`, the same for the same seed), then carried out (`push`).
-//! Only folders made here are written to.
+//! Files grow over time and the completeness signal comes last. Among the runs are a test run, a big one, and one to
+//! which a file is added late. What happens when is planned first (`plan`, the same for the same seed), then carried
+//! out (`push`). Only folders made here are written to.
 
 mod equipment;
 mod plan;

@@ -110,7 +110,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
-const PROJECTS: [&str; 4] = ["Cortex Q3 Pilot", "PROJ-0042 Immune panel", "Zebrafish development", "UCR-000-I-D_WHEELDON"];
+const PROJECTS: [&str; 4] =
+    ["Cortex Q3 Pilot", "PROJ-0042 Immune panel", "Zebrafish development", "UCR-000-I-D_WHEELDON"];
 const OPERATORS: [&str; 3] = ["asmith", "jlee", "mkumar"];
 
 impl Plan {

@@ -124,7 +124,12 @@ impl Begun {
         let failed = |source| SimulateError::Write { path: path.clone(), source };
         let mut growing = match self.open.take().filter(|open| open.file == index) {
             Some(growing) => growing,
-            None => Growing { file: index, handle: create_new(&path).map_err(failed)?, written: 0, content: Content::new(planned.seed) },
+            None => Growing {
+                file: index,
+                handle: create_new(&path).map_err(failed)?,
+                written: 0,
+                content: Content::new(planned.seed),
+            },
         };
         while growing.written < up_to {
             let bytes = growing.content.at(growing.written, up_to - growing.written);

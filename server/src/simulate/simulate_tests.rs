@@ -55,8 +55,13 @@ fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn push(staging: &Path) {
-    let options =
-        Options { staging: staging.to_owned(), equipment: vec!["E:manifest=m.json".parse().unwrap()], runs: 2, pace: 0.0, seed: 3 };
+    let options = Options {
+        staging: staging.to_owned(),
+        equipment: vec!["E:manifest=m.json".parse().unwrap()],
+        runs: 2,
+        pace: 0.0,
+        seed: 3,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(push_all(&options, Timestamp::from_unix_seconds(START))).unwrap();
 }
@@ -72,7 +77,10 @@ fn the_same_seed_pushes_the_same_bytes_and_a_second_start_touches_nothing() {
     let manifest = first.iter().find(|(name, _)| name.ends_with("/Runs/Run_2026-04-17T14-30/m.json")).unwrap().1;
     let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
     for file in manifest["files"].as_array().unwrap() {
-        let found = first.iter().find(|(name, _)| name.contains("/Runs/") && name.ends_with(file["path"].as_str().unwrap())).unwrap();
+        let found = first
+            .iter()
+            .find(|(name, _)| name.contains("/Runs/") && name.ends_with(file["path"].as_str().unwrap()))
+            .unwrap();
         assert_eq!(found.1.len() as u64, file["size"].as_u64().unwrap());
     }
 

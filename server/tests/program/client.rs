@@ -16,7 +16,8 @@ async fn served(fake: Fake) -> (Arc<Fake>, Place) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let fake = Arc::new(fake);
-    let options = Options { address, stop: CancellationToken::new(), site: Arc::new(EmbeddedSite), limits: Limits::default() };
+    let options =
+        Options { address, stop: CancellationToken::new(), site: Arc::new(EmbeddedSite), limits: Limits::default() };
     let router = router(Backend::there(fake.clone()), options);
     tokio::spawn(async move { axum::serve(listener, router).await });
     (fake, Place::new(&format!("server: {{listen: \"{address}\"}}\n")))
@@ -28,14 +29,19 @@ async fn the_list_is_a_table_or_the_servers_json() {
     let table = place.run(&["list"]).await;
     assert_eq!((table.code, table.errors.as_str()), (0, ""));
     let lines: Vec<_> = table.out.lines().collect();
-    assert!(lines[0].starts_with("STATE") && lines[1].contains(RUN) && lines[1].contains("sync_verified"), "{}", table.out);
+    assert!(
+        lines[0].starts_with("STATE") && lines[1].contains(RUN) && lines[1].contains("sync_verified"),
+        "{}",
+        table.out
+    );
     let json: serde_json::Value = serde_json::from_str(&place.run(&["list", "--json"]).await.out).unwrap();
     assert_eq!(json["runs"][0]["run_path"], RUN);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s13_a_name_with_a_newline_stays_one_line_of_the_table() {
-    let (_, place) = served(Fake { rows: vec![row("E/p/Runs/Run_\n\u{1b}[31mforged", "staging")], ..Fake::default() }).await;
+    let (_, place) =
+        served(Fake { rows: vec![row("E/p/Runs/Run_\n\u{1b}[31mforged", "staging")], ..Fake::default() }).await;
     let table = place.run(&["list"]).await;
     assert_eq!(table.out.lines().count(), 2, "{}", table.out);
     assert!(!table.out.contains('\u{1b}'));
@@ -44,9 +50,12 @@ async fn s13_a_name_with_a_newline_stays_one_line_of_the_table() {
 #[tokio::test(flavor = "multi_thread")]
 async fn acts_go_through_the_server_and_say_how_they_ended() {
     let (fake, place) = served(Fake::default()).await;
-    for (words, kind) in
-        [(["clear", RUN], "clear"), (["force-sync", RUN], "force-sync"), (["verify", RUN], "verify"), (["retry", RUN], "retry")]
-    {
+    for (words, kind) in [
+        (["clear", RUN], "clear"),
+        (["force-sync", RUN], "force-sync"),
+        (["verify", RUN], "verify"),
+        (["retry", RUN], "retry"),
+    ] {
         let ended = place.run(&words).await;
         assert_eq!((ended.code, ended.out), (0, format!("{RUN}: {kind} done.\n")), "{}", ended.errors);
         assert!(fake.asked().contains(&format!("start {kind} {RUN}")), "{:?}", fake.asked());
@@ -73,7 +82,11 @@ async fn a_dry_run_asks_and_changes_nothing() {
     let (fake, place) = served(Fake::default()).await;
     let plan = place.run(&["clear", RUN, "--dry-run"]).await;
     assert_eq!(plan.code, 0, "{}", plan.errors);
-    assert!(plan.out.contains("can be cleared: 12 files, 3.3 KiB") && plan.out.contains("Nothing was changed."), "{}", plan.out);
+    assert!(
+        plan.out.contains("can be cleared: 12 files, 3.3 KiB") && plan.out.contains("Nothing was changed."),
+        "{}",
+        plan.out
+    );
     assert_eq!(fake.asked(), [format!("clear-plan {RUN}")]);
     assert_eq!(place.run(&["why", RUN]).await.code, 0);
     let status = place.run(&["status"]).await;

@@ -39,7 +39,12 @@ async fn doctor_ends_with_zero_only_when_all_is_well() {
     assert_eq!(all.code, 1, "the other one has no marker: {}", all.errors);
     let report: serde_json::Value = serde_json::from_str(&all.out).unwrap();
     assert_eq!(report["ok"], false);
-    let found: Vec<_> = report["equipment"].as_array().unwrap().iter().map(|one| (one["id"].clone(), one["qualified"].clone())).collect();
+    let found: Vec<_> = report["equipment"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["id"].clone(), one["qualified"].clone()))
+        .collect();
     assert_eq!(found, [("CONFOCAL_01".into(), true.into()), ("FLOW_01".into(), false.into())]);
     let checks = report["equipment"][1]["checks"].as_array().unwrap();
     let identity = checks.iter().find(|check| check["name"] == "identity").unwrap();
@@ -82,7 +87,11 @@ async fn s6_doctor_ends_soon_when_it_is_told_to() {
     let place = laboratory();
     assert_eq!(place.run(&["nas", "init", "CONFOCAL_01"]).await.code, 0);
     // One that sends so slowly that it is still at work.
-    let slow = fs::read_to_string(place.config()).unwrap().replacen("{type: mount,", "{type: mount, bandwidth: {upload_mbps: 0.1},", 1);
+    let slow = fs::read_to_string(place.config()).unwrap().replacen(
+        "{type: mount,",
+        "{type: mount, bandwidth: {upload_mbps: 0.1},",
+        1,
+    );
     fs::write(place.config(), slow).unwrap();
     let mut child = place.spawn(&["doctor", "CONFOCAL_01"]);
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();

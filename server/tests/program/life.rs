@@ -99,7 +99,8 @@ impl Disk {
     #[allow(clippy::disallowed_methods, reason = "a test makes a disk")]
     fn mounted(at: &Path) -> Disk {
         fs::create_dir_all(at).unwrap();
-        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(at).status();
+        let mounted =
+            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(at).status();
         assert!(mounted.is_ok_and(|status| status.success()), "a disk of its own");
         Disk(at.to_owned())
     }

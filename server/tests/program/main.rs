@@ -1,4 +1,5 @@
-//! The real program as a child process: exit codes and words, against a server with the recording backend, and serving by itself.
+//! The real program as a child process: exit codes and words, against a server with the recording backend, and serving
+//! by itself.
 
 #[path = "../rest/answers.rs"]
 mod answers;

@@ -26,7 +26,10 @@ pub async fn serve(place: &Place, more: &[&str]) -> (Child, Lines<BufReader<Chil
 
 async fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     let mut answer = String::new();
     tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     answer
@@ -50,7 +53,8 @@ async fn off_it_answers_and_ends_well_on_either_signal() {
         signal(&child, name);
         let ended = tokio::time::timeout(PATIENCE, ended(child)).await.expect("it ends");
         assert_eq!(ended.code, 0, "{}", ended.errors);
-        let log = std::fs::read_to_string(place.path().join("state/exlab-orchestrator/log/exlab-orchestrator.log")).unwrap();
+        let log =
+            std::fs::read_to_string(place.path().join("state/exlab-orchestrator/log/exlab-orchestrator.log")).unwrap();
         assert!(log.contains("listening") && log.contains("stopped") && !log.contains('\u{1b}'), "{log}");
     }
 }
@@ -75,5 +79,9 @@ async fn a_taken_port_is_explained() {
     let place = Place::new(&format!("server: {{listen: \"{}\"}}\n", taken.local_addr().unwrap()));
     let refused = place.run(&["serve"]).await;
     assert_eq!(refused.code, 1);
-    assert!(refused.errors.contains("Cannot listen on") && refused.errors.contains("another exlab-orchestrator"), "{}", refused.errors);
+    assert!(
+        refused.errors.contains("Cannot listen on") && refused.errors.contains("another exlab-orchestrator"),
+        "{}",
+        refused.errors
+    );
 }

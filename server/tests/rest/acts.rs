@@ -75,7 +75,8 @@ async fn bodies_are_optional_and_read_strictly() {
     let fake = Arc::new(Fake::default());
     assert_eq!(post(&fake, &act("force-sync")).await.status, 200);
     assert_eq!(post_json(&fake, &act("force-sync"), "{}").await.status, 200);
-    let assume = json!({"assume_complete": true, "operator": "alex", "reason": "the sentinel was forgotten"}).to_string();
+    let assume =
+        json!({"assume_complete": true, "operator": "alex", "reason": "the sentinel was forgotten"}).to_string();
     assert_eq!(post_json(&fake, &act("force-sync"), &assume).await.status, 200);
     assert_eq!(post_json(&fake, &act("clear"), "{}").await.status, 200);
     assert_eq!(post_json(&fake, &act("clear"), &assume).await.problem(), (422, "unprocessable".into()));

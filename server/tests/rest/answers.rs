@@ -2,8 +2,8 @@
 
 use crate::fake::{BLOCKED, ROOT, RUN};
 use domain::api::{
-    ActKind, ActView, Action, Actions, AttentionItem, AttentionKind, ClearPlan, DestinationView, EquipmentOverview, FindingCounts,
-    HourTraffic, JobView, LastRun, Overview, ProblemFinding, RunRow, StagedRunSummary,
+    ActKind, ActView, Action, Actions, AttentionItem, AttentionKind, ClearPlan, DestinationView, EquipmentOverview,
+    FindingCounts, HourTraffic, JobView, LastRun, Overview, ProblemFinding, RunRow, StagedRunSummary,
 };
 use domain::finding::{Finding, OffendingKind, Rule};
 use domain::job::JobState;
@@ -33,7 +33,13 @@ pub fn entry(problem_class: String, revokes: Option<String>, expires_at: Option<
 pub fn problem() -> ProblemFinding {
     let (run, rule) = (RunPath::parse(BLOCKED).unwrap(), Rule::UnresolvedPlaceholderToken);
     ProblemFinding {
-        finding: Finding::new(rule, &run, (OffendingKind::DirectorySegment, "Run_<date>".into()), "<date>".into(), "Fix.".into()),
+        finding: Finding::new(
+            rule,
+            &run,
+            (OffendingKind::DirectorySegment, "Run_<date>".into()),
+            "<date>".into(),
+            "Fix.".into(),
+        ),
         current_state: Some("complete".into()),
         equipment_id: run.equipment().into(),
         since: at(),
@@ -63,7 +69,15 @@ pub fn act_view(kind: ActKind, runs_total: u64) -> ActView {
 }
 
 pub fn plan(run: &str) -> ClearPlan {
-    ClearPlan { run_path: run.into(), clearable: true, automatic: false, files: 12, bytes: 3_400, proof: None, conditions: vec![] }
+    ClearPlan {
+        run_path: run.into(),
+        clearable: true,
+        automatic: false,
+        files: 12,
+        bytes: 3_400,
+        proof: None,
+        conditions: vec![],
+    }
 }
 
 pub fn overview() -> Overview {
@@ -75,7 +89,12 @@ pub fn overview() -> Overview {
         message: "1 job failed: <script>alert(1)</script>.".into(),
         remedy: "Retry.".into(),
     };
-    let hour = |n: i64| HourTraffic { from: at.plus_seconds(n * 3_600), received_bytes: 5_000, proven_bytes: 0, cleared_bytes: 70 };
+    let hour = |n: i64| HourTraffic {
+        from: at.plus_seconds(n * 3_600),
+        received_bytes: 5_000,
+        proven_bytes: 0,
+        cleared_bytes: 70,
+    };
     Overview {
         at,
         attention: vec![failed],

@@ -132,7 +132,12 @@ async fn every_answer_carries_a_trace_id_of_ours_and_safe_headers() {
 #[case("GET", "/api/v1/runs/a/b/Run_1/log?level=loud", 400, "bad_request")]
 #[case("GET", "/api/v1/events?since=x", 400, "bad_request")]
 #[tokio::test]
-async fn what_the_router_refuses_is_a_problem_too(#[case] method: &str, #[case] path: &str, #[case] status: u16, #[case] code: &str) {
+async fn what_the_router_refuses_is_a_problem_too(
+    #[case] method: &str,
+    #[case] path: &str,
+    #[case] status: u16,
+    #[case] code: &str,
+) {
     let answered = send(&Arc::new(Fake::default()), method, path, &[], "").await;
     assert_eq!(answered.problem(), (status, code.into()));
     assert_eq!(status == 405, !answered.header("allow").is_empty());

@@ -3,10 +3,10 @@
 use crate::answers::{act_view, at, destination, entry, job, not_verified, overview, plan, problem, row, unsafe_name};
 use app::backend::{EventStream, LogFile, PanelBackend};
 use domain::api::{
-    ActKind, ActResult, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, ClearingView, Event, FileState,
-    FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownMark, KnownRequest, LogEntry, LogQuery, OverrideRequest, Overview, PanelStatus,
-    ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest, RunDetail, RunFile, RunFiles, RunLog, RunRow, StagingList,
-    VerifyAnswer,
+    ActKind, ActResult, ActView, CallOffAnswer, Certificate, ClearAnswer, ClearPlan, ClearedRuns, ClearingView, Event,
+    FileState, FilesQuery, ForceSyncAnswer, ForceSyncRequest, KnownMark, KnownRequest, LogEntry, LogQuery,
+    OverrideRequest, Overview, PanelStatus, ProblemFinding, ProblemList, ProblemQuery, RetryAnswer, RevokeRequest,
+    RunDetail, RunFile, RunFiles, RunLog, RunRow, StagingList, VerifyAnswer,
 };
 use domain::finding::{Finding, OffendingKind, Rule};
 use domain::overrides::OverrideEntry;
@@ -66,7 +66,8 @@ impl Fake {
 
     fn parse(&self, run: &str) -> Result<RunPath, Problem> {
         let run = RunPath::parse_request(run, ROOT)?;
-        let known = self.rows.iter().any(|row| row.run_path == run.as_str()) || [BLOCKED, WAITS].contains(&run.as_str());
+        let known =
+            self.rows.iter().any(|row| row.run_path == run.as_str()) || [BLOCKED, WAITS].contains(&run.as_str());
         if known { Ok(run) } else { Err(Problem::new(ErrorCode::NotFound, "Never known.")) }
     }
 
@@ -74,7 +75,9 @@ impl Fake {
         let (answer, problem) = match self.parse(run) {
             Err(problem) => (None, Some(problem)),
             Ok(run) if run.leaf() == "TestRun_1" => (None, Some(not_verified())),
-            Ok(run) if kind == ActKind::Clear => (serde_json::to_value(ClearAnswer::ended(run.as_str(), 12, 3_400)).ok(), None),
+            Ok(run) if kind == ActKind::Clear => {
+                (serde_json::to_value(ClearAnswer::ended(run.as_str(), 12, 3_400)).ok(), None)
+            }
             Ok(_) => (Some(serde_json::json!({"state": "queued"})), None),
         };
         ActResult { run_path: run.into(), sentence: format!("{} done.", kind.as_str()), answer, problem }
@@ -188,7 +191,16 @@ impl PanelBackend for Fake {
         let at = Timestamp::from_unix_seconds(1_776_436_320);
         let (installation, label) = ("5d0c".to_owned(), "Station <i>".to_owned());
         let (host, version, equipment_label) = ("orch-01".to_owned(), "0".to_owned(), "Confocal".to_owned());
-        Ok(Certificate { issued_at: at, installation, label, host, version, equipment_label, cleared: None, run: detail })
+        Ok(Certificate {
+            issued_at: at,
+            installation,
+            label,
+            host,
+            version,
+            equipment_label,
+            cleared: None,
+            run: detail,
+        })
     }
 
     async fn cleared_runs(&self, before: Option<u64>, limit: u32) -> Result<ClearedRuns, Problem> {
@@ -205,9 +217,20 @@ impl PanelBackend for Fake {
         let run = self.act(if request.assume_complete { "assume-complete" } else { "force-sync" }, run).await?;
         if run.as_str() == BLOCKED {
             let rule = Rule::UnresolvedPlaceholderToken;
-            let finding = Finding::new(rule, &run, (OffendingKind::DirectorySegment, "Run_<date>".into()), "<date>".into(), "Fix.".into());
+            let finding = Finding::new(
+                rule,
+                &run,
+                (OffendingKind::DirectorySegment, "Run_<date>".into()),
+                "<date>".into(),
+                "Fix.".into(),
+            );
             let blocking_findings = vec![finding];
-            return Ok(ForceSyncAnswer { run_path: run.to_string(), state: "blocked".into(), job_id: None, blocking_findings });
+            return Ok(ForceSyncAnswer {
+                run_path: run.to_string(),
+                state: "blocked".into(),
+                job_id: None,
+                blocking_findings,
+            });
         }
         let job_id = Some("job-1".into());
         Ok(ForceSyncAnswer { run_path: run.to_string(), state: "queued".into(), job_id, blocking_findings: vec![] })
@@ -225,7 +248,13 @@ impl PanelBackend for Fake {
 
     async fn verify(&self, run: &str) -> Result<VerifyAnswer, Problem> {
         let run = self.act("verify", run).await?;
-        Ok(VerifyAnswer { run_path: run.to_string(), proven: true, proof: None, differences: vec![], differences_total: 0 })
+        Ok(VerifyAnswer {
+            run_path: run.to_string(),
+            proven: true,
+            proof: None,
+            differences: vec![],
+            differences_total: 0,
+        })
     }
 
     async fn retry(&self, run: &str) -> Result<RetryAnswer, Problem> {
@@ -267,7 +296,12 @@ impl PanelBackend for Fake {
         Ok(ProblemFinding { known: known.then(|| KnownMark { at: at(), operator: request.operator }), ..problem() })
     }
 
-    async fn start_act(&self, kind: ActKind, runs: Vec<String>, _request: ForceSyncRequest) -> Result<ActView, Problem> {
+    async fn start_act(
+        &self,
+        kind: ActKind,
+        runs: Vec<String>,
+        _request: ForceSyncRequest,
+    ) -> Result<ActView, Problem> {
         self.record("start", &format!("{} {}", kind.as_str(), runs.join(" + ")));
         *self.started.lock().unwrap() = runs.first().map(|run| (kind, run.clone()));
         Ok(act_view(kind, runs.len() as u64))

@@ -33,7 +33,11 @@ async fn s12_a_foreign_host_reads_and_changes_nothing(#[case] host: &str) {
 async fn s15_a_page_of_another_origin_changes_nothing(#[case] origin: &str) {
     let fake = Arc::new(Fake::default());
     for path in [clear(), "/api/v1/acts".to_owned(), "/api/v1/fn/start_act".to_owned(), "/staging/x/clear".to_owned()] {
-        assert_eq!(send(&fake, "POST", &path, &[("origin", origin)], "").await.problem(), (403, "forbidden".into()), "{path}");
+        assert_eq!(
+            send(&fake, "POST", &path, &[("origin", origin)], "").await.problem(),
+            (403, "forbidden".into()),
+            "{path}"
+        );
     }
     assert!(fake.asked().is_empty());
 }
@@ -63,8 +67,15 @@ async fn our_own_pages_and_programs_may_act(#[case] headers: &[(&str, &str)]) {
 #[tokio::test]
 async fn s12_a_form_of_another_site_changes_nothing(#[case] site: &str) {
     let fake = Arc::new(Fake::default());
-    assert_eq!(send(&fake, "POST", &clear(), &[("sec-fetch-site", site)], "").await.problem(), (403, "forbidden".into()));
-    assert_eq!(send(&fake, "GET", "/staging", &[("sec-fetch-site", site)], "").await.status, 200, "a link may lead here");
+    assert_eq!(
+        send(&fake, "POST", &clear(), &[("sec-fetch-site", site)], "").await.problem(),
+        (403, "forbidden".into())
+    );
+    assert_eq!(
+        send(&fake, "GET", "/staging", &[("sec-fetch-site", site)], "").await.status,
+        200,
+        "a link may lead here"
+    );
 }
 
 #[tokio::test]

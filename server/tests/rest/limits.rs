@@ -180,7 +180,9 @@ async fn s21_where_all_connections_have_asked_one_more_is_told_so_at_once_and_th
 
 #[tokio::test]
 async fn s21_events_flow_for_longer_than_any_limit() {
-    let server = server(Limits { header_time: Duration::from_millis(100), write_time: Duration::from_millis(100), ..short() }).await;
+    let server =
+        server(Limits { header_time: Duration::from_millis(100), write_time: Duration::from_millis(100), ..short() })
+            .await;
     let mut events = server.say("GET /api/v1/events HTTP/1.1\r\nhost: HOST\r\n\r\n").await;
     let mut space = [0; 4_096];
     let n = events.read(&mut space).await.unwrap();

@@ -1,4 +1,5 @@
-//! One implementation, two faces: a server function and its route answer the same JSON and the same problems. And the pages.
+//! One implementation, two faces: a server function and its route answer the same JSON and the same problems. And the
+//! pages.
 
 use crate::fake::{BLOCKED, Fake, RUN};
 use crate::wire::{Answered, get, post_json, send};
@@ -43,12 +44,15 @@ async fn a_function_and_its_route_answer_the_same(#[case] name: &str, #[case] ar
 async fn an_act_over_many_runs_is_the_same_from_both() {
     let fake = Arc::new(Fake::default());
     let arguments = json!({"kind": "clear", "runs": [RUN], "request": {"assume_complete": false}});
-    let (function, route) =
-        (function(&fake, "start_act", arguments.clone()).await, post_json(&fake, "/api/v1/acts", &arguments.to_string()).await);
+    let (function, route) = (
+        function(&fake, "start_act", arguments.clone()).await,
+        post_json(&fake, "/api/v1/acts", &arguments.to_string()).await,
+    );
     assert_eq!((function.status.as_u16(), route.status.as_u16()), (200, 202), "{}", function.text);
     assert_eq!(function.json(), route.json());
     assert_eq!(fake.asked()[0], fake.asked()[1]);
-    let (function, route) = (self::function(&fake, "act", json!({"id": "act-1"})).await, get(&fake, "/api/v1/acts/act-1").await);
+    let (function, route) =
+        (self::function(&fake, "act", json!({"id": "act-1"})).await, get(&fake, "/api/v1/acts/act-1").await);
     assert_eq!(function.json(), route.json());
 }
 
@@ -58,7 +62,12 @@ async fn an_act_over_many_runs_is_the_same_from_both() {
 #[case("run_files", json!({"run": "E/p/Runs/Run_never", "query": {"offset": 0, "limit": 1, "text": "", "state": null}}), "/api/v1/runs/E/p/Runs/Run_never/files?limit=1", 404)]
 #[case("act", json!({"id": "never"}), "/api/v1/acts/never", 404)]
 #[tokio::test]
-async fn both_refuse_with_the_same_code_and_status(#[case] name: &str, #[case] arguments: Value, #[case] route: &str, #[case] status: u16) {
+async fn both_refuse_with_the_same_code_and_status(
+    #[case] name: &str,
+    #[case] arguments: Value,
+    #[case] route: &str,
+    #[case] status: u16,
+) {
     let fake = Arc::new(Fake::default());
     let (function, route) = (function(&fake, name, arguments).await, get(&fake, route).await);
     assert_eq!((function.status.as_u16(), route.status.as_u16()), (status, status), "{}", function.text);
@@ -72,7 +81,12 @@ async fn off_is_the_same_from_both() {
     let fake = Arc::new(Fake { off: true, ..Fake::default() });
     assert_eq!(function(&fake, "status", json!({})).await.json()["orchestrator_on"], false);
     let answered = function(&fake, "staging", json!({})).await;
-    assert_eq!((answered.status.as_u16(), &answered.json()["code"]), (503, &json!("orchestrator_disabled")), "{}", answered.text);
+    assert_eq!(
+        (answered.status.as_u16(), &answered.json()["code"]),
+        (503, &json!("orchestrator_disabled")),
+        "{}",
+        answered.text
+    );
 }
 
 #[tokio::test]
@@ -88,7 +102,12 @@ async fn a_body_beyond_all_measure_is_refused_by_functions_too() {
     let fake = Arc::new(Fake::default());
     let body = format!("{{\"run\":\"{}\"}}", "x".repeat(32 << 20));
     let answered = post_json(&fake, "/api/v1/fn/run_detail", &body).await;
-    assert_eq!((answered.status.as_u16(), &answered.json()["code"]), (413, &json!("unprocessable")), "{:.300}", answered.text);
+    assert_eq!(
+        (answered.status.as_u16(), &answered.json()["code"]),
+        (413, &json!("unprocessable")),
+        "{:.300}",
+        answered.text
+    );
     assert!(fake.asked().is_empty());
 }
 
@@ -104,7 +123,8 @@ async fn pages_are_rendered_on_the_server_with_their_rows_and_a_nonce_of_their_o
         assert_eq!(answered.status, 200, "{path}: {}", answered.text);
         assert!(answered.text.contains("Run_2026-04-17T14-32"), "{path}: {}", answered.text);
         let policy = answered.header("content-security-policy");
-        let nonce = policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce").to_owned();
+        let nonce =
+            policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce").to_owned();
         assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"), "{policy}");
         for script in answered.text.split("<script").skip(1) {
             let tag = script.split('>').next().unwrap();
@@ -120,7 +140,14 @@ async fn pages_are_rendered_on_the_server_with_their_rows_and_a_nonce_of_their_o
 async fn the_overview_is_a_page_with_the_way_out_and_text_stays_text() {
     let answered = send(&Arc::new(Fake::default()), "GET", "/overview", &BROWSER, "").await;
     assert_eq!(answered.status, 200);
-    for part in ["Needs you", "/staging?why=failed", "&lt;script", "4.0 KiB", "role=\"img\"", "The staging disk cannot be asked"] {
+    for part in [
+        "Needs you",
+        "/staging?why=failed",
+        "&lt;script",
+        "4.0 KiB",
+        "role=\"img\"",
+        "The staging disk cannot be asked",
+    ] {
         assert!(answered.text.contains(part), "{part}: {}", answered.text);
     }
     assert!(!answered.text.contains("<script>alert(1)"));
@@ -164,7 +191,11 @@ async fn a_runs_files_are_in_its_page_as_text_and_in_pages_of_links() {
     for part in ["raw/&lt;b", "101–200 of 250 files", "from=200", "?file=tif&amp;files=proven\"", "abababababab"] {
         assert!(answered.text.contains(part), "{part}: {}", answered.text);
     }
-    assert!(fake.asked().iter().any(|asked| asked.starts_with("files") && asked.contains("offset: 100, limit: 100, text: \"tif\"")));
+    assert!(
+        fake.asked()
+            .iter()
+            .any(|asked| asked.starts_with("files") && asked.contains("offset: 100, limit: 100, text: \"tif\""))
+    );
 }
 
 #[tokio::test]
@@ -208,7 +239,10 @@ async fn problems_are_rendered_on_the_server_and_names_are_text() {
     let open = send(&fake, "GET", "/problems", &BROWSER, "").await;
     assert!(open.text.replace("<!>", "").contains("<mark>&lt;date&gt;</mark>"), "{}", open.text);
     let asked = fake.asked();
-    assert!(asked[0].contains("scope: All") && asked[0].contains("q: \"script\"") && asked[0].contains("limit: Some(100)"), "{asked:?}");
+    assert!(
+        asked[0].contains("scope: All") && asked[0].contains("q: \"script\"") && asked[0].contains("limit: Some(100)"),
+        "{asked:?}"
+    );
     assert!(asked[1].contains("scope: Open"), "{asked:?}");
 }
 
@@ -219,7 +253,8 @@ async fn a_page_that_is_not_there_is_a_page_with_404() {
     assert!(answered.text.contains("There is no such page"), "{}", answered.text);
 }
 
-/// Parts of one page that met on several threads have waited for each other for ever, and took the whole program with them.
+/// Parts of one page that met on several threads have waited for each other for ever, and took the whole program with
+/// them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn pages_asked_for_all_at_once_are_all_answered() {
     let fake = Arc::new(Fake::default());
@@ -244,8 +279,10 @@ async fn pages_asked_for_all_at_once_are_all_answered() {
 #[tokio::test]
 async fn a_plan_is_the_same_from_both_and_starts_nothing(#[case] request: Value) {
     let fake = Arc::new(Fake::default());
-    let (function, route) =
-        (function(&fake, "act_plan", json!({"request": request})).await, post_json(&fake, "/api/v1/acts/plan", &request.to_string()).await);
+    let (function, route) = (
+        function(&fake, "act_plan", json!({"request": request})).await,
+        post_json(&fake, "/api/v1/acts/plan", &request.to_string()).await,
+    );
     assert_eq!((function.status.as_u16(), route.status.as_u16()), (200, 200), "{}", function.text);
     assert_eq!(function.json(), route.json());
     assert!(fake.started.lock().unwrap().is_none());

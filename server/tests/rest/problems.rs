@@ -68,7 +68,8 @@ async fn an_act_is_the_same_from_both_faces(
 ) {
     let fake = Arc::new(Fake::default());
     arguments[if name == "mark_known" { "path" } else { "run" }] = json!(RUN);
-    let (function, route) = (function(&fake, name, arguments).await, post_json(&fake, &route(act), &body.to_string()).await);
+    let (function, route) =
+        (function(&fake, name, arguments).await, post_json(&fake, &route(act), &body.to_string()).await);
     assert_eq!((function.status.as_u16(), route.status.as_u16()), (200, status), "{} {}", function.text, route.text);
     assert_eq!(function.json(), route.json());
     let asked = fake.asked();
@@ -97,7 +98,10 @@ async fn entries_have_the_shape_of_the_document() {
     assert!(!keys.contains(&"revokes") && keys.contains(&"expires_at") && entry["revoked"] == json!(false), "{entry}");
     let tombstone = post_json(&fake, &route("override/revoke"), &revoking().to_string()).await.json();
     let keys: Vec<_> = tombstone.as_object().unwrap().keys().map(String::as_str).collect();
-    assert!(!keys.contains(&"problem_class") && !keys.contains(&"expires_at") && tombstone["revoked"] == json!(true), "{tombstone}");
+    assert!(
+        !keys.contains(&"problem_class") && !keys.contains(&"expires_at") && tombstone["revoked"] == json!(true),
+        "{tombstone}"
+    );
 }
 
 #[rstest]
@@ -122,7 +126,10 @@ async fn unknown_keys_and_values_are_refused(#[case] path: &str) {
 #[case("forget", json!({}), 404, "not_found")]
 #[tokio::test]
 async fn bad_bodies_are_refused(#[case] act: &str, #[case] body: Value, #[case] status: u16, #[case] code: &str) {
-    assert_eq!(post_json(&Arc::new(Fake::default()), &route(act), &body.to_string()).await.problem(), (status, code.to_owned()));
+    assert_eq!(
+        post_json(&Arc::new(Fake::default()), &route(act), &body.to_string()).await.problem(),
+        (status, code.to_owned())
+    );
 }
 
 #[rstest]
@@ -145,7 +152,10 @@ async fn s12_a_foreign_page_overrides_nothing() {
     let fake = Arc::new(Fake::default());
     for path in [route("override"), route("known"), "/api/v1/fn/override".to_owned()] {
         let headers = [("origin", "http://evil.example"), ("content-type", "application/json")];
-        assert_eq!(crate::wire::send(&fake, "POST", &path, &headers, &letting().to_string()).await.problem(), (403, "forbidden".into()));
+        assert_eq!(
+            crate::wire::send(&fake, "POST", &path, &headers, &letting().to_string()).await.problem(),
+            (403, "forbidden".into())
+        );
     }
     assert!(fake.asked().is_empty());
 }

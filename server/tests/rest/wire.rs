@@ -20,7 +20,8 @@ pub struct SmallSite;
 
 impl SiteFiles for SmallSite {
     fn file(&self, path: &str) -> Option<SiteFile> {
-        (path == "pkg/exlab-orchestrator.js").then(|| SiteFile { bytes: b"export {}".as_slice().into(), sha256: [1; 32] })
+        (path == "pkg/exlab-orchestrator.js")
+            .then(|| SiteFile { bytes: b"export {}".as_slice().into(), sha256: [1; 32] })
     }
 }
 
@@ -30,7 +31,10 @@ pub fn service(fake: &Arc<Fake>) -> Router {
 
 pub fn stoppable(fake: &Arc<Fake>, stop: CancellationToken) -> Router {
     let backend = Backend::there(fake.clone());
-    router(backend, Options { address: HOST.parse().unwrap(), stop, site: Arc::new(SmallSite), limits: Limits::default() })
+    router(
+        backend,
+        Options { address: HOST.parse().unwrap(), stop, site: Arc::new(SmallSite), limits: Limits::default() },
+    )
 }
 
 pub struct Answered {

@@ -68,7 +68,10 @@ fn once(binary: &Path, deaf: Option<u16>) -> Result<f64> {
                 let folder = staging.join(&id).join(format!("P/Runs/Run_{run}"));
                 fs::create_dir_all(&folder)?;
                 for file in 0..FILES {
-                    fs::write(folder.join(format!("frame_{file:03}.tif")), format!("{id} {run} {file} ").repeat(BYTES_EACH / 8))?;
+                    fs::write(
+                        folder.join(format!("frame_{file:03}.tif")),
+                        format!("{id} {run} {file} ").repeat(BYTES_EACH / 8),
+                    )?;
                 }
                 fs::write(folder.join(SENTINEL), "")?;
             }

@@ -14,7 +14,8 @@ impl Client {
 
     /// The body.
     pub fn get(&self, url: &str) -> Result<Vec<u8>> {
-        let mut answer = self.0.get(url).header("accept", "application/json").call().with_context(|| format!("GET {url}"))?;
+        let mut answer =
+            self.0.get(url).header("accept", "application/json").call().with_context(|| format!("GET {url}"))?;
         answer.body_mut().with_config().limit(1 << 30).read_to_vec().with_context(|| format!("GET {url}"))
     }
 

@@ -42,9 +42,18 @@ impl Lab {
         Lab::open_on(binary, |nas| format!("{{type: mount, path: '{}'}}", nas.display()), fill)
     }
 
-    /// The same with another way to the NAS: `transport` is given the folder that stands for it, and answers the config's `transport`.
-    pub fn open_on(binary: &Path, transport: impl FnOnce(&Path) -> String, fill: impl FnOnce(&Path) -> Result<()>) -> Result<Lab> {
-        Lab::open_many(binary, |nas| vec![Equipment { id: EQUIPMENT.into(), transport: transport(nas), is_dead: false }], fill)
+    /// The same with another way to the NAS: `transport` is given the folder that stands for it, and answers the
+    /// config's `transport`.
+    pub fn open_on(
+        binary: &Path,
+        transport: impl FnOnce(&Path) -> String,
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Lab> {
+        Lab::open_many(
+            binary,
+            |nas| vec![Equipment { id: EQUIPMENT.into(), transport: transport(nas), is_dead: false }],
+            fill,
+        )
     }
 
     /// The same with several equipments.
@@ -53,7 +62,8 @@ impl Lab {
         equipment: impl FnOnce(&Path) -> Vec<Equipment>,
         fill: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<Lab> {
-        let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(super::lab_home()?).context("cannot make a folder")?;
+        let folder =
+            tempfile::Builder::new().prefix("bench-").tempdir_in(super::lab_home()?).context("cannot make a folder")?;
         let at = |name: &str| folder.path().join(name);
         for name in ["staging", "nas", "state"] {
             fs::create_dir(at(name))?;
@@ -73,13 +83,17 @@ impl Lab {
             ));
         }
         fs::write(at("config.yaml"), config)?;
-        let call = |args: &[&str]| Call::new(binary).args(args).arg("--config").arg(at("config.yaml")).env("XDG_STATE_HOME", at("state"));
+        let call = |args: &[&str]| {
+            Call::new(binary).args(args).arg("--config").arg(at("config.yaml")).env("XDG_STATE_HOME", at("state"))
+        };
         for Equipment { id, .. } in equipment.iter().filter(|equipment| !equipment.is_dead) {
             call(&["nas", "init", id]).read()?;
         }
         let server = call(&["serve"]).start(File::create(at("serve.log"))?)?;
         let mut lab = Lab { server, folder, port };
-        lab.until("the program is ready", Duration::from_secs(120), |lab| Ok(super::http::status(&lab.url("/readyz")) == Some(200)))?;
+        lab.until("the program is ready", Duration::from_secs(120), |lab| {
+            Ok(super::http::status(&lab.url("/readyz")) == Some(200))
+        })?;
         Ok(lab)
     }
 
@@ -104,7 +118,12 @@ impl Lab {
     }
 
     /// Waits for a condition; an error when the program ends, when it takes too long, or when somebody presses Ctrl-C.
-    pub fn until(&mut self, what: &str, limit: Duration, mut condition: impl FnMut(&Lab) -> Result<bool>) -> Result<()> {
+    pub fn until(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        mut condition: impl FnMut(&Lab) -> Result<bool>,
+    ) -> Result<()> {
         let begun = Instant::now();
         while !condition(self)? {
             if let Some(status) = self.server.ended()? {

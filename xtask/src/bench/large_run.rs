@@ -1,4 +1,5 @@
-//! One run of a million files: the most memory that the program takes while it seals, sends, proves and clears it, in two generations.
+//! One run of a million files: the most memory that the program takes while it seals, sends, proves and clears it, in
+//! two generations.
 
 use super::http::Client;
 use super::lab::{EQUIPMENT, Lab, SENTINEL};
@@ -47,7 +48,9 @@ pub fn measure(binary: &Path, files: usize, way: Way) -> Result<Vec<Row>> {
     let begun = Instant::now();
     fs::write(lab.staging().join(EQUIPMENT).join(RUN).join("late.tif"), "late")?;
     let url = lab.url(&format!("/api/v1/staging/{EQUIPMENT}/{RUN}/force-sync"));
-    lab.until("the late file is seen, and sent for", LIMIT, |lab| Ok(row(&client, lab)?["late_files"] == 1 && ask(&url)? == 200))?;
+    lab.until("the late file is seen, and sent for", LIMIT, |lab| {
+        Ok(row(&client, lab)?["late_files"] == 1 && ask(&url)? == 200)
+    })?;
     lab.until("the second generation is proven", LIMIT, |lab| {
         let job = row(&client, lab)?["job"].take();
         Ok(job["generation"] == 2 && job["record_sent"] == true && reached(&client, lab, "verified")?)
@@ -69,7 +72,8 @@ pub fn measure(binary: &Path, files: usize, way: Way) -> Result<Vec<Row>> {
 /// Memory of the part that ends now; the next one begins with what is resident then.
 fn rows_of(lab: &Lab, files: usize, words: &str, took: Duration) -> Result<Vec<Row>> {
     let highest = memory::highest(lab.id())?;
-    fs::write(format!("/proc/{}/clear_refs", lab.id()), "5").context("cannot begin another measurement of the highest")?;
+    fs::write(format!("/proc/{}/clear_refs", lab.id()), "5")
+        .context("cannot begin another measurement of the highest")?;
     let peer = format!("in {:.0} s", took.as_secs_f64());
     Ok(vec![Row {
         what: format!("highest memory, {files} files: {words}"),
@@ -92,7 +96,10 @@ fn reached(client: &Client, lab: &Lab, wanted: &str) -> Result<bool> {
     if state == "failed" {
         bail!("the job failed: {}", row["job"]);
     }
-    Ok(["awaiting_verify", "verified", "cleanup_eligible"].into_iter().skip_while(|known| *known != wanted).any(|known| known == state))
+    Ok(["awaiting_verify", "verified", "cleanup_eligible"]
+        .into_iter()
+        .skip_while(|known| *known != wanted)
+        .any(|known| known == state))
 }
 
 fn ask(url: &str) -> Result<u16> {

@@ -47,7 +47,10 @@ pub fn measure(scene: &mut Scene, reference: &Reference) -> Result<Vec<Row>> {
         theirs: theirs.map(|number| value(number, "ms")),
         target,
     };
-    let mut rows = vec![row("p50", 0.5, Some(reference.p50), reference.targets[0]), row("p99", 0.99, reference.p99, reference.targets[1])];
+    let mut rows = vec![
+        row("p50", 0.5, Some(reference.p50), reference.targets[0]),
+        row("p99", 0.99, reference.p99, reference.targets[1]),
+    ];
     if reference.beside {
         let beside = beside.map_err(|_| anyhow::anyhow!("the health checks panicked"))??;
         rows.push(Row {

@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: what the release binary costs, beside what does the same work elsewhere.
 //!
-//! Peers marked `reference` are the figures of the Python system this program replaces, measured once on a two-core machine; all other
-//! peers are run here, in turn with ours, and medians are shown. Only measurements: nothing here passes or fails.
+//! Peers marked `reference` are the figures of the Python system this program replaces, measured once on a two-core
+//! machine; all other peers are run here, in turn with ours, and medians are shown. Only measurements: nothing here
+//! passes or fails.
 
 mod dead_nas;
 mod hash;

@@ -1,4 +1,5 @@
-//! From `complete` to `sync_verified` over ssh on the loopback, beside rsync alone and rsync with a check of what has arrived.
+//! From `complete` to `sync_verified` over ssh on the loopback, beside rsync alone and rsync with a check of what has
+//! arrived.
 
 use super::http::Client;
 use super::lab::{EQUIPMENT, Lab};
@@ -35,10 +36,16 @@ pub const SMALL: [Set; 2] = [
     Set { name: "30,000 x 4 KiB", files: 30_000, bytes_each: 4 << 10 },
 ];
 
-/// A peer: its name, the shell words that copy `$1` to `$2` by way of `$3` (the ssh command), and what ours may cost beside it.
+/// A peer: its name, the shell words that copy `$1` to `$2` by way of `$3` (the ssh command), and what ours may cost
+/// beside it.
 const PEERS: [(&str, &str, &str, &str); 3] = [
     ("rsync -a", "rsync -a -e \"$3\" -- \"$1/\" \"root@127.0.0.1:$2/\"", "<= 1.15 x", "<= 1.15 x"),
-    ("rsync -a, sync", "rsync -a -e \"$3\" -- \"$1/\" \"root@127.0.0.1:$2/\" && $3 root@127.0.0.1 \"sync -f '$2'\"", "", ""),
+    (
+        "rsync -a, sync",
+        "rsync -a -e \"$3\" -- \"$1/\" \"root@127.0.0.1:$2/\" && $3 root@127.0.0.1 \"sync -f '$2'\"",
+        "",
+        "",
+    ),
     (
         "rsync -a, sha256sum -c",
         "rsync -a -e \"$3\" -- \"$1/\" \"root@127.0.0.1:$2/\" && cd \"$1\" && find . -type f -print0 | xargs -0 sha256sum | \
@@ -80,13 +87,14 @@ fn measure_set(binary: &Path, set: &Set) -> Result<Vec<Row>> {
         Call::new("sync").read()?;
     }
     step.end("");
-    let row = |((name, _, for_large, for_small), samples): (&(&str, &str, &'static str, &'static str), &Vec<f64>)| Row {
-        what: format!("{} over ssh, complete to verified", set.name),
-        ours: value(median(&ours), "s"),
-        peer: (*name).into(),
-        theirs: Some(value(median(samples), "s")),
-        target: if set.is_large() { for_large } else { for_small },
-    };
+    let row =
+        |((name, _, for_large, for_small), samples): (&(&str, &str, &'static str, &'static str), &Vec<f64>)| Row {
+            what: format!("{} over ssh, complete to verified", set.name),
+            ours: value(median(&ours), "s"),
+            peer: (*name).into(),
+            theirs: Some(value(median(samples), "s")),
+            target: if set.is_large() { for_large } else { for_small },
+        };
     Ok(PEERS.iter().zip(&theirs).map(row).collect())
 }
 

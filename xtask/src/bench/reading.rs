@@ -17,7 +17,10 @@ pub fn measure(binary: &std::path::Path) -> Result<Vec<Row>> {
     let run = lab.staging().join(EQUIPMENT).join("Reading/Runs/Run_1");
     fs::create_dir_all(&run)?;
     fs::write(run.join("stack.tif"), vec![7; usize::try_from(BYTES)?])?;
-    Call::new("sh").args(["-c", "sync && echo 3 >/proc/sys/vm/drop_caches"]).read().context("only root may empty the page cache")?;
+    Call::new("sh")
+        .args(["-c", "sync && echo 3 >/proc/sys/vm/drop_caches"])
+        .read()
+        .context("only root may empty the page cache")?;
     let before = read_bytes(lab.id())?;
     lab.seconds_to_verified(&Client::new(), &run)?;
     let read = read_bytes(lab.id())? - before;
@@ -33,6 +36,7 @@ pub fn measure(binary: &std::path::Path) -> Result<Vec<Row>> {
 
 fn read_bytes(pid: u32) -> Result<u64> {
     let io = fs::read_to_string(format!("/proc/{pid}/io")).context("the program is gone")?;
-    let line = io.lines().find_map(|line| line.strip_prefix("read_bytes: ")).context("/proc/PID/io is not as expected")?;
+    let line =
+        io.lines().find_map(|line| line.strip_prefix("read_bytes: ")).context("/proc/PID/io is not as expected")?;
     Ok(line.trim().parse()?)
 }

@@ -1,4 +1,5 @@
-//! 10,000 files of 10 KiB from `complete` to `sync_verified` on a mount, beside plain copies of the same run: ours hashes both sides.
+//! 10,000 files of 10 KiB from `complete` to `sync_verified` on a mount, beside plain copies of the same run: ours
+//! hashes both sides.
 
 use super::http::Client;
 use super::lab::{EQUIPMENT, Lab};

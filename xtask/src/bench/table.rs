@@ -107,7 +107,13 @@ mod tests {
 
     #[test]
     fn a_ratio_needs_equal_units() {
-        let mut row = Row { what: "x".into(), ours: value(1.0, "ms"), peer: "p".into(), theirs: Some(value(2.0, "ms")), target: "" };
+        let mut row = Row {
+            what: "x".into(),
+            ours: value(1.0, "ms"),
+            peer: "p".into(),
+            theirs: Some(value(2.0, "ms")),
+            target: "",
+        };
         assert!(line(&row).contains("0.500"));
         row.theirs = Some(value(2.0, "s"));
         assert!(!line(&row).contains("0.5"));

@@ -38,7 +38,8 @@ pub enum Damaged {
 
 impl Damage {
     /// All of them.
-    pub const ALL: [Damage; 6] = [Damage::Flip, Damage::Cut, Damage::Remove, Damage::Swap, Damage::SameSizeAndTime, Damage::Foreign];
+    pub const ALL: [Damage; 6] =
+        [Damage::Flip, Damage::Cut, Damage::Remove, Damage::Swap, Damage::SameSizeAndTime, Damage::Foreign];
 
     /// As the report calls it.
     pub fn name(self) -> &'static str {
@@ -88,7 +89,9 @@ impl Damage {
     fn hit(self, path: &Path, rng: &mut Rng) {
         // Whatever fails here was not damaged, and is judged as what it is.
         let _ = match self {
-            Damage::Cut => OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(file.metadata()?.len() / 2)),
+            Damage::Cut => {
+                OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(file.metadata()?.len() / 2))
+            }
             Damage::Remove => fs::remove_file(path),
             Damage::SameSizeAndTime => fs::read(path).and_then(|mut bytes| {
                 let time = fs::metadata(path)?.modified()?;
@@ -118,10 +121,14 @@ fn folders_to(path: &Path) -> bool {
         return true;
     }
     let is_below_a_run = folder.ancestors().any(|above| above.file_name().is_some_and(|name| name == "Runs"));
-    let equipment =
-        folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == "Runs")).and_then(|runs| runs.parent()?.parent());
+    let equipment = folder
+        .ancestors()
+        .find(|above| above.file_name().is_some_and(|name| name == "Runs"))
+        .and_then(|runs| runs.parent()?.parent());
     // One by one from the equipment's folder on, which is not made.
-    let below = equipment.and_then(|equipment| folder.strip_prefix(equipment).ok().map(|below| (equipment.to_owned(), below.to_owned())));
+    let below = equipment.and_then(|equipment| {
+        folder.strip_prefix(equipment).ok().map(|below| (equipment.to_owned(), below.to_owned()))
+    });
     let Some((mut at, below)) = below.filter(|_| is_below_a_run) else { return false };
     below.iter().all(|part| {
         at.push(part);

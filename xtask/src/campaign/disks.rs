@@ -22,7 +22,12 @@ impl Disk {
         fs::create_dir_all(at)?;
         Call::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(image).read()?;
         // What a power cut would leave is not tried here; without barriers many more trials fit into an hour.
-        Call::new("mount").args(["-o", "loop,barrier=0"]).arg(image).arg(at).read().context("images cannot be mounted here")?;
+        Call::new("mount")
+            .args(["-o", "loop,barrier=0"])
+            .arg(image)
+            .arg(at)
+            .read()
+            .context("images cannot be mounted here")?;
         Ok(Disk { at: at.to_owned() })
     }
 

@@ -8,8 +8,8 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-/// What no look at the NAS can cover: between the answer to the last look and the removal that follows it the NAS may still lose the file.
-/// Damage that is followed by the removal within this time is counted apart, and is no violation.
+/// What no look at the NAS can cover: between the answer to the last look and the removal that follows it the NAS may
+/// still lose the file. Damage that is followed by the removal within this time is counted apart, and is no violation.
 pub const INSTANT: Duration = Duration::from_millis(100);
 
 /// One fault.
@@ -69,7 +69,10 @@ impl Fault {
     /// All that can be set.
     pub fn all() -> Vec<Fault> {
         use Source::*;
-        let source = [Append, HeldOpen, Rewrite, RenameFile, RemoveFile, Late, LateHidden, LateBelow, RenameRun, SwapRun, SwapFolder];
+        let source = [
+            Append, HeldOpen, Rewrite, RenameFile, RemoveFile, Late, LateHidden, LateBelow, RenameRun, SwapRun,
+            SwapFolder,
+        ];
         let mut all = vec![Fault::None];
         all.extend(source.map(Fault::Source));
         all.extend(damage::Damage::ALL.map(Fault::There));
@@ -121,7 +124,8 @@ impl Source {
         match self {
             Source::Append => run.append(site, &file, rng),
             Source::HeldOpen => {
-                *held = Some((file.clone(), OpenOptions::new().read(true).append(true).open(run.at(site, &file)).ok()?));
+                *held =
+                    Some((file.clone(), OpenOptions::new().read(true).append(true).open(run.at(site, &file)).ok()?));
                 Some(())
             }
             Source::Rewrite => run.rewrite(site, &file, rng),

@@ -45,7 +45,8 @@ impl Run {
         let instrument = rng.usize(..super::site::INSTRUMENTS);
         let name = format!("{}/Project {}/Runs/Run_{id}", equipment(instrument), rng.u8(1..4));
         let count = rng.usize(1..=NAMES.len());
-        let run = Run { id, name, files: rng.choose_multiple(NAMES, count).into_iter().map(ToOwned::to_owned).collect() };
+        let run =
+            Run { id, name, files: rng.choose_multiple(NAMES, count).into_iter().map(ToOwned::to_owned).collect() };
         site.books.named(id, &run.name);
         for file in &run.files {
             let content = content(rng);

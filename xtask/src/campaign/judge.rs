@@ -55,7 +55,8 @@ pub enum End {
 }
 
 /// Codes that say "not now", and why; only while something is wrong with the site.
-const NOT_NOW: [&str; 5] = ["starting", "stopping", "staging_unavailable", "state_unavailable", "orchestrator_disabled"];
+const NOT_NOW: [&str; 5] =
+    ["starting", "stopping", "staging_unavailable", "state_unavailable", "orchestrator_disabled"];
 
 /// An answer of the program. `troubled`: the site is, or was a moment ago, in trouble of the campaign's making.
 pub fn answer(status: u16, body: &Value, troubled: bool) -> Option<String> {
@@ -73,7 +74,10 @@ pub fn log(text: &str) -> Option<String> {
 /// A run that is called verified while nothing was done to its copy: what is owed must stand there.
 pub fn verified(places: &Places, account: &Account) -> Option<String> {
     let name = account.names.last()?;
-    let missing = account.owed.iter().find(|(digest, path)| digest_at(&places.there(name).join(path)).as_ref() != Some(digest))?;
+    let missing = account
+        .owed
+        .iter()
+        .find(|(digest, path)| digest_at(&places.there(name).join(path)).as_ref() != Some(digest))?;
     Some(format!("{} is not on the NAS as it was written", missing.1))
 }
 
@@ -102,8 +106,12 @@ pub fn end(run: Option<&Value>) -> End {
     let Some(run) = run else { return End::Stuck("the program does not know the run".into()) };
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned);
     let row = &run["row"];
-    let is_at_work = ["queued", "running", "awaiting_verify"].contains(&row["job"]["state"].as_str().unwrap_or_default());
-    if row["job"]["error"].is_null() && row["clearing"]["waiting"].is_null() && (is_at_work || !row["clearing"].is_null()) {
+    let is_at_work =
+        ["queued", "running", "awaiting_verify"].contains(&row["job"]["state"].as_str().unwrap_or_default());
+    if row["job"]["error"].is_null()
+        && row["clearing"]["waiting"].is_null()
+        && (is_at_work || !row["clearing"].is_null())
+    {
         return End::UnderWay;
     }
     let unmet = run["clear_plan"]["conditions"]
@@ -117,7 +125,8 @@ pub fn end(run: Option<&Value>) -> End {
         .or_else(|| text(&row["waiting_for"]))
         .or_else(|| {
             unmet.and_then(|condition| {
-                text(&condition["title"]).map(|title| format!("{title}: {}", condition["value"].as_str().unwrap_or_default()))
+                text(&condition["title"])
+                    .map(|title| format!("{title}: {}", condition["value"].as_str().unwrap_or_default()))
             })
         });
     match said {

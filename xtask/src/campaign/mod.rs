@@ -1,8 +1,9 @@
-//! `cargo xtask campaign`: the release binary in a storm of faults, and an oracle that knows by content what may not be lost.
+//! `cargo xtask campaign`: the release binary in a storm of faults, and an oracle that knows by content what may not be
+//! lost.
 //!
-//! Instruments push small runs, many at once; to each one fault is done, at a moment that a seed chooses: to the run here, to its copy on the
-//! NAS, or to the whole site. Operators clear all the while. The oracle keeps books of its own, and knows nothing of the program but what its
-//! users see: the disks, REST, the log.
+//! Instruments push small runs, many at once; to each one fault is done, at a moment that a seed chooses: to the run
+//! here, to its copy on the NAS, or to the whole site. Operators clear all the while. The oracle keeps books of its
+//! own, and knows nothing of the program but what its users see: the disks, REST, the log.
 
 mod books;
 mod damage;
@@ -15,6 +16,7 @@ mod places;
 mod planted;
 mod report;
 mod site;
+mod strikes;
 mod trial;
 mod verdicts;
 mod world;
@@ -61,14 +63,19 @@ pub struct Options {
     no_build: bool,
 }
 
-/// Plants violations, runs the campaign over each transport, and prints what came of it. An error when anything was violated.
+/// Plants violations, runs the campaign over each transport, and prints what came of it. An error when anything was
+/// violated.
 pub fn run(options: &Options) -> Result<()> {
     println!("The oracle sees {} of {0} planted violations.", planted::all_are_seen()?);
     if options.peers {
         return peers::run(options.seed, options.minutes);
     }
     let binary = if options.no_build { crate::machine::release_binary()? } else { crate::site::build()? };
-    let ways = if options.transport.is_empty() { vec![Way::Mount, Way::RsyncSsh, Way::Rclone] } else { options.transport.clone() };
+    let ways = if options.transport.is_empty() {
+        vec![Way::Mount, Way::RsyncSsh, Way::Rclone]
+    } else {
+        options.transport.clone()
+    };
     let mut violations = 0;
     for way in ways {
         let step = Step::begin(format!("campaign: {way:?}, seed {}, {} min", options.seed, options.minutes));
@@ -95,7 +102,8 @@ pub fn run(options: &Options) -> Result<()> {
 fn storm(site: &Site, options: &Options, step: &Step) {
     let end = Instant::now() + Duration::from_secs(60 * options.minutes);
     let wanted = |name: &str| options.fault.as_ref().is_none_or(|text| name.contains(text.as_str()));
-    let strikes: Vec<World> = World::ALL.into_iter().filter(|world| world.is_possible(site) && wanted(world.name())).collect();
+    let strikes: Vec<World> =
+        World::ALL.into_iter().filter(|world| world.is_possible(site) && wanted(world.name())).collect();
     let possible = |fault: &Fault| if *fault == Fault::World { !strikes.is_empty() } else { wanted(fault.name()) };
     let faults: Vec<Fault> = Fault::all().into_iter().filter(possible).collect();
     let (next, over) = (AtomicU64::new(1), AtomicBool::new(false));

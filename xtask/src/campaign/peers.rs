@@ -1,5 +1,5 @@
-//! The same runs and faults against programs that move files: what labs use where nothing better is at hand. Each is started when the signal
-//! of a run is there, and again while anything is left, as a script would do it.
+//! The same runs and faults against programs that move files: what labs use where nothing better is at hand. Each is
+//! started when the signal of a run is there, and again while anything is left, as a script would do it.
 
 use super::damage::Damaged;
 use super::faults::{Fault, Moment};
@@ -44,7 +44,10 @@ type Outcomes = Mutex<BTreeMap<&'static str, Outcome>>;
 /// Runs each for that long, and prints the table.
 pub fn run(seed: u64, minutes: u64) -> Result<()> {
     println!("\nThe same against programs that move files:");
-    println!("{:<30} {:<42} {:>7} {:>18} {:>22}", "program", "fault", "trials", "runs with a loss", "others' files touched");
+    println!(
+        "{:<30} {:<42} {:>7} {:>18} {:>22}",
+        "program", "fault", "trials", "runs with a loss", "others' files touched"
+    );
     for (name, words) in PEERS {
         let step = Step::begin(format!("campaign: {name}, seed {seed}, {minutes} min"));
         let site = Site::without_program(seed)?;
@@ -55,7 +58,11 @@ pub fn run(seed: u64, minutes: u64) -> Result<()> {
         let mut all = Outcome::default();
         for (fault, outcome) in &outcomes {
             row(name, fault, outcome);
-            all = Outcome { trials: all.trials + outcome.trials, lost: all.lost + outcome.lost, touched: all.touched + outcome.touched };
+            all = Outcome {
+                trials: all.trials + outcome.trials,
+                lost: all.lost + outcome.lost,
+                touched: all.touched + outcome.touched,
+            };
         }
         row(name, "all", &all);
     }

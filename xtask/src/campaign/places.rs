@@ -1,4 +1,5 @@
-//! Where content may stand: the staging tree, what is aside while it is cleared, and the NAS, also while the campaign keeps it away.
+//! Where content may stand: the staging tree, what is aside while it is cleared, and the NAS, also while the campaign
+//! keeps it away.
 
 use super::books::{Account, Digest, digest_at};
 use std::fs;
@@ -28,7 +29,8 @@ impl Places {
         self.nas.iter().map(there).find(|path| path.exists()).unwrap_or_else(|| self.nas[0].join(name))
     }
 
-    /// What is owed and stands nowhere. Looked at again before it is said, since what is moved meanwhile may be missed once.
+    /// What is owed and stands nowhere. Looked at again before it is said, since what is moved meanwhile may be missed
+    /// once.
     pub fn lost(&self, account: &Account) -> Vec<(Digest, String)> {
         let mut missing: Vec<(Digest, String)> = account
             .owed
@@ -48,7 +50,12 @@ impl Places {
 
     /// Files beside the staging tree that are not what they were.
     pub fn touched(account: &Account) -> Vec<PathBuf> {
-        account.precious.iter().filter(|(path, digest)| digest_at(path).as_ref() != Some(digest)).map(|(path, _)| path.clone()).collect()
+        account
+            .precious
+            .iter()
+            .filter(|(path, digest)| digest_at(path).as_ref() != Some(digest))
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     fn stands_where_it_belongs(&self, account: &Account, path: &str, digest: &Digest) -> bool {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
-/// Plants one of each class, and says how many there are; an error when one of them is not seen, or something is that is none.
+/// Plants one of each class, and says how many there are; an error when one of them is not seen, or something is that
+/// is none.
 pub fn all_are_seen() -> Result<usize> {
     let folder = tempfile::tempdir()?;
     let mut seen = 0;
@@ -32,7 +33,9 @@ type Plant = fn(&Path) -> Result<(bool, bool)>;
 
 const PLANTS: [(Class, Plant); 14] = [
     (Class::Lost, |home| lost(home, |here, there| both(fs::remove_file(here), fs::remove_file(there)))),
-    (Class::Lost, |home| lost(home, |here, there| both(fs::remove_file(here), fs::write(there, b"what the instrument wrotE")))),
+    (Class::Lost, |home| {
+        lost(home, |here, there| both(fs::remove_file(here), fs::write(there, b"what the instrument wrotE")))
+    }),
     (Class::Lost, |home| lost(home, |here, there| both(fs::write(here, b""), fs::write(there, b"what")))),
     (Class::Lost, |home| {
         lost(home, |here, there| {
@@ -64,7 +67,9 @@ const PLANTS: [(Class, Plant); 14] = [
         let seen = matches!(judge::end(None), End::Stuck(_)) && matches!(judge::end(Some(&failed)), End::Stuck(_));
         Ok((seen, matches!(judge::end(Some(&said)), End::Stuck(_))))
     }),
-    (Class::History, |_| Ok((judge::history(&entries(3), &entries(2)).is_some(), judge::history(&entries(2), &entries(3)).is_some()))),
+    (Class::History, |_| {
+        Ok((judge::history(&entries(3), &entries(2)).is_some(), judge::history(&entries(2), &entries(3)).is_some()))
+    }),
     (Class::History, |_| {
         let mut edited = entries(3);
         edited[0]["at"] = json!("later");
@@ -76,7 +81,8 @@ const PLANTS: [(Class, Plant); 14] = [
     }),
     (Class::ServerError, |_| {
         let not_now = json!({"code": "state_unavailable", "message": "the disk is full"});
-        let calm = judge::answer(503, &not_now, false).is_some() && judge::answer(500, &json!({"code": "internal"}), true).is_some();
+        let calm = judge::answer(503, &not_now, false).is_some()
+            && judge::answer(500, &json!({"code": "internal"}), true).is_some();
         Ok((calm, judge::answer(503, &not_now, true).is_some() || judge::answer(409, &not_now, false).is_some()))
     }),
     (Class::Panic, |_| {

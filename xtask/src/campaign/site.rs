@@ -1,9 +1,11 @@
-//! One workstation with its instruments and its NAS, and the release binary at work on it, which may be killed at any time.
+//! One workstation with its instruments and its NAS, and the release binary at work on it, which may be killed at any
+//! time.
 
 use super::books::Books;
 use super::disks::Disk;
 use super::judge::{self, Class};
 use super::places::Places;
+use super::strikes::Strikes;
 use super::verdicts::Verdicts;
 use crate::process::{Call, Running};
 use crate::sshd::Sshd;
@@ -14,7 +16,7 @@ use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -126,7 +128,9 @@ impl Site {
             fs::create_dir_all(at(name))?;
         }
         let disk = |name: &str| Disk::mount(&at(&format!("{name}.img")), &at(name), DISK_BYTES);
-        let mounted = (|| Ok::<_, anyhow::Error>(Disks { staging: disk("staging")?, nas: disk("nas")?, state: disk("state")? }))();
+        let mounted =
+            (|| Ok::<_, anyhow::Error>(Disks { staging: disk("staging")?, nas: disk("nas")?, state: disk("state")? }))(
+            );
         let disks = mounted.map_err(|error| eprintln!("xtask: disks are not filled in this campaign: {error:#}")).ok();
         let sshd = if way == Way::Mount { None } else { Some(Sshd::start()?) };
         // Below the disk's own root, which cannot be renamed.
@@ -267,7 +271,10 @@ impl Site {
     /// Asks the program; nothing when nobody answers. Every answer is judged.
     pub fn ask(&self, method: &str, route: &str) -> Option<(u16, Value)> {
         let url = format!("http://127.0.0.1:{}{route}", self.port);
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120))).build();
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(120)))
+            .build();
         let agent = ureq::Agent::new_with_config(config);
         let was_troubled = self.is_troubled();
         let answer = match method {
@@ -344,40 +351,6 @@ pub fn equipment(instrument: usize) -> String {
     format!("SCOPE_{:02}", instrument + 1)
 }
 
-/// Faults of the whole site so far. Whoever waits for one asks for it, and is hit together with all others that do.
-#[derive(Default)]
-pub struct Strikes {
-    all: Mutex<Vec<&'static str>>,
-    is_wanted: AtomicBool,
-}
-
-impl Strikes {
-    /// How many there were.
-    pub fn count(&self) -> usize {
-        lock(&self.all).len()
-    }
-
-    /// The names of those that came after so many.
-    pub fn since(&self, count: usize) -> Vec<&'static str> {
-        lock(&self.all).get(count..).unwrap_or_default().to_vec()
-    }
-
-    /// Asks for one.
-    pub fn want(&self) {
-        self.is_wanted.store(true, Ordering::Relaxed);
-    }
-
-    /// True when one was asked for since.
-    pub fn was_wanted(&self) -> bool {
-        self.is_wanted.swap(false, Ordering::Relaxed)
-    }
-
-    /// One begins.
-    pub fn begins(&self, name: &'static str) {
-        lock(&self.all).push(name);
-    }
-}
-
 /// The whole site is in trouble until this goes.
 pub struct Trouble<'a> {
     site: &'a Site,
@@ -391,6 +364,6 @@ impl Drop for Trouble<'_> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

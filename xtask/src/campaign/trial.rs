@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// And this long before it counts as stuck.
 const LAST_PATIENCE: Duration = Duration::from_secs(240);
-/// How often a trial looks around; faults that are to come with a clear are set while it is asked for, and wait for no look.
+/// How often a trial looks around; faults that are to come with a clear are set while it is asked for, and wait for no
+/// look.
 const LOOKS_EVERY: Duration = Duration::from_millis(60);
 /// What only a person can undo is undone then.
 const HEALED_AFTER: Duration = Duration::from_secs(4);
@@ -146,7 +147,8 @@ impl Trial<'_> {
     }
 
     fn is_due(&self) -> bool {
-        let after = |since: Option<Instant>, ms: u64| since.is_some_and(|since| since.elapsed() >= Duration::from_millis(ms));
+        let after =
+            |since: Option<Instant>, ms: u64| since.is_some_and(|since| since.elapsed() >= Duration::from_millis(ms));
         match self.moment {
             Moment::Pushing => true,
             Moment::Signalled(ms) => after(Some(self.signalled), ms),
@@ -160,7 +162,8 @@ impl Trial<'_> {
             Fault::None => true,
             Fault::Source(source) => source.set(self.site, &mut self.run, &mut self.held, &mut self.rng).is_some(),
             Fault::There(damage) => match damage.set(self.site, &self.run, &mut self.rng) {
-                // It comes to it when something is there; what is not there by then will not come, such as a second file to swap with.
+                // It comes to it when something is there; what is not there by then will not come, such as a second
+                // file to swap with.
                 Damaged::NotYet if self.seen_verified.is_some_and(|at| at.elapsed() > HEALED_AFTER) => false,
                 Damaged::NotYet => return,
                 Damaged::Done => true,
@@ -171,7 +174,9 @@ impl Trial<'_> {
             },
             Fault::World => {
                 let before = *self.strikes_before.get_or_insert_with(|| self.site.strikes.count());
-                let Some(name) = self.site.strikes.since(before).first().copied() else { return self.site.strikes.want() };
+                let Some(name) = self.site.strikes.since(before).first().copied() else {
+                    return self.site.strikes.want();
+                };
                 self.name = name;
                 true
             }
@@ -196,8 +201,8 @@ impl Trial<'_> {
         }
     }
 
-    /// Writes, and closes it. Nobody may have removed a file that was open before its clear was asked for; who opens it later may come into
-    /// the instant before it goes.
+    /// Writes, and closes it. Nobody may have removed a file that was open before its clear was asked for; who opens it
+    /// later may come into the instant before it goes.
     fn let_go_of_what_is_held(&mut self) {
         let Some((file, handle)) = self.held.take() else { return };
         if self.run.write_on(self.site, &file, handle, &mut self.rng) != Written::IntoNothing {
@@ -286,18 +291,24 @@ impl Trial<'_> {
         }
     }
 
-    /// Where the database was lost, or the end of it, and with it the clear that was under way, the run may be a new life: its record is kept as
-    /// it was.
+    /// Where the database was lost, or the end of it, and with it the clear that was under way, the run may be a new
+    /// life: its record is kept as it was.
     fn judge_history(&self, folder: &Path, now: &[Value], place: &str) {
         let Some(wrong) = judge::history(&self.history, now) else { return };
         let losses = [World::LostDatabase.name(), World::TornDatabase.name()];
         let lost_its_state = self.site.strikes.since(self.strikes_at_push).iter().any(|strike| losses.contains(strike));
         // Here, or on its way to the NAS.
-        let folders = [folder.to_owned(), self.site.places.here(&self.run.name), self.site.places.there(&self.run.name)];
+        let folders =
+            [folder.to_owned(), self.site.places.here(&self.run.name), self.site.places.there(&self.run.name)];
         let lives = || folders.iter().flat_map(|folder| files_below(&folder.join(".exlab-wizard/lives")));
-        let is_kept = || lives().filter_map(|life| entries_of(&life)).any(|life| judge::history(&self.history, &life).is_none());
+        let is_kept =
+            || lives().filter_map(|life| entries_of(&life)).any(|life| judge::history(&self.history, &life).is_none());
         if !(lost_its_state && is_kept()) {
-            self.site.verdicts.found(Class::History, &format!("{} {place}", self.run.name), &format!("{wrong} ({})", self.name));
+            self.site.verdicts.found(
+                Class::History,
+                &format!("{} {place}", self.run.name),
+                &format!("{wrong} ({})", self.name),
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! Faults of the whole site: the program, its children, the NAS, the disks, the clock, the state. Each is over when its call ends.
+//! Faults of the whole site: the program, its children, the NAS, the disks, the clock, the state. Each is over when its
+//! call ends.
 
 use super::disks::Disk;
 use super::faults::has_children;

@@ -11,7 +11,8 @@ const SUFFIXES: [&str; 2] = ["br", "gz"];
 
 /// Compresses what changed, and removes what belongs to no file any more.
 pub fn build(package: &Path) -> Result<()> {
-    let (packed, plain): (Vec<PathBuf>, Vec<PathBuf>) = files_of(package)?.into_iter().partition(|file| suffix_of(file).is_some());
+    let (packed, plain): (Vec<PathBuf>, Vec<PathBuf>) =
+        files_of(package)?.into_iter().partition(|file| suffix_of(file).is_some());
     for file in packed {
         let original = file.with_extension("");
         if !plain.contains(&original) {
@@ -48,7 +49,8 @@ fn one(package: &Path, file: &Path) -> Result<()> {
 }
 
 fn brotli(bytes: &[u8]) -> Result<Vec<u8>> {
-    let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, size_hint: bytes.len(), ..Default::default() };
+    let parameters =
+        brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, size_hint: bytes.len(), ..Default::default() };
     let mut out = Vec::new();
     brotli::BrotliCompress(&mut &*bytes, &mut out, &parameters)?;
     Ok(out)

@@ -69,10 +69,16 @@ fn report(package: &Path, binary: &Path) -> Result<()> {
             continue;
         }
         let name = file.strip_prefix(folder()).unwrap_or(&file).display().to_string();
-        let packed = |suffix: &str| fs::metadata(with_suffix(&file, suffix)).map_or_else(|_| "-".to_owned(), |m| kilobytes(m.len()));
+        let packed = |suffix: &str| {
+            fs::metadata(with_suffix(&file, suffix)).map_or_else(|_| "-".to_owned(), |m| kilobytes(m.len()))
+        };
         println!("{name:<44} {:>12} {:>12} {:>12}", kilobytes(fs::metadata(&file)?.len()), packed("gz"), packed("br"));
     }
-    println!("{:<44} {:>12}", binary.strip_prefix(machine::root()).unwrap_or(binary).display(), kilobytes(fs::metadata(binary)?.len()));
+    println!(
+        "{:<44} {:>12}",
+        binary.strip_prefix(machine::root()).unwrap_or(binary).display(),
+        kilobytes(fs::metadata(binary)?.len())
+    );
     Ok(())
 }
 

@@ -1,7 +1,8 @@
-//! Splits the linked panel: what the first page needs, and the parts that other pages fetch when they are first shown (`app/src/pages.rs`).
+//! Splits the linked panel: what the first page needs, and the parts that other pages fetch when they are first shown
+//! (`app/src/pages.rs`).
 //!
-//! Parts lie in a folder named after the whole panel's content: a browser that holds an older panel finds none there, rather than parts
-//! that do not fit.
+//! Parts lie in a folder named after the whole panel's content: a browser that holds an older panel finds none there,
+//! rather than parts that do not fit.
 
 use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};

@@ -29,7 +29,8 @@ impl Stamp {
     /// Closes it. `None` when these inputs made these products already.
     pub fn unless_made(self, products: &[&Path]) -> Result<Option<Unmade>> {
         let text = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let made = fs::read_to_string(&self.file).is_ok_and(|old| old == text) && products.iter().all(|product| product.is_file());
+        let made = fs::read_to_string(&self.file).is_ok_and(|old| old == text)
+            && products.iter().all(|product| product.is_file());
         Ok((!made).then_some(Unmade { file: self.file, text }))
     }
 }

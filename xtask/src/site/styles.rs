@@ -1,7 +1,8 @@
 //! `style/*.css` to one `panel.css`.
 //!
-//! `style/panel.css` is the index: each `@import "name.css";` in it is replaced by the file, wrapped in `@layer` where the import names
-//! one. Without an index, all files in order of their names. Nothing is rewritten inside them: browsers read them as they are.
+//! `style/panel.css` is the index: each `@import "name.css";` in it is replaced by the file, wrapped in `@layer` where
+//! the import names one. Without an index, all files in order of their names. Nothing is rewritten inside them:
+//! browsers read them as they are.
 
 use super::write_if_changed;
 use crate::machine;
@@ -22,7 +23,9 @@ fn bundle(folder: &Path) -> Result<String> {
         return inline(&index);
     }
     let mut text = String::new();
-    for file in super::files_of(folder)?.iter().filter(|file| file.extension().is_some_and(|extension| extension == "css")) {
+    for file in
+        super::files_of(folder)?.iter().filter(|file| file.extension().is_some_and(|extension| extension == "css"))
+    {
         text.push_str(&inline(file)?);
     }
     Ok(text)

@@ -1,8 +1,9 @@
 //! Leaves out of the panel what nothing calls, though the linker cannot know it.
 //!
-//! A view of Leptos whose type is erased carries its functions as pointers, one of them to hydrate it piece by piece. The panel hydrates
-//! in one go, so these are never called; but the linker keeps what is pointed to, and all that is called from there, and it is a tenth of
-//! the download. Here their bodies become a trap. What a body refers to is told by its relocations, and goes with them.
+//! A view of Leptos whose type is erased carries its functions as pointers, one of them to hydrate it piece by piece.
+//! The panel hydrates in one go, so these are never called; but the linker keeps what is pointed to, and all that is
+//! called from there, and it is a tenth of the download. Here their bodies become a trap. What a body refers to is told
+//! by its relocations, and goes with them.
 
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
@@ -28,7 +29,11 @@ pub fn leave_out(module: &[u8]) -> Result<Vec<u8>> {
             bail!("{name} hydrates piece by piece: what it calls cannot be left out of the panel any more");
         }
         let called = read.bodies.get((*index as usize).wrapping_sub(read.imported));
-        bodies.extend(called.filter(|_| NEVER_CALLED.iter().all(|part| name.contains(part)) && !name.contains("closure")).cloned());
+        bodies.extend(
+            called
+                .filter(|_| NEVER_CALLED.iter().all(|part| name.contains(part)) && !name.contains("closure"))
+                .cloned(),
+        );
     }
     if bodies.is_empty() {
         bail!("no function to hydrate piece by piece was found: has Leptos other names for them?");
@@ -90,7 +95,9 @@ impl Read {
                     read.code = range.start as usize;
                     read.code_index = sections;
                 }
-                Payload::CodeSectionEntry(body) => read.bodies.push(body.range().start as usize..body.range().end as usize),
+                Payload::CodeSectionEntry(body) => {
+                    read.bodies.push(body.range().start as usize..body.range().end as usize)
+                }
                 Payload::CustomSection(custom) => match custom.as_known() {
                     KnownCustom::Name(subsections) => {
                         for subsection in subsections {
@@ -149,7 +156,8 @@ fn leb(out: &mut Vec<u8>, mut number: i64, signed: bool) {
     loop {
         let low = (number & 0x7f) as u8;
         number >>= 7;
-        let done = if signed { (number == 0 && low & 0x40 == 0) || (number == -1 && low & 0x40 != 0) } else { number == 0 };
+        let done =
+            if signed { (number == 0 && low & 0x40 == 0) || (number == -1 && low & 0x40 != 0) } else { number == 0 };
         out.push(if done { low } else { low | 0x80 });
         if done {
             return;
@@ -177,7 +185,8 @@ mod tests {
         // No locals, `call` with its number in five bytes, `end`.
         let body = |callee: u8| [8, 0, 0x10, 0x80 | callee, 0x80, 0x80, 0x80, 0, END];
         out.extend(section(10, &[[2].as_slice(), &body(1), &body(0)].concat()));
-        let call = |offset| RelocationEntry { ty: wasmparser::RelocationType::FunctionIndexLeb, offset, index: 0, addend: 0 };
+        let call =
+            |offset| RelocationEntry { ty: wasmparser::RelocationType::FunctionIndexLeb, offset, index: 0, addend: 0 };
         out.extend(encoded(2, &[call(4), call(13)]));
         let mut functions = vec![2];
         for (index, name) in names.iter().enumerate() {

@@ -1,7 +1,8 @@
-//! `frontend` to JavaScript and WebAssembly: cargo, the split into parts, wasm-bindgen (both as libraries, the latter at Cargo.lock's
-//! version), wasm-opt where there is one.
+//! `frontend` to JavaScript and WebAssembly: cargo, the split into parts, wasm-bindgen (both as libraries, the latter
+//! at Cargo.lock's version), wasm-opt where there is one.
 //!
-//! The page asks for `/pkg/NAME.js` and `/pkg/NAME.wasm` (see `app/src/shell.rs`); parts are asked for by [`split::LOADER`].
+//! The page asks for `/pkg/NAME.js` and `/pkg/NAME.wasm` (see `app/src/shell.rs`); parts are asked for by
+//! [`split::LOADER`].
 
 use super::{OUTPUT_NAME, WASM_TARGET, split, stamp::Stamp, unused, write_if_changed};
 use crate::machine;
@@ -15,8 +16,12 @@ use std::path::{Path, PathBuf};
 const FIRST_BINARYEN_WITH_DEFAULTS: u32 = 120;
 
 /// Small on the wire. Nothing is inlined: code that was alike no longer is afterwards, and compresses a tenth worse.
-const OPTIMISE: [&str; 4] =
-    ["-Oz", "--always-inline-max-function-size=0", "--one-caller-inline-max-function-size=0", "--flexible-inline-max-function-size=0"];
+const OPTIMISE: [&str; 4] = [
+    "-Oz",
+    "--always-inline-max-function-size=0",
+    "--one-caller-inline-max-function-size=0",
+    "--flexible-inline-max-function-size=0",
+];
 
 /// Fills `package` with the panel's scripts and WebAssembly.
 pub fn build(package: &Path) -> Result<()> {
@@ -28,7 +33,11 @@ pub fn build(package: &Path) -> Result<()> {
     let wasm = package.join(OUTPUT_NAME).with_extension("wasm");
     let loader = package.join(split::LOADER);
     let words = optimiser.as_ref().map_or("none", |found| found.version.as_str());
-    let stamp = Stamp::of("wasm")?.with(&input).with(OPTIMISE.join(" ").as_bytes()).with(words.as_bytes()).with(OUTPUT_NAME.as_bytes());
+    let stamp = Stamp::of("wasm")?
+        .with(&input)
+        .with(OPTIMISE.join(" ").as_bytes())
+        .with(words.as_bytes())
+        .with(OUTPUT_NAME.as_bytes());
     let Some(unmade) = stamp.unless_made(&[&script, &wasm, &loader])? else { return Ok(()) };
 
     let step = Step::begin("panel: splitting");
@@ -52,7 +61,9 @@ pub fn build(package: &Path) -> Result<()> {
             step.end(&sizes.join(", "));
         }
         None => {
-            println!("    wasm-opt is not here: the panel stays about twice as large (`npm ci` in end2end/ brings one)");
+            println!(
+                "    wasm-opt is not here: the panel stays about twice as large (`npm ci` in end2end/ brings one)"
+            );
             for (from, to) in &made {
                 write_if_changed(to, &fs::read(from)?)?;
             }
@@ -68,13 +79,15 @@ pub fn build(package: &Path) -> Result<()> {
 
 /// Makes sure that rustc has the standard library for the browser.
 pub fn add_target() -> Result<()> {
-    let folder = Call::new("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]).cwd(machine::root()).read()?;
+    let folder =
+        Call::new("rustc").args(["--print", "target-libdir", "--target", WASM_TARGET]).cwd(machine::root()).read()?;
     if Path::new(folder.trim()).is_dir() {
         return Ok(());
     }
     let step = Step::begin(format!("rustup: adding {WASM_TARGET}"));
-    step.run(Call::new("rustup").args(["target", "add", WASM_TARGET]).cwd(machine::root()))
-        .context("the panel needs rustc's standard library for the browser; with rustup it is added by `rustup target add`")?;
+    step.run(Call::new("rustup").args(["target", "add", WASM_TARGET]).cwd(machine::root())).context(
+        "the panel needs rustc's standard library for the browser; with rustup it is added by `rustup target add`",
+    )?;
     step.end("added");
     Ok(())
 }
@@ -82,7 +95,8 @@ pub fn add_target() -> Result<()> {
 /// Links with relocations: they tell what refers to what, so that the panel can be split.
 fn compile() -> Result<PathBuf> {
     let step = Step::begin("panel: compiling to WebAssembly");
-    let call = process::cargo().args(["rustc", "-p", "frontend", "--lib", "--crate-type", "cdylib", "--target", WASM_TARGET]);
+    let call =
+        process::cargo().args(["rustc", "-p", "frontend", "--lib", "--crate-type", "cdylib", "--target", WASM_TARGET]);
     step.run(call.args(["--profile", "wasm-release", "--", "-C", "link-arg=--emit-relocs"]))?;
     step.end("");
     Ok(machine::target_folder()?.join(WASM_TARGET).join("wasm-release/frontend.wasm"))
@@ -100,7 +114,12 @@ fn empty(folder: &Path) -> Result<()> {
 
 fn bind(main: &Path, into: &Path) -> Result<()> {
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
-    bindgen.input_path(main).out_name(OUTPUT_NAME).typescript(false).remove_name_section(true).remove_producers_section(true);
+    bindgen
+        .input_path(main)
+        .out_name(OUTPUT_NAME)
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true);
     // The parts find what they share with the first one by its exports.
     bindgen.keep_lld_exports(true).demangle(false);
     bindgen.web(true).and_then(|bindgen| bindgen.generate(into)).map_err(|error| anyhow!("wasm-bindgen: {error:#}"))
@@ -109,7 +128,8 @@ fn bind(main: &Path, into: &Path) -> Result<()> {
 /// Everything wasm-bindgen wrote but the WebAssembly itself: the script, and snippets if a dependency brings some.
 fn copy_scripts(raw: &Path, package: &Path) -> Result<Vec<PathBuf>> {
     let mut scripts = Vec::new();
-    for file in super::files_of(raw)?.iter().filter(|file| file.extension().is_some_and(|extension| extension == "js")) {
+    for file in super::files_of(raw)?.iter().filter(|file| file.extension().is_some_and(|extension| extension == "js"))
+    {
         let copy = package.join(file.strip_prefix(raw)?);
         write_if_changed(&copy, &fs::read(file)?)?;
         scripts.push(copy);
@@ -152,8 +172,13 @@ impl Optimiser {
         call = if self.number() < FIRST_BINARYEN_WITH_DEFAULTS {
             call.arg("--all-features")
         } else {
-            call.args(["--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext", "--enable-mutable-globals"])
-                .args(["--enable-reference-types", "--enable-multivalue"])
+            call.args([
+                "--enable-bulk-memory",
+                "--enable-nontrapping-float-to-int",
+                "--enable-sign-ext",
+                "--enable-mutable-globals",
+            ])
+            .args(["--enable-reference-types", "--enable-multivalue"])
         };
         // Read, not shown: it wonders about names that the splitter gives.
         call.arg(from).arg("-o").arg(&output).read()?;

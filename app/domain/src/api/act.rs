@@ -33,8 +33,8 @@ impl ActKind {
     }
 }
 
-/// An act that goes on by itself: `GET /api/v1/acts/{id}`, the `Location` of a 202. Kept in memory until the program ends
-/// or many newer ones have come.
+/// An act that goes on by itself: `GET /api/v1/acts/{id}`, the `Location` of a 202. Kept in memory until the program
+/// ends or many newer ones have come.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ActView {
     /// Id.
@@ -47,7 +47,8 @@ pub struct ActView {
     pub finished_at: Option<Timestamp>,
     /// Runs asked for.
     pub runs_total: u64,
-    /// One per run that has ended, in the order they ended. Shared: an act over thousands of runs is told of in a hundred steps.
+    /// One per run that has ended, in the order they ended. Shared: an act over thousands of runs is told of in a
+    /// hundred steps.
     pub results: Vec<Arc<ActResult>>,
 }
 

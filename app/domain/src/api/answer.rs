@@ -34,7 +34,8 @@ pub struct ForceSyncRequest {
     pub reason: Option<String>,
 }
 
-/// `POST /staging/{run_path}/clear`: exactly the fields of the Python system when it is done; while it goes on by itself, where it stands too.
+/// `POST /staging/{run_path}/clear`: exactly the fields of the Python system when it is done; while it goes on by
+/// itself, where it stands too.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClearAnswer {
     /// Relative to the staging root.

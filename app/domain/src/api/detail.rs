@@ -23,7 +23,8 @@ pub struct RunDetail {
     pub proofs: Vec<ProofRecord>,
     /// Conditions of clearing.
     pub clear_plan: ClearPlan,
-    /// Findings of the gate, hard before soft; at most 500. `row.findings` counts all, and `GET /api/v1/problems?q={run}` pages through them.
+    /// Findings of the gate, hard before soft; at most 500. `row.findings` counts all, and `GET
+    /// /api/v1/problems?q={run}` pages through them.
     pub findings: Vec<Finding>,
     /// Overrides and tombstones, oldest first.
     pub overrides: Vec<OverrideEntry>,
@@ -106,7 +107,8 @@ pub struct ClearedRuns {
     pub runs: Vec<ClearedRun>,
     /// Give as `?before=` for the next page.
     pub next_before: Option<u64>,
-    /// With the first page: those whose copy on the NAS is damaged or cannot be proven any more, newest first; at most 100.
+    /// With the first page: those whose copy on the NAS is damaged or cannot be proven any more, newest first; at most
+    /// 100.
     #[serde(default)]
     pub damaged: Vec<ClearedRun>,
 }

@@ -67,8 +67,8 @@ impl Event {
     }
 }
 
-/// An event as it is read. Read by its tag, everything in it would first become a tree, and each type would be compiled once more to be
-/// read from trees: that is much to download.
+/// An event as it is read. Read by its tag, everything in it would first become a tree, and each type would be compiled
+/// once more to be read from trees: that is much to download.
 #[derive(Deserialize)]
 struct Wire {
     r#type: Kind,

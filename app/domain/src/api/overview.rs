@@ -1,4 +1,5 @@
-//! The whole installation at a glance: what needs an operator, each equipment, the staging disk, and what moved in the last day.
+//! The whole installation at a glance: what needs an operator, each equipment, the staging disk, and what moved in the
+//! last day.
 
 use super::{DestinationView, DiskGauge, RunRow};
 use crate::job::JobState;
@@ -95,7 +96,9 @@ impl AttentionKind {
         match self {
             AttentionKind::Failed => job.is_some_and(|job| job.state == JobState::Failed),
             AttentionKind::Blocked => row.findings.blocking > 0 && row.summary.current_state == "complete",
-            AttentionKind::Unreadable => row.problem.is_some() || RunState::from_text(&row.summary.current_state).is_none(),
+            AttentionKind::Unreadable => {
+                row.problem.is_some() || RunState::from_text(&row.summary.current_state).is_none()
+            }
             AttentionKind::Destination => job.is_some_and(|job| job.waiting_for_destination),
             AttentionKind::Late => row.late_files > 0,
             AttentionKind::ClearWaits => row.clearing.as_ref().is_some_and(|clearing| clearing.waiting.is_some()),
@@ -103,7 +106,9 @@ impl AttentionKind {
                 let quiet = row.summary.elapsed_seconds_since_last_activity >= SILENT_AFTER_SECONDS;
                 row.summary.current_state == "staging" && row.waiting_for.is_some() && quiet
             }
-            AttentionKind::Staging | AttentionKind::ClearedDamaged | AttentionKind::Disk | AttentionKind::Paused => false,
+            AttentionKind::Staging | AttentionKind::ClearedDamaged | AttentionKind::Disk | AttentionKind::Paused => {
+                false
+            }
         }
     }
 

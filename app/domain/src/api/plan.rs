@@ -13,7 +13,8 @@ pub struct PlanRequest {
     /// Absolute, or relative to the staging root.
     #[serde(default)]
     pub runs: Vec<String>,
-    /// Instead of `runs`: the query string of the staging page, e.g. `state=sync_verified&equipment=CONFOCAL_01`; empty is all.
+    /// Instead of `runs`: the query string of the staging page, e.g. `state=sync_verified&equipment=CONFOCAL_01`; empty
+    /// is all.
     #[serde(default)]
     pub matching: Option<String>,
 }
@@ -105,7 +106,11 @@ impl ActPlan {
                 plan.left_out.push(LeftOut { run_path, reason, sentence });
             }
         }
-        let left = |run_path| LeftOut { run_path, reason: "not_found".into(), sentence: "It is not in the staging list.".into() };
+        let left = |run_path| LeftOut {
+            run_path,
+            reason: "not_found".into(),
+            sentence: "It is not in the staging list.".into(),
+        };
         plan.left_out.extend(gone.into_iter().map(left));
         plan.runs.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.run_path.cmp(&b.run_path)));
         plan

@@ -1,7 +1,7 @@
 //! `/problems`: every finding of the gate with what stands around it, and what operators do about it.
 //!
-//! A mark "known" is ours alone and lives in the state folder: it takes a finding out of sight, it never lets a run through. What lets a
-//! run through is an override, which lives in the run's creation.json.
+//! A mark "known" is ours alone and lives in the state folder: it takes a finding out of sight, it never lets a run
+//! through. What lets a run through is an override, which lives in the run's creation.json.
 
 use super::ProblemQuery;
 use crate::finding::Finding;
@@ -87,7 +87,8 @@ impl ProblemList {
     pub fn select(all: Vec<ProblemFinding>, query: &ProblemQuery, audit_at: Option<Timestamp>) -> ProblemList {
         let mut counts = ProblemCounts::default();
         let words = query.words();
-        let mut matching: Vec<ProblemFinding> = all.into_iter().filter(|found| query.select_counting(found, &words, &mut counts)).collect();
+        let mut matching: Vec<ProblemFinding> =
+            all.into_iter().filter(|found| query.select_counting(found, &words, &mut counts)).collect();
         matching.sort_by(|a, b| crate::finding::order(&a.finding, &b.finding));
         let total = matching.len() as u64;
         let offset = query.offset.min(total);

@@ -1,4 +1,5 @@
-//! What of the problems is asked for: the query string of `GET /api/v1/problems` and of the panel's page, which share it.
+//! What of the problems is asked for: the query string of `GET /api/v1/problems` and of the panel's page, which share
+//! it.
 
 use super::{ProblemCounts, ProblemFinding};
 use crate::finding::{Rule, Tier};
@@ -69,7 +70,8 @@ pub struct ProblemQuery {
 }
 
 /// States that can be asked for.
-pub const PROBLEM_STATES: [&str; 7] = ["staging", "complete", "sync_queued", "sync_verified", "cleared", "unknown", "none"];
+pub const PROBLEM_STATES: [&str; 7] =
+    ["staging", "complete", "sync_queued", "sync_verified", "cleared", "unknown", "none"];
 
 impl ProblemQuery {
     /// Takes one pair of a query string, decoded; the error is a sentence. An empty value is no filter.
@@ -108,7 +110,8 @@ impl ProblemQuery {
     pub(super) fn select_counting(&self, found: &ProblemFinding, words: &[String], counts: &mut ProblemCounts) -> bool {
         if !words.is_empty() {
             let finding = &found.finding;
-            let text = [&finding.run_path, &finding.offending_path, &finding.matched_token, finding.rule.as_str()].map(str::to_lowercase);
+            let text = [&finding.run_path, &finding.offending_path, &finding.matched_token, finding.rule.as_str()]
+                .map(str::to_lowercase);
             if !words.iter().all(|word| text.iter().any(|text| text.contains(word))) {
                 return false;
             }

@@ -39,7 +39,8 @@ pub struct PanelStatus {
     /// Findings of the gate that hold runs back now.
     #[serde(default)]
     pub blocking_findings: u64,
-    /// Cleared runs whose copy on the NAS is damaged or cannot be proven any more; 0 while they are never looked at again.
+    /// Cleared runs whose copy on the NAS is damaged or cannot be proven any more; 0 while they are never looked at
+    /// again.
     #[serde(default)]
     pub cleared_damaged: u64,
     /// Sequence number of the newest event: subscribe with `since` this.
@@ -110,7 +111,8 @@ pub struct DestinationView {
     pub detail: Option<String>,
     /// When that was last asked.
     pub asked_at: Option<Timestamp>,
-    /// By when every proven byte will have been read again there, of runs in staging and of cleared ones; `None` while nothing is proven.
+    /// By when every proven byte will have been read again there, of runs in staging and of cleared ones; `None` while
+    /// nothing is proven.
     #[serde(default)]
     pub read_again_by: Option<Timestamp>,
 }

@@ -1,4 +1,5 @@
-//! `creation.json` 1.9: written by the producer; ours are only `sync_status` and `validation_overrides` (docs/format.md).
+//! `creation.json` 1.9: written by the producer; ours are only `sync_status` and `validation_overrides`
+//! (docs/format.md).
 
 use super::{DocumentError, parse_object, raise_minor, text};
 use crate::overrides::OverrideEntry;
@@ -103,7 +104,12 @@ impl Creation {
     /// Files that templates or plugins wrote: the only contents the gate may read (docs/operation.md).
     pub fn files_written_by_plugins(&self) -> Vec<&str> {
         let plugins = self.object.get("plugins_applied").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        plugins.iter().filter_map(|plugin| plugin.get("files_affected")?.as_array()).flatten().filter_map(Value::as_str).collect()
+        plugins
+            .iter()
+            .filter_map(|plugin| plugin.get("files_affected")?.as_array())
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
     }
 
     /// The `orchestrator` block's signal; `None` without a block.
@@ -131,7 +137,8 @@ impl Creation {
         self.object.insert("sync_status".into(), json!(status));
     }
 
-    /// Override entries and tombstones, oldest first. Entries that are no objects are left out here and kept in the file.
+    /// Override entries and tombstones, oldest first. Entries that are no objects are left out here and kept in the
+    /// file.
     pub fn overrides(&self) -> Vec<OverrideEntry> {
         let entries = self.object.get("validation_overrides").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         entries.iter().filter_map(Value::as_object).map(OverrideEntry::read).collect()
@@ -242,6 +249,9 @@ mod tests {
 
     #[test]
     fn plugins_name_the_files_they_wrote() {
-        assert_eq!(Creation::parse(fixture!("experimental.json")).unwrap().files_written_by_plugins(), ["metadata.xlsx"]);
+        assert_eq!(
+            Creation::parse(fixture!("experimental.json")).unwrap().files_written_by_plugins(),
+            ["metadata.xlsx"]
+        );
     }
 }

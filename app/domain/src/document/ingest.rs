@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 const NAME: &str = "ingest.json";
 const MINOR: u64 = 1;
 
-/// A readable `ingest.json` with everything that was in it. Thousands of them stay in memory, and rows are built of them all the time: so it
-/// is kept as the text it is written as, beside the few things that rows ask for.
+/// A readable `ingest.json` with everything that was in it. Thousands of them stay in memory, and rows are built of
+/// them all the time: so it is kept as the text it is written as, beside the few things that rows ask for.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Ingest {
     text: Box<str>,
@@ -162,7 +162,8 @@ impl Ingest {
         Ingest::of(object, MINOR)
     }
 
-    /// Appends a transition; `extra` holds the entry's further fields. Legality is [`crate::lifecycle::apply`]'s matter.
+    /// Appends a transition; `extra` holds the entry's further fields. Legality is [`crate::lifecycle::apply`]'s
+    /// matter.
     pub fn append(&mut self, state: RunState, at: Timestamp, host: &str, extra: Map<String, Value>) {
         let mut entry = Map::new();
         entry.insert("state".into(), json!(state));
@@ -191,13 +192,14 @@ impl Ingest {
         &self.state
     }
 
-    /// Where the run lay when it was first seen, or was last renamed, as recorded; `None` where that is no path of a run.
+    /// Where the run lay when it was first seen, or was last renamed, as recorded; `None` where that is no path of a
+    /// run.
     pub fn run_path(&self) -> Option<RunPath> {
         RunPath::parse(text(&self.object(), "run_path")?).ok()
     }
 
-    /// The run's folder was renamed: from now on it is this run, and its life goes the whole way again. Its history stays, and says what it
-    /// was called.
+    /// The run's folder was renamed: from now on it is this run, and its life goes the whole way again. Its history
+    /// stays, and says what it was called.
     pub fn rename(&mut self, to: &FirstIngest<'_>) {
         let before = text(&self.object(), "run_path").unwrap_or_default().to_owned();
         let extra = Map::from_iter([("renamed_from".to_owned(), json!(before))]);

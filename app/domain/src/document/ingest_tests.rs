@@ -16,7 +16,11 @@ macro_rules! fixture {
 #[case(fixture!("cleared.json"), "cleared", 5)]
 #[case(fixture!("older_minor.json"), "sync_verified", 4)]
 #[case(fixture!("unknown_fields.json"), "sync_verified", 4)]
-fn golden_documents_are_read_and_written_to_the_byte(#[case] bytes: &[u8], #[case] state: &str, #[case] entries: usize) {
+fn golden_documents_are_read_and_written_to_the_byte(
+    #[case] bytes: &[u8],
+    #[case] state: &str,
+    #[case] entries: usize,
+) {
     let ingest = Ingest::parse(bytes).unwrap();
     assert_eq!(ingest.current_state().as_str(), state);
     let history = ingest.history();
@@ -48,7 +52,9 @@ fn the_first_document_is_the_golden_one() {
 #[test]
 fn appending_gives_the_golden_document() {
     let mut ingest = Ingest::parse(fixture!("staging.json")).unwrap();
-    let Value::Object(extra) = json!({"files_received": 142, "bytes_received": 48293847234_u64}) else { unreachable!() };
+    let Value::Object(extra) = json!({"files_received": 142, "bytes_received": 48293847234_u64}) else {
+        unreachable!()
+    };
     ingest.append(RunState::Complete, Timestamp::parse("2026-04-17T16:12:00Z").unwrap(), "orch-01", extra);
     assert_eq!(ingest.to_bytes(), fixture!("complete.json"));
 }
@@ -73,7 +79,10 @@ fn an_older_minor_is_raised_by_the_next_write() {
 #[test]
 fn another_major_is_refused() {
     let error = Ingest::parse(fixture!("major_2.json")).unwrap_err();
-    assert_eq!(error, DocumentError::SchemaMajorMismatch { document: "ingest.json", expected_major: 1, found: "2.0".into() });
+    assert_eq!(
+        error,
+        DocumentError::SchemaMajorMismatch { document: "ingest.json", expected_major: 1, found: "2.0".into() }
+    );
 }
 
 #[rstest]
@@ -104,7 +113,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::vec(("[a-z_]{1,6}", inner), 0..4).prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            proptest::collection::vec(("[a-z_]{1,6}", inner), 0..4)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
         ]
     })
 }

@@ -1,9 +1,11 @@
-//! The text of a document as people's programs write it: with a byte order mark, in UTF-16, or not at all after a crash. What can only mean one
-//! thing is taken as that; the rest is named by what it is and not by what a JSON reader stumbled over.
+//! The text of a document as people's programs write it: with a byte order mark, in UTF-16, or not at all after a
+//! crash. What can only mean one thing is taken as that; the rest is named by what it is and not by what a JSON reader
+//! stumbled over.
 
 use std::borrow::Cow;
 
-/// The text without its byte order mark. One of UTF-16 (PowerShell, Windows' editors) says that all of it is UTF-16, and is read so.
+/// The text without its byte order mark. One of UTF-16 (PowerShell, Windows' editors) says that all of it is UTF-16,
+/// and is read so.
 pub(crate) fn as_meant(bytes: &[u8]) -> Cow<'_, [u8]> {
     let of_two = |order: fn([u8; 2]) -> u16, text: &[u8]| {
         let (units, rest) = text.as_chunks::<2>();
@@ -45,7 +47,12 @@ mod tests {
     #[test]
     fn s24_marks_of_byte_order_say_how_a_text_is_meant() {
         let text = "{\"a\": \"Proben \u{e9} \u{1f9ea}\"}";
-        for bytes in [text.into(), format!("\u{feff}{text}").into_bytes(), utf16(text, u16::to_le_bytes), utf16(text, u16::to_be_bytes)] {
+        for bytes in [
+            text.into(),
+            format!("\u{feff}{text}").into_bytes(),
+            utf16(text, u16::to_le_bytes),
+            utf16(text, u16::to_be_bytes),
+        ] {
             assert_eq!(as_meant(&bytes), text.as_bytes());
         }
         // Half a character is nothing that anybody meant.

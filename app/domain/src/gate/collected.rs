@@ -1,8 +1,8 @@
 //! Findings of one run, at most [`MAX_FINDINGS`] of them: a run of a million odd names must not fill the memory.
 //!
-//! Which are kept depends on what was found and never on the order it came in. What is left out still counts: every rule with
-//! findings left out gets one finding of its own that says how many, so that an override of one class cannot let another
-//! through unseen.
+//! Which are kept depends on what was found and never on the order it came in. What is left out still counts: every
+//! rule with findings left out gets one finding of its own that says how many, so that an override of one class cannot
+//! let another through unseen.
 
 use crate::finding::{Finding, OffendingKind, Rule};
 use crate::path::RunPath;
@@ -85,7 +85,9 @@ struct Ranked(Finding);
 impl Ord for Ranked {
     fn cmp(&self, other: &Ranked) -> Ordering {
         let (a, b) = (&self.0, &other.0);
-        crate::finding::order(a, b).then_with(|| a.offending_kind.cmp(&b.offending_kind)).then_with(|| a.rule_detail.cmp(&b.rule_detail))
+        crate::finding::order(a, b)
+            .then_with(|| a.offending_kind.cmp(&b.offending_kind))
+            .then_with(|| a.rule_detail.cmp(&b.rule_detail))
     }
 }
 
@@ -133,11 +135,14 @@ mod tests {
     }
 
     fn any_findings() -> impl Strategy<Value = Vec<Finding>> {
-        let one = (0..Rule::ALL.len(), 0_u32..6, any::<bool>()).prop_map(|(rule, path, folder)| finding(Rule::ALL[rule], path, folder));
+        let one = (0..Rule::ALL.len(), 0_u32..6, any::<bool>())
+            .prop_map(|(rule, path, folder)| finding(Rule::ALL[rule], path, folder));
         proptest::collection::vec(one, 0..60).prop_map(|mut all| {
             // A file is judged once; only folders come again.
             let mut seen = HashSet::new();
-            all.retain(|f| f.offending_kind == OffendingKind::DirectorySegment || seen.insert((f.rule, f.offending_path.clone())));
+            all.retain(|f| {
+                f.offending_kind == OffendingKind::DirectorySegment || seen.insert((f.rule, f.offending_path.clone()))
+            });
             all
         })
     }

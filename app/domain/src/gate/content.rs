@@ -41,7 +41,9 @@ impl<'a> Wanted<'a> {
     }
 
     fn is_text_by_name(&self, path: &FilePath) -> bool {
-        extension(path).is_some_and(|own| self.validator.content_scan_extensions.iter().any(|listed| listed.eq_ignore_ascii_case(&own)))
+        extension(path).is_some_and(|own| {
+            self.validator.content_scan_extensions.iter().any(|listed| listed.eq_ignore_ascii_case(&own))
+        })
     }
 }
 
@@ -49,7 +51,8 @@ pub(super) fn is_readme(path: &FilePath) -> bool {
     path.as_bytes() == README.as_bytes()
 }
 
-/// A plugin's name for a file, as a path inside the run: `./`, backslashes and the run's own folder before it are left out.
+/// A plugin's name for a file, as a path inside the run: `./`, backslashes and the run's own folder before it are left
+/// out.
 fn inside_run(name: &str, leaf: &str) -> String {
     let name = name.replace('\\', "/");
     let folder = format!("/{leaf}/");
@@ -78,14 +81,16 @@ pub(super) fn faults(path: &FilePath, bytes: &[u8], validator: &Validator) -> Ve
         FrontMatter::None => (&[][..], false),
         FrontMatter::Unclosed => (&[][..], true),
     };
-    let mut found: Vec<_> = leftovers(scanned).into_iter().map(|(rule, token)| leftover(rule, token, OffendingKind::FileContent)).collect();
+    let mut found: Vec<_> =
+        leftovers(scanned).into_iter().map(|(rule, token)| leftover(rule, token, OffendingKind::FileContent)).collect();
     if malformed {
-        let detail =
-            "The file opens its front matter with --- and never closes it, so its fields cannot be read: add a closing line of ---.";
+        let detail = "The file opens its front matter with --- and never closes it, so its fields cannot be read: add a closing line of ---.";
         found.push(Fault { rule: Rule::MalformedYamlFrontMatter, token: "---".into(), detail: detail.into() });
     } else if is_readme(path) {
         let missing = validator.required_readme_fields.iter().filter(|field| !has_value(scanned, field));
-        found.extend(missing.map(|field| missing_field(field, "has no value in the front matter of README.md: fill it in")));
+        found.extend(
+            missing.map(|field| missing_field(field, "has no value in the front matter of README.md: fill it in")),
+        );
     }
     found
 }
@@ -95,7 +100,8 @@ pub(super) fn unjudged_readme(size: Option<u64>, wanted: &Wanted<'_>) -> Vec<Fau
     let why = match size {
         None => "is required, but the run has no README.md: add one with this field in its front matter".to_owned(),
         Some(size) if size > wanted.max_bytes() => {
-            "is required, but README.md is larger than validator.content_scan_max_mib and was not read: shorten it".to_owned()
+            "is required, but README.md is larger than validator.content_scan_max_mib and was not read: shorten it"
+                .to_owned()
         }
         Some(_) => "is required, but README.md could not be read: make it readable for this program".to_owned(),
     };

@@ -10,7 +10,8 @@ fn validator() -> Validator {
 }
 
 fn creation(files: &[&str]) -> Creation {
-    let document = serde_json::json!({"schema_version": "1.9", "plugins_applied": [{"plugin": "x", "files_affected": files}]});
+    let document =
+        serde_json::json!({"schema_version": "1.9", "plugins_applied": [{"plugin": "x", "files_affected": files}]});
     Creation::parse(document.to_string().as_bytes()).unwrap()
 }
 
@@ -28,7 +29,14 @@ fn creation(files: &[&str]) -> Creation {
 #[case(".txt", 10, false)]
 #[case("notes.txt", u64::MAX, false)]
 fn which_contents_are_asked_for(#[case] file: &str, #[case] size: u64, #[case] wanted: bool) {
-    let files = ["./notes.txt", "meta/SAMPLE.CSV", "/data/E/P/Runs/Run_1/abs.ini", "Run_1\\win\\path.json", "metadata.xlsx", ".txt"];
+    let files = [
+        "./notes.txt",
+        "meta/SAMPLE.CSV",
+        "/data/E/P/Runs/Run_1/abs.ini",
+        "Run_1\\win\\path.json",
+        "metadata.xlsx",
+        ".txt",
+    ];
     let (validator, creation) = (validator(), creation(&files));
     assert_eq!(Wanted::new(&validator, Some(&creation), "Run_1").wants(&path(file), size), wanted);
 }
@@ -36,7 +44,9 @@ fn which_contents_are_asked_for(#[case] file: &str, #[case] size: u64, #[case] w
 #[test]
 fn a_file_that_is_not_utf8_is_the_instruments() {
     let (validator, creation) = (validator(), creation(&["a\u{fffd}.txt"]));
-    assert!(!Wanted::new(&validator, Some(&creation), "Run_1").wants(&FilePath::new(b"a\xff.txt".to_vec()).unwrap(), 1));
+    assert!(
+        !Wanted::new(&validator, Some(&creation), "Run_1").wants(&FilePath::new(b"a\xff.txt".to_vec()).unwrap(), 1)
+    );
 }
 
 #[rstest]
@@ -54,7 +64,8 @@ fn a_file_that_is_not_utf8_is_the_instruments() {
 #[case("README.md", "\0---\nmodality: confocal\n---\n", &["modality"])]
 #[case("notes.txt", "\0<x>", &[])]
 fn contents(#[case] file: &str, #[case] text: &str, #[case] tokens: &[&str]) {
-    let found: Vec<_> = faults(&path(file), text.as_bytes(), &validator()).into_iter().map(|fault| fault.token).collect();
+    let found: Vec<_> =
+        faults(&path(file), text.as_bytes(), &validator()).into_iter().map(|fault| fault.token).collect();
     assert_eq!(found, tokens);
 }
 

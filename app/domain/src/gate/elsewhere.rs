@@ -1,4 +1,5 @@
-//! Findings that others make and the gate only carries: the watcher and the transports know the facts, the words are here.
+//! Findings that others make and the gate only carries: the watcher and the transports know the facts, the words are
+//! here.
 
 use crate::finding::{Finding, OffendingKind, Rule};
 use crate::path::arriving_name;
@@ -21,8 +22,8 @@ pub fn unrecognised_folder(path: &str, files: u64, bytes: u64) -> Finding {
     of_a_folder(Rule::UnrecognisedFolder, path, detail)
 }
 
-/// A link to a folder where equipment, a project or a shelf would stand. Links are never followed, so nothing behind it is seen.
-/// `path` and `target` as shown text.
+/// A link to a folder where equipment, a project or a shelf would stand. Links are never followed, so nothing behind it
+/// is seen. `path` and `target` as shown text.
 pub fn linked_folder(path: &str, target: &str) -> Finding {
     let detail = format!(
         "This is a link (to {target}) and is not looked at, so nothing behind it is sent or cleared: put the folder itself here, or mount it \
@@ -49,7 +50,13 @@ fn of_a_folder(rule: Rule, path: &str, rule_detail: String) -> Finding {
 /// The completeness manifest cannot be used: `why` is the sentence of [`crate::completeness::Manifest::parse`].
 pub fn unusable_manifest(run: &RunPath, filename: &str, why: &str) -> Finding {
     let detail = format!("The completeness manifest {filename} cannot be used, so the run is not complete: {why}.");
-    Finding::new(Rule::UnusableManifest, run, (OffendingKind::FileContent, filename.to_owned()), filename.to_owned(), detail)
+    Finding::new(
+        Rule::UnusableManifest,
+        run,
+        (OffendingKind::FileContent, filename.to_owned()),
+        filename.to_owned(),
+        detail,
+    )
 }
 
 /// A file would have to be read back and is larger than `verify.max_stream_bytes`.
@@ -85,7 +92,11 @@ mod tests {
         let file = FilePath::new("raw/big.tif").unwrap();
         let findings = [
             unrecognised_folder("E/P/Runs/Other", 1, 2_048),
-            unusable_manifest(&run, "run_manifest.json", "the manifest's `files` is empty: it must list every file of the run"),
+            unusable_manifest(
+                &run,
+                "run_manifest.json",
+                "the manifest's `files` is empty: it must list every file of the run",
+            ),
             verify_skipped_oversize(&run, &file, 12 << 30, 10 << 30),
             metadata_not_carried(&run, 1, 2_048, "raw/a.tif"),
         ];
@@ -93,6 +104,10 @@ mod tests {
         assert_eq!((findings[0].run_path.as_str(), findings[0].offending_path.as_str()), ("E/P/Runs/Other", "Other"));
         assert!(findings[0].rule_detail.contains("(1 file, 2.0 KiB)"));
         assert_eq!(findings[1].rule_detail.matches(": ").count(), 2);
-        assert!(findings[2].rule_detail.starts_with("raw/big.tif has 12.0 GiB, more than verify.max_stream_bytes (10.0 GiB)"));
+        assert!(
+            findings[2]
+                .rule_detail
+                .starts_with("raw/big.tif has 12.0 GiB, more than verify.max_stream_bytes (10.0 GiB)")
+        );
     }
 }

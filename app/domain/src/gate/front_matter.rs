@@ -1,6 +1,7 @@
 //! YAML front matter of a Markdown file: where it is, and which top-level fields have a value.
 //!
-//! Not a YAML reader: a template writes one `key: value` per line, and the only question is whether a required one is filled in.
+//! Not a YAML reader: a template writes one `key: value` per line, and the only question is whether a required one is
+//! filled in.
 
 /// What stands at the beginning of a Markdown file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,7 +14,8 @@ pub(super) enum FrontMatter<'a> {
     Closed(&'a [u8]),
 }
 
-/// Finds the front matter. A byte order mark is passed over; blanks and CR behind the dashes too. `...` closes as in YAML.
+/// Finds the front matter. A byte order mark is passed over; blanks and CR behind the dashes too. `...` closes as in
+/// YAML.
 pub(super) fn find(bytes: &[u8]) -> FrontMatter<'_> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
@@ -36,7 +38,9 @@ pub(super) fn has_value(front_matter: &[u8], field: &str) -> bool {
     while let Some(line) = lines.next() {
         let Some(value) = value_of(line, field) else { continue };
         return match value {
-            b"" | b"|" | b">" | b"|-" | b">-" => lines.next().is_some_and(|next| matches!(next.first(), Some(b' ' | b'\t' | b'-'))),
+            b"" | b"|" | b">" | b"|-" | b">-" => {
+                lines.next().is_some_and(|next| matches!(next.first(), Some(b' ' | b'\t' | b'-')))
+            }
             b"~" | b"null" | b"Null" | b"NULL" | b"\"\"" | b"''" | b"[]" | b"{}" => false,
             _ => true,
         };

@@ -52,7 +52,8 @@ fn golden_findings() {
     let mut judged = 0;
     for case in cases() {
         let Ok(run) = RunPath::parse(&relative(&case.proposed_path)) else { continue };
-        let document = serde_json::json!({"schema_version": "1.9", "run_kind": case.run_kind, "lims_project": {"short_id": "P"}});
+        let document =
+            serde_json::json!({"schema_version": "1.9", "run_kind": case.run_kind, "lims_project": {"short_id": "P"}});
         let creation = Creation::parse(document.to_string().as_bytes()).unwrap();
         let validator = Validator::default();
         let mut judge = Judge::new(Circumstances {
@@ -70,7 +71,12 @@ fn golden_findings() {
         let found: Vec<_> = verdict.findings().iter().map(Expected::of).collect();
         let expected: Vec<_> = case.findings.into_iter().filter(Expected::is_ours).collect();
         assert_eq!(found, expected, "{}", case.proposed_path);
-        assert!(verdict.findings().iter().all(|finding| finding.rule_detail.ends_with('.') && finding.rule_detail.contains(": ")));
+        assert!(
+            verdict
+                .findings()
+                .iter()
+                .all(|finding| finding.rule_detail.ends_with('.') && finding.rule_detail.contains(": "))
+        );
         judged += 1;
     }
     assert_eq!(judged, 7, "all but the one whose leaf is no run");
@@ -84,8 +90,12 @@ fn a_golden_leaf_that_is_no_run_is_judged_by_its_segments() {
     let path = relative(&case.proposed_path);
     let [_, _, parent, leaf] = path.split('/').collect::<Vec<_>>()[..] else { panic!("four segments") };
     let place = mode::Place { shelf: Shelf::Runs, parent, leaf };
-    let tokens: Vec<_> =
-        mode::disagreements(place, Some(Ok(crate::path::RunKind::Experimental))).into_iter().map(|(token, _)| token).collect();
+    let tokens: Vec<_> = mode::disagreements(place, Some(Ok(crate::path::RunKind::Experimental)))
+        .into_iter()
+        .map(|(token, _)| token)
+        .collect();
     assert_eq!(tokens, case.findings.iter().map(|finding| finding.matched_token.clone()).collect::<Vec<_>>());
-    assert!(path.split('/').all(|segment| names::faults(segment.as_bytes(), OffendingKind::DirectorySegment).is_empty()));
+    assert!(
+        path.split('/').all(|segment| names::faults(segment.as_bytes(), OffendingKind::DirectorySegment).is_empty())
+    );
 }

@@ -1,4 +1,5 @@
-//! The judge of one run: takes its circumstances, its entries and the contents it asks for, in any order, and ends in a verdict.
+//! The judge of one run: takes its circumstances, its entries and the contents it asks for, in any order, and ends in a
+//! verdict.
 
 use super::collected::Collected;
 use super::content::{self, Wanted};
@@ -44,7 +45,8 @@ impl<'a> Judge<'a> {
         judge
     }
 
-    /// Judges one entry of the run's folder, the record's own folder left out. Order does not matter; each entry comes once.
+    /// Judges one entry of the run's folder, the record's own folder left out. Order does not matter; each entry comes
+    /// once.
     ///
     /// Folders are entries too. Those on the way to an entry are judged with it, so that none is missed.
     pub fn entry(&mut self, path: &FilePath, kind: EntryKind) {
@@ -60,7 +62,8 @@ impl<'a> Judge<'a> {
                 self.judge_name(&bytes[..end], OffendingKind::DirectorySegment);
             }
         }
-        let offending_kind = if kind == EntryKind::Folder { OffendingKind::DirectorySegment } else { OffendingKind::FileName };
+        let offending_kind =
+            if kind == EntryKind::Folder { OffendingKind::DirectorySegment } else { OffendingKind::FileName };
         self.judge_name(bytes, offending_kind);
         match kind {
             EntryKind::Folder => {}
@@ -92,7 +95,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Adds a finding made elsewhere (e.g. an unusable manifest). Its tier and its override are decided here as for all others.
+    /// Adds a finding made elsewhere (e.g. an unusable manifest). Its tier and its override are decided here as for all
+    /// others.
     pub fn add(&mut self, finding: Finding) {
         self.found.insert(Finding { tier: finding.rule.tier(), ..finding });
     }
@@ -106,8 +110,10 @@ impl<'a> Judge<'a> {
         }
         let about = self.about;
         let overrides = about.creation.map(Creation::overrides).unwrap_or_default();
-        let active: Vec<Rule> =
-            Rule::ALL.into_iter().filter(|rule| rule.can_be_overridden() && is_overridden(&overrides, rule.as_str(), about.now)).collect();
+        let active: Vec<Rule> = Rule::ALL
+            .into_iter()
+            .filter(|rule| rule.can_be_overridden() && is_overridden(&overrides, rule.as_str(), about.now))
+            .collect();
         let mut findings = self.found.finish(about.run);
         for finding in &mut findings {
             finding.synced_under_prior_policy = about.already_verified;
@@ -153,7 +159,8 @@ impl<'a> Judge<'a> {
         }
         let project = run.project();
         for fault in project_name_faults(project) {
-            let detail = format!("The project's name {fault}: rename the project folder when no run in it is on its way.");
+            let detail =
+                format!("The project's name {fault}: rename the project folder when no run in it is on its way.");
             let fault = Fault { rule: Rule::UnsafeProjectName, token: fault.token(project), detail };
             self.collect(fault, kind, project.to_owned());
         }
@@ -185,8 +192,10 @@ impl<'a> Judge<'a> {
             Shelf::Runs => "Runs",
             Shelf::TestRuns => "TestRuns",
         };
-        let documented =
-            self.about.creation.map(|creation| creation.run_kind().ok_or_else(|| creation.run_kind_text().unwrap_or_default()));
+        let documented = self
+            .about
+            .creation
+            .map(|creation| creation.run_kind().ok_or_else(|| creation.run_kind_text().unwrap_or_default()));
         for (token, detail) in mode::disagreements(Place { shelf: run.shelf(), parent, leaf: run.leaf() }, documented) {
             let fault = Fault { rule: Rule::ModePrefixMismatch, token, detail };
             self.collect(fault, OffendingKind::DirectorySegment, run.leaf().to_owned());
@@ -197,14 +206,14 @@ impl<'a> Judge<'a> {
         let leaf = self.about.run.leaf().to_owned();
         match self.about.creation {
             None => {
-                let detail =
-                    "The run has no creation.json, so nobody knows its project and operator: create runs with the wizard, or add one.";
+                let detail = "The run has no creation.json, so nobody knows its project and operator: create runs with the wizard, or add one.";
                 let fault = Fault { rule: Rule::Orphan, token: leaf.clone(), detail: detail.into() };
                 self.collect(fault, OffendingKind::DirectorySegment, leaf);
             }
             Some(creation) if creation.minor() >= LIMS_PROJECT_SINCE_MINOR && !creation.has_lims_project() => {
                 let detail = "creation.json has no lims_project, so the run belongs to no known project: let its producer write one.";
-                let fault = Fault { rule: Rule::MissingRequiredField, token: "lims_project".into(), detail: detail.into() };
+                let fault =
+                    Fault { rule: Rule::MissingRequiredField, token: "lims_project".into(), detail: detail.into() };
                 self.collect(fault, OffendingKind::FileContent, format!("{RECORD_FOLDER}/creation.json"));
             }
             Some(_) => {}

@@ -36,8 +36,9 @@ fn creation(overrides: Value) -> Creation {
 }
 
 fn overriding(classes: &[&str]) -> Creation {
-    let entries =
-        classes.iter().map(|class| json!({"id": format!("o-{class}"), "problem_class": class, "revoked": false, "expires_at": null}));
+    let entries = classes
+        .iter()
+        .map(|class| json!({"id": format!("o-{class}"), "problem_class": class, "revoked": false, "expires_at": null}));
     creation(Value::Array(entries.collect()))
 }
 
@@ -91,12 +92,17 @@ fn a_bad_folder_is_found_once_whether_or_not_it_comes_as_an_entry() {
     ];
     let files = [file("raw/a:b/c|d/1"), file("raw/x/1"), file("raw/a:b/c|d/2"), file("raw/a:b/e?")];
     assert_eq!(brief(&scene().verdict(&files)), expected);
-    let with_folders = [&[(&b"raw/a:b"[..], EntryKind::Folder), (b"raw/a:b/c|d", EntryKind::Folder)], &files[..]].concat();
+    let with_folders =
+        [&[(&b"raw/a:b"[..], EntryKind::Folder), (b"raw/a:b/c|d", EntryKind::Folder)], &files[..]].concat();
     let verdict = scene().verdict(&with_folders);
     assert_eq!(brief(&verdict), expected);
     assert_eq!(verdict.findings()[0].offending_kind, OffendingKind::DirectorySegment);
     assert_eq!(verdict.findings()[2].offending_kind, OffendingKind::FileName);
-    assert_eq!(brief(&scene().verdict(&[(b"CON", EntryKind::Folder)])), [("reserved_filesystem_name", "CON", "CON")], "folders too");
+    assert_eq!(
+        brief(&scene().verdict(&[(b"CON", EntryKind::Folder)])),
+        [("reserved_filesystem_name", "CON", "CON")],
+        "folders too"
+    );
 }
 
 #[test]
@@ -136,7 +142,10 @@ fn v12_a_link_in_place_of_the_record_is_found() {
 fn no_override_lets_unconfigured_equipment_through(#[case] equipment: EquipmentStanding, #[case] says: &str) {
     let scene = Scene { equipment, creation: Some(overriding(&["unconfigured_equipment"])), ..scene() };
     let blocking = scene.verdict(&[]).admit().unwrap_err();
-    assert_eq!((blocking.len(), blocking[0].rule, blocking[0].matched_token.as_str()), (1, Rule::UnconfiguredEquipment, "CONFOCAL_01"));
+    assert_eq!(
+        (blocking.len(), blocking[0].rule, blocking[0].matched_token.as_str()),
+        (1, Rule::UnconfiguredEquipment, "CONFOCAL_01")
+    );
     assert!(blocking[0].rule_detail.contains(says));
 }
 
@@ -146,7 +155,10 @@ fn an_orphan_is_shown_and_goes_through() {
     assert_eq!(brief(&verdict), [("orphan", "Run_1", "Run_1")]);
     assert!(verdict.admit().is_ok());
     let orphan = Scene { creation: None, run: RunPath::parse("E/P/TestRuns/Run_1").unwrap(), ..scene() };
-    assert_eq!(brief(&orphan.verdict(&[])), [("mode_prefix_mismatch", "Run_1", "TestRuns"), ("orphan", "Run_1", "Run_1")]);
+    assert_eq!(
+        brief(&orphan.verdict(&[])),
+        [("mode_prefix_mismatch", "Run_1", "TestRuns"), ("orphan", "Run_1", "Run_1")]
+    );
 }
 
 #[rstest]
@@ -174,9 +186,11 @@ fn required_readme_fields() {
         }
         judge.finish()
     };
-    for (size, says) in
-        [(None, "has no README.md"), (Some(9), "could not be read"), (Some(6 << 20), "larger than validator.content_scan_max_mib")]
-    {
+    for (size, says) in [
+        (None, "has no README.md"),
+        (Some(9), "could not be read"),
+        (Some(6 << 20), "larger than validator.content_scan_max_mib"),
+    ] {
         let verdict = unread(size);
         assert_eq!(brief(&verdict), both);
         assert!(verdict.findings()[0].rule_detail.contains(says) && verdict.admit().is_ok());
@@ -208,10 +222,14 @@ fn contents_are_judged_only_where_a_template_wrote() {
 #[test]
 fn the_golden_overrides_are_applied_by_class() {
     let vectors: Value = serde_json::from_str(include_str!("../../tests/fixtures/vectors/overrides.json")).unwrap();
-    let scene =
-        Scene { creation: Some(creation(vectors["entries"].clone())), run: RunPath::parse("E/P/TestRuns/Run_1").unwrap(), ..scene() };
+    let scene = Scene {
+        creation: Some(creation(vectors["entries"].clone())),
+        run: RunPath::parse("E/P/TestRuns/Run_1").unwrap(),
+        ..scene()
+    };
     let verdict = scene.verdict(&[file("<name>"), file("a:b"), file("{{x}}"), file("CON")]);
-    let active: Vec<_> = verdict.findings().iter().map(|finding| (finding.rule.as_str(), finding.override_active)).collect();
+    let active: Vec<_> =
+        verdict.findings().iter().map(|finding| (finding.rule.as_str(), finding.override_active)).collect();
     let expected = [
         ("illegal_filesystem_character", false),
         ("leftover_jinja_marker", false),
@@ -250,7 +268,10 @@ fn a_run_full_of_odd_names_keeps_a_bounded_number_of_findings_and_stays_blocked(
     let verdict = count_all(&scene);
     assert_eq!(verdict.findings().len(), MAX_FINDINGS + 2, "one for each class left out");
     assert!(
-        verdict.findings().iter().any(|finding| finding.rule_detail.starts_with("2,000 more findings of illegal_filesystem_character"))
+        verdict
+            .findings()
+            .iter()
+            .any(|finding| finding.rule_detail.starts_with("2,000 more findings of illegal_filesystem_character"))
     );
     scene.creation = Some(overriding(&["illegal_filesystem_character"]));
     let blocking = count_all(&scene).admit().unwrap_err();
@@ -266,7 +287,13 @@ fn any_entries() -> impl Strategy<Value = Vec<(Vec<u8>, EntryKind)>> {
         1 => proptest::collection::vec(any::<u8>(), 1..4)
     ];
     let path = proptest::collection::vec(segment, 1..4).prop_map(|segments| segments.join(&b'/'));
-    let kinds = vec![EntryKind::File { size: 1 }, EntryKind::File { size: u64::MAX }, EntryKind::Folder, EntryKind::Link, EntryKind::Fifo];
+    let kinds = vec![
+        EntryKind::File { size: 1 },
+        EntryKind::File { size: u64::MAX },
+        EntryKind::Folder,
+        EntryKind::Link,
+        EntryKind::Fifo,
+    ];
     proptest::collection::btree_map(path, proptest::sample::select(kinds), 0..25)
         .prop_map(|entries| entries.into_iter().filter(|(path, _)| FilePath::new(path.clone()).is_ok()).collect())
 }
@@ -279,11 +306,13 @@ fn verdict_of(scene: &Scene, entries: &[(Vec<u8>, EntryKind)]) -> Verdict {
 fn any_scene() -> impl Strategy<Value = Scene> {
     let paths = vec!["E/P/Runs/Run_1", "E/P./TestRuns/Run_1", "E/{{ p }}/Run_<x>", "CON/P/TestRuns/TestRun_ "];
     let standing = vec![EquipmentStanding::SyncedHere, EquipmentStanding::SyncedHere, EquipmentStanding::Unconfigured];
-    (proptest::sample::select(paths), proptest::sample::select(standing), any::<bool>()).prop_map(|(path, equipment, orphan)| {
-        let creation = if orphan { None } else { Some(overriding(&[])) };
-        let validator = Validator { required_readme_fields: vec!["f".into()], ..Validator::default() };
-        Scene { run: RunPath::parse(path).unwrap(), creation, equipment, validator, already_verified: orphan }
-    })
+    (proptest::sample::select(paths), proptest::sample::select(standing), any::<bool>()).prop_map(
+        |(path, equipment, orphan)| {
+            let creation = if orphan { None } else { Some(overriding(&[])) };
+            let validator = Validator { required_readme_fields: vec!["f".into()], ..Validator::default() };
+            Scene { run: RunPath::parse(path).unwrap(), creation, equipment, validator, already_verified: orphan }
+        },
+    )
 }
 
 proptest! {

@@ -1,4 +1,5 @@
-//! The Pre-Sync Gate (docs/operation.md): pure and deterministic to the byte. The only way into the queue is [`Admitted`].
+//! The Pre-Sync Gate (docs/operation.md): pure and deterministic to the byte. The only way into the queue is
+//! [`Admitted`].
 //!
 //! | file | judges |
 //! |---|---|
@@ -9,8 +10,8 @@
 //! | `collected` | how many findings are kept |
 //! | `elsewhere` | findings that others make |
 //!
-//! It reads no files: the engine walks the run and hands over what [`Judge`] asks for. Folders that are not runs never come
-//! here; the watcher shows them with [`unrecognised_folder`].
+//! It reads no files: the engine walks the run and hands over what [`Judge`] asks for. Folders that are not runs never
+//! come here; the watcher shows them with [`unrecognised_folder`].
 //!
 //! ```
 //! use domain::finding::Rule;
@@ -49,7 +50,9 @@ mod tokens;
 mod verdict;
 
 pub use collected::MAX_FINDINGS;
-pub use elsewhere::{linked_folder, metadata_not_carried, unrecognised_folder, unusable_manifest, verify_skipped_oversize};
+pub use elsewhere::{
+    linked_folder, metadata_not_carried, unrecognised_folder, unusable_manifest, verify_skipped_oversize,
+};
 pub use judge::Judge;
 pub use project::{ProjectNameFault, project_name_faults};
 pub use verdict::{Admitted, Verdict};

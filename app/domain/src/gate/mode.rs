@@ -2,7 +2,8 @@
 
 use crate::path::{RunKind, Shelf};
 
-/// Where a run lies, by its last segments. Not a [`crate::path::RunPath`], which cannot hold every leaf that this rule knows.
+/// Where a run lies, by its last segments. Not a [`crate::path::RunPath`], which cannot hold every leaf that this rule
+/// knows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     pub(super) shelf: Shelf,
@@ -11,8 +12,8 @@ pub(super) struct Place<'a> {
     pub(super) leaf: &'a str,
 }
 
-/// One token and sentence per disagreement. `documented` is creation's kind: `None` without a creation.json, the text when this
-/// version does not know it.
+/// One token and sentence per disagreement. `documented` is creation's kind: `None` without a creation.json, the text
+/// when this version does not know it.
 pub(super) fn disagreements(place: Place<'_>, documented: Option<Result<RunKind, &str>>) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let claimed = RunKind::of_leaf(place.leaf);
@@ -34,8 +35,9 @@ pub(super) fn disagreements(place: Place<'_>, documented: Option<Result<RunKind,
         _ => format!("By its name this is {}", article(kind)),
     };
     if claimed != Some(kind) {
-        let detail =
-            format!("{what}, but its folder does not begin with {prefix}: rename it, or correct run_kind, or override this class.");
+        let detail = format!(
+            "{what}, but its folder does not begin with {prefix}: rename it, or correct run_kind, or override this class."
+        );
         found.push((place.leaf.to_owned(), detail));
     }
     if place.shelf.folder() != Some(folder) {
@@ -92,7 +94,8 @@ mod tests {
         #[case] documented: Option<Result<RunKind, &str>>,
         #[case] tokens: &[&str],
     ) {
-        let found: Vec<_> = disagreements(Place { shelf, parent, leaf }, documented).into_iter().map(|(token, _)| token).collect();
+        let found: Vec<_> =
+            disagreements(Place { shelf, parent, leaf }, documented).into_iter().map(|(token, _)| token).collect();
         assert_eq!(found, tokens);
     }
 

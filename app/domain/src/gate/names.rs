@@ -16,7 +16,8 @@ pub(super) struct Fault {
 
 /// Everything wrong with a name: one fault per rule and distinct part.
 pub(super) fn faults(name: &[u8], kind: OffendingKind) -> Vec<Fault> {
-    let mut faults: Vec<_> = tokens::leftovers(name).into_iter().map(|(rule, token)| leftover(rule, token, kind)).collect();
+    let mut faults: Vec<_> =
+        tokens::leftovers(name).into_iter().map(|(rule, token)| leftover(rule, token, kind)).collect();
     faults.extend(illegal(name, kind));
     faults.extend(reserved(name, kind));
     faults
@@ -28,7 +29,11 @@ pub(super) fn leftover(rule: Rule, token: String, kind: OffendingKind) -> Fault 
         Rule::LeftoverJinjaMarker => "a template marker that was never rendered",
         _ => "a placeholder that was never filled in",
     };
-    let detail = format!("{} holds {token:?}, {what}: {}, or override this class if it is meant so.", subject(kind), remedy(kind));
+    let detail = format!(
+        "{} holds {token:?}, {what}: {}, or override this class if it is meant so.",
+        subject(kind),
+        remedy(kind)
+    );
     Fault { rule, token, detail }
 }
 
@@ -54,7 +59,8 @@ pub(super) fn is_illegal(c: char) -> bool {
 
 fn illegal(name: &[u8], kind: OffendingKind) -> Vec<Fault> {
     let fault = |token: String, what: String| {
-        let detail = format!("{} {what}: rename it, or override this class if the NAS takes such names.", subject(kind));
+        let detail =
+            format!("{} {what}: rename it, or override this class if the NAS takes such names.", subject(kind));
         Fault { rule: Rule::IllegalFilesystemCharacter, token, detail }
     };
     let mut found = Vec::new();
@@ -63,8 +69,11 @@ fn illegal(name: &[u8], kind: OffendingKind) -> Vec<Fault> {
         let what = format!("is not UTF-8 (at byte {token}), so other systems cannot show or store it");
         found.push(fault(token, what));
     }
-    let distinct: BTreeSet<char> =
-        name.utf8_chunks().flat_map(|chunk| chunk.valid().chars()).filter(|c| is_illegal(*c) || c.is_control()).collect();
+    let distinct: BTreeSet<char> = name
+        .utf8_chunks()
+        .flat_map(|chunk| chunk.valid().chars())
+        .filter(|c| is_illegal(*c) || c.is_control())
+        .collect();
     found.extend(distinct.into_iter().map(|c| {
         let what = if c.is_control() {
             format!("holds the control character {}, which Windows and most NAS shares refuse", c.escape_default())
@@ -95,8 +104,9 @@ pub(super) fn reserved_base(name: &[u8]) -> Option<String> {
 fn reserved(name: &[u8], kind: OffendingKind) -> Option<Fault> {
     let base = reserved_base(name)?;
     let what = subject(kind);
-    let detail =
-        format!("{what} is {base} to Windows, which keeps it for a device: rename it, or override this class if no Windows share is used.");
+    let detail = format!(
+        "{what} is {base} to Windows, which keeps it for a device: rename it, or override this class if no Windows share is used."
+    );
     Some(Fault { rule: Rule::ReservedFilesystemName, token: base, detail })
 }
 
@@ -139,7 +149,8 @@ mod tests {
 
     #[test]
     fn sentences_say_what_and_what_to_do() {
-        let details: Vec<_> = faults(b"<x>\t\xff.", OffendingKind::DirectorySegment).into_iter().map(|fault| fault.detail).collect();
+        let details: Vec<_> =
+            faults(b"<x>\t\xff.", OffendingKind::DirectorySegment).into_iter().map(|fault| fault.detail).collect();
         assert_eq!(
             details,
             [

@@ -108,7 +108,10 @@ mod tests {
             ProjectNameFault::Reserved => "is a reserved Windows device name".to_owned(),
             ProjectNameFault::Illegal(c) => format!("contains illegal filesystem character {}", quote(&c.to_string())),
             ProjectNameFault::NotPrintableAscii(c) => {
-                format!("contains non-ASCII or control character {}; project names must be printable ASCII", quote(&c.to_string()))
+                format!(
+                    "contains non-ASCII or control character {}; project names must be printable ASCII",
+                    quote(&c.to_string())
+                )
             }
             ProjectNameFault::TooLong(n) => format!("exceeds max length 255 ({n} chars)"),
         };
@@ -120,7 +123,8 @@ mod tests {
         let names = vectors().project_name;
         assert!(names.len() > 15);
         for (name, expected) in names {
-            let words: Vec<_> = project_name_faults(&name).into_iter().map(|fault| existing_words(&name, fault)).collect();
+            let words: Vec<_> =
+                project_name_faults(&name).into_iter().map(|fault| existing_words(&name, fault)).collect();
             assert_eq!(words, expected);
         }
     }

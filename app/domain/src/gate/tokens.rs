@@ -1,7 +1,8 @@
 //! Leftovers of templates in names and texts: `<[A-Za-z_][A-Za-z0-9_]*>`, `\{\{[^}]*\}\}` and `\{%[^%]*%\}`.
 //!
-//! Scanned by hand in one pass: the panel compiles this crate too and carries no expression engine, and a hostile name or
-//! text must not cost more than its length. Bytes, because a text need not be UTF-8; every match begins and ends in ASCII.
+//! Scanned by hand in one pass: the panel compiles this crate too and carries no expression engine, and a hostile name
+//! or text must not cost more than its length. Bytes, because a text need not be UTF-8; every match begins and ends in
+//! ASCII.
 
 use crate::finding::Rule;
 use crate::path::escape_bytes;
@@ -60,7 +61,8 @@ fn marked(bytes: &[u8], open: [u8; 2], close: [u8; 2]) -> impl Iterator<Item = &
                 at = end + 2;
                 return Some(&bytes[start..at]);
             }
-            // Every opening up to here meets the same byte that does not close. Only one that ends in it is still possible: `{%`.
+            // Every opening up to here meets the same byte that does not close. Only one that ends in it is still
+            // possible: `{%`.
             at = end - 1;
         }
     })
@@ -132,7 +134,10 @@ mod tests {
     }
 
     fn fits_marked(token: &[u8], open: &[u8], close: &[u8]) -> bool {
-        token.len() >= 4 && token.starts_with(open) && token.ends_with(close) && !token[2..token.len() - 2].contains(&close[0])
+        token.len() >= 4
+            && token.starts_with(open)
+            && token.ends_with(close)
+            && !token[2..token.len() - 2].contains(&close[0])
     }
 
     fn fits_placeholder(token: &[u8]) -> bool {

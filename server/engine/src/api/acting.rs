@@ -11,8 +11,8 @@ use crate::prove::only_copy;
 use crate::prove::{Proof, count_pass, prove, record_broken};
 use crate::verify::sentence;
 use domain::api::{
-    ActKind, ActResult, ActView, CallOffAnswer, ClearAnswer, FileDifference, ForceSyncAnswer, ForceSyncRequest, KnownRequest,
-    OverrideRequest, ProblemFinding, ProofView, RetryAnswer, RevokeRequest, VerifyAnswer,
+    ActKind, ActResult, ActView, CallOffAnswer, ClearAnswer, FileDifference, ForceSyncAnswer, ForceSyncRequest,
+    KnownRequest, OverrideRequest, ProblemFinding, ProofView, RetryAnswer, RevokeRequest, VerifyAnswer,
 };
 use domain::job::{FailureClass, JobState};
 use domain::overrides::OverrideEntry;
@@ -27,12 +27,15 @@ use std::future::Future;
 const MOST_RUNS: usize = 100_000;
 
 /// Runs an act to its end whatever becomes of the caller.
-async fn detached<T: Send + 'static>(act: impl Future<Output = Result<T, Problem>> + Send + 'static) -> Result<T, Problem> {
+async fn detached<T: Send + 'static>(
+    act: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
     match tokio::spawn(act).await {
         Ok(answer) => answer,
-        Err(error) => {
-            Err(Problem::new(ErrorCode::Internal, format!("a fault in this program ended the act: {error}; nothing unproven was removed")))
-        }
+        Err(error) => Err(Problem::new(
+            ErrorCode::Internal,
+            format!("a fault in this program ended the act: {error}; nothing unproven was removed"),
+        )),
     }
 }
 
@@ -98,22 +101,29 @@ impl Engine {
             Some(life) => life,
             None => {
                 let ended = core.store.last_ended_life(run).await.map_err(store_problem)?;
-                ended.map(|life| life.life).ok_or_else(|| Problem::new(ErrorCode::NotFound, format!("{run} was never known")))?
+                ended
+                    .map(|life| life.life)
+                    .ok_or_else(|| Problem::new(ErrorCode::NotFound, format!("{run} was never known")))?
             }
         };
         let job = core.store.latest_job(run, life).await.map_err(store_problem)?.filter(|job| job.seal.is_some());
         let not_sealed = || {
-            Problem::new(ErrorCode::StagingNotProven, format!("{run} has not been sealed and sent yet")).with("files", Vec::<String>::new())
+            Problem::new(ErrorCode::StagingNotProven, format!("{run} has not been sealed and sent yet"))
+                .with("files", Vec::<String>::new())
         };
         let job = job.ok_or_else(not_sealed)?;
         if job.state.is_in_work() {
-            return Err(Problem::new(ErrorCode::RunBusy, format!("{run} is being synced: its proof comes at the end of that")));
+            return Err(Problem::new(
+                ErrorCode::RunBusy,
+                format!("{run} is being synced: its proof comes at the end of that"),
+            ));
         }
         let progress = ProgressSink::new();
         let context = core.site.call_context(run.equipment(), &core.site.stop, &progress);
         // What stands at the path of a cleared run now is not what was sealed.
         let cleared = job.state == JobState::Cleaned;
-        let shown = core.index.look(run, |facts| facts.life == life).unwrap_or(false).then(|| core.show_beside(run, &progress));
+        let shown =
+            core.index.look(run, |facts| facts.life == life).unwrap_or(false).then(|| core.show_beside(run, &progress));
         let folder = {
             let (core, run) = (core.clone(), run.clone());
             blocking(move || core.staging.run(&run).ok().filter(|_| !cleared)).await
@@ -144,21 +154,40 @@ impl Engine {
                     format!("{} at level {}", units::counted(view.files, "file"), view.level),
                 )
                 .await;
-                Ok(VerifyAnswer { run_path, proven: true, proof: Some(view), differences: Vec::new(), differences_total: 0 })
+                Ok(VerifyAnswer {
+                    run_path,
+                    proven: true,
+                    proof: Some(view),
+                    differences: Vec::new(),
+                    differences_total: 0,
+                })
             }
             Ok(Proof::Broken(differences)) => {
                 record_broken(core, &job, &differences).await.map_err(store_problem)?;
-                let named = |d: &domain::proof::Difference| FileDifference { path: d.path.to_string(), what: sentence(&d.kind) };
+                let named = |d: &domain::proof::Difference| FileDifference {
+                    path: d.path.to_string(),
+                    what: sentence(&d.kind),
+                };
                 let listed = differences.first.iter().map(named).collect();
-                Ok(VerifyAnswer { run_path, proven: false, proof: None, differences: listed, differences_total: differences.total })
+                Ok(VerifyAnswer {
+                    run_path,
+                    proven: false,
+                    proof: None,
+                    differences: listed,
+                    differences_total: differences.total,
+                })
             }
-            Err(failure) if failure.class == FailureClass::Interrupted => Err(Problem::new(ErrorCode::Stopping, "the program is stopping")),
+            Err(failure) if failure.class == FailureClass::Interrupted => {
+                Err(Problem::new(ErrorCode::Stopping, "the program is stopping"))
+            }
             Err(failure) => {
                 if cleared {
                     only_copy::no_answer(core, &job, &failure).await.map_err(store_problem)?;
                 }
-                let problem =
-                    Problem::new(ErrorCode::DestinationNotProven, format!("{run} cannot be proven on the NAS now: {}", failure.message));
+                let problem = Problem::new(
+                    ErrorCode::DestinationNotProven,
+                    format!("{run} cannot be proven on the NAS now: {}", failure.message),
+                );
                 Err(problem.with("files", Vec::<String>::new()).with("class", failure.class))
             }
         }
@@ -193,11 +222,13 @@ impl Engine {
 
     async fn act_on(&self, kind: ActKind, run: &str, request: ForceSyncRequest) -> ActResult {
         match kind {
-            ActKind::ForceSync => result(run, self.force_sync(run, request).await, |answer| match answer.state.as_str() {
-                "blocked" => format!("held back by {} findings", answer.blocking_findings.len()),
-                "unchanged" => "nothing to queue: the NAS is proven to hold it as it is".into(),
-                _ => "queued".into(),
-            }),
+            ActKind::ForceSync => {
+                result(run, self.force_sync(run, request).await, |answer| match answer.state.as_str() {
+                    "blocked" => format!("held back by {} findings", answer.blocking_findings.len()),
+                    "unchanged" => "nothing to queue: the NAS is proven to hold it as it is".into(),
+                    _ => "queued".into(),
+                })
+            }
             ActKind::Clear => result(run, self.clear(run).await, |answer| {
                 if let Some(clearing) = &answer.clearing {
                     let why = clearing.waiting.as_deref().unwrap_or("nothing is said");
@@ -208,12 +239,17 @@ impl Engine {
             }),
             ActKind::Verify => result(run, self.verify(run).await, |answer| match &answer.proof {
                 Some(proof) => format!("proven at level {}: {}", proof.level, units::counted(proof.files, "file")),
-                None => format!("not proven: {}", units::plural(answer.differences_total, "file differs", "files differ")),
+                None => {
+                    format!("not proven: {}", units::plural(answer.differences_total, "file differs", "files differ"))
+                }
             }),
             ActKind::Retry => result(run, self.retry(run).await, |_| "queued again".into()),
             ActKind::CallOff => result(run, self.call_off(run).await, |answer| match answer.files_freed {
                 0 => "the clear was called off: the run is what it was".into(),
-                freed => format!("the clear was called off: {} had gone before, what is left stands", units::counted(freed, "proven file")),
+                freed => format!(
+                    "the clear was called off: {} had gone before, what is left stands",
+                    units::counted(freed, "proven file")
+                ),
             }),
         }
     }
@@ -222,7 +258,9 @@ impl Engine {
 fn result<T: Serialize>(run: &str, answer: Result<T, Problem>, say: impl FnOnce(&T) -> String) -> ActResult {
     let run_path = run.to_owned();
     match answer {
-        Ok(answer) => ActResult { run_path, sentence: say(&answer), answer: serde_json::to_value(&answer).ok(), problem: None },
+        Ok(answer) => {
+            ActResult { run_path, sentence: say(&answer), answer: serde_json::to_value(&answer).ok(), problem: None }
+        }
         Err(problem) => ActResult { run_path, sentence: problem.message.clone(), answer: None, problem: Some(problem) },
     }
 }

@@ -7,8 +7,8 @@ use crate::prove::seal_of;
 use crate::tell::index::{Facts, LateKind, job_view, proof_view};
 use crate::transport::destination::Destination;
 use domain::api::{
-    Action, Actions, ClearPlan, ClearedRuns, DestinationView, DiskGauge, FileDifference, FindingCounts, HistoryView, PanelStatus,
-    ProofRecord, RunDetail, RunRow, SealSummary, StagedRunSummary, StagingList,
+    Action, Actions, ClearPlan, ClearedRuns, DestinationView, DiskGauge, FileDifference, FindingCounts, HistoryView,
+    PanelStatus, ProofRecord, RunDetail, RunRow, SealSummary, StagedRunSummary, StagingList,
 };
 use domain::cleanup::{automatic_clear_due, conditions, manual_clear_allowed};
 use domain::document::ingest::Ingest;
@@ -43,14 +43,17 @@ fn at(ms: i64) -> Timestamp {
 }
 
 impl Engine {
-    /// Every destination, and by when what it holds of runs in staging and of cleared ones will have been read again; to the hour, so that
-    /// it rests.
+    /// Every destination, and by when what it holds of runs in staging and of cleared ones will have been read again;
+    /// to the hour, so that it rests.
     fn destinations(&self) -> Vec<DestinationView> {
         let core = &self.core;
         let verify = &core.site.settings.verify;
         let proven = core.index.fold(BTreeMap::<String, Vec<Proven>>::new(), |mut proven, facts| {
-            if let Some(job) = facts.job.as_ref().filter(|job| matches!(job.state, JobState::Verified | JobState::CleanupEligible)) {
-                let run = Proven::due_after(at(job.last_proof_ms.unwrap_or(0)), verify.reverify_seconds, job.totals.bytes);
+            if let Some(job) =
+                facts.job.as_ref().filter(|job| matches!(job.state, JobState::Verified | JobState::CleanupEligible))
+            {
+                let run =
+                    Proven::due_after(at(job.last_proof_ms.unwrap_or(0)), verify.reverify_seconds, job.totals.bytes);
                 proven.entry(facts.run.equipment().to_owned()).or_default().push(run);
             }
             proven
@@ -59,13 +62,19 @@ impl Engine {
         let by = |equipment: &str| {
             let mut proven = proven.get(equipment).cloned().unwrap_or_default();
             if let Some(age) = verify.reverify_cleared_seconds {
-                proven.extend(core.only_copies.proven(equipment).into_iter().map(|(at, bytes)| Proven::due_after(at, age, bytes)));
+                proven.extend(
+                    core.only_copies.proven(equipment).into_iter().map(|(at, bytes)| Proven::due_after(at, age, bytes)),
+                );
             }
             let by = read_again_by(now, &mut proven, verify.bytes_per_second)?;
-            Some(Timestamp::from_unix_seconds(by.unix_seconds().div_euclid(3_600).saturating_add(1).saturating_mul(3_600)))
+            Some(Timestamp::from_unix_seconds(
+                by.unix_seconds().div_euclid(3_600).saturating_add(1).saturating_mul(3_600),
+            ))
         };
-        let view =
-            |(equipment, destination): (&String, &Arc<Destination>)| DestinationView { read_again_by: by(equipment), ..destination.view() };
+        let view = |(equipment, destination): (&String, &Arc<Destination>)| DestinationView {
+            read_again_by: by(equipment),
+            ..destination.view()
+        };
         core.destinations.iter().map(view).collect()
     }
 
@@ -80,7 +89,12 @@ impl Engine {
             host: core.site.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             staging_root: core.staging.root().to_owned(),
-            staging_cleanup: core.site.settings.orchestrator.as_ref().map_or(StagingCleanup::Manual, |o| o.staging_cleanup),
+            staging_cleanup: core
+                .site
+                .settings
+                .orchestrator
+                .as_ref()
+                .map_or(StagingCleanup::Manual, |o| o.staging_cleanup),
             disk: disk.map(|(total_bytes, free_bytes)| DiskGauge {
                 total_bytes,
                 free_bytes,
@@ -94,7 +108,12 @@ impl Engine {
             destinations: self.destinations(),
             unrecognised: core.staging.unrecognised().into_iter().take(UNRECOGNISED_SHOWN).collect(),
             blocking_findings: core.blocking_findings(),
-            cleared_damaged: core.site.settings.verify.reverify_cleared_seconds.map_or(0, |_| core.only_copies.damaged_count()),
+            cleared_damaged: core
+                .site
+                .settings
+                .verify
+                .reverify_cleared_seconds
+                .map_or(0, |_| core.only_copies.damaged_count()),
             seq: core.tell.events.seq(),
         }
     }
@@ -149,7 +168,8 @@ impl Engine {
         let life = core.store.last_ended_life(run).await.map_err(store_problem)?.ok_or_else(never)?;
         let job = core.store.latest_job(run, life.life).await.map_err(store_problem)?;
         let ingest = Ingest::parse(life.history.as_bytes()).ok();
-        let mut row: RunRow = serde_json::from_str(&life.last_row).unwrap_or_else(|_| bare_row(core, run, life.life, life.cleared_ms));
+        let mut row: RunRow =
+            serde_json::from_str(&life.last_row).unwrap_or_else(|_| bare_row(core, run, life.life, life.cleared_ms));
         row.summary.current_state = "cleared".into();
         row.clearing = None;
         row.actions = Actions {
@@ -211,7 +231,8 @@ impl Engine {
         Ok(ClearedRuns { runs: found.into_iter().map(|(_, run)| run).collect(), next_before, damaged })
     }
 
-    /// Every condition of clearing with its value. Local files are compared now; the NAS is asked when it is carried out.
+    /// Every condition of clearing with its value. Local files are compared now; the NAS is asked when it is carried
+    /// out.
     pub async fn clear_plan(&self, run: &str) -> Result<ClearPlan, Problem> {
         self.ready(FIRST_SCAN_PATIENCE).await?;
         let run = self.parse(run)?;
@@ -223,13 +244,19 @@ impl Engine {
         };
         let core = self.core.clone();
         let facts = blocking(move || {
-            if let (Some(job), Ok(folder)) = (facts.job.clone().filter(|job| job.state.is_proven()), core.staging.run(&facts.run))
+            if let (Some(job), Ok(folder)) =
+                (facts.job.clone().filter(|job| job.state.is_proven()), core.staging.run(&facts.run))
                 && let Ok(seal) = seal_of(&core, &job)
-                && let Ok(compared) = crate::keep::seal::compare(&folder, &seal, crate::keep::seal::Rehash::Never, &core.site.stop)
+                && let Ok(compared) =
+                    crate::keep::seal::compare(&folder, &seal, crate::keep::seal::Rehash::Never, &core.site.stop)
             {
                 let late = crate::tell::index::Late::of(&compared);
-                let obstacles =
-                    crate::clear::obstacles::obstacles(&core, &facts.run, &folder, &crate::machine::writers::Writers::now_and_each_file());
+                let obstacles = crate::clear::obstacles::obstacles(
+                    &core,
+                    &facts.run,
+                    &folder,
+                    &crate::machine::writers::Writers::now_and_each_file(),
+                );
                 core.change(&facts.run, |facts| {
                     facts.late = late;
                     facts.obstacles = obstacles;
@@ -270,7 +297,9 @@ impl Engine {
 }
 
 /// Files and bytes that clearing frees: all regular files of the run, the record's included (docs/clearing.md).
-pub fn freed_bytes_and_count(folder: &crate::files::source::RunFolder) -> Result<domain::proof::Totals, crate::files::source::SourceError> {
+pub fn freed_bytes_and_count(
+    folder: &crate::files::source::RunFolder,
+) -> Result<domain::proof::Totals, crate::files::source::SourceError> {
     let mut totals = domain::proof::Totals::default();
     for entry in folder.walk()? {
         match entry {
@@ -297,7 +326,8 @@ fn bare_row(core: &crate::core::Core, run: &RunPath, life: u64, cleared_ms: i64)
             run_kind: run.kind().as_str().to_owned(),
             file_count: 0,
             byte_total: 0,
-            elapsed_seconds_since_last_activity: u64::try_from(core.site.clock.now().seconds_since(cleared_at)).unwrap_or(0),
+            elapsed_seconds_since_last_activity: u64::try_from(core.site.clock.now().seconds_since(cleared_at))
+                .unwrap_or(0),
             last_activity_at: cleared_at.to_string(),
         },
         run_path: run.as_str().to_owned(),

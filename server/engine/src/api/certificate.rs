@@ -12,7 +12,12 @@ impl Engine {
         let detail = self.run_detail(run).await?;
         let core = &self.core;
         let run = self.parse(run)?;
-        let ended = core.store.last_ended_life(&run).await.map_err(store_problem)?.filter(|ended| ended.life == detail.row.life);
+        let ended = core
+            .store
+            .last_ended_life(&run)
+            .await
+            .map_err(store_problem)?
+            .filter(|ended| ended.life == detail.row.life);
         let cleared = ended.map(|ended| ClearedRun {
             run_path: ended.run.as_str().to_owned(),
             life: ended.life,
@@ -31,7 +36,12 @@ impl Engine {
             label: core.site.label.clone(),
             host: core.site.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            equipment_label: core.site.settings.equipment(run.equipment()).map(|equipment| equipment.label.clone()).unwrap_or_default(),
+            equipment_label: core
+                .site
+                .settings
+                .equipment(run.equipment())
+                .map(|equipment| equipment.label.clone())
+                .unwrap_or_default(),
             cleared,
             run: detail,
         })

@@ -1,7 +1,7 @@
 //! The files of a run, a window at a time: streamed from the seal, which may name a million, and never held.
 //!
-//! What the watcher found late, changed or missing (at most 1,000 names) is laid over it; the files of the window are looked at anew.
-//! While a run is sent once more, its files stand as they were sent before, and what is new is late.
+//! What the watcher found late, changed or missing (at most 1,000 names) is laid over it; the files of the window are
+//! looked at anew. While a run is sent once more, its files stand as they were sent before, and what is new is late.
 
 use super::Engine;
 use super::answers::{FIRST_SCAN_PATIENCE, store_problem};
@@ -37,7 +37,9 @@ impl Engine {
             None => (self.job_of_gone(&run).await?, Late::default(), false),
         };
         let before = match &job {
-            Some(job) if job.seal.is_none() && job.generation > 1 => self.core.store.sent_before(job).await.map_err(store_problem)?,
+            Some(job) if job.seal.is_none() && job.generation > 1 => {
+                self.core.store.sent_before(job).await.map_err(store_problem)?
+            }
             _ => None,
         };
         match before {
@@ -67,7 +69,14 @@ fn list_as_before(core: &Arc<Core>, before: &Job, query: &FilesQuery) -> Result<
     list(core, run, Some(before), &late, true, query)
 }
 
-fn list(core: &Arc<Core>, run: &RunPath, job: Option<&Job>, late: &Late, stands: bool, query: &FilesQuery) -> Result<RunFiles, Problem> {
+fn list(
+    core: &Arc<Core>,
+    run: &RunPath,
+    job: Option<&Job>,
+    late: &Late,
+    stands: bool,
+    query: &FilesQuery,
+) -> Result<RunFiles, Problem> {
     let mut window = Window::new(query);
     let folder = match stands.then(|| core.staging.run(run)) {
         None | Some(Err(SourceError::RunGone { .. })) => None,
@@ -131,7 +140,8 @@ fn of_seal(
             note: Some(what.to_string()),
         });
     }
-    let (mut seen, broken) = (0_u64, |error: crate::keep::seal::SealError| job.map_or_else(stopping, |job| unreadable(&job.run, &error)));
+    let (mut seen, broken) =
+        (0_u64, |error: crate::keep::seal::SealError| job.map_or_else(stopping, |job| unreadable(&job.run, &error)));
     for item in items.by_ref() {
         seen += 1;
         if seen.is_multiple_of(STOP_EVERY) && core.site.stop.is_cancelled() {
@@ -148,7 +158,9 @@ fn of_seal(
         }
     }
     match job.and_then(|job| job.seal.map(|seal| (job, seal))) {
-        Some((job, seal)) if items.digest() != Some(seal) => Err(unreadable(&job.run, &"it is another than its job was sent with")),
+        Some((job, seal)) if items.digest() != Some(seal) => {
+            Err(unreadable(&job.run, &"it is another than its job was sent with"))
+        }
         _ => Ok(()),
     }
 }
@@ -161,8 +173,13 @@ fn sealed_file(
     note: Option<String>,
     folder: Option<&RunFolder>,
 ) -> RunFile {
-    let mut file =
-        RunFile { path: path.to_string(), state, bytes: Some(sealed.size), sha256: digest.map(|digest| digest.to_string()), note };
+    let mut file = RunFile {
+        path: path.to_string(),
+        state,
+        bytes: Some(sealed.size),
+        sha256: digest.map(|digest| digest.to_string()),
+        note,
+    };
     // The watcher compares now and then; what is shown is looked at now.
     let now = folder.filter(|_| file.note.is_none()).map(|folder| folder.stat(path));
     match now {

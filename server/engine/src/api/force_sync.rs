@@ -39,16 +39,27 @@ fn not_complete(run: &RunPath, facts: &Facts) -> Problem {
 
 impl Engine {
     /// Queues a run now; answers when it is queued or blocked.
-    pub(super) async fn force_sync_run(&self, run: &RunPath, request: &ForceSyncRequest) -> Result<ForceSyncAnswer, Problem> {
+    pub(super) async fn force_sync_run(
+        &self,
+        run: &RunPath,
+        request: &ForceSyncRequest,
+    ) -> Result<ForceSyncAnswer, Problem> {
         let core = &self.core;
         // Judged as it stands now, not as the last scan saw it.
         let evaluated = evaluate_run(core, run).await;
         let held = core.turns.runs.hold(run, "force-sync", PATIENCE).await;
-        let _guard =
-            held.map_err(|holder| Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended")))?;
-        let Some(facts) = core.index.get(run).filter(|_| !self.is_gone(run, &evaluated)) else { return Err(self.gone_problem(run).await?) };
+        let _guard = held.map_err(|holder| {
+            Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended"))
+        })?;
+        let Some(facts) = core.index.get(run).filter(|_| !self.is_gone(run, &evaluated)) else {
+            return Err(self.gone_problem(run).await?);
+        };
         if let Err(problem) = &facts.ingest {
-            let code = if problem.code == "schema_major_mismatch" { ErrorCode::SchemaMajorMismatch } else { ErrorCode::DocumentUnreadable };
+            let code = if problem.code == "schema_major_mismatch" {
+                ErrorCode::SchemaMajorMismatch
+            } else {
+                ErrorCode::DocumentUnreadable
+            };
             return Err(Problem::new(code, problem.message.clone()));
         }
         if let Err(error) = evaluated {
@@ -72,7 +83,11 @@ impl Engine {
         }
     }
 
-    fn is_gone(&self, run: &RunPath, evaluated: &Result<crate::observe::Evaluated, crate::observe::EvaluateError>) -> bool {
+    fn is_gone(
+        &self,
+        run: &RunPath,
+        evaluated: &Result<crate::observe::Evaluated, crate::observe::EvaluateError>,
+    ) -> bool {
         matches!(evaluated, Ok(evaluated) if evaluated.state.is_none())
             && matches!(self.core.staging.run(run), Err(crate::files::source::SourceError::RunGone { .. }))
     }
@@ -80,9 +95,10 @@ impl Engine {
     pub(super) async fn gone_problem(&self, run: &RunPath) -> Result<Problem, Problem> {
         let ended = self.core.store.last_ended_life(run).await.map_err(store_problem)?;
         Ok(match ended {
-            _ if self.core.index.look(run, |_| ()).is_some() => {
-                Problem::new(ErrorCode::NotFound, format!("{run} is gone from staging before it was proven: put it back first"))
-            }
+            _ if self.core.index.look(run, |_| ()).is_some() => Problem::new(
+                ErrorCode::NotFound,
+                format!("{run} is gone from staging before it was proven: put it back first"),
+            ),
             Some(_) => Problem::new(ErrorCode::RunCleared, format!("{run} is already cleared")),
             None => Problem::new(ErrorCode::NotFound, format!("{run} is not in staging and was never known")),
         })
@@ -101,22 +117,32 @@ impl Engine {
         let recorded = record_event(&self.core, run, &folder, RunEvent::Completed, extra).await;
         recorded.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, format!("{run}: {error}")))?;
         self.core.ledger(run, facts.life, LedgerKind::AssumedComplete, format!("{operator}: {reason}")).await;
-        self.core.log(Some(&folder), run, Level::Warn, &format!("taken as complete without its signal by {operator}: {reason}"));
+        self.core.log(
+            Some(&folder),
+            run,
+            Level::Warn,
+            &format!("taken as complete without its signal by {operator}: {reason}"),
+        );
         Ok(())
     }
 
     async fn open(&self, run: &RunPath) -> Result<crate::files::source::RunFolder, Problem> {
         let (core, run) = (self.core.clone(), run.clone());
-        blocking(move || core.staging.run(&run)).await.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, error.to_string()))
+        blocking(move || core.staging.run(&run))
+            .await
+            .map_err(|error| Problem::new(ErrorCode::StagingUnavailable, error.to_string()))
     }
 
     /// Through the gate, as this generation.
     async fn queue(&self, run: &RunPath, generation: u64) -> Result<ForceSyncAnswer, Problem> {
         let core = &self.core;
         match ask(core, run, generation).await.map_err(|error| gate_problem(run, error))? {
-            Gated::Blocked(blocking_findings) => {
-                Ok(ForceSyncAnswer { run_path: run.as_str().to_owned(), state: "blocked".into(), job_id: None, blocking_findings })
-            }
+            Gated::Blocked(blocking_findings) => Ok(ForceSyncAnswer {
+                run_path: run.as_str().to_owned(),
+                state: "blocked".into(),
+                job_id: None,
+                blocking_findings,
+            }),
             Gated::Queued(job) => {
                 let folder = self.open(run).await?;
                 let recorded = record_queued(core, run, &folder).await;
@@ -136,7 +162,12 @@ impl Engine {
     }
 
     /// A verified run: sealed and sent again when it changed, or when the proof is not ours.
-    async fn sync_again(&self, run: &RunPath, facts: &Facts, request: &ForceSyncRequest) -> Result<ForceSyncAnswer, Problem> {
+    async fn sync_again(
+        &self,
+        run: &RunPath,
+        facts: &Facts,
+        request: &ForceSyncRequest,
+    ) -> Result<ForceSyncAnswer, Problem> {
         let Some(job) = &facts.job else { return self.queue(run, 1).await };
         if job.state.is_in_work() {
             return Ok(standing(run, job));
@@ -157,8 +188,8 @@ impl Engine {
         self.queue(run, job.generation + 1).await
     }
 
-    /// A run whose files changed after its proof is sealed anew when its signal says that it is complete, as before the first time; or when
-    /// an operator says so.
+    /// A run whose files changed after its proof is sealed anew when its signal says that it is complete, as before the
+    /// first time; or when an operator says so.
     async fn complete_again(&self, run: &RunPath, facts: &Facts, request: &ForceSyncRequest) -> Result<(), Problem> {
         let folder = self.open(run).await?;
         let (core, mut known, handle) = (self.core.clone(), facts.clone(), folder.clone());
@@ -169,7 +200,12 @@ impl Engine {
         }
         let (operator, reason) = who_and_why(request)?;
         self.core.ledger(run, facts.life, LedgerKind::AssumedComplete, format!("{operator}: {reason}")).await;
-        self.core.log(Some(&folder), run, Level::Warn, &format!("taken as complete again without its signal by {operator}: {reason}"));
+        self.core.log(
+            Some(&folder),
+            run,
+            Level::Warn,
+            &format!("taken as complete again without its signal by {operator}: {reason}"),
+        );
         Ok(())
     }
 
@@ -196,8 +232,9 @@ impl Engine {
     pub(super) async fn retry_run(&self, run: &RunPath) -> Result<RetryAnswer, Problem> {
         let core = &self.core;
         let held = core.turns.runs.hold(run, "retry", PATIENCE).await;
-        let _guard =
-            held.map_err(|holder| Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended")))?;
+        let _guard = held.map_err(|holder| {
+            Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended"))
+        })?;
         let Some(facts) = core.index.get(run) else { return Err(self.gone_problem(run).await?) };
         let nothing = |why: &str| Problem::new(ErrorCode::NothingToRetry, format!("{run}: {why}"));
         let job = facts.job.ok_or_else(|| nothing("it has no job yet"))?;
@@ -228,5 +265,10 @@ fn who_and_why(request: &ForceSyncRequest) -> Result<(&str, &str), Problem> {
 /// What was asked for, as it stands: queued, or nothing to queue because the NAS is proven to hold the run as it is.
 fn standing(run: &RunPath, job: &Job) -> ForceSyncAnswer {
     let state = if job.state == JobState::Queued || job.state.is_in_work() { "queued" } else { "unchanged" };
-    ForceSyncAnswer { run_path: run.as_str().to_owned(), state: state.into(), job_id: Some(job.id.clone()), blocking_findings: Vec::new() }
+    ForceSyncAnswer {
+        run_path: run.as_str().to_owned(),
+        state: state.into(),
+        job_id: Some(job.id.clone()),
+        blocking_findings: Vec::new(),
+    }
 }

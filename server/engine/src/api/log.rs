@@ -1,4 +1,5 @@
-//! The end of a run's own log, read from behind: a log of any size opens at once. Opened beneath the run's handle, through no link.
+//! The end of a run's own log, read from behind: a log of any size opens at once. Opened beneath the run's handle,
+//! through no link.
 
 use super::Engine;
 use super::answers::{FIRST_SCAN_PATIENCE, store_problem};
@@ -51,7 +52,10 @@ impl Engine {
     pub async fn log_file(&self, run: &str) -> Result<LogFile, Problem> {
         let run = self.parse_known(run).await?;
         let core = self.core.clone();
-        let none = Problem::new(ErrorCode::NotFound, format!("{run} has no log here; with its record it is on the NAS once it is proven"));
+        let none = Problem::new(
+            ErrorCode::NotFound,
+            format!("{run} has no log here; with its record it is on the NAS once it is proven"),
+        );
         blocking(move || open(&core, &run)?.ok_or(none)).await
     }
 
@@ -59,7 +63,9 @@ impl Engine {
     async fn parse_known(&self, run: &str) -> Result<RunPath, Problem> {
         self.ready(FIRST_SCAN_PATIENCE).await?;
         let run = self.parse(run)?;
-        if self.core.index.look(&run, |_| ()).is_some() || self.core.store.last_ended_life(&run).await.map_err(store_problem)?.is_some() {
+        if self.core.index.look(&run, |_| ()).is_some()
+            || self.core.store.last_ended_life(&run).await.map_err(store_problem)?.is_some()
+        {
             return Ok(run);
         }
         Err(Problem::new(ErrorCode::NotFound, format!("{run} is not in staging and was never known")))
@@ -86,7 +92,8 @@ fn open(core: &Core, run: &RunPath) -> Result<Option<LogFile>, Problem> {
     }
 }
 
-/// The last matching lines, oldest first, and whether there are more before them. Looks further back until there are enough.
+/// The last matching lines, oldest first, and whether there are more before them. Looks further back until there are
+/// enough.
 fn tail(file: &File, size: u64, query: &LogQuery) -> io::Result<(Vec<LogEntry>, bool)> {
     let mut look = FIRST_LOOK;
     loop {
@@ -158,7 +165,9 @@ mod tests {
         let mut text = String::new();
         for n in 0..lines {
             let level = if n % 1_000 == 0 { "ERROR" } else { "INFO " };
-            text.push_str(&format!("2026-04-17T14:32:00Z [{level}] [host:pc] line {n} of the log, which goes on for a while\n"));
+            text.push_str(&format!(
+                "2026-04-17T14:32:00Z [{level}] [host:pc] line {n} of the log, which goes on for a while\n"
+            ));
         }
         file.write_all(text.as_bytes()).unwrap();
         (file, text.len() as u64)

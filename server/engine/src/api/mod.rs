@@ -43,14 +43,17 @@ pub struct Engine {
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Engine {
-    /// Interrupts transfers so that they resume, waits for everything to end, closes the database. A second call does nothing.
+    /// Interrupts transfers so that they resume, waits for everything to end, closes the database. A second call does
+    /// nothing.
     pub async fn stop(&self) {
         self.core.site.stop.cancel();
         self.watcher.stop().await;
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = tokio::time::timeout(STOP_PATIENCE, futures::future::join_all(tasks)).await;
         if ended.is_err() {
-            tracing::warn!("something did not end in time, most likely a hung mount; it is taken up again at the next start");
+            tracing::warn!(
+                "something did not end in time, most likely a hung mount; it is taken up again at the next start"
+            );
         }
         self.keep_tally().await;
         let core = self.core.clone();
@@ -85,7 +88,10 @@ impl Engine {
     pub async fn ready(&self, patience: Duration) -> Result<(), Problem> {
         match tokio::time::timeout(patience, self.core.desk.until_ready()).await {
             Ok(()) => Ok(()),
-            Err(_) => Err(Problem::new(ErrorCode::Starting, "the first scan of the staging tree has not ended yet: ask again in a moment")),
+            Err(_) => Err(Problem::new(
+                ErrorCode::Starting,
+                "the first scan of the staging tree has not ended yet: ask again in a moment",
+            )),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Overrides, their tombstones, and marks: what operators say to findings. An override and a tombstone go into the run's creation.json and
-//! the run is judged again at once; a mark stays here and lets nothing through.
+//! Overrides, their tombstones, and marks: what operators say to findings. An override and a tombstone go into the
+//! run's creation.json and the run is judged again at once; a mark stays here and lets nothing through.
 
 use super::Engine;
 use super::answers::store_problem;
@@ -30,7 +30,9 @@ fn refused(sentence: String) -> Problem {
 fn record_problem(run: &RunPath, error: RecordError) -> Problem {
     match error {
         RecordError::Document(document) => document.into(),
-        RecordError::Locked { .. } => Problem::new(ErrorCode::RunBusy, format!("{run}: {error}: try again when that has ended.")),
+        RecordError::Locked { .. } => {
+            Problem::new(ErrorCode::RunBusy, format!("{run}: {error}: try again when that has ended."))
+        }
         RecordError::TooLarge { .. } => Problem::new(ErrorCode::DocumentUnreadable, format!("{run}: {error}.")),
         other => Problem::new(ErrorCode::StagingUnavailable, format!("{run}: {other}.")),
     }
@@ -40,13 +42,18 @@ fn judging_problem(run: &RunPath, error: GateError) -> Problem {
     match error {
         GateError::Record(error) => record_problem(run, error),
         GateError::Store(error) => store_problem(error),
-        GateError::Source(SourceError::RunGone { .. }) => Problem::new(ErrorCode::NotFound, format!("{run} is no longer in staging.")),
-        GateError::Source(other) => Problem::new(ErrorCode::StagingUnavailable, format!("{run} cannot be judged: {other}.")),
+        GateError::Source(SourceError::RunGone { .. }) => {
+            Problem::new(ErrorCode::NotFound, format!("{run} is no longer in staging."))
+        }
+        GateError::Source(other) => {
+            Problem::new(ErrorCode::StagingUnavailable, format!("{run} cannot be judged: {other}."))
+        }
     }
 }
 
 fn no_creation(run: &RunPath) -> Problem {
-    let message = format!("{run} has no creation.json, and an override is recorded there: let its producer write one first.");
+    let message =
+        format!("{run} has no creation.json, and an override is recorded there: let its producer write one first.");
     Problem::new(ErrorCode::CreationMissing, message)
 }
 
@@ -59,7 +66,11 @@ impl Engine {
     }
 
     /// Lets a class of findings of a run through, and judges it anew at once.
-    pub(super) async fn override_run(&self, run: &RunPath, request: &OverrideRequest) -> Result<OverrideEntry, Problem> {
+    pub(super) async fn override_run(
+        &self,
+        run: &RunPath,
+        request: &OverrideRequest,
+    ) -> Result<OverrideEntry, Problem> {
         let core = &self.core;
         let rule = Rule::from_text(&request.problem_class)
             .ok_or_else(|| refused(format!("`problem_class` {:?} is no class of findings", request.problem_class)))?;
@@ -114,9 +125,15 @@ impl Engine {
         let make = move |creation: &Creation| {
             let entries = creation.overrides();
             let missing = || Problem::new(ErrorCode::NotFound, format!("{named} has no override with the id {id:?}."));
-            let entry = entries.iter().find(|entry| !id.is_empty() && entry.id == id && entry.revokes.is_none()).ok_or_else(missing)?;
+            let entry = entries
+                .iter()
+                .find(|entry| !id.is_empty() && entry.id == id && entry.revokes.is_none())
+                .ok_or_else(missing)?;
             if entry.revoked || entries.iter().any(|other| other.revokes.as_deref() == Some(&id)) {
-                return Err(Problem::new(ErrorCode::AlreadyRevoked, format!("The override {id} of {named} was revoked before.")));
+                return Err(Problem::new(
+                    ErrorCode::AlreadyRevoked,
+                    format!("The override {id} of {named} was revoked before."),
+                ));
             }
             Ok(written.clone())
         };
@@ -126,7 +143,8 @@ impl Engine {
         Ok(tombstone)
     }
 
-    /// Appends an entry to the run's creation.json. With a rule: only when the run, as it stands now, has a finding of it.
+    /// Appends an entry to the run's creation.json. With a rule: only when the run, as it stands now, has a finding of
+    /// it.
     async fn append(
         &self,
         run: &RunPath,
@@ -135,8 +153,9 @@ impl Engine {
     ) -> Result<(), Problem> {
         let core = &self.core;
         let held = core.turns.runs.hold(run, "override", PATIENCE).await;
-        let _guard =
-            held.map_err(|holder| Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended.")))?;
+        let _guard = held.map_err(|holder| {
+            Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended."))
+        })?;
         let Some(state) = core.index.look(run, Facts::state) else { return Err(self.gone_problem(run).await?) };
         if state == Some(RunState::Cleared) {
             return Err(Problem::new(ErrorCode::RunCleared, format!("{run} is already cleared.")));
@@ -146,10 +165,11 @@ impl Engine {
             let (core, run) = (&*shared, &run_path);
             let folder = core.staging.run(run).map_err(|error| judging_problem(run, error.into()))?;
             if let Some(rule) = rule {
-                let verdict =
-                    judge(core, &folder, run, state == Some(RunState::SyncVerified)).map_err(|error| judging_problem(run, error))?;
+                let verdict = judge(core, &folder, run, state == Some(RunState::SyncVerified))
+                    .map_err(|error| judging_problem(run, error))?;
                 if !verdict.findings().iter().any(|finding| finding.rule == rule) {
-                    let message = format!("{run} has no finding of {} now: there is nothing to override.", rule.as_str());
+                    let message =
+                        format!("{run} has no finding of {} now: there is nothing to override.", rule.as_str());
                     return Err(Problem::new(ErrorCode::NothingToOverride, message));
                 }
             }
@@ -186,9 +206,15 @@ impl Engine {
     }
 
     /// Marks a finding known here, or takes the mark away. The run stays held back.
-    pub(super) async fn mark(&self, path: &str, request: &KnownRequest, known: bool) -> Result<ProblemFinding, Problem> {
+    pub(super) async fn mark(
+        &self,
+        path: &str,
+        request: &KnownRequest,
+        known: bool,
+    ) -> Result<ProblemFinding, Problem> {
         let core = &self.core;
-        let rule = Rule::from_text(&request.rule).ok_or_else(|| refused(format!("`rule` {:?} is no class of findings", request.rule)))?;
+        let rule = Rule::from_text(&request.rule)
+            .ok_or_else(|| refused(format!("`rule` {:?} is no class of findings", request.rule)))?;
         let operator = match request.operator.as_deref().map(str::trim).filter(|operator| !operator.is_empty()) {
             Some(operator) => Some(check_operator(operator).map_err(refused)?),
             None => None,

@@ -4,8 +4,8 @@ use super::Engine;
 use super::answers::FIRST_SCAN_PATIENCE;
 use crate::database::Failure;
 use domain::api::{
-    AttentionItem, AttentionKind, DestinationHealth, DestinationView, DiskGauge, DiskOverview, EquipmentOverview, LastError, LastRun,
-    Overview, PanelStatus, RunRow,
+    AttentionItem, AttentionKind, DestinationHealth, DestinationView, DiskGauge, DiskOverview, EquipmentOverview,
+    LastError, LastRun, Overview, PanelStatus, RunRow,
 };
 use domain::job::FailureClass;
 use domain::path::RunPath;
@@ -34,7 +34,12 @@ impl Engine {
 
     /// Cleared runs whose copy is damaged; none while they are never looked at again.
     fn damaged(&self) -> Vec<(RunPath, Failure)> {
-        self.core.site.settings.verify.reverify_cleared_seconds.map_or_else(Vec::new, |_| self.core.only_copies.damaged())
+        self.core
+            .site
+            .settings
+            .verify
+            .reverify_cleared_seconds
+            .map_or_else(Vec::new, |_| self.core.only_copies.damaged())
     }
 }
 
@@ -57,7 +62,9 @@ fn attention(status: &PanelStatus, rows: &[RunRow], cleared: &[(RunPath, Failure
     for kind in AttentionKind::OF_RUNS {
         let concerned = rows.iter().filter(|row| kind.concerns(row)).count() as u64;
         if kind == AttentionKind::Destination {
-            items.extend(status.destinations.iter().filter(|there| is_bad(there)).map(|there| of_destination(there, rows)));
+            items.extend(
+                status.destinations.iter().filter(|there| is_bad(there)).map(|there| of_destination(there, rows)),
+            );
         } else if concerned > 0 {
             items.push(of_runs(kind, concerned, rows));
         }
@@ -66,9 +73,16 @@ fn attention(status: &PanelStatus, rows: &[RunRow], cleared: &[(RunPath, Failure
         let free = units::bytes_u64(disk.free_bytes);
         let remedy = match disk.clearable_runs {
             0 => "Nothing is proven and can be cleared now: see to what waits, or make room.".to_owned(),
-            runs => format!("Clear {} to gain {}.", units::counted(runs, "run"), units::bytes_u64(disk.clearable_bytes)),
+            runs => {
+                format!("Clear {} to gain {}.", units::counted(runs, "run"), units::bytes_u64(disk.clearable_bytes))
+            }
         };
-        items.push(item(AttentionKind::Disk, disk.clearable_runs, format!("The staging disk is almost full: {free} free."), &remedy));
+        items.push(item(
+            AttentionKind::Disk,
+            disk.clearable_runs,
+            format!("The staging disk is almost full: {free} free."),
+            &remedy,
+        ));
     }
     if status.queue_paused {
         let remedy = "Set sync.enabled to true in the config file and restart to go on.";
@@ -80,7 +94,8 @@ fn attention(status: &PanelStatus, rows: &[RunRow], cleared: &[(RunPath, Failure
 
 /// Nobody else has these bytes: copies that are damaged, then those that cannot be proven any more.
 fn of_cleared(cleared: &[(RunPath, Failure)]) -> Vec<AttentionItem> {
-    let (damaged, other): (Vec<_>, Vec<_>) = cleared.iter().partition(|(_, failure)| failure.class == FailureClass::HashMismatch);
+    let (damaged, other): (Vec<_>, Vec<_>) =
+        cleared.iter().partition(|(_, failure)| failure.class == FailureClass::HashMismatch);
     let about = |found: Vec<&(RunPath, Failure)>, what: &str| {
         let (run, failure) = found.first()?;
         let runs = found.len() as u64;
@@ -96,7 +111,9 @@ fn is_bad(destination: &DestinationView) -> bool {
 }
 
 fn of_destination(destination: &DestinationView, rows: &[RunRow]) -> AttentionItem {
-    let waits = |row: &&RunRow| row.summary.equipment_id == destination.equipment_id && AttentionKind::Destination.concerns(row);
+    let waits = |row: &&RunRow| {
+        row.summary.equipment_id == destination.equipment_id && AttentionKind::Destination.concerns(row)
+    };
     let runs = rows.iter().filter(waits).count() as u64;
     let id = &destination.equipment_id;
     let why = destination.detail.clone().unwrap_or_else(|| destination.target.clone());
@@ -105,14 +122,19 @@ fn of_destination(destination: &DestinationView, rows: &[RunRow]) -> AttentionIt
             format!("The destination of {id} is not ours: {why}"),
             format!("Mount the right folder, or mark this one: exlab-orchestrator nas init {id}."),
         ),
-        _ => (format!("The destination of {id} cannot be reached: {why}"), "Mount or repair it; everything goes on by itself.".to_owned()),
+        _ => (
+            format!("The destination of {id} cannot be reached: {why}"),
+            "Mount or repair it; everything goes on by itself.".to_owned(),
+        ),
     };
     AttentionItem { kind: AttentionKind::Destination, runs, equipment_id: Some(id.clone()), message, remedy }
 }
 
 fn of_runs(kind: AttentionKind, runs: u64, rows: &[RunRow]) -> AttentionItem {
     let (message, remedy) = match kind {
-        AttentionKind::Failed => (format!("{} failed", units::counted(runs, "job")), "Read what happened, remove the cause, then retry."),
+        AttentionKind::Failed => {
+            (format!("{} failed", units::counted(runs, "job")), "Read what happened, remove the cause, then retry.")
+        }
         AttentionKind::Blocked => (
             format!("{} held back by the Pre-Sync Gate", units::plural(runs, "run is", "runs are")),
             "Fix or override the findings; then they go on by themselves.",
@@ -128,26 +150,38 @@ fn of_runs(kind: AttentionKind, runs: u64, rows: &[RunRow]) -> AttentionItem {
         AttentionKind::Silent => (
             format!(
                 "{} without its signal that it is complete",
-                units::plural(runs, "run has stood still for a day or longer", "runs have stood still for a day or longer")
+                units::plural(
+                    runs,
+                    "run has stood still for a day or longer",
+                    "runs have stood still for a day or longer"
+                )
             ),
             "Have the instrument write it, correct it in the config, or force a sync with a reason.",
         ),
-        _ => (format!("{} cannot go on", units::counted(runs, "clear")), "Each says what it waits for; it goes on by itself then."),
+        _ => (
+            format!("{} cannot go on", units::counted(runs, "clear")),
+            "Each says what it waits for; it goes on by itself then.",
+        ),
     };
     let lacking = rows.iter().filter(|row| kind.concerns(row)).find_map(|row| Some((row, row.waiting_for.as_ref()?)));
     match (kind, lacking) {
         // Some of the late ones may go on without their signal: then a sync is refused, and what it waits for is named.
         (AttentionKind::Late, Some((row, lacks))) => {
             let path = &row.run_path;
-            let remedy = format!("{remedy} {path} has to be complete first ({lacks}): wait for it, or sync it although unfinished.");
+            let remedy = format!(
+                "{remedy} {path} has to be complete first ({lacks}): wait for it, or sync it although unfinished."
+            );
             item(kind, runs, format!("{message}."), &remedy)
         }
-        (AttentionKind::Silent, Some((row, lacks))) => item(kind, runs, format!("{message}: first {}, {lacks}.", row.run_path), remedy),
+        (AttentionKind::Silent, Some((row, lacks))) => {
+            item(kind, runs, format!("{message}: first {}, {lacks}.", row.run_path), remedy)
+        }
         _ => item(kind, runs, format!("{message}."), remedy),
     }
 }
 
-/// Configured equipment in the config's order, then what else stands in the tree, by name. `rows`: most recent activity first.
+/// Configured equipment in the config's order, then what else stands in the tree, by name. `rows`: most recent activity
+/// first.
 fn equipment(settings: &Settings, status: &PanelStatus, rows: &[RunRow]) -> Vec<EquipmentOverview> {
     let empty = |id: &str, label: &str| EquipmentOverview {
         equipment_id: id.to_owned(),
@@ -180,7 +214,8 @@ fn equipment(settings: &Settings, status: &PanelStatus, rows: &[RunRow]) -> Vec<
 fn count(known: &mut EquipmentOverview, row: &RunRow) {
     *known.states.entry(row.summary.current_state.clone()).or_default() += 1;
     if known.last_run.is_none() {
-        known.last_run = Some(LastRun { run_path: row.run_path.clone(), last_activity_at: row.summary.last_activity_at.clone() });
+        known.last_run =
+            Some(LastRun { run_path: row.run_path.clone(), last_activity_at: row.summary.last_activity_at.clone() });
     }
     if row.proof.is_none() && row.summary.current_state != "cleared" {
         known.runs_waiting += 1;

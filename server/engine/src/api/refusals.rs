@@ -11,14 +11,18 @@ impl From<Refusal> for Problem {
             Refusal::Unknown(_) | Refusal::Gone(_) => problem(ErrorCode::NotFound),
             Refusal::Busy(_) => problem(ErrorCode::RunBusy),
             Refusal::NotVerified { state: None, .. } => problem(ErrorCode::StagingNotSyncVerified),
-            Refusal::NotVerified { state: Some(state), .. } => problem(ErrorCode::StagingNotSyncVerified).with("current_state", state),
+            Refusal::NotVerified { state: Some(state), .. } => {
+                problem(ErrorCode::StagingNotSyncVerified).with("current_state", state)
+            }
             Refusal::NotOurs { .. } => problem(ErrorCode::StagingNotProven).with("files", [""; 0]),
             Refusal::Changed { files, generation, .. } => {
                 problem(ErrorCode::StagingNotProven).with("files", files).with("generation", generation)
             }
             Refusal::Held { files, .. } => problem(ErrorCode::StagingNotProven).with("files", files),
             Refusal::Disproven { files, .. } => problem(ErrorCode::DestinationNotProven).with("files", files),
-            Refusal::TooWeak { level, .. } => problem(ErrorCode::DestinationNotProven).with("files", [""; 0]).with("proof_level", level),
+            Refusal::TooWeak { level, .. } => {
+                problem(ErrorCode::DestinationNotProven).with("files", [""; 0]).with("proof_level", level)
+            }
             Refusal::NoAnswer { class, .. } => {
                 let problem = problem(ErrorCode::DestinationNotProven).with("files", [""; 0]);
                 class.map_or(problem.clone(), |class| problem.with("class", class))

@@ -77,13 +77,16 @@ impl StartError {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         match self {
             StartError::Store(error) => matches!(error, StoreError::Full),
-            StartError::StateFolder(StateFolderError::Io { error, .. }) => matches!(error.kind(), StorageFull | QuotaExceeded),
+            StartError::StateFolder(StateFolderError::Io { error, .. }) => {
+                matches!(error.kind(), StorageFull | QuotaExceeded)
+            }
             StartError::StateFolder(_) | StartError::Off => false,
         }
     }
 }
 
-/// Opens the database; on a full disk in the room that is kept back for clearing, since nothing is cleared by a program that does not run.
+/// Opens the database; on a full disk in the room that is kept back for clearing, since nothing is cleared by a program
+/// that does not run.
 async fn open_store(state_folder: &Path) -> Result<Store, StoreError> {
     match Store::open(state_folder).await {
         Err(StoreError::Full) if Reserve::give_up(state_folder) => Store::open(state_folder).await,
@@ -115,7 +118,8 @@ impl Engine {
         for equipment in settings.equipment.iter().filter(|equipment| equipment.synced_here) {
             let installation = state_folder.installation().to_owned();
             let (staging_root, state_folder) = (&orchestrator.staging_root, &options.state_folder);
-            if let Some(transport) = transport_of(&settings, equipment, staging_root, state_folder, Some(&installation)) {
+            if let Some(transport) = transport_of(&settings, equipment, staging_root, state_folder, Some(&installation))
+            {
                 let destination = Destination::new(equipment.clone(), transport, installation, options.clock.clone());
                 destinations.insert(equipment.id.clone(), Arc::new(destination));
             }
@@ -179,7 +183,8 @@ impl Engine {
     }
 }
 
-/// `nas init`: marks an equipment's destination as ours. Works without a running engine. `adopt` replaces another's marker.
+/// `nas init`: marks an equipment's destination as ours. Works without a running engine. `adopt` replaces another's
+/// marker.
 pub async fn mark_destination(
     settings: &Settings,
     equipment: &str,
@@ -189,7 +194,9 @@ pub async fn mark_destination(
 ) -> Result<Marker, MarkError> {
     let orchestrator = settings.orchestrator.as_ref().ok_or(MarkError::Off)?;
     let known = || settings.equipment.iter().map(|equipment| equipment.id.clone()).collect::<Vec<_>>().join(", ");
-    let equipment = settings.equipment(equipment).ok_or_else(|| MarkError::Unknown { equipment: equipment.to_owned(), known: known() })?;
+    let equipment = settings
+        .equipment(equipment)
+        .ok_or_else(|| MarkError::Unknown { equipment: equipment.to_owned(), known: known() })?;
     let transport = transport_of(settings, equipment, &orchestrator.staging_root, state_folder, None)
         .ok_or_else(|| MarkError::NoTransport(equipment.id.clone()))?;
     let marker = Marker {
@@ -199,7 +206,8 @@ pub async fn mark_destination(
         created_at: Clock::system().now(),
         host: host.to_owned(),
     };
-    let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
+    let context =
+        CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
     if let Ok(found) = transport.identify(&context).await
         && (&found.installation, &found.equipment) == (&marker.installation, &marker.equipment)
     {
@@ -234,8 +242,13 @@ pub enum MarkError {
     Transport(#[from] TransportError),
 }
 
-/// `import-queue`: takes the rows of the existing system's queue in. The state folder is locked meanwhile, so no engine may run on it.
-pub async fn import_queue(settings: &Settings, state_folder: &Path, file: &Path) -> Result<crate::database::ImportReport, StartError> {
+/// `import-queue`: takes the rows of the existing system's queue in. The state folder is locked meanwhile, so no engine
+/// may run on it.
+pub async fn import_queue(
+    settings: &Settings,
+    state_folder: &Path,
+    file: &Path,
+) -> Result<crate::database::ImportReport, StartError> {
     let orchestrator = settings.orchestrator.as_ref().ok_or(StartError::Off)?;
     let _locked = StateFolder::open(state_folder)?;
     let store = Store::open(state_folder).await?;

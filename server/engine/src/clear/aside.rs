@@ -1,5 +1,5 @@
-//! The folder that runs are renamed into while they are cleared, and the renames there and back. Everything by handle, through
-//! no link; nothing is ever replaced.
+//! The folder that runs are renamed into while they are cleared, and the renames there and back. Everything by handle,
+//! through no link; nothing is ever replaced.
 
 use crate::core::Core;
 use crate::files::beneath::rename_new;
@@ -14,7 +14,8 @@ pub const CLEARING_FOLDER: &str = ".exlab-clearing";
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Makes the clearing folder: before an intent is recorded, so that a staging root without it is known to be another disk.
+/// Makes the clearing folder: before an intent is recorded, so that a staging root without it is known to be another
+/// disk.
 pub fn prepare(core: &Core) -> Result<(), SourceError> {
     let root = core.staging.open()?;
     match rustix::fs::mkdirat(root.folder(), CLEARING_FOLDER, Mode::from_raw_mode(0o700)) {
@@ -40,7 +41,8 @@ pub enum Renamed {
 pub fn rename_aside(core: &Core, run: &RunPath, intent: &str, proven: &RunFolder) -> Result<Renamed, Errno> {
     let (parent, aside) = (parent_of(core, run)?, clearing_folder(core)?);
     rename_new(&parent, run.leaf().as_bytes(), &aside, intent.as_bytes())?;
-    let (moved, handle) = (rustix::fs::statat(&aside, intent, AtFlags::SYMLINK_NOFOLLOW)?, rustix::fs::fstat(proven.dir())?);
+    let (moved, handle) =
+        (rustix::fs::statat(&aside, intent, AtFlags::SYMLINK_NOFOLLOW)?, rustix::fs::fstat(proven.dir())?);
     if (moved.st_dev, moved.st_ino) == (handle.st_dev, handle.st_ino) {
         rustix::fs::fsync(&parent)?;
         rustix::fs::fsync(&aside)?;

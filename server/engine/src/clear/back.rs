@@ -1,5 +1,5 @@
-//! The ways back from a clear that does not come to its end: nothing was removed, and the run is what it was; or something was, and what is
-//! left is a new life.
+//! The ways back from a clear that does not come to its end: nothing was removed, and the run is what it was; or
+//! something was, and what is left is a new life.
 
 use super::ClearStop;
 use super::aside::{self, CLEARING_FOLDER};
@@ -22,8 +22,9 @@ use rustix::io::Errno;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Gives up a clear of which nothing was removed: `cleared`, where it was recorded, is followed by an entry that takes it back, so that the
-/// run is what it was, and no new life begins. While that entry cannot be written the intent stands.
+/// Gives up a clear of which nothing was removed: `cleared`, where it was recorded, is followed by an entry that takes
+/// it back, so that the run is what it was, and no new life begins. While that entry cannot be written the intent
+/// stands.
 pub async fn take_back(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, why: &str) -> Result<(), ClearStop> {
     let written = say_taken_back(core, folder, &intent.id, why).await;
     match written {
@@ -36,7 +37,11 @@ pub async fn take_back(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, wh
             core.store.record_due_now(&intent.job_id).await?;
             core.destinations.work_now(intent.run.equipment());
         }
-        Err(error) => return Err(ClearStop::Waiting(format!("{why}; and that it was not cleared could not be recorded: {error}"))),
+        Err(error) => {
+            return Err(ClearStop::Waiting(format!(
+                "{why}; and that it was not cleared could not be recorded: {error}"
+            )));
+        }
     }
     tell_producer(core, &intent.run, folder, SyncStatus::Synced);
     abort(core, intent, why).await
@@ -55,8 +60,8 @@ pub fn not_cleared(intent: &Intent, why: &str) -> String {
     format!("{} was not cleared: {why}", intent.run)
 }
 
-/// Gives up a clear that was renamed aside, and of which nothing was removed: its folder goes back to where it stood first. Where something
-/// new stands there the intent stands.
+/// Gives up a clear that was renamed aside, and of which nothing was removed: its folder goes back to where it stood
+/// first. Where something new stands there the intent stands.
 pub async fn back_untouched(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, why: &str) -> Result<(), ClearStop> {
     let (owned, run, id) = (core.clone(), intent.run.clone(), intent.id.clone());
     if let Err(errno) = blocking(move || aside::put_back(&owned, &run, &id)).await {
@@ -70,9 +75,16 @@ pub async fn back_untouched(core: &Arc<Core>, intent: &Intent, folder: &RunFolde
     take_back(core, intent, folder, why).await
 }
 
-/// Appends to a record that was called cleared by this intent that it was not; nothing where it says nothing of the kind.
-pub async fn say_taken_back(core: &Core, folder: &RunFolder, id: &str, why: &str) -> Result<Option<(Ingest, Option<Stamp>)>, RecordError> {
-    let (handle, id, at, host, reason) = (folder.clone(), id.to_owned(), core.site.clock.now(), core.site.host.clone(), why.to_owned());
+/// Appends to a record that was called cleared by this intent that it was not; nothing where it says nothing of the
+/// kind.
+pub async fn say_taken_back(
+    core: &Core,
+    folder: &RunFolder,
+    id: &str,
+    why: &str,
+) -> Result<Option<(Ingest, Option<Stamp>)>, RecordError> {
+    let (handle, id, at, host, reason) =
+        (folder.clone(), id.to_owned(), core.site.clock.now(), core.site.host.clone(), why.to_owned());
     blocking(move || {
         if !is_cleared_by(&handle, &id) {
             return Ok(None);
@@ -80,7 +92,8 @@ pub async fn say_taken_back(core: &Core, folder: &RunFolder, id: &str, why: &str
         // What was proven is said again: the latest `sync_verified` is what a proof is held against.
         let record = RecordFolder::open(handle.dir())?;
         let ingest = record.as_ref().map(read_ingest).transpose()?.flatten();
-        let mut extra = ingest.and_then(|ingest| ingest.last(RunState::SyncVerified)).map(|entry| entry.fields).unwrap_or_default();
+        let mut extra =
+            ingest.and_then(|ingest| ingest.last(RunState::SyncVerified)).map(|entry| entry.fields).unwrap_or_default();
         for own in ["state", "at", "host"] {
             extra.remove(own);
         }
@@ -90,13 +103,25 @@ pub async fn say_taken_back(core: &Core, folder: &RunFolder, id: &str, why: &str
     .await
 }
 
-/// Puts what is left back to where the run stood; where something new stands there, it stays aside and is named in the ledger.
+/// Puts what is left back to where the run stood; where something new stands there, it stays aside and is named in the
+/// ledger.
 pub async fn put_back(core: &Arc<Core>, intent: &Intent) {
     let (owned, run, id) = (core.clone(), intent.run.clone(), intent.id.clone());
     if let Err(errno) = blocking(move || aside::put_back(&owned, &run, &id)).await {
         let place = format!("{CLEARING_FOLDER}/{}", intent.id);
-        core.ledger(&intent.run, intent.life, LedgerKind::KeptAside, format!("what was not proven stays in {place}: {errno}")).await;
-        core.log(None, &intent.run, Level::Error, &format!("what was not proven could not be put back and stays in {place}: {errno}"));
+        core.ledger(
+            &intent.run,
+            intent.life,
+            LedgerKind::KeptAside,
+            format!("what was not proven stays in {place}: {errno}"),
+        )
+        .await;
+        core.log(
+            None,
+            &intent.run,
+            Level::Error,
+            &format!("what was not proven could not be put back and stays in {place}: {errno}"),
+        );
     }
 }
 
@@ -109,8 +134,8 @@ pub async fn abort(core: &Arc<Core>, intent: &Intent, why: &str) -> Result<(), C
     Ok(())
 }
 
-/// Gives up a clear that stands aside, and answers what had gone. Where nothing had, the run is what it was; else what is left goes back and is
-/// a new life, and what went is counted.
+/// Gives up a clear that stands aside, and answers what had gone. Where nothing had, the run is what it was; else what
+/// is left goes back and is a new life, and what went is counted.
 pub(super) async fn give_up_aside(
     core: &Arc<Core>,
     intent: &mut Intent,
@@ -121,15 +146,18 @@ pub(super) async fn give_up_aside(
     match sealed_and_gone(core, job, folder).await {
         Ok(gone) if gone.files == 0 => return back_untouched(core, intent, folder, why).await.map(|()| gone),
         Ok(gone) => intent.freed = gone,
-        Err(error) => tracing::error!(run = %intent.run, error, "what was freed before the clear was given up cannot be counted"),
+        Err(error) => {
+            tracing::error!(run = %intent.run, error, "what was freed before the clear was given up cannot be counted")
+        }
     }
     put_back(core, intent).await;
     finish(core, intent, job, &[("the clear was given up:".to_owned(), why.to_owned())]).await?;
     Ok(intent.freed)
 }
 
-/// Ends a clear that had put back what it kept or retained, and was stopped before that was written: files went, so what stands at the run's
-/// path is another life. `None`, and nothing is done, where nothing went: that run is what it was.
+/// Ends a clear that had put back what it kept or retained, and was stopped before that was written: files went, so
+/// what stands at the run's path is another life. `None`, and nothing is done, where nothing went: that run is what it
+/// was.
 pub(super) async fn end_what_went(
     core: &Arc<Core>,
     intent: &mut Intent,

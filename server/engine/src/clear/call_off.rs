@@ -1,5 +1,5 @@
-//! Calling a clear off that waits: nothing more is removed. A run of which nothing went is what it was; the rest of one that had begun to go
-//! is put back where it stood and is a new life, as after any clear that was given up.
+//! Calling a clear off that waits: nothing more is removed. A run of which nothing went is what it was; the rest of one
+//! that had begun to go is put back where it stood and is a new life, as after any clear that was given up.
 
 use super::back::{back_untouched, end_what_went, give_up_aside, sealed_and_gone, take_back};
 use super::refusal::NotCalledOff;

@@ -34,7 +34,12 @@ use std::sync::Arc;
 const RECORD_ROUNDS: u32 = 3;
 
 /// Goes on from wherever the intent stands.
-pub async fn carry_out(core: &Arc<Core>, mut intent: Intent, permit: ClearPermit, progress: &ProgressSink) -> Result<Totals, ClearStop> {
+pub async fn carry_out(
+    core: &Arc<Core>,
+    mut intent: Intent,
+    permit: ClearPermit,
+    progress: &ProgressSink,
+) -> Result<Totals, ClearStop> {
     show(core, &intent);
     let outcome = steps(core, &mut intent, permit, progress).await.map_err(ClearStop::once_intended);
     match &outcome {
@@ -54,13 +59,23 @@ pub async fn waits(core: &Core, intent: &mut Intent, why: &str) {
 }
 
 fn show(core: &Core, intent: &Intent) {
-    let view = ClearingView { intent: intent.id.clone(), step: intent.step.as_str().to_owned(), waiting: intent.waiting.clone() };
+    let view = ClearingView {
+        intent: intent.id.clone(),
+        step: intent.step.as_str().to_owned(),
+        waiting: intent.waiting.clone(),
+    };
     note_clearing(core, &intent.run, Some(view));
 }
 
-async fn steps(core: &Arc<Core>, intent: &mut Intent, permit: ClearPermit, progress: &ProgressSink) -> Result<Totals, ClearStop> {
+async fn steps(
+    core: &Arc<Core>,
+    intent: &mut Intent,
+    permit: ClearPermit,
+    progress: &ProgressSink,
+) -> Result<Totals, ClearStop> {
     let folder = permit.folder().clone();
-    // What is aside before this call was whole when it was renamed: what is missing there now, a start before this one removed.
+    // What is aside before this call was whole when it was renamed: what is missing there now, a start before this one
+    // removed.
     let absent = if intent.step >= ClearStep::Renamed { Absent::RemovedBefore } else { Absent::Unknown };
     if intent.step == ClearStep::Intended {
         append_cleared(core, intent, &folder).await?;
@@ -129,7 +144,9 @@ async fn append_cleared(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -
             });
             Ok(())
         }
-        Err(error @ (RecordError::Full { .. } | RecordError::Locked { .. })) => Err(ClearStop::Waiting(error.to_string())),
+        Err(error @ (RecordError::Full { .. } | RecordError::Locked { .. })) => {
+            Err(ClearStop::Waiting(error.to_string()))
+        }
         Err(error) => {
             tell_producer(core, &intent.run, folder, SyncStatus::Synced);
             Err(refused(core, intent, folder, &error.to_string()).await)
@@ -170,8 +187,8 @@ async fn rename_aside(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> 
     Err(refused(core, intent, folder, &why).await)
 }
 
-/// Deletes the data, and then, when all of it went, the record. Answers what was kept, and why. The intent knows what was freed, by what
-/// went and not by what this start removed: a crash in between loses no count.
+/// Deletes the data, and then, when all of it went, the record. Answers what was kept, and why. The intent knows what
+/// was freed, by what went and not by what this start removed: a crash in between loses no count.
 async fn delete(
     core: &Arc<Core>,
     intent: &mut Intent,
@@ -189,7 +206,8 @@ async fn delete(
         let mut ask = |batch: Vec<SealedFile>| runtime.block_on(look_once_more(&owned, &permit, &mut look, batch));
         let destination = owned.destinations.get(permit.job().run.equipment());
         let at_once = destination.map_or(1, |destination| destination.transport.looks_at_once());
-        let ended = delete_data(&permit, absent, &owned.site.checkpoints, &progress, &owned.site.stop, (at_once, &mut ask));
+        let ended =
+            delete_data(&permit, absent, &owned.site.checkpoints, &progress, &owned.site.stop, (at_once, &mut ask));
         (ended, permit, look)
     })
     .await;
@@ -248,7 +266,12 @@ async fn delete(
 }
 
 /// Looks at files of one batch at the destination, its identity first.
-async fn look_once_more(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastLook, batch: Vec<SealedFile>) -> Result<Looked, String> {
+async fn look_once_more(
+    core: &Arc<Core>,
+    permit: &ClearPermit,
+    look: &mut LastLook,
+    batch: Vec<SealedFile>,
+) -> Result<Looked, String> {
     let (run, folder) = (&permit.job().run, permit.folder());
     let equipment = run.equipment();
     let destination = core.destinations.get(equipment);
@@ -259,7 +282,12 @@ async fn look_once_more(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastL
 }
 
 /// True while the NAS holds the record as it was sent.
-async fn still_there(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastLook, record: &[SentRecord]) -> Result<bool, ClearStop> {
+async fn still_there(
+    core: &Arc<Core>,
+    permit: &ClearPermit,
+    look: &mut LastLook,
+    record: &[SentRecord],
+) -> Result<bool, ClearStop> {
     let mut batch: Vec<SealedFile> = record.iter().map(SentRecord::as_sealed).collect();
     batch.sort_by(|a, b| a.path.cmp(&b.path));
     if batch.is_empty() {
@@ -269,7 +297,8 @@ async fn still_there(core: &Arc<Core>, permit: &ClearPermit, look: &mut LastLook
     Ok(looked.files.iter().all(Result::is_ok))
 }
 
-/// The NAS was damaged after its proof, and nothing is gone here: the run is what it was, and its damage is dealt with as any other.
+/// The NAS was damaged after its proof, and nothing is gone here: the run is what it was, and its damage is dealt with
+/// as any other.
 async fn untouched(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, differences: &Differences) -> ClearStop {
     let why = format!("the NAS changed after it was proven: {}", differences.sentence);
     if let Err(stop) = back_untouched(core, intent, permit.folder(), &why).await {
@@ -295,7 +324,10 @@ async fn disturbed(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, kept
 /// What is proven but cannot be removed: it waits aside, and goes when it can.
 fn rest(stuck: &[(String, String)]) -> Option<String> {
     let (name, why) = stuck.first()?;
-    Some(format!("rest of a cleared run: {} still here; {name} {why}", domain::units::counted(stuck.len() as u64, "file")))
+    Some(format!(
+        "rest of a cleared run: {} still here; {name} {why}",
+        domain::units::counted(stuck.len() as u64, "file")
+    ))
 }
 
 /// Removes the emptied folder.
@@ -310,7 +342,12 @@ async fn remove_aside(core: &Arc<Core>, intent: &Intent, folder: &RunFolder) -> 
 }
 
 /// Life and ledger, job, intent, in this order: a crash between two of them repeats the rest.
-pub async fn finish(core: &Arc<Core>, intent: &mut Intent, job: &Job, kept: &[(String, String)]) -> Result<(), ClearStop> {
+pub async fn finish(
+    core: &Arc<Core>,
+    intent: &mut Intent,
+    job: &Job,
+    kept: &[(String, String)],
+) -> Result<(), ClearStop> {
     let run = intent.run.clone();
     let line = format!(
         "staging cleared: path={}/{run} files={} bytes_freed={} host={}",

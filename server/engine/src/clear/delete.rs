@@ -1,8 +1,8 @@
 //! The one place in the program that deletes what an instrument wrote.
 //!
-//! Works beneath the handle of a folder that was renamed aside, takes a permit, compares each file with its sealed entry once
-//! more, looks once more whether the destination still proves it, and unlinks it by name in its own folder's handle. What is not exactly
-//! what was sealed, or not proven at that moment, stays, and is named.
+//! Works beneath the handle of a folder that was renamed aside, takes a permit, compares each file with its sealed
+//! entry once more, looks once more whether the destination still proves it, and unlinks it by name in its own folder's
+//! handle. What is not exactly what was sealed, or not proven at that moment, stays, and is named.
 
 use super::permit::ClearPermit;
 use super::unlink::{Parent, Unlinked, unlink};
@@ -82,8 +82,9 @@ impl Deleted {
     }
 }
 
-/// Deletes the data of a permitted run, so many files at once: each is compared with its sealed entry, the batch is looked at once more at
-/// the destination, and then it goes. The folder is the permit's own, by handle, wherever it has been renamed to. Blocking.
+/// Deletes the data of a permitted run, so many files at once: each is compared with its sealed entry, the batch is
+/// looked at once more at the destination, and then it goes. The folder is the permit's own, by handle, wherever it has
+/// been renamed to. Blocking.
 pub fn delete_data(
     permit: &ClearPermit,
     absent: Absent,
@@ -93,7 +94,8 @@ pub fn delete_data(
     (at_once, look): (usize, &mut Look<'_>),
 ) -> Result<End, String> {
     let folder = permit.folder();
-    let mut work = Work { folder, absent, stop, hasher: Hasher::new(), parent: Parent::new(folder), deleted: Deleted::default() };
+    let mut work =
+        Work { folder, absent, stop, hasher: Hasher::new(), parent: Parent::new(folder), deleted: Deleted::default() };
     let mut entries = permit.seal().entries().map_err(|error| error.to_string())?;
     while let Some(batch) = work.next_batch(&mut entries, at_once)? {
         let Batch { files, attributes, special } = batch;
@@ -140,7 +142,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The next files that are here as they were sealed, with the stat they have now; `None` at the end. What must stay is noted on the way.
+    /// The next files that are here as they were sealed, with the stat they have now; `None` at the end. What must stay
+    /// is noted on the way.
     fn next_batch(&mut self, entries: &mut SealEntries, at_once: usize) -> Result<Option<Batch>, String> {
         let (mut batch, mut bytes) = (Batch::default(), 0_u64);
         while batch.files.len() + batch.special.len() < at_once && bytes < BATCH_BYTES {
@@ -209,7 +212,9 @@ impl Work<'_> {
     /// True, and noted, when a program has it open for writing.
     fn is_written_to(&mut self, path: &FilePath, writers: &Writers) -> bool {
         let open = || self.folder.open_file(path).ok().map(|(file, _)| file);
-        let Some(Writing::By(program)) = self.folder.id_of(path).map(|id| writers.writing(id, open)) else { return false };
+        let Some(Writing::By(program)) = self.folder.id_of(path).map(|id| writers.writing(id, open)) else {
+            return false;
+        };
         self.deleted.keep_written(path, &program);
         true
     }
@@ -242,7 +247,8 @@ impl Work<'_> {
                 continue;
             }
             let mut unlinked = unlink_proven(&mut self.parent, &proven, stat, &mut self.deleted);
-            // One that had another name in the run, which went a moment ago, has another change time: it is compared anew.
+            // One that had another name in the run, which went a moment ago, has another change time: it is compared
+            // anew.
             if unlinked == Unlinked::OtherStat
                 && let Some(now) = self.as_sealed(path, *stat, (*digest, attributes), false)
             {
@@ -284,7 +290,8 @@ fn unlink_special(parent: &mut Parent<'_>, path: &FilePath, deleted: &mut Delete
 
 /// Whatever else lies there was never sealed: it stays.
 fn keep_the_rest(folder: &RunFolder, deleted: &mut Deleted) -> Result<(), String> {
-    let named: std::collections::HashSet<String> = deleted.kept.iter().chain(&deleted.stuck).map(|(name, _)| name.clone()).collect();
+    let named: std::collections::HashSet<String> =
+        deleted.kept.iter().chain(&deleted.stuck).map(|(name, _)| name.clone()).collect();
     for entry in folder.walk().map_err(|error| error.to_string())? {
         let entry = match entry {
             Ok(entry) => entry,
@@ -299,12 +306,15 @@ fn keep_the_rest(folder: &RunFolder, deleted: &mut Deleted) -> Result<(), String
     Ok(())
 }
 
-/// Removes the run's empty folders, deepest first, then its own folder from `parent`. A folder that is not empty stays. Blocking.
+/// Removes the run's empty folders, deepest first, then its own folder from `parent`. A folder that is not empty stays.
+/// Blocking.
 pub fn remove_folders(folder: &RunFolder, keep_record: bool) -> Result<(), String> {
     let mut folders: Vec<FilePath> = Vec::new();
     for entry in folder.walk().map_err(|error| error.to_string())? {
         match entry {
-            Ok(entry) if entry.kind == EntryKind::Folder && !(keep_record && entry.is_record()) => folders.push(entry.path),
+            Ok(entry) if entry.kind == EntryKind::Folder && !(keep_record && entry.is_record()) => {
+                folders.push(entry.path)
+            }
             Ok(_) | Err(SourceError::Vanished { .. }) => {}
             Err(error) => return Err(error.to_string()),
         }

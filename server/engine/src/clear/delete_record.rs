@@ -35,8 +35,9 @@ fn record_entries(folder: &RunFolder) -> Result<Vec<Entry>, String> {
     Ok(entries)
 }
 
-/// Deletes the record where all of it equals what was just proven on the NAS; our own temporary files and locks go unproven. Where anything
-/// differs nothing of it goes: half a record is none. Answers what was kept, and why. Blocking.
+/// Deletes the record where all of it equals what was just proven on the NAS; our own temporary files and locks go
+/// unproven. Where anything differs nothing of it goes: half a record is none. Answers what was kept, and why.
+/// Blocking.
 pub fn delete_record(folder: &RunFolder, proven: &[SentRecord]) -> Result<Deleted, String> {
     let mut deleted = Deleted::default();
     let entries = record_entries(folder)?;
@@ -44,7 +45,8 @@ pub fn delete_record(folder: &RunFolder, proven: &[SentRecord]) -> Result<Delete
         match entry.kind {
             EntryKind::Folder => {}
             EntryKind::File { .. } if is_ours(last_name(&entry.path)) => {}
-            EntryKind::File { .. } if proven.iter().any(|sent| sent.file.path == entry.path && same_bytes(folder, sent, entry)) => {}
+            EntryKind::File { .. }
+                if proven.iter().any(|sent| sent.file.path == entry.path && same_bytes(folder, sent, entry)) => {}
             EntryKind::File { .. } => deleted.keep(&entry.path, "is not as it was proven on the NAS"),
             _ => deleted.keep(&entry.path, "is a link or a special file in the record"),
         }
@@ -68,5 +70,6 @@ fn last_name(path: &FilePath) -> &str {
 
 fn same_bytes(folder: &RunFolder, proven: &SentRecord, entry: &Entry) -> bool {
     let hashed = Hasher::new().local(folder, &entry.path, &entry.stat, &CancellationToken::new(), &|_| ());
-    entry.stat.size == proven.file.bytes.size() && hashed.is_ok_and(|hashed| hashed.digest == proven.file.bytes.digest())
+    entry.stat.size == proven.file.bytes.size()
+        && hashed.is_ok_and(|hashed| hashed.digest == proven.file.bytes.digest())
 }

@@ -18,8 +18,8 @@ use crate::send::{SentRecord, push_record};
 use domain::path::RECORD_FOLDER;
 use std::sync::Arc;
 
-/// Sends the record, and has streams and labels listed again where its list no longer holds all that were sealed: somebody edited or
-/// removed it since. Answers what was proven; where they cannot be listed the clear is taken back.
+/// Sends the record, and has streams and labels listed again where its list no longer holds all that were sealed:
+/// somebody edited or removed it since. Answers what was proven; where they cannot be listed the clear is taken back.
 pub async fn send_whole(
     core: &Arc<Core>,
     intent: &Intent,
@@ -31,7 +31,8 @@ pub async fn send_whole(
     if intent.step >= ClearStep::Renamed {
         return Ok(record);
     }
-    // Where somebody let go of what it cannot carry, the rest is listed anew: whether it was edited since cannot be told by what it lacks.
+    // Where somebody let go of what it cannot carry, the rest is listed anew: whether it was edited since cannot be
+    // told by what it lacks.
     let may_lack = may_be_left(core, &intent.run);
     if !may_lack && carries(permit, &record).await? {
         return Ok(record);
@@ -66,14 +67,24 @@ async fn unlisted(core: &Arc<Core>, intent: &Intent, permit: &ClearPermit, why: 
 
 async fn carries(permit: &ClearPermit, record: &[SentRecord]) -> Result<bool, ClearStop> {
     let name = format!("{RECORD_FOLDER}/{METADATA}");
-    let list = record.iter().map(|sent| &sent.file).find(|file| file.path.as_bytes() == name.as_bytes()).map(|file| file.bytes.reader());
+    let list = record
+        .iter()
+        .map(|sent| &sent.file)
+        .find(|file| file.path.as_bytes() == name.as_bytes())
+        .map(|file| file.bytes.reader());
     let seal = permit.seal().clone();
     let carried = blocking(move || metadata::carries(list, &seal)).await;
     carried.map_err(|error| ClearStop::Waiting(format!("the seal cannot be read: {error}")))
 }
 
-/// What of the record still stands is sent and proven; of a record that a start before this one deleted there is nothing to send.
-pub async fn send(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink) -> Result<Vec<SentRecord>, ClearStop> {
+/// What of the record still stands is sent and proven; of a record that a start before this one deleted there is
+/// nothing to send.
+pub async fn send(
+    core: &Arc<Core>,
+    job: &Job,
+    folder: &RunFolder,
+    progress: &ProgressSink,
+) -> Result<Vec<SentRecord>, ClearStop> {
     let context = core.site.call_context(job.run.equipment(), &core.site.stop, progress);
     let Some(destination) = core.destinations.get(job.run.equipment()) else {
         return Err(ClearStop::Waiting(format!("equipment {} has no destination in the config", job.run.equipment())));

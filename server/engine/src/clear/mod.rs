@@ -1,8 +1,8 @@
-//! Clearing: the only way a byte leaves staging (docs/clearing.md). One deleter in the whole program, `delete`, and it takes
-//! a `ClearPermit` that only a proof made now can give.
+//! Clearing: the only way a byte leaves staging (docs/clearing.md). One deleter in the whole program, `delete`, and it
+//! takes a `ClearPermit` that only a proof made now can give.
 //!
-//! An intent outside the folder makes every step resumable: prove, intend, append `cleared`, finished record to the NAS, rename
-//! aside, compare and unlink, end the life. What cannot be proven is kept, named, and put back.
+//! An intent outside the folder makes every step resumable: prove, intend, append `cleared`, finished record to the
+//! NAS, rename aside, compare and unlink, end the life. What cannot be proven is kept, named, and put back.
 
 mod aside;
 mod back;
@@ -42,11 +42,12 @@ use tokio::time::Instant;
 /// How long an act waits for whoever holds the run.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Frees a run's local copy, as an operator asks: proves everything now, whatever was proven before. Idempotent: what is known
-/// and gone gives zeros.
+/// Frees a run's local copy, as an operator asks: proves everything now, whatever was proven before. Idempotent: what
+/// is known and gone gives zeros.
 pub async fn clear(core: &Arc<Core>, run: &RunPath) -> Result<ClearAnswer, Refusal> {
     let held = core.turns.runs.hold(run, "clearing", PATIENCE).await;
-    let _guard = held.map_err(|holder| Refusal::Busy(format!("{run} is busy ({holder}): try again when that has ended")))?;
+    let _guard =
+        held.map_err(|holder| Refusal::Busy(format!("{run} is busy ({holder}): try again when that has ended")))?;
     if let Some(intent) = resume::open_intent(core, run).await? {
         return answer(core, run, resume::resume(core, intent).await);
     }
@@ -62,8 +63,8 @@ pub async fn clear(core: &Arc<Core>, run: &RunPath) -> Result<ClearAnswer, Refus
     answer(core, run, begin(core, run).await)
 }
 
-/// Clears by policy, in the background. A refusal is logged, and the run is left alone for a while: what refused it may read the whole NAS to be
-/// found again, and need not change anything that is seen from here.
+/// Clears by policy, in the background. A refusal is logged, and the run is left alone for a while: what refused it may
+/// read the whole NAS to be found again, and need not change anything that is seen from here.
 pub fn start_automatic(core: &Arc<Core>, run: &RunPath) {
     if core.clears.is_resting(run) {
         return;
@@ -71,7 +72,10 @@ pub fn start_automatic(core: &Arc<Core>, run: &RunPath) {
     let (core, run) = (core.clone(), run.clone());
     tokio::spawn(async move {
         let Ok(guard) = core.turns.runs.hold(&run, "clearing", PATIENCE).await else { return };
-        let due = core.index.look(&run, |facts| facts.clearing.is_none() && facts.state() == Some(RunState::SyncVerified)).unwrap_or(false);
+        let due = core
+            .index
+            .look(&run, |facts| facts.clearing.is_none() && facts.state() == Some(RunState::SyncVerified))
+            .unwrap_or(false);
         if !due || core.clears.is_resting(&run) {
             return;
         }
@@ -110,10 +114,13 @@ impl ClearStop {
         }
     }
 
-    /// From the intent on it is no refusal that the state folder cannot be written: the intent stands, and goes on when it can.
+    /// From the intent on it is no refusal that the state folder cannot be written: the intent stands, and goes on when
+    /// it can.
     fn once_intended(self) -> ClearStop {
         match self {
-            ClearStop::Refused(refusal) if matches!(*refusal, Refusal::State(_)) => ClearStop::Waiting(refusal.to_string()),
+            ClearStop::Refused(refusal) if matches!(*refusal, Refusal::State(_)) => {
+                ClearStop::Waiting(refusal.to_string())
+            }
             other => other,
         }
     }
@@ -154,7 +161,8 @@ async fn begin(core: &Arc<Core>, run: &RunPath) -> Result<Totals, ClearStop> {
     drop(shown);
     core.desk.look_at(run);
     outcome.unwrap_or_else(|fault| {
-        let sentence = format!("a fault in this program stopped the clear of {run}: {fault}; nothing unproven was removed");
+        let sentence =
+            format!("a fault in this program stopped the clear of {run}: {fault}; nothing unproven was removed");
         Err(Refusal::Fault(sentence).into())
     })
 }

@@ -1,5 +1,6 @@
-//! What would stop a clear half-way although every byte is proven: folders of which nothing may be moved or deleted, files that cannot
-//! be changed or that a program still writes to, mounts inside the run. Looked at before anything is touched, so that such a clear is refused and not begun.
+//! What would stop a clear half-way although every byte is proven: folders of which nothing may be moved or deleted,
+//! files that cannot be changed or that a program still writes to, mounts inside the run. Looked at before anything is
+//! touched, so that such a clear is refused and not begun.
 //!
 //! Not a promise: rights may change a moment later. What fails then is taken back, or waits.
 
@@ -32,7 +33,9 @@ pub fn obstacles(core: &Core, run: &RunPath, folder: &RunFolder, writers: &Write
 
 /// The same for what stands aside already: only its inside matters. Blocking.
 pub fn obstacle_inside(folder: &RunFolder) -> Option<String> {
-    inside(folder.dir().as_fd(), &Around::of(folder, &Writers::now_and_each_file()), b"", 0).err().map(|Obstacle(sentence)| sentence)
+    inside(folder.dir().as_fd(), &Around::of(folder, &Writers::now_and_each_file()), b"", 0)
+        .err()
+        .map(|Obstacle(sentence)| sentence)
 }
 
 /// True where an operator has let go, with a reason, of what the record could not take.
@@ -113,13 +116,16 @@ fn inside(folder: BorrowedFd<'_>, around: &Around<'_>, path: &[u8], depth: usize
         }
         may_take_as(folder, stat.owner, &told)?;
         if stat.is_file {
-            let open = || crate::files::beneath::open_regular(folder, name).ok().flatten().map(|(file, _)| File::from(file));
+            let open =
+                || crate::files::beneath::open_regular(folder, name).ok().flatten().map(|(file, _)| File::from(file));
             match around.writers.writing(stat.id, open) {
                 Writing::Nobody => {}
                 Writing::Untold => around.untold.set(true),
                 Writing::By(program) => {
                     around.written.set(true);
-                    let why = format!("{told} is open for writing by {program}: what it writes next would be lost; close it there");
+                    let why = format!(
+                        "{told} is open for writing by {program}: what it writes next would be lost; close it there"
+                    );
                     return Err(Obstacle(why));
                 }
             }
@@ -173,7 +179,8 @@ fn may_change(folder: BorrowedFd<'_>, shown: &str) -> Result<(), Obstacle> {
         return Err(Obstacle(format!("this program (user {user}) may not change {shown}: {errno}")));
     }
     let stat = rustix::fs::statx(folder, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
-    let fixed = stat.is_ok_and(|stat| stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND));
+    let fixed =
+        stat.is_ok_and(|stat| stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND));
     match fixed {
         true => Err(Obstacle(format!("{shown} is marked as not to be changed (see lsattr)"))),
         false => Ok(()),
@@ -195,6 +202,8 @@ fn may_take_as(folder: BorrowedFd<'_>, owner: u32, shown: &str) -> Result<(), Ob
     let free = stat.st_mode & STICKY == 0 || user.is_root() || user.as_raw() == stat.st_uid || user.as_raw() == owner;
     match free {
         true => Ok(()),
-        false => Err(Obstacle(format!("{shown} belongs to user {owner}, and its folder lets only owners delete (sticky bit)"))),
+        false => Err(Obstacle(format!(
+            "{shown} belongs to user {owner}, and its folder lets only owners delete (sticky bit)"
+        ))),
     }
 }

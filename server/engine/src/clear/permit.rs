@@ -59,7 +59,9 @@ impl ClearPermit {
     pub fn evidence(&self) -> String {
         match &self.evidence {
             Evidence::Now(manifest) => format!("proven now at level {}, {}", manifest.level(), manifest.method()),
-            Evidence::Recent { age_seconds } => format!("proven {age_seconds} s ago (verify.max_proof_age), identity asked now"),
+            Evidence::Recent { age_seconds } => {
+                format!("proven {age_seconds} s ago (verify.max_proof_age), identity asked now")
+            }
         }
     }
 }
@@ -68,8 +70,8 @@ impl ClearPermit {
 pub enum PermitFor<'a> {
     /// A run as it stands in staging.
     Run(&'a RunPath),
-    /// A clear that goes on, of this job, in the folder wherever it stands by now. What it still holds is compared file by file when it is
-    /// deleted; `whole`: nothing of it has been removed, and nothing may be missing.
+    /// A clear that goes on, of this job, in the folder wherever it stands by now. What it still holds is compared file
+    /// by file when it is deleted; `whole`: nothing of it has been removed, and nothing may be missing.
     Intent { job: &'a Job, folder: &'a RunFolder, whole: bool },
 }
 
@@ -86,8 +88,8 @@ pub async fn permit(core: &Arc<Core>, asked: PermitFor<'_>, progress: &ProgressS
     Ok(ClearPermit { job, seal, folder, evidence })
 }
 
-/// For what was renamed aside a moment ago: nobody finds it by its path any more, and what happened to it until then is seen now. Nothing of
-/// it has been removed.
+/// For what was renamed aside a moment ago: nobody finds it by its path any more, and what happened to it until then is
+/// seen now. Nothing of it has been removed.
 pub async fn still_whole(core: &Arc<Core>, permit: &ClearPermit, progress: &ProgressSink) -> Result<(), Refusal> {
     local(core, &permit.job, &permit.folder, progress, true).await?;
     let (run, folder) = (permit.job.run.clone(), permit.folder.clone());
@@ -140,9 +142,14 @@ async fn standing(core: &Arc<Core>, run: &RunPath) -> Result<(RunFolder, Job), R
     possible.map(|()| (folder, job))
 }
 
-/// What would stop the clear half-way stops it here, before anything is touched: a record that cannot be sent, something that cannot be
-/// moved or removed. The row says so from then on. Blocking.
-fn can_be_carried_out(core: &Core, run: &RunPath, folder: &RunFolder, record: Option<&RecordFolder>) -> Result<(), Refusal> {
+/// What would stop the clear half-way stops it here, before anything is touched: a record that cannot be sent,
+/// something that cannot be moved or removed. The row says so from then on. Blocking.
+fn can_be_carried_out(
+    core: &Core,
+    run: &RunPath,
+    folder: &RunFolder,
+    record: Option<&RecordFolder>,
+) -> Result<(), Refusal> {
     let refused = |why: String| Refusal::held(format!("{run} cannot be cleared: {why}"));
     if let Some(Err(error)) = record.map(RecordFolder::files) {
         return Err(refused(format!("its record cannot be sent to the NAS: {error}")));
@@ -157,7 +164,13 @@ fn can_be_carried_out(core: &Core, run: &RunPath, folder: &RunFolder, record: Op
 }
 
 /// Condition 2: every data file equals its sealed entry, and there is no other. `whole`: nothing may be missing either.
-async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &ProgressSink, whole: bool) -> Result<SealReader, Refusal> {
+async fn local(
+    core: &Arc<Core>,
+    job: &Job,
+    folder: &RunFolder,
+    progress: &ProgressSink,
+    whole: bool,
+) -> Result<SealReader, Refusal> {
     progress.begin(Phase::Hashing, job.totals.files, 0);
     let (core, job, folder) = (core.clone(), job.clone(), folder.clone());
     blocking(move || {
@@ -170,7 +183,9 @@ async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &Progr
                 let sentence = format!("{} cannot be compared with its seal now: the program is stopping", job.run);
                 Refusal::Stopping { sentence, class: FailureClass::Interrupted }
             }
-            CompareError::Seal(error) => not_proven(&job, format!("{} cannot be compared with its seal: {error}", job.run), Vec::new()),
+            CompareError::Seal(error) => {
+                not_proven(&job, format!("{} cannot be compared with its seal: {error}", job.run), Vec::new())
+            }
         })?;
         if compared.is_unchanged() {
             return Ok(seal);
@@ -179,7 +194,8 @@ async fn local(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &Progr
         let names: Vec<String> = late.names.iter().map(|(name, _)| name.clone()).collect();
         let first = late.names.first().map(|(name, what)| format!("{name} {what}")).unwrap_or_default();
         let files = units::plural(late.count, "file is", "files are");
-        let sentence = format!("{}: {files} not as sealed: {first}; force a sync to seal and send what is there", job.run);
+        let sentence =
+            format!("{}: {files} not as sealed: {first}; force a sync to seal and send what is there", job.run);
         core.change(&job.run, |facts| facts.late = late);
         Err(not_proven(&job, sentence, names))
     })
@@ -195,7 +211,8 @@ async fn remote(core: &Arc<Core>, job: &Job, folder: &RunFolder, progress: &Prog
     let verify = &core.site.settings.verify;
     let context = core.site.call_context(job.run.equipment(), &core.site.stop, progress);
     let age_seconds = job.last_proof_ms.map_or(i64::MAX, |at| core.site.clock.now_ms().saturating_sub(at) / 1000);
-    let recent = u64::try_from(age_seconds).is_ok_and(|age| verify.max_proof_age_seconds > 0 && age <= verify.max_proof_age_seconds);
+    let recent = u64::try_from(age_seconds)
+        .is_ok_and(|age| verify.max_proof_age_seconds > 0 && age <= verify.max_proof_age_seconds);
     if recent && job.proof_level.is_some_and(|level| level >= verify.clear_needs) {
         let destination = core.destinations.get(job.run.equipment()).cloned();
         let sentence = || "its equipment has no destination in the config".to_owned();

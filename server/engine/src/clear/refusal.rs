@@ -135,8 +135,9 @@ impl Refusal {
         }
     }
 
-    /// True where asking again gives the same answer as long as nobody does anything: the run is no longer what was sealed, or the destination
-    /// answers that it does not hold it. What a disk, a NAS or this program cannot do now is waited for.
+    /// True where asking again gives the same answer as long as nobody does anything: the run is no longer what was
+    /// sealed, or the destination answers that it does not hold it. What a disk, a NAS or this program cannot do now is
+    /// waited for.
     pub fn is_final(&self) -> bool {
         match self {
             Refusal::Unknown(_)

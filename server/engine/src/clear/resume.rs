@@ -1,7 +1,7 @@
 //! Going on with intents: after a restart, and when a destination that a clear waits for is back.
 //!
-//! Nothing is trusted across the gap: the destination is proven again, the folder is found by the intent's own id, and an
-//! ingest.json that does not carry that id is somebody else's.
+//! Nothing is trusted across the gap: the destination is proven again, the folder is found by the intent's own id, and
+//! an ingest.json that does not carry that id is somebody else's.
 
 use super::aside::{self, CLEARING_FOLDER};
 use super::back::{abort, end_what_went, give_up_aside, has_begun, not_cleared, take_back};
@@ -54,8 +54,8 @@ pub async fn mark_open(core: &Core) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Goes on with every open intent, now and whenever they waited, until the program stops. Those of one equipment in turn: a destination that
-/// hangs, or has much to read, holds up no clear of another.
+/// Goes on with every open intent, now and whenever they waited, until the program stops. Those of one equipment in
+/// turn: a destination that hangs, or has much to read, holds up no clear of another.
 pub async fn resume_loop(core: Arc<Core>) {
     core.first_scan().await;
     let mut at_work: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
@@ -104,7 +104,9 @@ async fn go_on_with(core: Arc<Core>, intents: Vec<Intent>) {
                 core.rest_from_clearing(&run, began.elapsed());
                 tracing::warn!(run = %run, "{stop}");
             }
-            Err(fault) => tracing::error!(run = %run, fault, "a fault in this program stopped the clear; it is tried again"),
+            Err(fault) => {
+                tracing::error!(run = %run, fault, "a fault in this program stopped the clear; it is tried again")
+            }
         }
     }
 }
@@ -115,8 +117,8 @@ pub(super) enum FolderOf {
     Aside(RunFolder),
     /// Still at the run's path, untouched or with this intent's `cleared`.
     AtRun { folder: RunFolder, cleared: bool },
-    /// At the run's path again, with this intent's `cleared`: the clear was being given up, or what it kept or retained had been put back, and
-    /// that is not written yet.
+    /// At the run's path again, with this intent's `cleared`: the clear was being given up, or what it kept or retained
+    /// had been put back, and that is not written yet.
     PutBack(RunFolder),
     /// Nowhere: everything was removed before.
     Nowhere,
@@ -194,28 +196,36 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
             let renewed = permit(core, asked, progress).await;
             match renewed {
                 Ok(permit) => carry_out(core, intent.clone(), permit, progress).await,
-                // What is left has lost the files that went, its signal perhaps among them: nobody is to make a run of it again.
+                // What is left has lost the files that went, its signal perhaps among them: nobody is to make a run of
+                // it again.
                 Err(refusal @ Refusal::TooWeak { .. }) if has_begun(core, &job, &folder).await => {
                     let why = format!("rest of a cleared run: {refusal}");
                     waits(core, intent, &why).await;
                     show_aside(core, intent);
                     Err(ClearStop::Waiting(why))
                 }
-                Err(refusal) if refusal.is_final() => match give_up_aside(core, intent, &job, &folder, &refusal.to_string()).await {
-                    Ok(_) => Err(refusal.into()),
-                    Err(stop) => {
-                        waits(core, intent, &stop.why()).await;
-                        show_aside(core, intent);
-                        Err(stop)
+                Err(refusal) if refusal.is_final() => {
+                    match give_up_aside(core, intent, &job, &folder, &refusal.to_string()).await {
+                        Ok(_) => Err(refusal.into()),
+                        Err(stop) => {
+                            waits(core, intent, &stop.why()).await;
+                            show_aside(core, intent);
+                            Err(stop)
+                        }
                     }
-                },
+                }
                 Err(refusal) => wait(core, intent, refusal.to_string()).await,
             }
         }
     }
 }
 
-async fn give_up_or_wait(core: &Arc<Core>, intent: &mut Intent, folder: &RunFolder, refusal: Refusal) -> Result<Totals, ClearStop> {
+async fn give_up_or_wait(
+    core: &Arc<Core>,
+    intent: &mut Intent,
+    folder: &RunFolder,
+    refusal: Refusal,
+) -> Result<Totals, ClearStop> {
     if !refusal.is_final() {
         return wait(core, intent, refusal.to_string()).await;
     }
@@ -234,7 +244,8 @@ pub(super) async fn find(core: &Arc<Core>, intent: &Intent) -> Result<FolderOf, 
     let found = blocking(move || -> Result<FolderOf, SourceError> {
         let root = owned.staging.open()?;
         if !aside::is_prepared(&owned)? {
-            let error = std::io::Error::other(format!("it holds no {CLEARING_FOLDER}: is the staging disk not mounted?"));
+            let error =
+                std::io::Error::other(format!("it holds no {CLEARING_FOLDER}: is the staging disk not mounted?"));
             return Err(SourceError::Root { path: root.path().to_owned(), error });
         }
         match root.run_at(&format!("{CLEARING_FOLDER}/{}", intent.id)) {

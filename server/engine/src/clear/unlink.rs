@@ -1,4 +1,5 @@
-//! Unlinking one file by its name in the handle of its own folder, while nobody writes to it: the hand of the one deleter.
+//! Unlinking one file by its name in the handle of its own folder, while nobody writes to it: the hand of the one
+//! deleter.
 
 use super::delete::Deleted;
 use crate::files::beneath;
@@ -37,7 +38,8 @@ pub(super) fn unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileSt
 fn try_unlink(parent: &mut Parent<'_>, path: &FilePath, compared: &FileStat) -> Result<Unlinked, Errno> {
     let shared = parent.shared;
     let (folder, name) = parent.of(path)?;
-    // Held until it is gone, so that who begins to write meanwhile is seen. Where there is none to be had, all processes were looked into.
+    // Held until it is gone, so that who begins to write meanwhile is seen. Where there is none to be had, all
+    // processes were looked into.
     let opened = if shared { None } else { beneath::open_regular(folder, name).ok().flatten() };
     let asked = opened.map(|(file, _)| Lease::ask(File::from(file)));
     let lease = match asked {

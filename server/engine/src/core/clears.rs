@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A try that came to nothing is followed by a rest of so many times as long: reading a NAS whole again and again is no way to wait.
+/// A try that came to nothing is followed by a rest of so many times as long: reading a NAS whole again and again is no
+/// way to wait.
 const REST: u32 = 20;
 /// The shortest rest.
 const REST_AT_LEAST: Duration = Duration::from_secs(2);
 /// The longest.
 const REST_AT_MOST: Duration = Duration::from_secs(3_600);
 
-/// How long nothing is tried by itself after a try that took so long and came to nothing. Waiting for a destination that did not answer read
-/// nothing of it, and it is not to be waited for once it is back.
+/// How long nothing is tried by itself after a try that took so long and came to nothing. Waiting for a destination
+/// that did not answer read nothing of it, and it is not to be waited for once it is back.
 fn rest_after(took: Duration, is_reachable: bool) -> Duration {
     if is_reachable { (took * REST).clamp(REST_AT_LEAST, REST_AT_MOST) } else { REST_AT_LEAST }
 }
@@ -60,7 +61,8 @@ impl Clears {
         resting.contains_key(run)
     }
 
-    /// It was tried, for so long, and came to nothing; until when it is left alone. `is_reachable`: whether its destination answered.
+    /// It was tried, for so long, and came to nothing; until when it is left alone. `is_reachable`: whether its
+    /// destination answered.
     pub fn rest(&self, run: &RunPath, took: Duration, is_reachable: bool) -> Instant {
         let until = Instant::now() + rest_after(took, is_reachable);
         self.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone(), until);
@@ -72,7 +74,8 @@ impl Clears {
         self.open().is_empty()
     }
 
-    /// Room to clear in, also on a disk that is full to the last byte; until what is answered is dropped. Blocking, and so is the drop.
+    /// Room to clear in, also on a disk that is full to the last byte; until what is answered is dropped. Blocking, and
+    /// so is the drop.
     pub fn borrow_room(&self) -> Vec<Borrowed> {
         self.reserves.iter().map(Reserve::borrow).collect()
     }

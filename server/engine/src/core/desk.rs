@@ -1,4 +1,5 @@
-//! What the watcher is asked to look at before its next scan, by whoever knows of a change; and whether it has looked at everything once.
+//! What the watcher is asked to look at before its next scan, by whoever knows of a change; and whether it has looked
+//! at everything once.
 
 use domain::path::RunPath;
 use std::collections::BTreeSet;
@@ -25,7 +26,12 @@ pub struct ToLookAt {
 
 impl Default for Desk {
     fn default() -> Desk {
-        Desk { wakes: Notify::new(), asked: Mutex::default(), scan: AtomicBool::new(false), ready: watch::Sender::new(false) }
+        Desk {
+            wakes: Notify::new(),
+            asked: Mutex::default(),
+            scan: AtomicBool::new(false),
+            ready: watch::Sender::new(false),
+        }
     }
 }
 

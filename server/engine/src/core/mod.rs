@@ -88,7 +88,12 @@ impl Core {
             Some(destination) => destination.last_known(),
             None => Err(format!("equipment {equipment} is not synced from here")),
         };
-        RowContext { settings: &self.site.settings, staging_root: self.staging.root(), destination, now: self.site.clock.now() }
+        RowContext {
+            settings: &self.site.settings,
+            staging_root: self.staging.root(),
+            destination,
+            now: self.site.clock.now(),
+        }
     }
 
     /// Changes a run's facts and its row.
@@ -140,7 +145,8 @@ impl Core {
         }
     }
 
-    /// Room to clear in, also on a disk that is full to the last byte; until what is answered is dropped. Blocking, and so is the drop.
+    /// Room to clear in, also on a disk that is full to the last byte; until what is answered is dropped. Blocking, and
+    /// so is the drop.
     pub fn room_for_clearing(&self) -> Vec<Borrowed> {
         // Of a tree that is another installation's nothing is touched.
         if self.staging.owner.known().is_err() {
@@ -151,11 +157,13 @@ impl Core {
 
     /// A clear was tried for so long and came to nothing: until when it is not tried again by itself.
     pub fn rest_from_clearing(&self, run: &RunPath, took: Duration) -> Instant {
-        let is_reachable = self.destinations.get(run.equipment()).is_none_or(|destination| destination.last_known().is_ok());
+        let is_reachable =
+            self.destinations.get(run.equipment()).is_none_or(|destination| destination.last_known().is_ok());
         self.clears.rest(run, took, is_reachable)
     }
 
-    /// A line for people: into the program log, and into the run's own log while its folder stands and is ours to write.
+    /// A line for people: into the program log, and into the run's own log while its folder stands and is ours to
+    /// write.
     pub fn log(&self, folder: Option<&RunFolder>, run: &RunPath, level: Level, message: &str) {
         match level {
             Level::Debug => tracing::debug!(run = %run, "{message}"),
@@ -164,7 +172,8 @@ impl Core {
             Level::Error => tracing::error!(run = %run, "{message}"),
         }
         let Some(folder) = folder else { return };
-        let (kind, project) = self.index.look(run, |facts| (facts.kind, facts.project_short_id.clone())).unwrap_or((run.kind(), None));
+        let (kind, project) =
+            self.index.look(run, |facts| (facts.kind, facts.project_short_id.clone())).unwrap_or((run.kind(), None));
         let line = LogLine {
             at: self.site.clock.now(),
             level,
@@ -218,10 +227,14 @@ impl Drop for Shown<'_> {
     }
 }
 
-/// Runs work to its end; a panic in it is answered as its text, so that a loop that serves many outlives a fault met at one (S3).
+/// Runs work to its end; a panic in it is answered as its text, so that a loop that serves many outlives a fault met at
+/// one (S3).
 pub async fn unless_it_panics<T>(work: impl Future<Output = T>) -> Result<T, String> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         text.unwrap_or_else(|| "no words".to_owned())
     })
 }

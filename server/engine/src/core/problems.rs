@@ -1,7 +1,9 @@
-//! What is remembered of findings beside the findings themselves: since when each stands, and whether an operator marked it known.
+//! What is remembered of findings beside the findings themselves: since when each stands, and whether an operator
+//! marked it known.
 //!
-//! Follows the index: whenever findings, overrides or states changed, the notes are brought in line, written down, and everyone who
-//! watches is told. A finding that went and comes again is news, so its note goes with it. Nothing here lets a run through.
+//! Follows the index: whenever findings, overrides or states changed, the notes are brought in line, written down, and
+//! everyone who watches is told. A finding that went and comes again is news, so its note goes with it. Nothing here
+//! lets a run through.
 
 use super::Core;
 use crate::database::{Note, StoreError};
@@ -39,7 +41,9 @@ fn at(ms: i64) -> Timestamp {
 impl Notes {
     /// As an earlier start left them. Rules that this version does not know are left out.
     pub fn of(stored: Vec<Note>) -> Notes {
-        let key = |note: Note| Some(((note.run_path.clone(), Rule::from_text(&note.rule)?, note.offending_path.clone()), note));
+        let key = |note: Note| {
+            Some(((note.run_path.clone(), Rule::from_text(&note.rule)?, note.offending_path.clone()), note))
+        };
         let notes: BTreeMap<Key, Note> = stored.into_iter().filter_map(key).collect();
         Notes(Mutex::new(Noted { told: notes.keys().cloned().collect(), notes, blocking: 0 }))
     }
@@ -55,7 +59,9 @@ impl Noted {
         let note = self.notes.get(&key_of(finding));
         let known = note.and_then(|note| Some(KnownMark { at: at(note.known_ms?), operator: note.known_by.clone() }));
         let active = facts.filter(|_| finding.override_active).and_then(|facts| {
-            domain::overrides::active(&facts.overrides, now).find(|entry| entry.problem_class == finding.rule.as_str()).cloned()
+            domain::overrides::active(&facts.overrides, now)
+                .find(|entry| entry.problem_class == finding.rule.as_str())
+                .cloned()
         });
         ProblemFinding {
             current_state: facts.map(Facts::state_text),
@@ -90,8 +96,8 @@ impl Core {
         self.tell.notes.known().blocking
     }
 
-    /// Brings the notes in line with what stands now, writes them down, and tells everyone. A failure to write is tried again at the
-    /// next change; what is shown is right meanwhile.
+    /// Brings the notes in line with what stands now, writes them down, and tells everyone. A failure to write is tried
+    /// again at the next change; what is shown is right meanwhile.
     pub async fn follow_problems(&self) {
         let (written, removed) = self.align_notes();
         if !(written.is_empty() && removed.is_empty())
@@ -139,8 +145,15 @@ impl Core {
     }
 
     /// Marks a finding known, or takes the mark away. `None` when there is no such finding.
-    pub async fn mark_finding(&self, key: &Key, operator: Option<&str>, known: bool) -> Result<Option<ProblemFinding>, StoreError> {
-        let Some(found) = self.problems().into_iter().find(|problem| key_of(&problem.finding) == *key) else { return Ok(None) };
+    pub async fn mark_finding(
+        &self,
+        key: &Key,
+        operator: Option<&str>,
+        known: bool,
+    ) -> Result<Option<ProblemFinding>, StoreError> {
+        let Some(found) = self.problems().into_iter().find(|problem| key_of(&problem.finding) == *key) else {
+            return Ok(None);
+        };
         let note = {
             let notes = self.tell.notes.known();
             let first_ms = notes.notes.get(key).map_or_else(|| self.site.clock.now_ms(), |note| note.first_ms);

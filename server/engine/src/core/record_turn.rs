@@ -1,8 +1,8 @@
-//! One sender of a run's record at a time. The worker sends it after the data, a clear sends the finished one; both use the same folder
-//! at the destination, and the older of two must never arrive last.
+//! One sender of a run's record at a time. The worker sends it after the data, a clear sends the finished one; both use
+//! the same folder at the destination, and the older of two must never arrive last.
 //!
-//! Whoever sends takes the run's turn first, reads the record while holding it, and gives it back when the destination has answered: what
-//! is read later is sent later.
+//! Whoever sends takes the run's turn first, reads the record while holding it, and gives it back when the destination
+//! has answered: what is read later is sent later.
 
 use super::run_locks::{RunGuard, RunLocks};
 use domain::path::RunPath;

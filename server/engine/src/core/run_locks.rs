@@ -33,7 +33,12 @@ impl RunLocks {
     }
 
     /// Takes the run, waiting for its holder up to `patience`; then tells who holds it.
-    pub async fn hold(&self, run: &RunPath, purpose: &'static str, patience: Duration) -> Result<RunGuard, &'static str> {
+    pub async fn hold(
+        &self,
+        run: &RunPath,
+        purpose: &'static str,
+        patience: Duration,
+    ) -> Result<RunGuard, &'static str> {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             let freed = self.freed.notified();

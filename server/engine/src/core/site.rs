@@ -36,7 +36,8 @@ impl Site {
     /// What calls of an equipment's transport are given for one piece of work.
     pub fn call_context(&self, equipment: &str, cancel: &CancellationToken, progress: &ProgressSink) -> CallContext {
         let transport = self.settings.equipment(equipment).and_then(|equipment| equipment.transport.as_ref());
-        let (bandwidth, clock) = (transport.map(|transport| transport.bandwidth.clone()).unwrap_or_default(), self.clock.clone());
+        let (bandwidth, clock) =
+            (transport.map(|transport| transport.bandwidth.clone()).unwrap_or_default(), self.clock.clone());
         let limit = Arc::new(move || bandwidth.kib_per_second(local_time(clock.now())));
         CallContext { cancel: cancel.clone(), progress: progress.clone(), limit }
     }

@@ -54,7 +54,9 @@ const LONG: Duration = Duration::from_secs(120);
 fn takes_long(what: &str, since: Duration) -> Option<String> {
     (since >= LONG).then(|| {
         let minutes = domain::units::counted(since.as_secs() / 60, "minute");
-        format!("looking at {what} has taken {minutes}: its disk hangs, or is very slow, and nothing new is seen meanwhile")
+        format!(
+            "looking at {what} has taken {minutes}: its disk hangs, or is very slow, and nothing new is seen meanwhile"
+        )
     })
 }
 
@@ -73,8 +75,8 @@ impl Staging {
         &self.root
     }
 
-    /// Opens the root anew: it may have been mounted since. Another folder than the one that was scanned is a missing mount, in which nothing
-    /// is gone.
+    /// Opens the root anew: it may have been mounted since. Another folder than the one that was scanned is a missing
+    /// mount, in which nothing is gone.
     pub fn open(&self) -> Result<StagingRoot, SourceError> {
         let root = StagingRoot::open(Path::new(&self.root))?;
         let failed = |error: std::io::Error| SourceError::Root { path: root.path().to_owned(), error };
@@ -130,7 +132,8 @@ impl Staging {
     /// Asks for them anew. Blocking.
     pub fn ask_disk(&self) -> Option<(u64, u64)> {
         let stat = rustix::fs::statvfs(self.root.as_str()).ok();
-        let disk = stat.map(|stat| (stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)));
+        let disk =
+            stat.map(|stat| (stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)));
         self.seen().disk = disk;
         disk
     }

@@ -1,5 +1,5 @@
-//! Jobs of cleared runs: their copy on the NAS is the only one, so it is proven again and again. The state stays `cleaned` whatever is found,
-//! because nothing local can be sent again; what was found stands beside it.
+//! Jobs of cleared runs: their copy on the NAS is the only one, so it is proven again and again. The state stays
+//! `cleaned` whatever is found, because nothing local can be sent again; what was found stands beside it.
 
 use super::jobs::{Job, failure_of, side_text};
 use super::proofs::{NewProof, ahead_of, insert_proof, proof_of};
@@ -27,8 +27,21 @@ pub fn hour_after(ms: i64) -> i64 {
     ms.div_euclid(3_600_000).saturating_add(1)
 }
 
-type LifeRow =
-    (i64, String, i64, i64, i64, i64, String, String, Option<i64>, Option<String>, Option<String>, Option<String>, Option<String>);
+type LifeRow = (
+    i64,
+    String,
+    i64,
+    i64,
+    i64,
+    i64,
+    String,
+    String,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
 
 /// Cleared lives `l`, each with the job `j` that it ended with.
 macro_rules! lives {
@@ -42,9 +55,15 @@ macro_rules! lives {
 }
 
 impl Store {
-    /// The cleared run of this equipment that waits longest for its copy to be proven again: those whose newest proof is from `before_ms`
-    /// or older, or made when the clock was ahead of now, and those at which something was amiss, from their next look on.
-    pub async fn cleared_due(&self, equipment_id: &str, before_ms: i64, now_ms: i64) -> Result<Option<Job>, StoreError> {
+    /// The cleared run of this equipment that waits longest for its copy to be proven again: those whose newest proof
+    /// is from `before_ms` or older, or made when the clock was ahead of now, and those at which something was amiss,
+    /// from their next look on.
+    pub async fn cleared_due(
+        &self,
+        equipment_id: &str,
+        before_ms: i64,
+        now_ms: i64,
+    ) -> Result<Option<Job>, StoreError> {
         let query = "SELECT * FROM ( \
                      SELECT * FROM (SELECT * FROM jobs WHERE equipment_id = $1 AND state = 'cleaned' AND next_attempt_ms = 0 \
                      AND last_proof_ms <= $2 ORDER BY last_proof_ms LIMIT 1) \
@@ -64,7 +83,8 @@ impl Store {
             .await?)
     }
 
-    /// Another proof of a cleared run: the pass counts, and what was amiss is no longer. `None` when it is not of the job's seal.
+    /// Another proof of a cleared run: the pass counts, and what was amiss is no longer. `None` when it is not of the
+    /// job's seal.
     pub async fn count_cleared_pass(
         &self,
         job: &Job,
@@ -93,8 +113,8 @@ impl Store {
         Ok(updated)
     }
 
-    /// A look at a cleared run that proved nothing: the next one is at `next_ms`. What speaks against its copy is kept, `failure` takes its
-    /// place; a failed proof is kept beside. `None` when the job is not of a cleared run.
+    /// A look at a cleared run that proved nothing: the next one is at `next_ms`. What speaks against its copy is kept,
+    /// `failure` takes its place; a failed proof is kept beside. `None` when the job is not of a cleared run.
     pub async fn note_cleared_look(
         &self,
         job: &Job,
@@ -127,7 +147,10 @@ impl Store {
         let query = "SELECT equipment_id, last_proof_ms / 3600000 + 1, SUM(bytes) FROM jobs WHERE state = 'cleaned' AND last_proof_ms >= 0 \
                      GROUP BY 1, 2";
         let rows: Vec<(String, i64, i64)> = sqlx::query_as(query).fetch_all(&self.readers).await?;
-        Ok(rows.into_iter().map(|(equipment_id, hour, bytes)| ClearedHour { equipment_id, hour, bytes: unsigned(bytes) }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(equipment_id, hour, bytes)| ClearedHour { equipment_id, hour, bytes: unsigned(bytes) })
+            .collect())
     }
 
     /// Jobs of cleared runs whose copy is damaged or cannot be proven any more.
@@ -143,7 +166,8 @@ impl Store {
              ORDER BY k.generation DESC LIMIT 1) WHERE l.seq < $1 ORDER BY l.seq DESC LIMIT $2"
         );
         let before = before.map_or(i64::MAX, signed);
-        let rows: Vec<LifeRow> = sqlx::query_as(query).bind(before).bind(i64::from(limit)).fetch_all(&self.readers).await?;
+        let rows: Vec<LifeRow> =
+            sqlx::query_as(query).bind(before).bind(i64::from(limit)).fetch_all(&self.readers).await?;
         Ok(rows.into_iter().filter_map(cleared_run).collect())
     }
 

@@ -22,7 +22,8 @@ pub enum ClearStep {
 }
 
 impl ClearStep {
-    const ALL: [ClearStep; 5] = [ClearStep::Intended, ClearStep::Recorded, ClearStep::Renamed, ClearStep::Done, ClearStep::Aborted];
+    const ALL: [ClearStep; 5] =
+        [ClearStep::Intended, ClearStep::Recorded, ClearStep::Renamed, ClearStep::Done, ClearStep::Aborted];
 
     /// As stored and shown.
     pub fn as_str(self) -> &'static str {
@@ -93,9 +94,17 @@ impl FromRow<'_, SqliteRow> for Intent {
 }
 
 impl Store {
-    /// Records an intent and forces it to the disk. One that cannot be forced there is given up again, since nothing was touched yet: whoever
-    /// is refused is not to find the run cleared later. Where that cannot be written either, the intent stands.
-    pub async fn intend(&self, id: &str, run: &RunPath, life: u64, job_id: &str, now_ms: i64) -> Result<Intent, StoreError> {
+    /// Records an intent and forces it to the disk. One that cannot be forced there is given up again, since nothing
+    /// was touched yet: whoever is refused is not to find the run cleared later. Where that cannot be written either,
+    /// the intent stands.
+    pub async fn intend(
+        &self,
+        id: &str,
+        run: &RunPath,
+        life: u64,
+        job_id: &str,
+        now_ms: i64,
+    ) -> Result<Intent, StoreError> {
         let query = "INSERT INTO intents (id, run_path, life, job_id, step, created_ms) VALUES ($1, $2, $3, $4, $5, $6) RETURNING *";
         let intent: Option<Intent> = sqlx::query_as(query)
             .bind(id)
@@ -107,9 +116,11 @@ impl Store {
             .fetch_all(&self.writer)
             .await?
             .pop();
-        let intent = intent.ok_or_else(|| StoreError::Corrupt(format!("the intent to clear {run} was not recorded")))?;
+        let intent =
+            intent.ok_or_else(|| StoreError::Corrupt(format!("the intent to clear {run} was not recorded")))?;
         let Err(error) = self.make_durable().await else { return Ok(intent) };
-        let given_up = sqlx::query("UPDATE intents SET step = $1 WHERE id = $2").bind(ClearStep::Aborted.as_str()).bind(id);
+        let given_up =
+            sqlx::query("UPDATE intents SET step = $1 WHERE id = $2").bind(ClearStep::Aborted.as_str()).bind(id);
         match given_up.execute(&self.writer).await {
             Ok(_) => Err(error),
             Err(_) => Ok(intent),

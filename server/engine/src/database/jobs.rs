@@ -124,7 +124,13 @@ pub(super) fn side_text(side: Side) -> &'static str {
 
 impl Store {
     /// Queues a run the gate has let through. The same run, life and generation: the existing job, untouched.
-    pub async fn enqueue(&self, admitted: &Admitted, life: u64, generation: u64, now_ms: i64) -> Result<Job, StoreError> {
+    pub async fn enqueue(
+        &self,
+        admitted: &Admitted,
+        life: u64,
+        generation: u64,
+        now_ms: i64,
+    ) -> Result<Job, StoreError> {
         let run = admitted.run();
         self.insert_job(run, life, generation, JobState::Queued, None, now_ms).await
     }
@@ -157,7 +163,10 @@ impl Store {
         .pop();
         match inserted {
             Some(job) => Ok(job),
-            None => self.job_of(JobKey { run, life, generation }).await?.ok_or_else(|| StoreError::Corrupt(format!("no job for {run}"))),
+            None => self
+                .job_of(JobKey { run, life, generation })
+                .await?
+                .ok_or_else(|| StoreError::Corrupt(format!("no job for {run}"))),
         }
     }
 

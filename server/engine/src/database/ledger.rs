@@ -135,7 +135,8 @@ impl Store {
     /// Facts about a run, all its lives, newest first.
     pub async fn ledger(&self, run: &RunPath) -> Result<Vec<LedgerEntry>, StoreError> {
         let query = "SELECT seq, at_ms, run_path, life, kind, detail FROM ledger WHERE run_path = $1 ORDER BY seq DESC LIMIT 1000";
-        let rows: Vec<(i64, i64, String, i64, String, String)> = sqlx::query_as(query).bind(run.as_str()).fetch_all(&self.readers).await?;
+        let rows: Vec<(i64, i64, String, i64, String, String)> =
+            sqlx::query_as(query).bind(run.as_str()).fetch_all(&self.readers).await?;
         let entry = |(seq, at_ms, run_path, life, kind, detail)| LedgerEntry {
             seq: unsigned(seq),
             at: at(at_ms),
@@ -147,8 +148,8 @@ impl Store {
         Ok(rows.into_iter().map(entry).collect())
     }
 
-    /// Records a cleared life, and with it (all or nothing) a `cleared` fact with `line` as its detail, when there is one. A second call for
-    /// the same life changes nothing.
+    /// Records a cleared life, and with it (all or nothing) a `cleared` fact with `line` as its detail, when there is
+    /// one. A second call for the same life changes nothing.
     pub async fn end_life(&self, life: &ClearedLife, line: Option<&str>) -> Result<(), StoreError> {
         let mut transaction = self.writer.begin().await?;
         let ended = sqlx::query(
@@ -202,7 +203,9 @@ impl Store {
     }
 }
 
-fn cleared_life((run, life, cleared_ms, files, bytes, nas_path, seal, last_row, history): LifeRow) -> Option<ClearedLife> {
+fn cleared_life(
+    (run, life, cleared_ms, files, bytes, nas_path, seal, last_row, history): LifeRow,
+) -> Option<ClearedLife> {
     Some(ClearedLife {
         run: RunPath::parse(&run).ok()?,
         life: unsigned(life),

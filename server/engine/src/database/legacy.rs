@@ -1,5 +1,5 @@
-//! Importing the `sync_queue.db` of the existing Python system (docs/lifecycle.md): its rows come in as `queued` whatever
-//! they claim, since none of their proofs is ours; `failed` stays failed.
+//! Importing the `sync_queue.db` of the existing Python system (docs/lifecycle.md): its rows come in as `queued`
+//! whatever they claim, since none of their proofs is ours; `failed` stays failed.
 
 use super::{Failure, Store, StoreError};
 use domain::job::{FailureClass, JobState, Side};
@@ -28,11 +28,18 @@ fn class_of(text: &str) -> FailureClass {
 
 impl Store {
     /// Imports every row whose run lies below `staging_root`. The file is only read. Running it twice changes nothing.
-    pub async fn import_legacy(&self, file: &Path, staging_root: &str, now_ms: i64) -> Result<ImportReport, StoreError> {
+    pub async fn import_legacy(
+        &self,
+        file: &Path,
+        staging_root: &str,
+        now_ms: i64,
+    ) -> Result<ImportReport, StoreError> {
         let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
         let legacy = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
         let rows: Vec<(String, String, Option<String>)> =
-            sqlx::query_as("SELECT run_path, state, last_error FROM jobs ORDER BY enqueued_at, id").fetch_all(&legacy).await?;
+            sqlx::query_as("SELECT run_path, state, last_error FROM jobs ORDER BY enqueued_at, id")
+                .fetch_all(&legacy)
+                .await?;
         legacy.close().await;
         let mut report = ImportReport::default();
         for (run_path, state, last_error) in rows {
@@ -51,7 +58,10 @@ impl Store {
             let failure = (state == "failed").then(|| Failure {
                 class: last_error.as_deref().map_or(FailureClass::Unknown, class_of),
                 side: Side::Destination,
-                message: format!("failed before it was imported: {}", last_error.as_deref().unwrap_or("no reason given")),
+                message: format!(
+                    "failed before it was imported: {}",
+                    last_error.as_deref().unwrap_or("no reason given")
+                ),
             });
             let state = if failure.is_some() { JobState::Failed } else { JobState::Queued };
             self.insert_job(&run, life, 1, state, failure.as_ref(), now_ms).await?;

@@ -1,10 +1,11 @@
 //! The state folder's database: the only module that speaks SQL.
 //!
-//! One connection writes, a small read-only pool answers questions, in WAL mode, and no other program opens the file meanwhile. Every change of a job or an intent is
-//! compare-and-set on the state it was decided on, so two deciders can never both win.
+//! One connection writes, a small read-only pool answers questions, in WAL mode, and no other program opens the file
+//! meanwhile. Every change of a job or an intent is compare-and-set on the state it was decided on, so two deciders can
+//! never both win.
 //!
-//! A statement that changes rows and returns them is read to its end (`fetch_all`), always: SQLite commits after the last row, and
-//! who stops at the first never hears that the disk was full.
+//! A statement that changes rows and returns them is read to its end (`fetch_all`), always: SQLite commits after the
+//! last row, and who stops at the first never hears that the disk was full.
 
 /// Every change of jobs counts their revision: a statement from what it sets on, `"state = $1 WHERE id = $2"`.
 macro_rules! change_jobs {
@@ -36,7 +37,9 @@ pub use settle::Claim;
 pub use traffic::Hour;
 
 use sqlx::Connection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use std::path::Path;
 use std::time::Duration;
 
@@ -90,7 +93,8 @@ impl Store {
     pub async fn open(state_folder: &Path) -> Result<Store, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(state_folder.join("queue.db"))
-            // What connections share lies in memory and in no mapped file: writing to one of those on a full disk (btrfs) ends the program.
+            // What connections share lies in memory and in no mapped file: writing to one of those on a full disk
+            // (btrfs) ends the program.
             .vfs("unix-excl")
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -108,7 +112,11 @@ impl Store {
             .await?;
         schema::bring_up(&writer).await?;
         // All at once: a connection that is opened while the disk is full hangs instead of answering.
-        let readers = SqlitePoolOptions::new().min_connections(READERS).max_connections(READERS).idle_timeout(None).max_lifetime(None);
+        let readers = SqlitePoolOptions::new()
+            .min_connections(READERS)
+            .max_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None);
         let readers = readers.connect_with(options.read_only(true)).await?;
         Ok(Store { writer, readers })
     }
@@ -124,20 +132,25 @@ impl Store {
         let rows: Vec<(i64, i64, i64)> = sqlx::query_as("PRAGMA wal_checkpoint(FULL)").fetch_all(&self.writer).await?;
         match rows.first() {
             Some((0, _, _)) => Ok(()),
-            _ => Err(StoreError::Database("what was written could not be forced to the disk, because a reader holds it".into())),
+            _ => Err(StoreError::Database(
+                "what was written could not be forced to the disk, because a reader holds it".into(),
+            )),
         }
     }
 }
 
-/// Whatever failed, its transaction has ended before the next statement. On a full disk SQLite rolls a transaction back by itself; sqlx then
-/// fails to do so and goes on counting it, makes savepoints of the transactions that follow, and leaves one of those open for ever: what is
-/// written into it is seen here and is in no database. Such a connection is closed, and another is opened.
+/// Whatever failed, its transaction has ended before the next statement. On a full disk SQLite rolls a transaction back
+/// by itself; sqlx then fails to do so and goes on counting it, makes savepoints of the transactions that follow, and
+/// leaves one of those open for ever: what is written into it is seen here and is in no database. Such a connection is
+/// closed, and another is opened.
 async fn has_no_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     // What was begun to be rolled back is rolled back when this is answered.
     connection.ping().await?;
     let open = connection.is_in_transaction();
     if open {
-        tracing::warn!("a transaction of the state database did not end by itself: its connection is closed and opened anew");
+        tracing::warn!(
+            "a transaction of the state database did not end by itself: its connection is closed and opened anew"
+        );
     }
     Ok(!open)
 }

@@ -1,4 +1,5 @@
-//! Notes on findings: when each was found first, and whether an operator marked it known. The findings themselves are judged, not stored.
+//! Notes on findings: when each was found first, and whether an operator marked it known. The findings themselves are
+//! judged, not stored.
 
 use super::{Store, StoreError};
 

@@ -1,4 +1,5 @@
-//! Proofs of jobs, counted and kept, and what follows a proof: the record that has to reach the NAS, and the next proof.
+//! Proofs of jobs, counted and kept, and what follows a proof: the record that has to reach the NAS, and the next
+//! proof.
 
 use super::jobs::Job;
 use super::settle::legal;
@@ -31,8 +32,15 @@ pub struct NewProof {
 }
 
 impl Store {
-    /// Another proof of a job that is proven already: the state stays, the pass counts. `None` when the job moved on meanwhile.
-    pub async fn count_pass(&self, job: &Job, proven: &VerifiedManifest, level: ProofLevel, at_ms: i64) -> Result<Option<Job>, StoreError> {
+    /// Another proof of a job that is proven already: the state stays, the pass counts. `None` when the job moved on
+    /// meanwhile.
+    pub async fn count_pass(
+        &self,
+        job: &Job,
+        proven: &VerifiedManifest,
+        level: ProofLevel,
+        at_ms: i64,
+    ) -> Result<Option<Job>, StoreError> {
         legal(job.state, JobEvent::Proven)?;
         let mut transaction = self.writer.begin().await?;
         let updated = sqlx::query_as::<_, Job>(change_jobs!(
@@ -62,10 +70,15 @@ impl Store {
         Ok(())
     }
 
-    /// The proven job of this equipment whose newest proof is oldest, if that was before `before_ms`, or made when the clock was ahead of
-    /// now. One of which the last look gave no answer waits for its next. Of a run's generations only the newest: what an older one sealed may
-    /// have made room at the destination since.
-    pub async fn reverify_due(&self, equipment_id: &str, before_ms: i64, now_ms: i64) -> Result<Option<Job>, StoreError> {
+    /// The proven job of this equipment whose newest proof is oldest, if that was before `before_ms`, or made when the
+    /// clock was ahead of now. One of which the last look gave no answer waits for its next. Of a run's generations
+    /// only the newest: what an older one sealed may have made room at the destination since.
+    pub async fn reverify_due(
+        &self,
+        equipment_id: &str,
+        before_ms: i64,
+        now_ms: i64,
+    ) -> Result<Option<Job>, StoreError> {
         let query = "SELECT j.* FROM jobs j WHERE j.equipment_id = $1 AND j.state IN ('verified', 'cleanup_eligible') \
                      AND (j.last_proof_ms <= $2 OR j.last_proof_ms > $4) AND j.next_attempt_ms <= $3 \
                      AND NOT EXISTS (SELECT 1 FROM jobs k WHERE k.run_path = j.run_path AND k.life = j.life AND k.generation > j.generation) \
@@ -74,7 +87,8 @@ impl Store {
         Ok(query.fetch_optional(&self.readers).await?)
     }
 
-    /// A look at a proven job gave no answer: it is proven again no sooner than this, and those behind it are not held up.
+    /// A look at a proven job gave no answer: it is proven again no sooner than this, and those behind it are not held
+    /// up.
     pub async fn prove_again_at(&self, job: &Job, at_ms: i64) -> Result<(), StoreError> {
         let query = change_jobs!("next_attempt_ms = $1 WHERE id = $2 AND state IN ('verified', 'cleanup_eligible')");
         sqlx::query(query).bind(at_ms).bind(&job.id).execute(&self.writer).await?;
@@ -83,7 +97,8 @@ impl Store {
 
     /// When the equipment's oldest newest-proof was made.
     pub async fn oldest_proof_ms(&self, equipment_id: &str) -> Result<Option<i64>, StoreError> {
-        let query = "SELECT MIN(last_proof_ms) FROM jobs WHERE equipment_id = $1 AND state IN ('verified', 'cleanup_eligible')";
+        let query =
+            "SELECT MIN(last_proof_ms) FROM jobs WHERE equipment_id = $1 AND state IN ('verified', 'cleanup_eligible')";
         Ok(sqlx::query_scalar::<_, Option<i64>>(query).bind(equipment_id).fetch_one(&self.readers).await?)
     }
 
@@ -91,7 +106,8 @@ impl Store {
     pub async fn proofs(&self, run: &RunPath, life: u64) -> Result<Vec<(u64, NewProof)>, StoreError> {
         let query = "SELECT generation, at_ms, proven, level, method, files, bytes, detail FROM proofs WHERE run_path = $1 AND life = $2 ORDER BY id DESC LIMIT 1000";
         type Row = (i64, i64, i64, String, String, i64, i64, String);
-        let rows: Vec<Row> = sqlx::query_as(query).bind(run.as_str()).bind(signed(life)).fetch_all(&self.readers).await?;
+        let rows: Vec<Row> =
+            sqlx::query_as(query).bind(run.as_str()).bind(signed(life)).fetch_all(&self.readers).await?;
         let proof = |(generation, at_ms, proven, level, method, files, bytes, detail): Row| {
             let totals = Totals { files: unsigned(files), bytes: unsigned(bytes) };
             let level = ProofLevel::from_text(&level).unwrap_or(ProofLevel::L1);
@@ -120,16 +136,16 @@ impl Store {
         Ok(sqlx::query_scalar::<_, Option<i64>>(query).bind(equipment_id).fetch_one(&self.readers).await?)
     }
 
-    /// Notes that the record reached the NAS, unless the job has changed since `job` was read: then what was sent may be old, and it
-    /// stays due.
+    /// Notes that the record reached the NAS, unless the job has changed since `job` was read: then what was sent may
+    /// be old, and it stays due.
     pub async fn record_sent(&self, job: &Job) -> Result<(), StoreError> {
         let query = change_jobs!("record_sent = 1, record_attempts = 0 WHERE id = $1 AND revision = $2");
         sqlx::query(query).bind(&job.id).bind(job.revision).execute(&self.writer).await?;
         Ok(())
     }
 
-    /// Notes that sending the record failed and when it is due again, with a wait that doubles from 5 s to 10 min. Nothing is noted when
-    /// the job has changed since `job` was read: then it is tried as it is now.
+    /// Notes that sending the record failed and when it is due again, with a wait that doubles from 5 s to 10 min.
+    /// Nothing is noted when the job has changed since `job` was read: then it is tried as it is now.
     pub async fn record_failed(&self, job: &Job, now_ms: i64) -> Result<(), StoreError> {
         let query = change_jobs!(
             "record_attempts = record_attempts + 1, \
@@ -141,10 +157,21 @@ impl Store {
 }
 
 pub(super) fn proof_of(proven: &VerifiedManifest, level: ProofLevel, at_ms: i64) -> NewProof {
-    NewProof { at_ms, proven: true, level, method: proven.method().to_owned(), totals: proven.totals(), detail: String::new() }
+    NewProof {
+        at_ms,
+        proven: true,
+        level,
+        method: proven.method().to_owned(),
+        totals: proven.totals(),
+        detail: String::new(),
+    }
 }
 
-pub(super) async fn insert_proof(transaction: &mut sqlx::SqliteTransaction<'_>, job: &Job, proof: &NewProof) -> Result<(), StoreError> {
+pub(super) async fn insert_proof(
+    transaction: &mut sqlx::SqliteTransaction<'_>,
+    job: &Job,
+    proof: &NewProof,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO proofs (job_id, run_path, life, generation, at_ms, proven, level, method, files, bytes, detail) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",

@@ -11,7 +11,8 @@ fn known() -> i64 {
     SCHEMA.iter().map(|file| file.version).max().unwrap_or(0)
 }
 
-/// Brings a database of any earlier version, or an empty one, to the schema of this one. A later version's is left as it is.
+/// Brings a database of any earlier version, or an empty one, to the schema of this one. A later version's is left as
+/// it is.
 pub async fn bring_up(writer: &SqlitePool) -> Result<(), StoreError> {
     let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(writer).await?;
     if found > known() {
@@ -26,7 +27,8 @@ pub async fn bring_up(writer: &SqlitePool) -> Result<(), StoreError> {
 
 /// A database from before files had numbers may lack a column, and SQLite adds none "if it is not there".
 async fn add_what_cannot_be_asked_for_twice(writer: &SqlitePool) -> Result<(), StoreError> {
-    let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs')").fetch_all(writer).await?;
+    let columns: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM pragma_table_info('jobs')").fetch_all(writer).await?;
     if !columns.is_empty() && !columns.iter().any(|name| name == "revision") {
         sqlx::raw_sql("ALTER TABLE jobs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0").execute(writer).await?;
     }
@@ -92,7 +94,11 @@ mod tests {
                     jobs.push(store.job(id).await.unwrap().unwrap().state);
                 }
                 assert_eq!(jobs[2..], [JobState::Verified, JobState::Cleaned], "{shown}");
-                assert_eq!(store.open_intents().await.unwrap()[0].waiting.as_deref(), Some("the NAS is away"), "{shown}");
+                assert_eq!(
+                    store.open_intents().await.unwrap()[0].waiting.as_deref(),
+                    Some("the NAS is away"),
+                    "{shown}"
+                );
                 let cleared = RunPath::parse("SCOPE_01/Cortex Q3 Pilot/Runs/Run_4").unwrap();
                 assert_eq!(store.current_life(&cleared).await.unwrap(), 2, "{shown}");
                 store.recover().await.unwrap();
@@ -117,9 +123,13 @@ mod tests {
     async fn a_database_of_a_later_version_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         Store::open(folder.path()).await.unwrap().close().await;
-        execute(folder.path(), format!("PRAGMA user_version = {}; CREATE TABLE of_later (one INTEGER)", known() + 1)).await;
+        execute(folder.path(), format!("PRAGMA user_version = {}; CREATE TABLE of_later (one INTEGER)", known() + 1))
+            .await;
         let refused = Store::open(folder.path()).await.err().unwrap();
-        assert!(matches!(refused, StoreError::Newer { found, known: here } if (found, here) == (known() + 1, known())), "{refused}");
+        assert!(
+            matches!(refused, StoreError::Newer { found, known: here } if (found, here) == (known() + 1, known())),
+            "{refused}"
+        );
         assert!(refused.to_string().contains("install"), "{refused}");
     }
 }

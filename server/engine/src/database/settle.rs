@@ -1,4 +1,5 @@
-//! What happens to jobs: claimed, sent, proven, put back, failed. A [`Claim`] is the right to settle one; only claiming makes one.
+//! What happens to jobs: claimed, sent, proven, put back, failed. A [`Claim`] is the right to settle one; only claiming
+//! makes one.
 
 use super::jobs::{Job, side_text};
 use super::proofs::{insert_proof, proof_of};
@@ -44,7 +45,14 @@ impl Store {
     }
 
     /// Everything sealed is at the destination: `running` to `awaiting_verify`.
-    pub async fn sent(&self, claim: &mut Claim, seal: Digest, sealed_ms: i64, totals: Totals, nas_path: &str) -> Result<(), StoreError> {
+    pub async fn sent(
+        &self,
+        claim: &mut Claim,
+        seal: Digest,
+        sealed_ms: i64,
+        totals: Totals,
+        nas_path: &str,
+    ) -> Result<(), StoreError> {
         let next = legal(claim.job.state, JobEvent::Sent)?;
         let job = sqlx::query_as::<_, Job>(change_jobs!(
             "state = $1, seal_digest = $2, sealed_ms = $3, files = $4, bytes = $5, nas_path = $6 \
@@ -85,7 +93,12 @@ impl Store {
     }
 
     /// Proven for the first time in this generation. Takes the evidence.
-    pub async fn settle_verified(&self, claim: &Claim, proven: &VerifiedManifest, at_ms: i64) -> Result<Job, StoreError> {
+    pub async fn settle_verified(
+        &self,
+        claim: &Claim,
+        proven: &VerifiedManifest,
+        at_ms: i64,
+    ) -> Result<Job, StoreError> {
         let next = legal(claim.job.state, JobEvent::Proven)?;
         if Some(proven.seal_digest()) != claim.job.seal || proven.run() != &claim.job.run {
             return Err(StoreError::Corrupt(format!("the proof of {} is not of its seal", claim.job.run)));
@@ -163,7 +176,12 @@ impl Store {
 
     /// Moves a proven job by an event that needs no claim: eligibility gained or lost, rot found, cleaned, re-armed.
     /// `None` when the job is no longer in the state the caller decided on.
-    pub async fn advance(&self, job: &Job, event: JobEvent, failure: Option<&Failure>) -> Result<Option<Job>, StoreError> {
+    pub async fn advance(
+        &self,
+        job: &Job,
+        event: JobEvent,
+        failure: Option<&Failure>,
+    ) -> Result<Option<Job>, StoreError> {
         let next = legal(job.state, event)?;
         let rearmed = i64::from(event == JobEvent::Rearmed);
         let updated = sqlx::query_as::<_, Job>(
@@ -194,7 +212,8 @@ impl Store {
         Ok(())
     }
 
-    /// Marks an equipment's queued jobs as waiting for their destination, or as no longer waiting. Answers the runs it changed.
+    /// Marks an equipment's queued jobs as waiting for their destination, or as no longer waiting. Answers the runs it
+    /// changed.
     pub async fn set_waiting(&self, equipment_id: &str, failure: Option<&Failure>) -> Result<Vec<Job>, StoreError> {
         let query = change_jobs!(
             "waiting = $1, error_class = $2, error_side = $3, error_message = $4 \
@@ -211,18 +230,21 @@ impl Store {
             .await?)
     }
 
-    /// The job got on since it was claimed: what failed before counts no more, so that only tries that bring nothing are used up.
+    /// The job got on since it was claimed: what failed before counts no more, so that only tries that bring nothing
+    /// are used up.
     pub async fn got_on(&self, claim: &mut Claim) -> Result<(), StoreError> {
         if claim.job.attempts == 0 {
             return Ok(());
         }
         let query = change_jobs!("attempts = 0 WHERE id = $1 AND claim = $2 RETURNING *");
-        let job = sqlx::query_as::<_, Job>(query).bind(&claim.job.id).bind(&claim.token).fetch_all(&self.writer).await?.pop();
+        let job =
+            sqlx::query_as::<_, Job>(query).bind(&claim.job.id).bind(&claim.token).fetch_all(&self.writer).await?.pop();
         claim.job = job.ok_or_else(|| lost(&claim.job))?;
         Ok(())
     }
 
-    /// Due times were noted while the clock was ahead: what waits longer from now than anything ever does is due now. Answers how many.
+    /// Due times were noted while the clock was ahead: what waits longer from now than anything ever does is due now.
+    /// Answers how many.
     pub async fn clock_went_back(&self, now_ms: i64) -> Result<u64, StoreError> {
         let latest = now_ms.saturating_add(LONGEST_WAIT_MS);
         let next = change_jobs!("next_attempt_ms = $1 WHERE next_attempt_ms > $2");
@@ -231,24 +253,28 @@ impl Store {
         Ok(next + sqlx::query(record).bind(latest).execute(&self.writer).await?.rows_affected())
     }
 
-    /// What was in work when the program ended goes on: `running` and `awaiting_verify` are queued, at once, nothing counted; records
-    /// that have not reached the NAS are due at once.
+    /// What was in work when the program ended goes on: `running` and `awaiting_verify` are queued, at once, nothing
+    /// counted; records that have not reached the NAS are due at once.
     pub async fn recover(&self) -> Result<Vec<Job>, StoreError> {
-        sqlx::query(change_jobs!("record_next_ms = 0 WHERE record_sent = 0 AND record_next_ms > 0")).execute(&self.writer).await?;
-        let query =
-            change_jobs!("state = 'queued', claim = NULL, next_attempt_ms = 0 WHERE state IN ('running', 'awaiting_verify') RETURNING *");
+        sqlx::query(change_jobs!("record_next_ms = 0 WHERE record_sent = 0 AND record_next_ms > 0"))
+            .execute(&self.writer)
+            .await?;
+        let query = change_jobs!(
+            "state = 'queued', claim = NULL, next_attempt_ms = 0 WHERE state IN ('running', 'awaiting_verify') RETURNING *"
+        );
         Ok(sqlx::query_as(query).fetch_all(&self.writer).await?)
     }
 
-    /// Takes a job out of the queue that nobody works on and nothing was proven of: its run is another one now. False when somebody changed
-    /// it meanwhile.
+    /// Takes a job out of the queue that nobody works on and nothing was proven of: its run is another one now. False
+    /// when somebody changed it meanwhile.
     pub async fn withdraw(&self, job: &Job) -> Result<bool, StoreError> {
         let query = "DELETE FROM jobs WHERE id = $1 AND revision = $2 AND state IN ('queued', 'failed')";
         let done = sqlx::query(query).bind(&job.id).bind(job.revision).execute(&self.writer).await?;
         Ok(done.rows_affected() == 1)
     }
 
-    /// What an equipment's worker left in work without settling it, after a fault in this program: failed, and said so (S3). Answers the jobs.
+    /// What an equipment's worker left in work without settling it, after a fault in this program: failed, and said so
+    /// (S3). Answers the jobs.
     pub async fn fail_abandoned(&self, equipment_id: &str, failure: &Failure) -> Result<Vec<Job>, StoreError> {
         let query = change_jobs!(
             "state = 'failed', claim = NULL, error_class = $1, error_side = $2, error_message = $3 \

@@ -35,13 +35,19 @@ async fn s25_what_was_noted_while_the_clock_was_ahead_is_due_when_it_is_set_righ
     sent(&store, &mut claim, 1).await.unwrap();
     let proven = store.settle_verified(&claim, proof(1), ahead).await.unwrap();
     store.record_failed(&proven, ahead).await.unwrap();
-    assert!(store.claim("E", DAY_MS).await.unwrap().is_none() && store.record_due("E", DAY_MS).await.unwrap().is_none());
+    assert!(
+        store.claim("E", DAY_MS).await.unwrap().is_none() && store.record_due("E", DAY_MS).await.unwrap().is_none()
+    );
 
     assert_eq!(store.clock_went_back(DAY_MS).await.unwrap(), 2);
     assert_eq!(store.claim("E", DAY_MS).await.unwrap().map(|claim| claim.job().run.clone()), Some(run(0)));
     assert_eq!(store.record_due("E", DAY_MS).await.unwrap().map(|job| job.run), Some(run(1)));
     let again = store.reverify_due("E", 0, DAY_MS).await.unwrap();
-    assert_eq!(again.map(|job| (job.run, job.state)), Some((run(1), JobState::Verified)), "a proof from days to come is proven anew");
+    assert_eq!(
+        again.map(|job| (job.run, job.state)),
+        Some((run(1), JobState::Verified)),
+        "a proof from days to come is proven anew"
+    );
     assert_eq!(store.clock_went_back(DAY_MS).await.unwrap(), 0, "a second time there is nothing to do");
 }
 
@@ -68,4 +74,36 @@ async fn s26_only_tries_that_bring_nothing_are_used_up() {
         let job = store.settle_postponed(&claim, Some(&failure(FailureClass::Network)), 0, true, false).await.unwrap();
         assert_eq!(job.attempts, attempts);
     }
+}
+
+#[tokio::test]
+async fn records_are_due_until_they_are_sent_with_a_wait_that_grows() {
+    let (_folder, store) = store().await;
+    store.enqueue(&admitted(&run(0)), 1, 1, 0).await.unwrap();
+    let mut claim = store.claim("E", 0).await.unwrap().unwrap();
+    sent(&store, &mut claim, 0).await.unwrap();
+    let job = store.settle_verified(&claim, proof(0), 0).await.unwrap();
+    let mut now = 0;
+    for wait in [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000] {
+        let due = store.record_due("E", now).await.unwrap().unwrap();
+        assert_eq!(due.id, job.id);
+        store.record_failed(&due, now).await.unwrap();
+        assert_eq!(store.next_record_ms("E").await.unwrap(), Some(now + wait));
+        assert_eq!(store.record_due("E", now + wait - 1).await.unwrap(), None);
+        now += wait;
+    }
+    store.recover().await.unwrap();
+    let due = store.record_due("E", 0).await.unwrap().expect("a start tries at once");
+    // The proof is written into the record while the record without it is sent: what was sent is not the record.
+    store.record_due_now(&job.id).await.unwrap();
+    store.record_sent(&due).await.unwrap();
+    store.record_failed(&due, 0).await.unwrap();
+    let due = store.record_due("E", 0).await.unwrap().expect("due as it is now, at once");
+    store.record_sent(&due).await.unwrap();
+    assert_eq!(
+        (store.record_due("E", i64::MAX).await.unwrap(), store.next_record_ms("E").await.unwrap()),
+        (None, None)
+    );
+    store.record_due_now(&job.id).await.unwrap();
+    assert!(store.record_due("E", 0).await.unwrap().is_some());
 }

@@ -107,7 +107,8 @@ impl Bench {
             }
             Op::Claim { equipment, now } => {
                 let mine = |job: &Naive| run(job.run).equipment() == EQUIPMENT[equipment];
-                let due = self.jobs.iter().filter(|(_, job)| mine(job) && job.state == JobState::Queued && job.due <= now);
+                let due =
+                    self.jobs.iter().filter(|(_, job)| mine(job) && job.state == JobState::Queued && job.due <= now);
                 let expected = due.min_by_key(|(_, job)| job.enqueued).map(|(id, _)| id.clone());
                 let claim = self.store.claim(EQUIPMENT[equipment], now).await.unwrap();
                 assert_eq!(claim.as_ref().map(|claim| claim.job().id.clone()), expected);
@@ -127,7 +128,9 @@ impl Bench {
             Op::Waiting { equipment, gone } => {
                 let why = gone.then(|| failure(FailureClass::DestinationUnreachable));
                 self.store.set_waiting(EQUIPMENT[equipment], why.as_ref()).await.unwrap();
-                let mine = |job: &&mut Naive| run(job.run).equipment() == EQUIPMENT[equipment] && job.state == JobState::Queued;
+                let mine = |job: &&mut Naive| {
+                    run(job.run).equipment() == EQUIPMENT[equipment] && job.state == JobState::Queued
+                };
                 self.jobs.values_mut().filter(mine).for_each(|job| job.waiting = gone);
             }
             Op::MakeDue { job } => {
@@ -144,7 +147,9 @@ impl Bench {
             Op::Sent { claim } => self.settle(claim, Settle::Sent).await,
             Op::HashRetry { claim } => self.settle(claim, Settle::HashRetry).await,
             Op::Verified { claim } => self.settle(claim, Settle::Verified).await,
-            Op::Postponed { claim, due, attempt, waiting } => self.settle(claim, Settle::Postponed { due, attempt, waiting }).await,
+            Op::Postponed { claim, due, attempt, waiting } => {
+                self.settle(claim, Settle::Postponed { due, attempt, waiting }).await
+            }
             Op::Failed { claim } => self.settle(claim, Settle::Failed).await,
         }
         self.compare().await;
@@ -198,16 +203,31 @@ impl Bench {
         let claim = &mut self.claims[at];
         let (event, done) = match how {
             Settle::Sent => (Some(JobEvent::Sent), sent(&self.store, claim, which).await.is_ok()),
-            Settle::HashRetry => (None, self.store.count_hash_retry(claim, &failure(FailureClass::HashMismatch)).await.is_ok()),
-            Settle::Verified => (Some(JobEvent::Proven), self.store.settle_verified(claim, proof(which), 3).await.is_ok()),
-            Settle::Failed => (Some(JobEvent::GaveUp), self.store.settle_failed(claim, &failure(FailureClass::Conflict)).await.is_ok()),
+            Settle::HashRetry => {
+                (None, self.store.count_hash_retry(claim, &failure(FailureClass::HashMismatch)).await.is_ok())
+            }
+            Settle::Verified => {
+                (Some(JobEvent::Proven), self.store.settle_verified(claim, proof(which), 3).await.is_ok())
+            }
+            Settle::Failed => (
+                Some(JobEvent::GaveUp),
+                self.store.settle_failed(claim, &failure(FailureClass::Conflict)).await.is_ok(),
+            ),
             Settle::Postponed { due, attempt, waiting } => {
                 let why = failure(FailureClass::Network);
-                (Some(JobEvent::Postponed), self.store.settle_postponed(claim, Some(&why), due, attempt, waiting).await.is_ok())
+                (
+                    Some(JobEvent::Postponed),
+                    self.store.settle_postponed(claim, Some(&why), due, attempt, waiting).await.is_ok(),
+                )
             }
         };
         let next = event.map_or(Some(state), |event| domain::job::apply(state, event));
-        assert_eq!(done, id.is_some() && next.is_some(), "{how:?} by a claim that {}", if id.is_some() { "holds" } else { "is spent" });
+        assert_eq!(
+            done,
+            id.is_some() && next.is_some(),
+            "{how:?} by a claim that {}",
+            if id.is_some() { "holds" } else { "is spent" }
+        );
         let (Some(id), Some(next)) = (id, next) else { return };
         let job = self.jobs.get_mut(&id).unwrap();
         job.state = next;
@@ -256,7 +276,8 @@ enum Settle {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-    /// Whatever happens in whatever order, the store is what a list in memory would be, and a spent claim settles nothing.
+    /// Whatever happens in whatever order, the store is what a list in memory would be, and a spent claim settles
+    /// nothing.
     #[test]
     fn the_store_does_what_a_list_in_memory_would(ops in proptest::collection::vec(op(), 1..80)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

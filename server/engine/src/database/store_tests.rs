@@ -140,7 +140,8 @@ async fn the_oldest_due_job_of_the_equipment_comes_first() {
 async fn every_change_of_a_job_counts_and_an_older_answer_never_takes_the_place_of_a_newer_one() {
     let (folder, store) = store().await;
     let queued = store.enqueue(&admitted(&run(0)), 1, 1, 1).await.unwrap();
-    let waits = store.set_waiting("E", Some(&failure(FailureClass::DestinationUnreachable))).await.unwrap().pop().unwrap();
+    let waits =
+        store.set_waiting("E", Some(&failure(FailureClass::DestinationUnreachable))).await.unwrap().pop().unwrap();
     store.make_due(&queued.id).await.unwrap();
     let claimed = store.claim("E", 9).await.unwrap().unwrap().job().clone();
     assert_eq!((queued.revision, waits.revision, claimed.revision), (0, 1, 3));
@@ -149,7 +150,8 @@ async fn every_change_of_a_job_counts_and_an_older_answer_never_takes_the_place_
         facts.take_job(told.clone());
         assert_eq!(facts.job.as_ref(), Some(shown));
     }
-    let forgetful = sqlx::query("UPDATE jobs SET waiting = 1 WHERE id = $1").bind(&queued.id).execute(&store.writer).await;
+    let forgetful =
+        sqlx::query("UPDATE jobs SET waiting = 1 WHERE id = $1").bind(&queued.id).execute(&store.writer).await;
     assert!(forgetful.unwrap_err().to_string().contains("must count its revision"));
     store.close().await;
     // A database that knew no revisions is taken over.
@@ -187,7 +189,8 @@ async fn enqueueing_the_same_content_again_is_the_same_job() {
     let new_life = store.enqueue(&admitted(&run(0)), 2, 1, 9).await.unwrap();
     assert_ne!(new_life.id, next.id);
     assert_eq!(store.latest_job(&run(0), 1).await.unwrap().unwrap().generation, 2);
-    let unproven: Vec<_> = store.unproven_jobs().await.unwrap().into_iter().map(|job| (job.life, job.generation)).collect();
+    let unproven: Vec<_> =
+        store.unproven_jobs().await.unwrap().into_iter().map(|job| (job.life, job.generation)).collect();
     assert_eq!(unproven, [(1, 2), (2, 1)], "the newest generation of every life that has not ended");
     drop(claim);
 }
@@ -248,7 +251,11 @@ async fn s9_the_second_sending_is_counted_apart_and_nothing_but_a_rearming_reset
     assert_eq!(failed.hash_retries, 1);
     let rearmed = store.advance(&failed, JobEvent::Rearmed, None).await.unwrap().unwrap();
     assert_eq!((rearmed.hash_retries, rearmed.attempts, rearmed.error, rearmed.state), (0, 0, None, JobState::Queued));
-    assert_eq!(store.advance(&failed, JobEvent::Rearmed, None).await.unwrap(), None, "decided on a state that is no more");
+    assert_eq!(
+        store.advance(&failed, JobEvent::Rearmed, None).await.unwrap(),
+        None,
+        "decided on a state that is no more"
+    );
 }
 
 #[tokio::test]
@@ -265,7 +272,10 @@ async fn jobs_wait_for_their_destination_and_say_why_and_keep_an_earlier_failure
     let other = failure(FailureClass::DestinationForeign);
     assert_eq!(store.set_waiting("E", Some(&other)).await.unwrap().len(), 2, "another reason is news");
     let waiting = store.latest_job(&run(0), 1).await.unwrap().unwrap();
-    assert_eq!((waiting.waiting, waiting.error, waiting.attempts, waiting.next_attempt_ms), (true, Some(other), 1, 900));
+    assert_eq!(
+        (waiting.waiting, waiting.error, waiting.attempts, waiting.next_attempt_ms),
+        (true, Some(other), 1, 900)
+    );
     let back = store.set_waiting("E", None).await.unwrap();
     assert!(back.len() == 2 && back.iter().all(|job| !job.waiting && job.error.is_none()), "{back:?}");
     assert!(!store.latest_job(&run(3), 1).await.unwrap().unwrap().waiting, "another equipment's");
@@ -282,11 +292,15 @@ async fn only_a_proof_of_its_own_seal_verifies_a_job() {
     sent(&store, &mut claim, 0).await.unwrap();
     assert!(store.settle_verified(&claim, proof(1), 5).await.is_err(), "another run's");
     let job = store.settle_verified(&claim, proof(0), 5_000).await.unwrap();
-    assert_eq!((job.state, job.verify_passes, job.first_proof_ms, job.record_sent), (JobState::Verified, 1, Some(5_000), false));
+    assert_eq!(
+        (job.state, job.verify_passes, job.first_proof_ms, job.record_sent),
+        (JobState::Verified, 1, Some(5_000), false)
+    );
     let job = store.count_pass(&job, proof(0), ProofLevel::L4, 9_000).await.unwrap().unwrap();
     assert_eq!((job.verify_passes, job.first_proof_ms, job.last_proof_ms), (2, Some(5_000), Some(9_000)));
     assert_eq!(store.count_pass(&job, proof(1), ProofLevel::L4, 9_000).await.unwrap(), None, "of another seal");
-    let proofs: Vec<_> = store.proofs(&run(0), 1).await.unwrap().into_iter().map(|(_, proof)| (proof.at_ms, proof.level)).collect();
+    let proofs: Vec<_> =
+        store.proofs(&run(0), 1).await.unwrap().into_iter().map(|(_, proof)| (proof.at_ms, proof.level)).collect();
     assert_eq!(proofs, [(9_000, ProofLevel::L4), (5_000, proof(0).level())]);
     let cleaned = store.advance(&job, JobEvent::Cleaned, None).await.unwrap().unwrap();
     assert_eq!(cleaned.state, JobState::Cleaned);
@@ -309,35 +323,6 @@ async fn of_a_runs_generations_only_the_newest_is_proven_again() {
 }
 
 #[tokio::test]
-async fn records_are_due_until_they_are_sent_with_a_wait_that_grows() {
-    let (_folder, store) = store().await;
-    store.enqueue(&admitted(&run(0)), 1, 1, 0).await.unwrap();
-    let mut claim = store.claim("E", 0).await.unwrap().unwrap();
-    sent(&store, &mut claim, 0).await.unwrap();
-    let job = store.settle_verified(&claim, proof(0), 0).await.unwrap();
-    let mut now = 0;
-    for wait in [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000] {
-        let due = store.record_due("E", now).await.unwrap().unwrap();
-        assert_eq!(due.id, job.id);
-        store.record_failed(&due, now).await.unwrap();
-        assert_eq!(store.next_record_ms("E").await.unwrap(), Some(now + wait));
-        assert_eq!(store.record_due("E", now + wait - 1).await.unwrap(), None);
-        now += wait;
-    }
-    store.recover().await.unwrap();
-    let due = store.record_due("E", 0).await.unwrap().expect("a start tries at once");
-    // The proof is written into the record while the record without it is sent: what was sent is not the record.
-    store.record_due_now(&job.id).await.unwrap();
-    store.record_sent(&due).await.unwrap();
-    store.record_failed(&due, 0).await.unwrap();
-    let due = store.record_due("E", 0).await.unwrap().expect("due as it is now, at once");
-    store.record_sent(&due).await.unwrap();
-    assert_eq!((store.record_due("E", i64::MAX).await.unwrap(), store.next_record_ms("E").await.unwrap()), (None, None));
-    store.record_due_now(&job.id).await.unwrap();
-    assert!(store.record_due("E", 0).await.unwrap().is_some());
-}
-
-#[tokio::test]
 async fn a_life_and_its_ledger_line_are_recorded_once_and_together() {
     let (_folder, store) = store().await;
     let life = ClearedLife {
@@ -356,7 +341,8 @@ async fn a_life_and_its_ledger_line_are_recorded_once_and_together() {
     assert_eq!(store.current_life(&run(0)).await.unwrap(), 2);
     let ended = store.last_ended_life(&run(0)).await.unwrap().unwrap();
     assert_eq!(ended.freed, TOTALS);
-    let ledger: Vec<_> = store.ledger(&run(0)).await.unwrap().into_iter().map(|entry| (entry.kind, entry.detail)).collect();
+    let ledger: Vec<_> =
+        store.ledger(&run(0)).await.unwrap().into_iter().map(|entry| (entry.kind, entry.detail)).collect();
     assert_eq!(ledger, [("cleared".to_owned(), "first".to_owned())]);
     for n in 2..6 {
         store.end_life(&ClearedLife { life: n, ..life.clone() }, None).await.unwrap();

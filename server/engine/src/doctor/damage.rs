@@ -39,8 +39,14 @@ pub(super) enum Judged {
 }
 
 impl Damage {
-    pub const ALL: [Damage; 6] =
-        [Damage::FlippedBit, Damage::Truncated, Damage::Missing, Damage::Swapped, Damage::SameSizeAndTime, Damage::Appended];
+    pub const ALL: [Damage; 6] = [
+        Damage::FlippedBit,
+        Damage::Truncated,
+        Damage::Missing,
+        Damage::Swapped,
+        Damage::SameSizeAndTime,
+        Damage::Appended,
+    ];
 
     /// The check's name.
     pub fn check(self) -> &'static str {
@@ -107,15 +113,23 @@ impl Damage {
 
     /// Holds what verification said against what was done.
     pub fn judge(self, found: &Verification) -> Judged {
-        let named = |differences: &[Difference]| differences.iter().map(|d| d.path.to_string()).collect::<Vec<_>>().join(", ");
+        let named =
+            |differences: &[Difference]| differences.iter().map(|d| d.path.to_string()).collect::<Vec<_>>().join(", ");
         let expected = self.files();
         let Verification::Differs { differences, total, .. } = found else {
             let names: Vec<&str> = expected.iter().map(|(name, _)| *name).collect();
-            return Judged::Overlooked(format!("the whole run was called proven, although damaged: {}", names.join(", ")));
+            return Judged::Overlooked(format!(
+                "the whole run was called proven, although damaged: {}",
+                names.join(", ")
+            ));
         };
-        let overlooked = expected.iter().find(|(name, _)| !differences.iter().any(|d| d.path.as_bytes() == name.as_bytes()));
+        let overlooked =
+            expected.iter().find(|(name, _)| !differences.iter().any(|d| d.path.as_bytes() == name.as_bytes()));
         if let Some((name, _)) = overlooked {
-            return Judged::Overlooked(format!("{name} is damaged and was called right; named were: {}", named(differences)));
+            return Judged::Overlooked(format!(
+                "{name} is damaged and was called right; named were: {}",
+                named(differences)
+            ));
         }
         if usize::try_from(*total) != Ok(expected.len()) {
             return Judged::Unclear(format!("more files were named than are damaged: {}", named(differences)));

@@ -10,8 +10,10 @@ fn hash() -> DifferenceKind {
 }
 
 fn differs(found: &[(&str, DifferenceKind)]) -> Verification {
-    let differences: Vec<Difference> =
-        found.iter().map(|(name, kind)| Difference { path: FilePath::new(*name).unwrap(), kind: kind.clone() }).collect();
+    let differences: Vec<Difference> = found
+        .iter()
+        .map(|(name, kind)| Difference { path: FilePath::new(*name).unwrap(), kind: kind.clone() })
+        .collect();
     let total = differences.len() as u64;
     Verification::Differs { class: FailureClass::HashMismatch, differences, total, reason: String::new() }
 }
@@ -30,8 +32,10 @@ fn each_damage_changes_what_it_says_and_nothing_else() {
         let run = damage.slug();
         sample::write(&dir.path().join(run), seed).unwrap();
         damage.apply(&dir.path().join(run)).unwrap();
-        let changed: Vec<&str> =
-            [sample::EMPTY, ONE, FRAME_1, FRAME_2, STACK].into_iter().filter(|name| look(run, name).0 != look("right", name).0).collect();
+        let changed: Vec<&str> = [sample::EMPTY, ONE, FRAME_1, FRAME_2, STACK]
+            .into_iter()
+            .filter(|name| look(run, name).0 != look("right", name).0)
+            .collect();
         assert_eq!(changed, damage.files().iter().map(|(name, _)| *name).collect::<Vec<_>>(), "{damage:?}");
         for (name, told) in damage.files() {
             let (was, is) = (look("right", name), look(run, name));
@@ -53,7 +57,10 @@ fn exactly_the_damaged_files_must_be_named() {
     assert!(matches!(swapped.judge(&differs(&[(FRAME_1, hash()), (FRAME_2, hash())])), Judged::Noticed(_)));
     assert!(matches!(swapped.judge(&differs(&[(FRAME_1, hash())])), Judged::Overlooked(_)));
     assert!(matches!(swapped.judge(&differs(&[])), Judged::Overlooked(_)));
-    assert!(matches!(swapped.judge(&differs(&[(FRAME_1, hash()), (FRAME_2, hash()), (STACK, hash())])), Judged::Unclear(_)));
+    assert!(matches!(
+        swapped.judge(&differs(&[(FRAME_1, hash()), (FRAME_2, hash()), (STACK, hash())])),
+        Judged::Unclear(_)
+    ));
     let unread = DifferenceKind::NotHashed { reason: "no".into() };
     assert!(matches!(Damage::FlippedBit.judge(&differs(&[(STACK, unread)])), Judged::Unclear(_)));
     assert!(matches!(Damage::Missing.judge(&differs(&[(ONE, hash())])), Judged::Unclear(_)));

@@ -56,18 +56,30 @@ impl Exam<'_> {
         });
         let check = match looked.await {
             None => Check::new(STAGING, Outcome::Failed, format!("{staging_root} does not answer; mount its disk")),
-            Some(Err(error)) => Check::new(STAGING, Outcome::Failed, format!("{staging_root}: {error}; mount or make it")),
+            Some(Err(error)) => {
+                Check::new(STAGING, Outcome::Failed, format!("{staging_root}: {error}; mount or make it"))
+            }
             Some(Ok((Err(errno), free, _))) => {
                 let error = std::io::Error::from(errno);
-                let message = format!("{staging_root} cannot be written to: {error}; runs could be synced, but not recorded or cleared");
-                let check = Check::new(STAGING, Outcome::Failed, message).measured(format!("{} free", units::bytes_u64(free)));
+                let message = format!(
+                    "{staging_root} cannot be written to: {error}; runs could be synced, but not recorded or cleared"
+                );
+                let check =
+                    Check::new(STAGING, Outcome::Failed, message).measured(format!("{} free", units::bytes_u64(free)));
                 self.checks.push(check);
                 return true;
             }
             Some(Ok((Ok(()), _, linked))) if !linked.is_empty() => {
                 let names: Vec<&str> = linked.iter().take(NAMED).map(|(path, _)| path.as_str()).collect();
-                let what = if linked.len() == 1 { "is a link and is not looked at" } else { "are links and are not looked at" };
-                let message = format!("{} {what}: put the folder itself there, or mount it there (mount --bind)", names.join(", "));
+                let what = if linked.len() == 1 {
+                    "is a link and is not looked at"
+                } else {
+                    "are links and are not looked at"
+                };
+                let message = format!(
+                    "{} {what}: put the folder itself there, or mount it there (mount --bind)",
+                    names.join(", ")
+                );
                 Check::new(STAGING, Outcome::Warn, message)
             }
             Some(Ok((Ok(()), free, _))) => space(STAGING, free, staging_root),
@@ -94,7 +106,9 @@ impl Exam<'_> {
                 Outcome::Warn,
                 "programs of other accounts cannot be looked into: what they have open for writing is not seen (CAP_SYS_PTRACE lets this one look)",
             ),
-            Some((false, false)) => (Outcome::Ok, "every program of this computer can be asked what it has open for writing"),
+            Some((false, false)) => {
+                (Outcome::Ok, "every program of this computer can be asked what it has open for writing")
+            }
         };
         self.checks.push(Check::new(OPEN_FILES, outcome, message));
     }
@@ -105,13 +119,16 @@ impl Exam<'_> {
         let made = self.answer(move || {
             let installation = installation(&path).map_err(|error| error.to_string())?;
             let scratch = Scratch::make(&path, Clock::system().now_ms()).map_err(|error| error.to_string())?;
-            let free = rustix::fs::statvfs(&path).map(|space| space.f_bavail.saturating_mul(space.f_frsize)).unwrap_or(0);
+            let free =
+                rustix::fs::statvfs(&path).map(|space| space.f_bavail.saturating_mul(space.f_frsize)).unwrap_or(0);
             Ok::<_, String>((Prepared { installation, scratch }, free))
         });
         let shown = self.visit.state_folder.display().to_string();
         match made.await {
             None => self.note(STATE, Outcome::Failed, format!("{shown} does not answer")),
-            Some(Err(error)) => self.note(STATE, Outcome::Failed, format!("{shown}: {error}; let this account write there")),
+            Some(Err(error)) => {
+                self.note(STATE, Outcome::Failed, format!("{shown}: {error}; let this account write there"))
+            }
             Some(Ok((prepared, free))) => {
                 self.checks.push(space(STATE, free, &shown));
                 return Some(prepared);
@@ -152,8 +169,14 @@ impl Exam<'_> {
                 let words = ended.stderr.lines().next().unwrap_or_default().to_owned();
                 Check::new(name, Outcome::Failed, format!("{program} {argument} fails: {words}; install it anew"))
             }
-            Ok(Err(error)) => Check::new(name, Outcome::Failed, format!("{error}; install it, or name it in sync.binaries.{name}")),
-            Err(_) => Check::new(name, Outcome::Failed, format!("{program} {argument} does not end; name another in sync.binaries.{name}")),
+            Ok(Err(error)) => {
+                Check::new(name, Outcome::Failed, format!("{error}; install it, or name it in sync.binaries.{name}"))
+            }
+            Err(_) => Check::new(
+                name,
+                Outcome::Failed,
+                format!("{program} {argument} does not end; name another in sync.binaries.{name}"),
+            ),
         }
     }
 }
@@ -161,12 +184,15 @@ impl Exam<'_> {
 /// The first line a tool says of itself, wherever it says it.
 fn version(name: &str, program: &str, said: &[u8], ended: &Ended) -> Check {
     let said = String::from_utf8_lossy(said);
-    let line = said.lines().chain(ended.stderr.lines()).map(str::trim).find(|line| !line.is_empty()).unwrap_or("says nothing");
+    let line =
+        said.lines().chain(ended.stderr.lines()).map(str::trim).find(|line| !line.is_empty()).unwrap_or("says nothing");
     let line: String = line.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(80).collect();
     let check = match (name, rclone_version(&line)) {
-        ("rclone", Some(found)) if found < RCLONE => {
-            Check::new(name, Outcome::Failed, format!("{program} is older than {}.{}; install a newer one", RCLONE.0, RCLONE.1))
-        }
+        ("rclone", Some(found)) if found < RCLONE => Check::new(
+            name,
+            Outcome::Failed,
+            format!("{program} is older than {}.{}; install a newer one", RCLONE.0, RCLONE.1),
+        ),
         _ => Check::new(name, Outcome::Ok, program),
     };
     check.measured(line)
@@ -206,6 +232,9 @@ mod tests {
         let ended = Ended { code: Some(0), signal: None, stderr: "OpenSSH_9.2p1 Debian-2, OpenSSL 3.0\n".into() };
         assert_eq!(version("ssh", "ssh", b"", &ended).value.as_deref(), Some("OpenSSH_9.2p1 Debian-2, OpenSSL 3.0"));
         let said = b"rsync  version 3.2.7  protocol version 31\nCopyright";
-        assert_eq!(version("rsync", "rsync", said, &ended).value.as_deref(), Some("rsync version 3.2.7 protocol version 31"));
+        assert_eq!(
+            version("rsync", "rsync", said, &ended).value.as_deref(),
+            Some("rsync version 3.2.7 protocol version 31")
+        );
     }
 }

@@ -1,12 +1,13 @@
 //! The doctor: tries all that syncing needs, and qualifies a destination by damage.
 //!
-//! A destination is trusted because of what it says when it is asked for hashes. So it is shown things that are wrong, and must
-//! say so: small made-up runs, damaged on this computer before they are sent, are held against the seal of the undamaged one.
-//! One that is called proven anyway shows that the destination, or a tool on the way, does not look at what it holds.
+//! A destination is trusted because of what it says when it is asked for hashes. So it is shown things that are wrong,
+//! and must say so: small made-up runs, damaged on this computer before they are sent, are held against the seal of the
+//! undamaged one. One that is called proven anyway shows that the destination, or a tool on the way, does not look at
+//! what it holds.
 //!
-//! It is no part of the running engine and knows neither its queue nor its staging tree: its runs lie in a folder of its own below
-//! the state folder, and go below a project name of their own. Nothing at the destination is overwritten or deleted; what was
-//! left there is named at the end. It may run while the server does.
+//! It is no part of the running engine and knows neither its queue nor its staging tree: its runs lie in a folder of
+//! its own below the state folder, and go below a project name of their own. Nothing at the destination is overwritten
+//! or deleted; what was left there is named at the end. It may run while the server does.
 
 mod damage;
 mod here;
@@ -71,7 +72,8 @@ impl Visit<'_> {
         let staging_root = &self.settings.orchestrator.as_ref().ok_or(DoctorError::Off)?.staging_root;
         let mut reports = Vec::new();
         for equipment in self.chosen(equipment)? {
-            let transport = self.transport(equipment, staging_root).ok_or_else(|| DoctorError::NotSynced(equipment.id.clone()))?;
+            let transport =
+                self.transport(equipment, staging_root).ok_or_else(|| DoctorError::NotSynced(equipment.id.clone()))?;
             reports.push(self.examine_over(equipment, transport, staging_root).await);
         }
         let ok = reports.iter().all(EquipmentReport::is_ok);
@@ -105,7 +107,12 @@ impl Visit<'_> {
     }
 
     /// The same over a transport that is given.
-    pub async fn examine_over(&self, equipment: &Equipment, transport: Arc<dyn Transport>, staging_root: &str) -> EquipmentReport {
+    pub async fn examine_over(
+        &self,
+        equipment: &Equipment,
+        transport: Arc<dyn Transport>,
+        staging_root: &str,
+    ) -> EquipmentReport {
         let target = transport.describe();
         let mut exam = Exam { visit: self, equipment, transport, checks: Vec::new() };
         let qualified = exam.all(staging_root).await;
@@ -135,7 +142,9 @@ impl Exam<'_> {
         let tools = self.check_tools().await;
         let hindrance = match (&prepared, staging, tools) {
             (None, ..) => Some("the state folder cannot be used"),
-            (_, false, _) => Some("the staging root is not there, so that nobody knows whether the destination is another place"),
+            (_, false, _) => {
+                Some("the staging root is not there, so that nobody knows whether the destination is another place")
+            }
             (.., false) => Some("a tool is missing"),
             _ => None,
         };

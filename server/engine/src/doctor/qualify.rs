@@ -91,7 +91,9 @@ impl Exam<'_> {
                 Some(enough)
             }
             Ok(Verification::Differs { reason, .. }) => {
-                let message = format!("{reason}; the NAS does not hold what was sent: check its disks and memory, and the way to it");
+                let message = format!(
+                    "{reason}; the NAS does not hold what was sent: check its disks and memory, and the way to it"
+                );
                 self.note(READ_BACK, Outcome::Failed, message);
                 None
             }
@@ -116,8 +118,13 @@ impl Exam<'_> {
         let check = if not_held.is_empty() {
             Check::new(ODD_NAMES, Outcome::Ok, "all arrive as they are")
         } else {
-            let advice = "a run with such names will fail there: rename at the instrument, or choose another destination";
-            Check::new(ODD_NAMES, Outcome::Warn, format!("this destination cannot hold {}; {advice}", not_held.join(", ")))
+            let advice =
+                "a run with such names will fail there: rename at the instrument, or choose another destination";
+            Check::new(
+                ODD_NAMES,
+                Outcome::Warn,
+                format!("this destination cannot hold {}; {advice}", not_held.join(", ")),
+            )
         };
         self.checks.push(check.measured(value));
     }
@@ -164,11 +171,12 @@ impl Exam<'_> {
         let (outcome, message) = match outcome.map(|found| damage.judge(&found)) {
             Ok(Judged::Noticed(what)) => (Outcome::Ok, format!("noticed: {what}")),
             Ok(Judged::Overlooked(what)) => {
-                let advice =
-                    "the destination, or a tool on the way, does not look at what it holds: trust no proof of it, and clear nothing";
+                let advice = "the destination, or a tool on the way, does not look at what it holds: trust no proof of it, and clear nothing";
                 (Outcome::Failed, format!("NOT NOTICED: {what}; {advice}"))
             }
-            Ok(Judged::Unclear(what)) => (Outcome::Failed, format!("not told as it is: {what}; check the NAS and its tools")),
+            Ok(Judged::Unclear(what)) => {
+                (Outcome::Failed, format!("not told as it is: {what}; check the NAS and its tools"))
+            }
             Err(error) => (Outcome::Failed, told(&error)),
         };
         self.note(damage.check(), outcome, message);
@@ -196,11 +204,18 @@ fn level(reached: ProofLevel, needed: ProofLevel) -> (Check, bool) {
     let (outcome, message) = if reached >= needed {
         (Outcome::Ok, format!("{}; clearing needs {needed}", reached.meaning()))
     } else if by_repetition {
-        (Outcome::Ok, format!("{}; clearing needs L4, which is the same again, verify.reverify later", reached.meaning()))
+        (
+            Outcome::Ok,
+            format!("{}; clearing needs L4, which is the same again, verify.reverify later", reached.meaning()),
+        )
     } else {
-        let advice = "nothing would ever be cleared: lower verify.clear_needs, or choose another transport or destination";
         let advice =
-            if needed <= ProofLevel::L2 { "nothing would ever be cleared: choose another transport or destination" } else { advice };
+            "nothing would ever be cleared: lower verify.clear_needs, or choose another transport or destination";
+        let advice = if needed <= ProofLevel::L2 {
+            "nothing would ever be cleared: choose another transport or destination"
+        } else {
+            advice
+        };
         (Outcome::Failed, format!("{}; clearing needs {}; {advice}", reached.meaning(), name(needed)))
     };
     (Check::new(LEVEL, outcome, message).measured(reached.as_str()), outcome == Outcome::Ok)

@@ -1,5 +1,5 @@
-//! The made-up run: a few files of telling sizes with content that no earlier visit sent, and names that not every destination
-//! can hold.
+//! The made-up run: a few files of telling sizes with content that no earlier visit sent, and names that not every
+//! destination can hold.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -38,7 +38,10 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // What cannot be removed is small, and harms nobody.
-        #[allow(clippy::disallowed_methods, reason = "made by ourselves with a fresh name, and nobody else's: no data of a run is in it")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "made by ourselves with a fresh name, and nobody else's: no data of a run is in it"
+        )]
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,4 +1,5 @@
-//! One step over the network: ended when nothing moves any more, and by the operator; and what its failure means for people.
+//! One step over the network: ended when nothing moves any more, and by the operator; and what its failure means for
+//! people.
 
 use super::Exam;
 use crate::machine::clock::Clock;
@@ -23,7 +24,8 @@ impl Exam<'_> {
         patience: Duration,
         work: impl AsyncFnOnce(&CallContext) -> Result<T, TransportError>,
     ) -> Result<T, TransportError> {
-        let bandwidth = self.equipment.transport.as_ref().map(|transport| transport.bandwidth.clone()).unwrap_or_default();
+        let bandwidth =
+            self.equipment.transport.as_ref().map(|transport| transport.bandwidth.clone()).unwrap_or_default();
         let clock = Clock::system();
         let context = CallContext {
             cancel: self.visit.cancel.child_token(),
@@ -60,7 +62,9 @@ pub(super) fn told(error: &TransportError) -> String {
     let advice = match error.class {
         FailureClass::Interrupted => return "interrupted".to_owned(),
         FailureClass::Authentication => "check the key, and what this account may do there",
-        FailureClass::Configuration => "correct this equipment's transport in the config, or what the destination allows",
+        FailureClass::Configuration => {
+            "correct this equipment's transport in the config, or what the destination allows"
+        }
         FailureClass::Network => "check the network and the NAS",
         FailureClass::DestinationUnreachable => "mount or connect the NAS",
         FailureClass::DestinationForeign => "point this equipment at a folder of its own on the NAS",
@@ -71,9 +75,10 @@ pub(super) fn told(error: &TransportError) -> String {
         }
         FailureClass::Conflict => "move what stands there aside",
         FailureClass::VerifySkippedOversize => "raise verify.max_stream_bytes",
-        FailureClass::HashMismatch | FailureClass::CouldNotHash | FailureClass::BlockedByValidation | FailureClass::Unknown => {
-            "check the NAS, and look at its own log"
-        }
+        FailureClass::HashMismatch
+        | FailureClass::CouldNotHash
+        | FailureClass::BlockedByValidation
+        | FailureClass::Unknown => "check the NAS, and look at its own log",
     };
     format!("{}; {advice}", error.message)
 }

@@ -35,7 +35,8 @@ impl Exam<'_> {
             }
             Ok(marker) => Check::new(IDENTITY, Outcome::Failed, foreign(&marker, installation, id)),
             Err(error) if error.class == FailureClass::DestinationUnreachable => {
-                let message = format!("{}; if this is a new destination: exlab-orchestrator nas init {id}", told(&error));
+                let message =
+                    format!("{}; if this is a new destination: exlab-orchestrator nas init {id}", told(&error));
                 Check::new(IDENTITY, Outcome::Failed, message)
             }
             Err(error) => Check::new(IDENTITY, Outcome::Failed, told(&error)),
@@ -46,7 +47,8 @@ impl Exam<'_> {
     }
 
     pub async fn check_free_space(&mut self) {
-        let free = self.step(PATIENCE_FOR_AN_ANSWER, async |context| Ok(self.transport.free_bytes(context).await)).await;
+        let free =
+            self.step(PATIENCE_FOR_AN_ANSWER, async |context| Ok(self.transport.free_bytes(context).await)).await;
         let check = match free.ok().flatten() {
             Some(bytes) => here::space(FREE_SPACE, bytes, "at the destination"),
             None => Check::new(FREE_SPACE, Outcome::Skipped, "cannot be told of this destination"),
@@ -55,11 +57,14 @@ impl Exam<'_> {
     }
 
     pub async fn check_free_files(&mut self) {
-        let free = self.step(PATIENCE_FOR_AN_ANSWER, async |context| Ok(self.transport.free_files(context).await)).await;
+        let free =
+            self.step(PATIENCE_FOR_AN_ANSWER, async |context| Ok(self.transport.free_files(context).await)).await;
         let check = match free.ok().flatten() {
-            Some((0, most)) => {
-                Check::new(FREE_FILES, Outcome::Failed, format!("no more files can be made there (0 of {} left)", units::count(most)))
-            }
+            Some((0, most)) => Check::new(
+                FREE_FILES,
+                Outcome::Failed,
+                format!("no more files can be made there (0 of {} left)", units::count(most)),
+            ),
             Some((left, most)) => {
                 let outcome = if left < FEW_FILES { Outcome::Warn } else { Outcome::Ok };
                 Check::new(FREE_FILES, outcome, format!("{} of {} left", units::count(left), units::count(most)))
@@ -71,7 +76,9 @@ impl Exam<'_> {
     }
 
     pub async fn check_clock(&mut self) {
-        let offset = self.step(PATIENCE_FOR_AN_ANSWER, async |context| Ok(self.transport.clock_offset_seconds(context).await)).await;
+        let offset = self
+            .step(PATIENCE_FOR_AN_ANSWER, async |context| Ok(self.transport.clock_offset_seconds(context).await))
+            .await;
         let Some(offset) = offset.ok().flatten() else {
             return self.skip(&[CLOCK], "cannot be told of this destination");
         };
@@ -80,10 +87,13 @@ impl Exam<'_> {
     }
 
     async fn is_on_fat(&self) -> bool {
-        let Some(Target::Mount { path }) = self.equipment.transport.as_ref().map(|transport| transport.target.clone()) else {
+        let Some(Target::Mount { path }) = self.equipment.transport.as_ref().map(|transport| transport.target.clone())
+        else {
             return false;
         };
-        let kind = self.answer(move || rustix::fs::statfs(path.as_str()).ok().and_then(|fs| u64::try_from(fs.f_type).ok())).await;
+        let kind = self
+            .answer(move || rustix::fs::statfs(path.as_str()).ok().and_then(|fs| u64::try_from(fs.f_type).ok()))
+            .await;
         kind.flatten().is_some_and(|kind| FAT.contains(&kind))
     }
 }
@@ -100,7 +110,11 @@ fn clock(offset: i64, within: u64) -> Check {
     let apart = offset.unsigned_abs();
     let value = match offset {
         0 => "the same".to_owned(),
-        _ => format!("{} {}", units::elapsed(i64::try_from(apart).unwrap_or(i64::MAX)), if offset > 0 { "ahead" } else { "behind" }),
+        _ => format!(
+            "{} {}",
+            units::elapsed(i64::try_from(apart).unwrap_or(i64::MAX)),
+            if offset > 0 { "ahead" } else { "behind" }
+        ),
     };
     let check = if apart <= within {
         Check::new(CLOCK, Outcome::Ok, "as this computer's")

@@ -41,10 +41,12 @@ impl Exam<'_> {
     ) -> Result<Trial, TransportError> {
         let run = format!("{}/{PROJECT}/TestRuns/TestRun_doctor-{}-{slug}", self.equipment.id, scratch.stamp);
         let run = RunPath::parse(&run).map_err(|error| here(error.to_string()))?;
-        let (staging, listing, seal) = (scratch.staging(), scratch.file(&format!("listing-{slug}")), scratch.file(&format!("seal-{slug}")));
+        let (staging, listing, seal) =
+            (scratch.staging(), scratch.file(&format!("listing-{slug}")), scratch.file(&format!("seal-{slug}")));
         let path = run.clone();
         let made = blocking(move || {
-            make(&staging.join(path.as_str())).map_err(|error| here(format!("the made-up run cannot be made: {error}")))?;
+            make(&staging.join(path.as_str()))
+                .map_err(|error| here(format!("the made-up run cannot be made: {error}")))?;
             let source = StagingRoot::open(&staging)?.run(&path)?;
             let listing = Listing::of_run(&source, &listing, wall_clock_ns(), |_| ())?;
             let writer = SealWriter::open(&listing, &seal)?;
@@ -57,7 +59,8 @@ impl Exam<'_> {
         left.unfinished += 1;
         self.step(PATIENCE, async |context| {
             if !self.transport.hashes_while_pushing() {
-                let (source, listing, writer, context) = (source.clone(), listing.clone(), writer.clone(), context.clone());
+                let (source, listing, writer, context) =
+                    (source.clone(), listing.clone(), writer.clone(), context.clone());
                 blocking(move || hash_all(&source, &listing, &writer, &context)).await?;
             }
             let push = Push {
@@ -79,7 +82,12 @@ impl Exam<'_> {
     }
 
     /// Holds what stands at `run` against a seal.
-    pub async fn hold(&self, run: &RunPath, seal: &SealReader, source: Option<&RunFolder>) -> Result<Verification, TransportError> {
+    pub async fn hold(
+        &self,
+        run: &RunPath,
+        seal: &SealReader,
+        source: Option<&RunFolder>,
+    ) -> Result<Verification, TransportError> {
         self.step(PATIENCE, async |context| verify(&*self.transport, run, seal, source, context).await).await
     }
 }

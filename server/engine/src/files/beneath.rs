@@ -1,7 +1,8 @@
 //! Opening names beneath a folder's handle, never following a link on the way and never leaving the folder.
 //!
-//! Both trees are reached only through here: the staging tree, where instruments write what they like, and the NAS, where
-//! anybody may. `openat2` does it in one call; where the kernel or a sandbox refuses that, every part is opened by itself.
+//! Both trees are reached only through here: the staging tree, where instruments write what they like, and the NAS,
+//! where anybody may. `openat2` does it in one call; where the kernel or a sandbox refuses that, every part is opened
+//! by itself.
 
 use domain::proof::FileStat;
 use rustix::fd::{AsFd, OwnedFd};
@@ -13,7 +14,8 @@ static NO_OPENAT2: AtomicBool = AtomicBool::new(false);
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
-/// Opens `path` (plain segments joined by `/`) beneath `folder` with `flags`; a link anywhere is `ELOOP` (or `ENOTDIR`).
+/// Opens `path` (plain segments joined by `/`) beneath `folder` with `flags`; a link anywhere is `ELOOP` (or
+/// `ENOTDIR`).
 pub(crate) fn open(folder: impl AsFd, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
     // `openat2` refuses, with O_PATH, every flag that has no meaning there.
     let own = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NOCTTY };
@@ -92,7 +94,11 @@ pub(crate) fn make_folders(folder: impl AsFd, path: &[u8]) -> Result<(OwnedFd, b
 }
 
 /// The same; `mode` tells that of each folder that is made, by its path.
-pub(crate) fn make_folders_with(folder: impl AsFd, path: &[u8], mode: impl Fn(&[u8]) -> Mode) -> Result<(OwnedFd, bool), Errno> {
+pub(crate) fn make_folders_with(
+    folder: impl AsFd,
+    path: &[u8],
+    mode: impl Fn(&[u8]) -> Mode,
+) -> Result<(OwnedFd, bool), Errno> {
     match open_folder(folder.as_fd(), path) {
         Ok(fd) => return Ok((fd, false)),
         Err(Errno::NOENT) => {}
@@ -115,14 +121,17 @@ pub(crate) fn make_folders_with(folder: impl AsFd, path: &[u8], mode: impl Fn(&[
     held.map(|fd| (fd, made)).ok_or(Errno::NOENT)
 }
 
-/// Renames without replacing, on any file system: one that has no such rename gets a look and a plain one. `EEXIST` where the name is taken.
+/// Renames without replacing, on any file system: one that has no such rename gets a look and a plain one. `EEXIST`
+/// where the name is taken.
 pub(crate) fn rename_new(from: impl AsFd, name: &[u8], to: impl AsFd, new_name: &[u8]) -> Result<(), Errno> {
     match rustix::fs::renameat_with(from.as_fd(), name, to.as_fd(), new_name, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match rustix::fs::statat(to.as_fd(), new_name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => rustix::fs::renameat(from, name, to, new_name),
-            Ok(_) => Err(Errno::EXIST),
-            Err(errno) => Err(errno),
-        },
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            match rustix::fs::statat(to.as_fd(), new_name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => rustix::fs::renameat(from, name, to, new_name),
+                Ok(_) => Err(Errno::EXIST),
+                Err(errno) => Err(errno),
+            }
+        }
         answer => answer,
     }
 }

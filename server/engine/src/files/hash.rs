@@ -1,5 +1,6 @@
-//! SHA-256 of streams at the speed of one core: for a big file one thread reads (and writes, when it is a copy) while another
-//! hashes; a small one is read and hashed in one go. Used for the run's files, for copies, and for reading back.
+//! SHA-256 of streams at the speed of one core: for a big file one thread reads (and writes, when it is a copy) while
+//! another hashes; a small one is read and hashed in one go. Used for the run's files, for copies, and for reading
+//! back.
 
 use crate::files::beneath;
 use crate::files::source::{InOrder, RunFolder, SourceError};
@@ -198,7 +199,8 @@ impl Hasher {
             Ok(n)
         };
         let (digest, total) = self.stream(stat.size, &mut fill)?;
-        let after = rustix::fs::fstat(&file).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?;
+        let after =
+            rustix::fs::fstat(&file).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?;
         if total != stat.size || beneath::file_stat(&after) != *listed {
             return Err(HashError::Changed { path: path.clone() });
         }
@@ -281,7 +283,8 @@ mod tests {
         let rewrite = |_| {
             let file = std::fs::File::options().write(true).open(&path).unwrap();
             std::os::unix::fs::FileExt::write_at(&file, &[2], 0).unwrap();
-            file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_nanos(stat.mtime_ns.cast_unsigned())).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_nanos(stat.mtime_ns.cast_unsigned()))
+                .unwrap();
         };
         let refused = Hasher::new().local(&run, &name, &stat, &CancellationToken::new(), &rewrite);
         assert!(matches!(refused, Err(HashError::Changed { .. })), "{refused:?}");

@@ -189,7 +189,8 @@ impl RunFolder {
     /// Where a link leads, as it is written in it; the link is not followed.
     pub fn link_target(&self, link: &FilePath) -> Result<Vec<u8>, SourceError> {
         let (parent, name) = beneath::split(link.as_bytes());
-        let target = beneath::open_folder(self.dir.as_fd(), parent).and_then(|folder| rustix::fs::readlinkat(folder, name, Vec::new()));
+        let target = beneath::open_folder(self.dir.as_fd(), parent)
+            .and_then(|folder| rustix::fs::readlinkat(folder, name, Vec::new()));
         target.map(|target| target.into_bytes()).map_err(|error| SourceError::at(link, error))
     }
 
@@ -203,8 +204,9 @@ impl RunFolder {
     }
 }
 
-/// Opens and looks at files of a run one after the other, in their order: the folder that the last one was in stays open, so that the way
-/// to it is not gone again for each of its thousands of files. It was opened through no link, and its handle leads nowhere else later.
+/// Opens and looks at files of a run one after the other, in their order: the folder that the last one was in stays
+/// open, so that the way to it is not gone again for each of its thousands of files. It was opened through no link, and
+/// its handle leads nowhere else later.
 #[derive(Debug)]
 pub(crate) struct InOrder {
     run: RunFolder,
@@ -246,8 +248,10 @@ impl InOrder {
         }
         if self.folder.as_ref().is_none_or(|(path, _)| **path != *above) {
             self.folder = None;
-            self.folder =
-                Some((above.into(), beneath::open(self.run.dir.as_fd(), above, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?));
+            self.folder = Some((
+                above.into(),
+                beneath::open(self.run.dir.as_fd(), above, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?,
+            ));
         }
         let folder = self.folder.as_ref().map_or(self.run.dir.as_fd(), |(_, fd)| fd.as_fd());
         Ok((folder, name))

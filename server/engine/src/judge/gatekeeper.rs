@@ -1,4 +1,5 @@
-//! The gate's eyes and the only way into the queue: reads what the domain's judge asks for, and enqueues what it admits.
+//! The gate's eyes and the only way into the queue: reads what the domain's judge asks for, and enqueues what it
+//! admits.
 
 use crate::core::Core;
 use crate::database::{Job, StoreError};
@@ -138,8 +139,9 @@ pub fn judge(core: &Core, folder: &RunFolder, run: &RunPath, already_verified: b
     Ok(examiner.finish()?)
 }
 
-/// The generation that a run which came to completion is queued as. The job of what stands here is taken up again; one that was proven for
-/// other content (the path was pushed anew, or our database is an old backup) vouches for nothing: the next generation.
+/// The generation that a run which came to completion is queued as. The job of what stands here is taken up again; one
+/// that was proven for other content (the path was pushed anew, or our database is an old backup) vouches for nothing:
+/// the next generation.
 pub async fn generation_to_queue(core: &Arc<Core>, job: Option<&Job>) -> u64 {
     match job {
         None => 1,
@@ -175,7 +177,10 @@ pub async fn ask(core: &Arc<Core>, run: &RunPath, generation: u64) -> Result<Gat
         }
         Err(blocking_findings) => {
             tell_producer(core, run, &folder, SyncStatus::BlockedByValidation);
-            let first = blocking_findings.first().map(|f| format!("{}: {}", f.rule.as_str(), f.rule_detail)).unwrap_or_default();
+            let first = blocking_findings
+                .first()
+                .map(|f| format!("{}: {}", f.rule.as_str(), f.rule_detail))
+                .unwrap_or_default();
             core.log(
                 Some(&folder),
                 run,
@@ -189,9 +194,12 @@ pub async fn ask(core: &Arc<Core>, run: &RunPath, generation: u64) -> Result<Gat
 
 /// Sets creation.json's `sync_status`, keeping the watcher from taking our own write for news.
 pub fn tell_producer(core: &Core, run: &RunPath, folder: &RunFolder, status: SyncStatus) {
-    let before = RecordFolder::open(folder.dir()).ok().flatten().and_then(|record| record.stamp(ingest_store::CREATION));
+    let before =
+        RecordFolder::open(folder.dir()).ok().flatten().and_then(|record| record.stamp(ingest_store::CREATION));
     match ingest_store::set_sync_status(folder.dir(), status) {
-        Err(error) => core.log(None, run, Level::Warn, &format!("creation.json could not be told `{status:?}`: {error}")),
+        Err(error) => {
+            core.log(None, run, Level::Warn, &format!("creation.json could not be told `{status:?}`: {error}"))
+        }
         Ok(None) => {}
         Ok(stamp) => core.change(run, |facts| {
             // What was read before our write is still what it says; where somebody wrote before us, that is news.

@@ -65,13 +65,14 @@ pub fn write_first(run: &Dir, first: &FirstIngest<'_>) -> Result<Ingest, RecordE
     Ok(written)
 }
 
-/// Writes that the run's folder was renamed to what `to` says; refused where the state that stands in the file now does not allow it.
+/// Writes that the run's folder was renamed to what `to` says; refused where the state that stands in the file now does
+/// not allow it.
 pub fn rename(run: &Dir, to: &FirstIngest<'_>) -> Result<(Ingest, Option<Stamp>), RecordError> {
     change(run, RunEvent::Renamed, |ingest, _| ingest.rename(to))
 }
 
-/// Appends the transition that `event` makes from the state that stands in the file now; illegal ones write nothing. Answers the document
-/// and the stamp it was written with.
+/// Appends the transition that `event` makes from the state that stands in the file now; illegal ones write nothing.
+/// Answers the document and the stamp it was written with.
 pub fn append(
     run: &Dir,
     event: RunEvent,
@@ -82,14 +83,20 @@ pub fn append(
     change(run, event, |ingest, next| ingest.append(next, at, host, extra.clone()))
 }
 
-fn change(run: &Dir, event: RunEvent, made: impl Fn(&mut Ingest, RunState)) -> Result<(Ingest, Option<Stamp>), RecordError> {
+fn change(
+    run: &Dir,
+    event: RunEvent,
+    made: impl Fn(&mut Ingest, RunState),
+) -> Result<(Ingest, Option<Stamp>), RecordError> {
     let missing = || RecordError::Stale("its ingest.json is gone".into());
     let record = RecordFolder::open(run)?.ok_or_else(missing)?;
     let mut written = None;
     let stamp = record.rewrite(INGEST, |old| {
         let mut ingest = Ingest::parse(&old.ok_or_else(missing)?)?;
         let state = ingest.current_state();
-        let known = state.known().ok_or_else(|| RecordError::Stale(format!("its state `{}` is not known here", state.as_str())))?;
+        let known = state
+            .known()
+            .ok_or_else(|| RecordError::Stale(format!("its state `{}` is not known here", state.as_str())))?;
         let next = apply(Some(known), event).map_err(|illegal| RecordError::Stale(illegal.to_string()))?;
         made(&mut ingest, next);
         let bytes = ingest.to_bytes();
@@ -99,7 +106,8 @@ fn change(run: &Dir, event: RunEvent, made: impl Fn(&mut Ingest, RunState)) -> R
     written.map(|ingest| (ingest, stamp)).ok_or_else(missing)
 }
 
-/// Ids for overrides that an old minor wrote without one: the same at every reading, so that a tombstone can name what was only read.
+/// Ids for overrides that an old minor wrote without one: the same at every reading, so that a tombstone can name what
+/// was only read.
 pub fn override_ids(run: &RunPath) -> impl FnMut() -> String {
     use sha2::{Digest, Sha256};
     let run = run.as_str().to_owned();
@@ -123,7 +131,8 @@ pub enum Appended<E> {
     Refused(E),
 }
 
-/// Appends what `entry` makes of the document as it stands now, overrides without an id given one. `entry` may be asked more than once.
+/// Appends what `entry` makes of the document as it stands now, overrides without an id given one. `entry` may be asked
+/// more than once.
 pub fn append_override<E>(
     folder: &Dir,
     run: &RunPath,
@@ -157,8 +166,8 @@ pub fn append_override<E>(
     }
 }
 
-/// Tells the producer's side. A run without creation.json, or with one that cannot be read, is left as it is. Answers the stamp it was
-/// written with; `None` when nothing was written.
+/// Tells the producer's side. A run without creation.json, or with one that cannot be read, is left as it is. Answers
+/// the stamp it was written with; `None` when nothing was written.
 pub fn set_sync_status(run: &Dir, status: SyncStatus) -> Result<Option<Stamp>, RecordError> {
     let Some(record) = RecordFolder::open(run)? else { return Ok(None) };
     match read_creation(&record) {

@@ -1,6 +1,7 @@
-//! `metadata.json` of the record: what the bytes of a run do not say. Extended attributes with their values (alternate data streams, labels,
-//! resource forks), permissions, owners and access lists, and names that are one file. The record goes to every kind of destination and is
-//! proven there, so that all of it is carried also where a destination cannot hold it.
+//! `metadata.json` of the record: what the bytes of a run do not say. Extended attributes with their values (alternate
+//! data streams, labels, resource forks), permissions, owners and access lists, and names that are one file. The record
+//! goes to every kind of destination and is proven there, so that all of it is carried also where a destination cannot
+//! hold it.
 //!
 //! Attributes beyond what a record takes are counted in `metadata_not_carried.json`, and hold the clear.
 
@@ -65,7 +66,8 @@ pub fn list(folder: &RunFolder, seal: &SealReader, record: &RecordFolder) -> Res
     written?;
     let left = &gathered.left;
     if left.attributes > 0 || record.stamp(NOT_CARRIED).is_some() {
-        let said = json!({"schema_version": "1.0", "attributes": left.attributes, "bytes": left.bytes, "first": left.first});
+        let said =
+            json!({"schema_version": "1.0", "attributes": left.attributes, "bytes": left.bytes, "first": left.first});
         record.replace(NOT_CARRIED, format!("{said}\n").as_bytes())?;
     }
     Ok(())
@@ -117,7 +119,12 @@ struct Named {
     names: Vec<String>,
 }
 
-fn write(folder: &RunFolder, seal: &SealReader, gathered: &mut Gathered, out: &mut impl Write) -> Result<(), MetadataError> {
+fn write(
+    folder: &RunFolder,
+    seal: &SealReader,
+    gathered: &mut Gathered,
+    out: &mut impl Write,
+) -> Result<(), MetadataError> {
     out.write_all(b"{\"schema_version\": \"1.0\", \"attributes\": [")?;
     let mut sealed = Lockstep { entries: seal.entries()?, next: None };
     for entry in folder.walk()? {
@@ -143,7 +150,9 @@ fn write(folder: &RunFolder, seal: &SealReader, gathered: &mut Gathered, out: &m
     let most = gathered.permissions.values().map(|named| named.entries).max().unwrap_or(0);
     let mut sorts: Vec<_> = gathered.permissions.iter().collect();
     sorts.sort_by_key(|(permissions, named)| (std::cmp::Reverse(named.entries), *permissions));
-    for (n, (Permissions { mode, owner, group, access_list }, Named { entries, names })) in sorts.into_iter().enumerate() {
+    for (n, (Permissions { mode, owner, group, access_list }, Named { entries, names })) in
+        sorts.into_iter().enumerate()
+    {
         let mut line = json!({"mode": format!("{mode:04o}"), "owner": owner, "group": group, "entries": entries});
         if let Some(access_list) = access_list {
             line["access_list"] = access_list.as_str().into();
@@ -174,17 +183,20 @@ impl Gathered {
                 Err(SourceError::Unreadable { .. }) => (Vec::new(), None),
                 Err(error) => return Err(error.into()),
             },
-            EntryKind::Folder => match crate::files::beneath::open_folder(folder.dir().as_fd(), entry.path.as_bytes()) {
-                Ok(folder) => beside_the_bytes(&folder, &entry.path)?,
-                Err(errno) => return Err(SourceError::at(&entry.path, errno).into()),
-            },
+            EntryKind::Folder => {
+                match crate::files::beneath::open_folder(folder.dir().as_fd(), entry.path.as_bytes()) {
+                    Ok(folder) => beside_the_bytes(&folder, &entry.path)?,
+                    Err(errno) => return Err(SourceError::at(&entry.path, errno).into()),
+                }
+            }
             _ => (Vec::new(), None),
         };
         let shown = || entry.path.to_string();
         if matches!(entry.kind, EntryKind::File { .. }) && stat.st_nlink > 1 && self.links.len() < NAMED {
             self.links.entry((stat.st_dev, stat.st_ino)).or_default().push(shown());
         }
-        let permissions = Permissions { mode: stat.st_mode & 0o7777, owner: stat.st_uid, group: stat.st_gid, access_list };
+        let permissions =
+            Permissions { mode: stat.st_mode & 0o7777, owner: stat.st_uid, group: stat.st_gid, access_list };
         let named = self.permissions.entry(permissions).or_default();
         named.entries += 1;
         if named.names.len() < NAMED {
@@ -249,7 +261,8 @@ struct Lockstep {
 }
 
 impl Lockstep {
-    /// True where the file has the attributes that were sealed, and where it is not sealed at all: that is for others to find.
+    /// True where the file has the attributes that were sealed, and where it is not sealed at all: that is for others
+    /// to find.
     fn agrees(&mut self, path: &FilePath, now: Option<Digest>) -> Result<bool, SealError> {
         loop {
             let next = match self.next.take() {
@@ -261,7 +274,9 @@ impl Lockstep {
             };
             match next.item.path().cmp(path) {
                 std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => return Ok(!matches!(next.item, Item::File { .. }) || next.attributes == now),
+                std::cmp::Ordering::Equal => {
+                    return Ok(!matches!(next.item, Item::File { .. }) || next.attributes == now);
+                }
                 std::cmp::Ordering::Greater => {
                     self.next = Some(next);
                     return Ok(true);
@@ -277,12 +292,24 @@ mod tests {
 
     #[test]
     fn d19_access_lists_are_told_as_getfacl_tells_them() {
-        let entry = |tag: u16, rights: u16, id: u32| [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat();
+        let entry = |tag: u16, rights: u16, id: u32| {
+            [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
         let none = u32::MAX;
-        let list =
-            [entry(1, 6, none), entry(2, 7, 1_001), entry(4, 4, none), entry(8, 5, 50), entry(16, 7, none), entry(32, 0, none)].concat();
+        let list = [
+            entry(1, 6, none),
+            entry(2, 7, 1_001),
+            entry(4, 4, none),
+            entry(8, 5, 50),
+            entry(16, 7, none),
+            entry(32, 0, none),
+        ]
+        .concat();
         let whole = [&2_u32.to_le_bytes()[..], &list].concat();
-        assert_eq!(access_list(&whole).unwrap(), "user::rw-,user:1001:rwx,group::r--,group:50:r-x,mask::rwx,other::---");
+        assert_eq!(
+            access_list(&whole).unwrap(),
+            "user::rw-,user:1001:rwx,group::r--,group:50:r-x,mask::rwx,other::---"
+        );
         assert_eq!(access_list(&whole[..whole.len() - 1]), None);
         assert_eq!(access_list(b""), None);
     }

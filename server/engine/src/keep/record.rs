@@ -1,8 +1,8 @@
 //! The record of a run: its `.exlab-wizard/` folder (docs/format.md). The one place that writes into a run.
 //!
-//! Every rewrite happens under flock on `<file>.lock`, to a temporary file that is synced and renamed, so that a reader sees
-//! the old document or the new one and a crash leaves one of the two. Links are never followed: a record folder that is a
-//! link is an error, not a place to write.
+//! Every rewrite happens under flock on `<file>.lock`, to a temporary file that is synced and renamed, so that a reader
+//! sees the old document or the new one and a crash leaves one of the two. Links are never followed: a record folder
+//! that is a link is an error, not a place to write.
 
 use crate::keep::ingest_store::{CHECKSUMS, CREATION, INGEST, METADATA, UNSENT};
 use crate::keep::record_bytes::RecordBytes;
@@ -60,7 +60,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 fn io(what: &str) -> impl Fn(std::io::Error) -> RecordError + '_ {
     move |source| match source.raw_os_error() {
-        Some(code) if code == rustix::io::Errno::NOSPC.raw_os_error() || code == rustix::io::Errno::DQUOT.raw_os_error() => {
+        Some(code)
+            if code == rustix::io::Errno::NOSPC.raw_os_error() || code == rustix::io::Errno::DQUOT.raw_os_error() =>
+        {
             RecordError::Full { what: what.to_owned() }
         }
         _ => RecordError::Io { what: what.to_owned(), source },
@@ -143,11 +145,12 @@ impl RecordFolder {
         read_at(&self.dir, name)
     }
 
-    /// Rewrites a document under its lock. `change` is given what is there now and answers what shall be there; an error of
-    /// its own writes nothing. Answers the stamp of what was written, taken under the lock: whoever writes after us is news.
+    /// Rewrites a document under its lock. `change` is given what is there now and answers what shall be there; an
+    /// error of its own writes nothing. Answers the stamp of what was written, taken under the lock: whoever writes
+    /// after us is news.
     ///
-    /// A pusher that knows no lock may write in between: what it wrote is read again, not overwritten, so `change` may be asked more
-    /// than once.
+    /// A pusher that knows no lock may write in between: what it wrote is read again, not overwritten, so `change` may
+    /// be asked more than once.
     pub fn rewrite(
         &self,
         name: &str,
@@ -201,7 +204,11 @@ impl RecordFolder {
         placed.map_err(io(name))
     }
 
-    fn write_temporary(&self, name: &str, write: impl FnOnce(&mut std::io::BufWriter<File>) -> std::io::Result<()>) -> std::io::Result<()> {
+    fn write_temporary(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut std::io::BufWriter<File>) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.dir, name, flags, Mode::from_raw_mode(0o664))?;
         let mut writer = std::io::BufWriter::new(File::from(fd));
@@ -212,7 +219,8 @@ impl RecordFolder {
 
     /// Appends one line to a log of ours.
     pub fn append_line(&self, name: &str, line: &str) -> Result<(), RecordError> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.dir, name, flags, Mode::from_raw_mode(0o664)).map_err(os(name))?;
         let mut file = File::from(fd);
         file.write_all(format!("{line}\n").as_bytes()).map_err(io(name))
@@ -241,7 +249,8 @@ impl RecordFolder {
         Ok(Dir::from_std_file(File::from(fd)))
     }
 
-    /// All files of the record that are sent to the NAS: everything but our own `*.tmp` and `*.lock`, with their bytes. Blocking.
+    /// All files of the record that are sent to the NAS: everything but our own `*.tmp` and `*.lock`, with their bytes.
+    /// Blocking.
     pub fn files(&self) -> Result<Vec<(FilePath, RecordBytes)>, RecordError> {
         let mut found = Vec::new();
         collect(&self.dir, RECORD_FOLDER.as_bytes(), &mut found)?;
@@ -249,8 +258,8 @@ impl RecordFolder {
         Ok(found)
     }
 
-    /// Removes our own `*.tmp` and `*.lock` at start (docs/format.md). Only plain files directly in the record, and no lock that
-    /// another program holds.
+    /// Removes our own `*.tmp` and `*.lock` at start (docs/format.md). Only plain files directly in the record, and no
+    /// lock that another program holds.
     pub fn remove_leftovers(&self) -> Result<(), RecordError> {
         for entry in self.dir.entries().map_err(io(RECORD_FOLDER))? {
             let entry = entry.map_err(io(RECORD_FOLDER))?;
@@ -273,13 +282,18 @@ impl RecordFolder {
     fn lock(&self, name: &str) -> Result<File, RecordError> {
         let lock_name = format!("{name}.lock");
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(&self.dir, &lock_name, flags, Mode::from_raw_mode(0o664)).map_err(os(&lock_name))?);
+        let file = File::from(
+            rustix::fs::openat(&self.dir, &lock_name, flags, Mode::from_raw_mode(0o664)).map_err(os(&lock_name))?,
+        );
         let started = std::time::Instant::now();
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(file),
                 Err(rustix::io::Errno::WOULDBLOCK) if started.elapsed() < LOCK_PATIENCE => {
-                    #[allow(clippy::disallowed_methods, reason = "flock has no wait with an end; this runs on a blocking thread")]
+                    #[allow(
+                        clippy::disallowed_methods,
+                        reason = "flock has no wait with an end; this runs on a blocking thread"
+                    )]
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => return Err(RecordError::Locked { what: name.to_owned() }),
@@ -289,8 +303,9 @@ impl RecordFolder {
     }
 }
 
-/// Files that this program makes around a document: `<document>.<32 hex digits>.tmp` while it is written, and `<document>.lock`. They are
-/// never sent and go unproven, so nothing that somebody else may have written counts as one.
+/// Files that this program makes around a document: `<document>.<32 hex digits>.tmp` while it is written, and
+/// `<document>.lock`. They are never sent and go unproven, so nothing that somebody else may have written counts as
+/// one.
 pub fn is_ours(name: &str) -> bool {
     let document = |name: &str| [INGEST, CREATION, CHECKSUMS].contains(&name);
     let temporary = |name: &str| {
@@ -358,7 +373,11 @@ fn collect(dir: &Dir, prefix: &[u8], found: &mut Vec<(FilePath, RecordBytes)>) -
                     found.push((path, RecordBytes::of(file).map_err(io(text))?));
                 }
             }
-            _ => return Err(io(&domain::path::escape_bytes(&path))(std::io::Error::other("the record holds a link or a special file"))),
+            _ => {
+                return Err(io(&domain::path::escape_bytes(&path))(std::io::Error::other(
+                    "the record holds a link or a special file",
+                )));
+            }
         }
     }
     Ok(())

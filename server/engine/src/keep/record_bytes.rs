@@ -1,5 +1,6 @@
-//! The bytes of one file of a run's record, as they stood when it was read. Documents are held. A list of very many files stays in its open
-//! file, which keeps its bytes whatever takes its name meanwhile: a run of a million files costs no more memory than one of ten.
+//! The bytes of one file of a run's record, as they stood when it was read. Documents are held. A list of very many
+//! files stays in its open file, which keeps its bytes whatever takes its name meanwhile: a run of a million files
+//! costs no more memory than one of ten.
 
 use domain::proof::Digest;
 use sha2::{Digest as _, Sha256};

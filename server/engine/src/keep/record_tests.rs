@@ -16,7 +16,8 @@ fn a_document_is_replaced_whole_and_nothing_else_stays() {
     record.rewrite("ingest.json", |old| Ok(old.map_or_else(|| b"one".to_vec(), |_| b"two".to_vec()))).unwrap();
     assert_eq!(record.read("ingest.json").unwrap().unwrap(), b"two");
     assert_ne!(record.stamp("ingest.json"), first);
-    let names: Vec<_> = std::fs::read_dir(temporary.path().join(RECORD_FOLDER)).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(temporary.path().join(RECORD_FOLDER)).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(names.iter().all(|name| !name.to_str().unwrap().ends_with(".tmp")), "{names:?}");
     assert_eq!(record.files().unwrap().len(), 1, "locks are not part of the record");
 }
@@ -78,7 +79,8 @@ fn what_a_pusher_writes_without_the_lock_is_read_again_and_not_lost() {
     };
     assert!(matches!(record.rewrite("creation.json", always), Err(RecordError::Stale(_))));
     assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "x".repeat(REWRITE_TRIES), "theirs stands");
-    let names: Vec<_> = std::fs::read_dir(temporary.path().join(RECORD_FOLDER)).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(temporary.path().join(RECORD_FOLDER)).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(names.iter().all(|name| !name.to_str().unwrap().ends_with(".tmp")), "{names:?}");
 }
 
@@ -115,13 +117,25 @@ fn leftovers_of_a_crash_are_removed_and_nothing_else() {
     record.rewrite("creation.json", |_| Ok(b"{}".to_vec())).unwrap();
     let held = record.lock("creation.json").unwrap();
     record.remove_leftovers().unwrap();
-    let mut names: Vec<_> = record.dir().entries().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> =
+        record.dir().entries().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let kept = ["creation.json", "creation.json.lock", "creation.json.tmp", "device.lock", "ingest.json", "notes.txt", "scratch.tmp"];
+    let kept = [
+        "creation.json",
+        "creation.json.lock",
+        "creation.json.tmp",
+        "device.lock",
+        "ingest.json",
+        "notes.txt",
+        "scratch.tmp",
+    ];
     assert_eq!(names, kept);
     drop(held);
     let sent: Vec<_> = record.files().unwrap().into_iter().map(|(path, _)| path.to_string()).collect();
-    assert!(sent.contains(&".exlab-wizard/scratch.tmp".to_owned()), "what somebody else wrote is sent, not deleted unproven: {sent:?}");
+    assert!(
+        sent.contains(&".exlab-wizard/scratch.tmp".to_owned()),
+        "what somebody else wrote is sent, not deleted unproven: {sent:?}"
+    );
     assert!(!sent.contains(&".exlab-wizard/creation.json.lock".to_owned()));
 }
 

@@ -1,5 +1,6 @@
-//! Room kept back for clearing. On the day a disk is full to its last byte an operator clears, and clearing has to write a little first:
-//! an intent, an entry in the history. So some space is taken beforehand, given up for a clear alone, and taken again after it.
+//! Room kept back for clearing. On the day a disk is full to its last byte an operator clears, and clearing has to
+//! write a little first: an intent, an entry in the history. So some space is taken beforehand, given up for a clear
+//! alone, and taken again after it.
 
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use std::io::{Read, Write};
@@ -156,7 +157,8 @@ mod tests {
         assert!(Reserve::give_up(dir.path()) && taken() == 0);
     }
 
-    /// What an instrument wrote under that name is data: neither grown nor removed, however full its disk is; and nothing waits for a FIFO.
+    /// What an instrument wrote under that name is data: neither grown nor removed, however full its disk is; and
+    /// nothing waits for a FIFO.
     #[test]
     fn d21_somebody_elses_file_of_that_name_is_left_as_it_is() {
         let dir = tempfile::tempdir().unwrap();

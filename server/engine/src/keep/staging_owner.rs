@@ -1,5 +1,6 @@
-//! Whose staging tree it is (D17). Two installations on one tree would both write its records, queue its runs and clear them. So the root
-//! holds a file that names the installation that works on it; its time of change is the heartbeat. Another installation touches nothing.
+//! Whose staging tree it is (D17). Two installations on one tree would both write its records, queue its runs and clear
+//! them. So the root holds a file that names the installation that works on it; its time of change is the heartbeat.
+//! Another installation touches nothing.
 
 use crate::files::beneath;
 use crate::machine::clock::Clock;
@@ -104,7 +105,13 @@ impl StagingOwner {
     pub fn new(root: PathBuf, installation: &str, host: &str, clock: Clock) -> StagingOwner {
         let own = owner(installation, host, clock.now());
         let known = Err("whose it is was not looked at yet".to_owned());
-        StagingOwner { root, own, clock, state: Mutex::new(State { known, renewed: None }), told: AtomicBool::new(false) }
+        StagingOwner {
+            root,
+            own,
+            clock,
+            state: Mutex::new(State { known, renewed: None }),
+            told: AtomicBool::new(false),
+        }
     }
 
     /// What was found last: it is ours, or why it is not.
@@ -112,8 +119,8 @@ impl StagingOwner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).known.clone()
     }
 
-    /// Looks whose the tree is, takes one that nobody has, and renews the heartbeat. A root that cannot be opened says nothing of its owner.
-    /// Blocking.
+    /// Looks whose the tree is, takes one that nobody has, and renews the heartbeat. A root that cannot be opened says
+    /// nothing of its owner. Blocking.
     pub fn look(&self) -> Result<(), String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.monotonic();
@@ -130,7 +137,10 @@ impl StagingOwner {
         let Ok(folder) = open_root(&self.root) else { return Ok(()) };
         let unreadable = |error: io::Error| {
             let file = self.root.join(OWNER_FILE);
-            format!("whose it is cannot be told, because {} cannot be read: {error}; `staging adopt` writes it anew", file.display())
+            format!(
+                "whose it is cannot be told, because {} cannot be read: {error}; `staging adopt` writes it anew",
+                file.display()
+            )
         };
         let found = match read(&folder).map_err(unreadable)? {
             None => match write(&folder, &self.own, self.clock.now(), false) {
@@ -194,7 +204,13 @@ impl StagingOwner {
 }
 
 /// Takes a tree over; answers whom it belonged to. `force`: also from one that is at work. Blocking.
-pub fn adopt(root: &Path, installation: &str, host: &str, now: Timestamp, force: bool) -> Result<Option<Owner>, AdoptError> {
+pub fn adopt(
+    root: &Path,
+    installation: &str,
+    host: &str,
+    now: Timestamp,
+    force: bool,
+) -> Result<Option<Owner>, AdoptError> {
     let io = |error: io::Error| AdoptError::Io { path: root.to_owned(), error };
     let folder = open_root(root).map_err(|errno| io(errno.into()))?;
     let heard = match read(&folder) {
@@ -243,13 +259,14 @@ fn write(folder: &OwnedFd, owner: &Owner, now: Timestamp, replace: bool) -> io::
     let mut file = File::from(rustix::fs::openat(folder, &temporary, flags, Mode::from_raw_mode(0o664))?);
     let mut text = serde_json::to_vec_pretty(owner)?;
     text.push(b'\n');
-    let placed =
-        file.write_all(&text).and_then(|()| set_time(&file, now.unix_seconds())).and_then(|()| file.sync_all()).and_then(
-            |()| match replace {
-                true => Ok(rustix::fs::renameat(folder, &temporary, folder, OWNER_FILE)?),
-                false => Ok(beneath::rename_new(folder, temporary.as_bytes(), folder, OWNER_FILE.as_bytes())?),
-            },
-        );
+    let placed = file
+        .write_all(&text)
+        .and_then(|()| set_time(&file, now.unix_seconds()))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match replace {
+            true => Ok(rustix::fs::renameat(folder, &temporary, folder, OWNER_FILE)?),
+            false => Ok(beneath::rename_new(folder, temporary.as_bytes(), folder, OWNER_FILE.as_bytes())?),
+        });
     if placed.is_err() {
         // Best effort: it is hidden, and in nobody's way.
         let _ = rustix::fs::unlinkat(folder, &temporary, AtFlags::empty());
@@ -283,7 +300,12 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let together = std::sync::Barrier::new(8);
             let begin = |n: usize| {
-                let owner = StagingOwner::new(root.path().to_owned(), &format!("installation {n}"), &format!("host {n}"), Clock::system());
+                let owner = StagingOwner::new(
+                    root.path().to_owned(),
+                    &format!("installation {n}"),
+                    &format!("host {n}"),
+                    Clock::system(),
+                );
                 together.wait();
                 owner.look()
             };

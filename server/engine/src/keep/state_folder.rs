@@ -75,7 +75,9 @@ pub fn installation(state_folder: &Path) -> Result<String, StateFolderError> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let temporary = state_folder.join(format!("installation.{}.tmp", uuid::Uuid::new_v4().simple()));
                 let mut file = File::create_new(&temporary).map_err(io)?;
-                file.write_all(format!("{}\n", uuid::Uuid::new_v4()).as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+                file.write_all(format!("{}\n", uuid::Uuid::new_v4()).as_bytes())
+                    .and_then(|()| file.sync_all())
+                    .map_err(io)?;
                 // A hard link does not replace: of two that begin at once, one wins and both read it.
                 let linked = std::fs::hard_link(&temporary, &path);
                 std::fs::remove_file(&temporary).map_err(io)?;

@@ -1,6 +1,8 @@
-//! Work that blocks, on threads of its own: files, seals, documents. Nothing that waits for a disk may hold up what does not.
+//! Work that blocks, on threads of its own: files, seals, documents. Nothing that waits for a disk may hold up what
+//! does not.
 
-/// Runs blocking work on its own thread. A panic in it becomes one here, where the task's owner records it as a failure.
+/// Runs blocking work on its own thread. A panic in it becomes one here, where the task's owner records it as a
+/// failure.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,

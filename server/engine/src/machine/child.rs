@@ -1,8 +1,8 @@
 //! Child processes: the one place in the engine that starts them, and ends and reaps them.
 //!
-//! Every child leads a process group of its own, so that what it starts ends with it: `TERM` to the group, a wait, `KILL`, and
-//! the reaping. Its words are in English whatever the computer's language is, since they are read by this program. Arguments
-//! never hold secrets: they are visible to every account of the computer.
+//! Every child leads a process group of its own, so that what it starts ends with it: `TERM` to the group, a wait,
+//! `KILL`, and the reaping. Its words are in English whatever the computer's language is, since they are read by this
+//! program. Arguments never hold secrets: they are visible to every account of the computer.
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -81,7 +81,8 @@ impl std::fmt::Debug for Tool {
 pub(crate) enum Input<'a> {
     /// All of it.
     Whole(&'a [u8]),
-    /// This, and then pieces as they come, until nobody sends any more. When the child takes no more, the receiver is closed.
+    /// This, and then pieces as they come, until nobody sends any more. When the child takes no more, the receiver is
+    /// closed.
     Pieces(&'a [u8], &'a mut Receiver<Vec<u8>>),
 }
 
@@ -168,14 +169,16 @@ impl Running {
         }
     }
 
-    /// Gives it its input, gives what it writes to `output` and `complaint` (standard error) as it comes, and waits for its end.
+    /// Gives it its input, gives what it writes to `output` and `complaint` (standard error) as it comes, and waits for
+    /// its end.
     pub async fn converse(
         &mut self,
         input: Input<'_>,
         output: &mut (dyn FnMut(&[u8]) + Send),
         complaint: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Ended, ChildError> {
-        let (mut stdin, mut stdout, mut stderr) = (self.child.stdin().take(), self.child.stdout().take(), self.child.stderr().take());
+        let (mut stdin, mut stdout, mut stderr) =
+            (self.child.stdin().take(), self.child.stdout().take(), self.child.stderr().take());
         let feed = async {
             if let Some(mut stdin) = stdin.take() {
                 // A child that ends without having read everything says why with its exit code.
@@ -206,11 +209,13 @@ impl Running {
             }
             Ok(kept)
         };
-        let ((), heard, complained): ((), std::io::Result<()>, std::io::Result<Vec<u8>>) = tokio::join!(feed, listen, complaints);
+        let ((), heard, complained): ((), std::io::Result<()>, std::io::Result<Vec<u8>>) =
+            tokio::join!(feed, listen, complaints);
         let talk = |error| ChildError::Talk { program: self.program.clone(), error };
         heard.map_err(talk)?;
         let complained = complained.map_err(talk)?;
-        let status = self.child.wait().await.map_err(|error| ChildError::Talk { program: self.program.clone(), error })?;
+        let status =
+            self.child.wait().await.map_err(|error| ChildError::Talk { program: self.program.clone(), error })?;
         self.reaped = true;
         Ok(Ended::new(status, &complained))
     }

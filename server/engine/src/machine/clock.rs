@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// Wall and monotonic time. Ages use the wall clock of the documents; waits and settling use the monotonic one, which no
-/// operator can set back.
+/// Wall and monotonic time. Ages use the wall clock of the documents; waits and settling use the monotonic one, which
+/// no operator can set back.
 #[derive(Clone)]
 pub struct Clock(Source);
 
@@ -49,7 +49,9 @@ impl Clock {
     pub fn monotonic(&self) -> Duration {
         match &self.0 {
             Source::System { started } => started.elapsed(),
-            Source::Manual { monotonic_ms, .. } => Duration::from_millis(monotonic_ms.load(Ordering::SeqCst).unsigned_abs()),
+            Source::Manual { monotonic_ms, .. } => {
+                Duration::from_millis(monotonic_ms.load(Ordering::SeqCst).unsigned_abs())
+            }
         }
     }
 

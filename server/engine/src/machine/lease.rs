@@ -1,5 +1,6 @@
-//! A read lease on a file: the system's own word on whether anybody has it open for writing, smbd and programs of other accounts included.
-//! While it is held nobody begins to write unnoticed: who opens the file for writing waits until it is given back, and it says so.
+//! A read lease on a file: the system's own word on whether anybody has it open for writing, smbd and programs of other
+//! accounts included. While it is held nobody begins to write unnoticed: who opens the file for writing waits until it
+//! is given back, and it says so.
 //!
 //! No library wraps this call: this is one of two `unsafe` calls of the project; the other is in the server's `memory`.
 
@@ -26,7 +27,8 @@ pub(crate) struct Lease(File);
 impl Lease {
     /// Asks for a lease on a file that was opened for reading.
     pub fn ask(file: File) -> Answer {
-        // The usual signal of a lease that somebody waits for would end the program; this one is nothing to whoever does not ask for it.
+        // The usual signal of a lease that somebody waits for would end the program; this one is nothing to whoever
+        // does not ask for it.
         if control(&file, F_SETSIG, libc::SIGURG).is_err() {
             return Answer::Untold;
         }
@@ -45,7 +47,8 @@ impl Lease {
 
 #[allow(unsafe_code, reason = "no library has leases")]
 fn control(file: &File, command: libc::c_int, argument: libc::c_int) -> io::Result<libc::c_int> {
-    // SAFETY: these three commands take or answer a whole number and no pointer, and the descriptor is open while `file` is borrowed.
+    // SAFETY: these three commands take or answer a whole number and no pointer, and the descriptor is open while
+    // `file` is borrowed.
     match unsafe { libc::fcntl(file.as_raw_fd(), command, argument) } {
         -1 => Err(io::Error::last_os_error()),
         answer => Ok(answer),

@@ -23,8 +23,8 @@ pub fn of(file: impl AsFd) -> Option<Mount> {
     mounts.split(|byte| *byte == b'\n').find_map(|line| read_line(line, id))
 }
 
-/// Reads a line where it is that of the wanted mount: id, parent, major:minor, root within the file system, mount point, options, further ones
-/// up to a dash, kind.
+/// Reads a line where it is that of the wanted mount: id, parent, major:minor, root within the file system, mount
+/// point, options, further ones up to a dash, kind.
 fn read_line(line: &[u8], id: u64) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
     if fields.next()? != id.to_string().as_bytes() {
@@ -63,8 +63,12 @@ mod tests {
     #[test]
     fn a_line_is_read_where_it_is_that_of_the_mount() {
         let line = b"36 27 0:32 /data/my\\040lab /mnt/nas rw,relatime shared:1 master:2 - fuse.sshfs kim@nas:/data rw";
-        let mount =
-            Mount { device: b"0:32".to_vec(), root: b"/data/my lab".to_vec(), point: b"/mnt/nas".to_vec(), kind: b"fuse.sshfs".to_vec() };
+        let mount = Mount {
+            device: b"0:32".to_vec(),
+            root: b"/data/my lab".to_vec(),
+            point: b"/mnt/nas".to_vec(),
+            kind: b"fuse.sshfs".to_vec(),
+        };
         assert_eq!(read_line(line, 36), Some(mount));
         assert_eq!(read_line(line, 3), None);
         assert_eq!(read_line(b"1 0 8:1 / / rw - ext4 /dev/vda rw", 1).unwrap().kind, b"ext4");

@@ -1,7 +1,8 @@
-//! A few threads work on a stream of small things; the results come back in the stream's order, within a bounded window.
+//! A few threads work on a stream of small things; the results come back in the stream's order, within a bounded
+//! window.
 //!
-//! Things are handed out in batches, so that ten thousand small files do not cost ten thousand wake-ups; a big file is a
-//! batch of its own. The calling thread feeds and collects.
+//! Things are handed out in batches, so that ten thousand small files do not cost ten thousand wake-ups; a big file is
+//! a batch of its own. The calling thread feeds and collects.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,9 +20,9 @@ const WINDOW: u64 = 512;
 /// Threads for work on files, whatever the number of cores: with small files they mostly wait, for a disk or a server.
 pub(crate) const WORKERS: usize = 4;
 
-/// Runs `work` on everything `next` gives, in `workers` threads each with its own state from `state`, and gives the results
-/// to `done` in order. The first error of `next`, `work` or `done` ends it: `stop` is cancelled, which `work` may ask while it
-/// is at something long, and what was done out of order is not given on.
+/// Runs `work` on everything `next` gives, in `workers` threads each with its own state from `state`, and gives the
+/// results to `done` in order. The first error of `next`, `work` or `done` ends it: `stop` is cancelled, which `work`
+/// may ask while it is at something long, and what was done out of order is not given on.
 pub(crate) fn ordered<T: Send, R: Send, S, E: Send>(
     workers: usize,
     stop: &CancellationToken,
@@ -104,7 +105,11 @@ impl Drop for StopUnlessDone<'_> {
     }
 }
 
-fn fill<T, E>(next: &mut impl FnMut() -> Result<Option<T>, E>, weight: &impl Fn(&T) -> u64, more: &mut bool) -> Result<Vec<T>, E> {
+fn fill<T, E>(
+    next: &mut impl FnMut() -> Result<Option<T>, E>,
+    weight: &impl Fn(&T) -> u64,
+    more: &mut bool,
+) -> Result<Vec<T>, E> {
     let (mut batch, mut heavy) = (Vec::new(), 0);
     while batch.len() < BATCH && heavy < BATCH_WEIGHT {
         match next()? {

@@ -80,9 +80,12 @@ impl ProgressSink {
     pub fn begin(&self, phase: Phase, files_total: u64, bytes_total: u64) {
         let counts = &*self.counts;
         let mut state = counts.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        for (counter, value) in
-            [(&counts.files_done, 0), (&counts.bytes_done, 0), (&counts.files_total, files_total), (&counts.bytes_total, bytes_total)]
-        {
+        for (counter, value) in [
+            (&counts.files_done, 0),
+            (&counts.bytes_done, 0),
+            (&counts.files_total, files_total),
+            (&counts.bytes_total, bytes_total),
+        ] {
             counter.store(value, Relaxed);
         }
         state.0 = phase;
@@ -116,7 +119,8 @@ impl ProgressSink {
             self.counts.next_sample.store(now + SAMPLE_EVERY.as_millis() as u64, Relaxed);
             let sample = (Instant::now(), self.counts.bytes_done.load(Relaxed));
             state.1.push_back(sample);
-            while state.1.len() > 2 && state.1.get(1).is_some_and(|second| sample.0.duration_since(second.0) >= WINDOW) {
+            while state.1.len() > 2 && state.1.get(1).is_some_and(|second| sample.0.duration_since(second.0) >= WINDOW)
+            {
                 state.1.pop_front();
             }
         }
@@ -157,8 +161,15 @@ impl ProgressSink {
             bytes_done,
             bytes_total,
             bytes_per_second,
-            eta_seconds: (bytes_per_second > 0).then(|| bytes_total.saturating_sub(bytes_done).div_ceil(bytes_per_second)),
-            beside: counts.beside.lock().unwrap_or_else(PoisonError::into_inner).iter().map(ProgressSink::snapshot).collect(),
+            eta_seconds: (bytes_per_second > 0)
+                .then(|| bytes_total.saturating_sub(bytes_done).div_ceil(bytes_per_second)),
+            beside: counts
+                .beside
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .map(ProgressSink::snapshot)
+                .collect(),
         }
     }
 }
@@ -181,12 +192,18 @@ mod tests {
         other.add_file();
         other.skip_file(20);
         let shown = sink.snapshot();
-        assert_eq!((shown.phase, shown.files_done, shown.files_total, shown.bytes_done, shown.bytes_total), (Phase::Sending, 2, 3, 30, 30));
+        assert_eq!(
+            (shown.phase, shown.files_done, shown.files_total, shown.bytes_done, shown.bytes_total),
+            (Phase::Sending, 2, 3, 30, 30)
+        );
         assert!(shown.bytes_per_second > 0);
         assert_eq!(shown.eta_seconds, Some(0));
         sink.begin(Phase::Verifying, 1, 1);
         let shown = sink.snapshot();
-        assert_eq!((shown.phase, shown.files_done, shown.bytes_done, shown.eta_seconds), (Phase::Verifying, 0, 0, None));
+        assert_eq!(
+            (shown.phase, shown.files_done, shown.bytes_done, shown.eta_seconds),
+            (Phase::Verifying, 0, 0, None)
+        );
     }
 
     #[test]
@@ -197,7 +214,10 @@ mod tests {
         hashing.skip_file(12);
         let shown = sink.snapshot();
         assert_eq!((shown.phase, shown.bytes_done, shown.beside.len()), (Phase::Sending, 0, 1));
-        assert_eq!((shown.beside[0].phase, shown.beside[0].bytes_done, shown.beside[0].files_done), (Phase::Hashing, 12, 1));
+        assert_eq!(
+            (shown.beside[0].phase, shown.beside[0].bytes_done, shown.beside[0].files_done),
+            (Phase::Hashing, 12, 1)
+        );
         assert!(sink.idle_for() <= hashing.idle_for());
         sink.alone();
         assert_eq!(sink.snapshot().beside, []);

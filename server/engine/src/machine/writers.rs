@@ -1,6 +1,7 @@
-//! Who has files open for writing on this computer. Acquisition programs keep a log open and are quiet for minutes: what they write after
-//! the last look goes into a file that is unlinked and is gone. The system tells it in `/proc/*/fd`, with the program; where this account may
-//! not look into every process, each file is asked for a lease instead.
+//! Who has files open for writing on this computer. Acquisition programs keep a log open and are quiet for minutes:
+//! what they write after the last look goes into a file that is unlinked and is gone. The system tells it in
+//! `/proc/*/fd`, with the program; where this account may not look into every process, each file is asked for a lease
+//! instead.
 //!
 //! What is open on another computer (a share served by it, NFS, CIFS, sshfs) cannot be told here.
 
@@ -18,7 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Who writes where no open file of a process shows it.
-pub const UNNAMED: &str = "what cannot be named here (a program of another account, a mapped file, a disk image in use)";
+pub const UNNAMED: &str =
+    "what cannot be named here (a program of another account, a mapped file, a disk image in use)";
 
 /// A file: its device and inode.
 pub type FileId = (u64, u64);
@@ -30,10 +32,12 @@ const FUSE: u64 = 0x6573_5546;
 /// Of those, a disk of this computer: NTFS and the like.
 const OF_A_DISK: &[u8] = b"fuseblk";
 
-/// True where files may be open for writing elsewhere, which nobody here is told: on another computer (NFS, SMB, sshfs), or beneath a file
-/// system that only shows another one (bindfs, mergerfs).
+/// True where files may be open for writing elsewhere, which nobody here is told: on another computer (NFS, SMB,
+/// sshfs), or beneath a file system that only shows another one (bindfs, mergerfs).
 pub fn is_shared(on: impl AsFd) -> bool {
-    let Some(kind) = rustix::fs::fstatfs(&on).ok().and_then(|told| u64::try_from(told.f_type).ok()) else { return false };
+    let Some(kind) = rustix::fs::fstatfs(&on).ok().and_then(|told| u64::try_from(told.f_type).ok()) else {
+        return false;
+    };
     SHARED.contains(&kind) || kind == FUSE && mounts::of(on).is_none_or(|mount| mount.kind != OF_A_DISK)
 }
 
@@ -64,7 +68,9 @@ impl Writers {
         let Ok(processes) = fs::read_dir("/proc") else { return Writers { blind: true, ..writers } };
         for process in processes.filter_map(Result::ok) {
             let name = process.file_name();
-            let Some(id) = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) else { continue };
+            let Some(id) = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) else {
+                continue;
+            };
             if id != ourselves {
                 writers.look_into(&process.path(), id);
             }
@@ -72,7 +78,8 @@ impl Writers {
         writers
     }
 
-    /// The same, and every file is asked besides: a mapped file, or a disk image in use, is open and in no process's list.
+    /// The same, and every file is asked besides: a mapped file, or a disk image in use, is open and in no process's
+    /// list.
     pub fn now_and_each_file() -> Writers {
         Writers { asks_each: true, ..Writers::now() }
     }
@@ -136,8 +143,8 @@ fn is_for_writing(info: &Path) -> bool {
 pub struct LastLook(Mutex<Option<(Duration, Arc<Writers>)>>);
 
 impl LastLook {
-    /// Looks anew where the last look is older than this; `now` is monotonic. Blocking. What an older look says is open may be closed by now,
-    /// and another file may bear its inode: whoever acts on it looks [anew](Self::anew).
+    /// Looks anew where the last look is older than this; `now` is monotonic. Blocking. What an older look says is open
+    /// may be closed by now, and another file may bear its inode: whoever acts on it looks [anew](Self::anew).
     pub fn no_older_than(&self, age: Duration, now: Duration) -> Arc<Writers> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match last {
@@ -166,7 +173,8 @@ mod tests {
         let (written, read) = (dir.path().join("log"), dir.path().join("image"));
         fs::write(&read, "pixels").unwrap();
         let script = format!("exec 3>>'{}' 4<'{}'; echo open; read line", written.display(), read.display());
-        let mut child = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = [0; 5];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
         let id = |path: &Path| fs::metadata(path).map(|stat| (stat.dev(), stat.ino())).unwrap();
@@ -175,7 +183,8 @@ mod tests {
         assert!(program.contains(&format!("process {}", child.id())), "{program}");
         assert_eq!(writers.of(id(&read)), None, "reading takes nothing away");
         // Where processes may not be looked into, the file itself is asked.
-        let asked = |path: &Path, blind| Writers { blind, ..Writers::default() }.writing(id(path), || File::open(path).ok());
+        let asked =
+            |path: &Path, blind| Writers { blind, ..Writers::default() }.writing(id(path), || File::open(path).ok());
         assert_eq!(asked(&written, true), Writing::By(UNNAMED.to_owned()));
         assert_eq!((asked(&read, true), asked(&written, false)), (Writing::Nobody, Writing::Nobody));
         assert_eq!(Writers { blind: true, ..Writers::default() }.writing(id(&read), || None), Writing::Untold);

@@ -1,5 +1,5 @@
-//! Sealed files that were touched: another mode, owner or time, or renamed away and back. Hashed again in the background; equal bytes are
-//! what was sealed, and nobody is asked.
+//! Sealed files that were touched: another mode, owner or time, or renamed away and back. Hashed again in the
+//! background; equal bytes are what was sealed, and nobody is asked.
 
 use crate::core::{Core, unless_it_panics};
 use crate::database::{Job, LedgerKind};
@@ -22,7 +22,9 @@ pub fn hash_touched(core: &Arc<Core>, run: &RunPath) {
             guard = core.turns.runs.hold_whenever_free(&run, HOLDING) => guard,
             () = core.site.stop.cancelled() => return,
         };
-        let job = core.index.look(&run, |facts| facts.job.clone().filter(|job| job.state.is_proven() && facts.clearing.is_none()));
+        let job = core
+            .index
+            .look(&run, |facts| facts.job.clone().filter(|job| job.state.is_proven() && facts.clearing.is_none()));
         let Some(job) = job.flatten() else { return };
         let progress = ProgressSink::new();
         let shown = core.show_beside(&run, &progress);
@@ -55,7 +57,10 @@ async fn hashed(core: &Arc<Core>, job: &Job, progress: &ProgressSink) -> Result<
 }
 
 async fn tell(core: &Core, job: &Job, found: HashedAgain) {
-    let equal = format!("{} with another mode, owner, time or name hashed again: what was sealed", counted(found.equal, "file"));
+    let equal = format!(
+        "{} with another mode, owner, time or name hashed again: what was sealed",
+        counted(found.equal, "file")
+    );
     let other = format!("{} of another time hashed again: not what was sealed", counted(found.other, "file"));
     let sentence = match (found.equal, found.other) {
         (_, 0) => equal,

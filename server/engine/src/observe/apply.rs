@@ -38,7 +38,12 @@ pub async fn apply(core: &Arc<Core>, run: &RunPath, step: Step, folder: &RunFold
             record_event(core, run, folder, RunEvent::Completed, extra).await?;
             core.site.checkpoints.reached(Checkpoint::CompleteRecorded);
             core.tell.tally.add(Moved::Received, totals.bytes, core.site.clock.now());
-            core.log(Some(folder), run, Level::Info, &format!("run complete: files={} bytes={}", totals.files, totals.bytes));
+            core.log(
+                Some(folder),
+                run,
+                Level::Info,
+                &format!("run complete: files={} bytes={}", totals.files, totals.bytes),
+            );
             Ok(true)
         }
         Step::Enqueue if already_judged(core, run) => Ok(false),
@@ -95,8 +100,8 @@ enum Recordable {
     OfOtherContent(Box<Job>),
 }
 
-/// A proof older than the entry it would follow says nothing of this content by itself: the path may have been pushed anew, or our
-/// database restored from a backup (D5, D15).
+/// A proof older than the entry it would follow says nothing of this content by itself: the path may have been pushed
+/// anew, or our database restored from a backup (D5, D15).
 async fn job_to_record(core: &Arc<Core>, run: &RunPath) -> Recordable {
     let found = core.index.look(run, |facts| {
         let job = facts.job.clone().filter(|job| job.state.is_proven())?;
@@ -108,13 +113,17 @@ async fn job_to_record(core: &Arc<Core>, run: &RunPath) -> Recordable {
     let job = Box::new(job);
     match state {
         // Documents have whole seconds: within the same one the files decide.
-        RunState::SyncQueued if last.at.is_some_and(|at| proven > at) || still_as_sealed(core, &job).await => Recordable::Yes(job),
+        RunState::SyncQueued if last.at.is_some_and(|at| proven > at) || still_as_sealed(core, &job).await => {
+            Recordable::Yes(job)
+        }
         RunState::SyncQueued => Recordable::OfOtherContent(job),
         RunState::SyncVerified => match last.generation() {
             // Written by the Python system, or before our state folder was lost.
             None => Recordable::Yes(job),
             Some(generation) if job.generation > generation => Recordable::Yes(job),
-            Some(generation) if job.generation == generation && last.at.is_none_or(|at| proven >= at) => Recordable::Yes(job),
+            Some(generation) if job.generation == generation && last.at.is_none_or(|at| proven >= at) => {
+                Recordable::Yes(job)
+            }
             Some(_) => Recordable::No,
         },
         _ => Recordable::No,
@@ -124,7 +133,9 @@ async fn job_to_record(core: &Arc<Core>, run: &RunPath) -> Recordable {
 /// True while a blocked run's files, creation.json and overrides are as the gate judged them.
 fn already_judged(core: &Core, run: &RunPath) -> bool {
     let now = core.site.clock.now();
-    let judged = core.index.look(run, |facts| facts.findings.iter().any(domain::finding::Finding::blocks) && facts.is_judged(now));
+    let judged = core
+        .index
+        .look(run, |facts| facts.findings.iter().any(domain::finding::Finding::blocks) && facts.is_judged(now));
     judged.unwrap_or(false)
 }
 
@@ -145,7 +156,10 @@ async fn record_seen(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> Res
             Some(record) => read_creation(&record).ok().flatten(),
             None => None,
         };
-        ingest_store::write_first(handle.dir(), &first_ingest(&owned, &run_path, creation.as_ref(), owned.site.clock.now()))
+        ingest_store::write_first(
+            handle.dir(),
+            &first_ingest(&owned, &run_path, creation.as_ref(), owned.site.clock.now()),
+        )
     })
     .await?;
     core.site.checkpoints.reached(Checkpoint::SeenRecorded);
@@ -167,7 +181,12 @@ async fn record_verified(core: &Arc<Core>, run: &RunPath, folder: &RunFolder, jo
     record_event(core, run, folder, RunEvent::Proven, extra).await?;
     core.change(run, super::judge::now_verified);
     core.site.checkpoints.reached(Checkpoint::VerifiedRecorded);
-    core.log(Some(folder), run, Level::Info, &format!("NAS sync verified: files={} bytes={}", job.totals.files, job.totals.bytes));
+    core.log(
+        Some(folder),
+        run,
+        Level::Info,
+        &format!("NAS sync verified: files={} bytes={}", job.totals.files, job.totals.bytes),
+    );
     core.store.record_due_now(&job.id).await?;
     core.destinations.work_now(run.equipment());
     Ok(())
@@ -194,7 +213,8 @@ async fn begin_new_life(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> 
         None => Ok(()),
     })
     .await?;
-    core.ledger(run, life, LedgerKind::NewLife, "data stands at the path of a cleared run: a new life begins".into()).await;
+    core.ledger(run, life, LedgerKind::NewLife, "data stands at the path of a cleared run: a new life begins".into())
+        .await;
     let mut fresh = Facts::new(run.clone(), core.store.current_life(run).await?);
     fresh.kind = facts.kind;
     fresh.overrides = facts.overrides.clone();

@@ -1,7 +1,8 @@
 //! Which runs need no look in this poll, so that a poll costs what can change and not what exists.
 //!
-//! A sealed run is quiet while its documents and its folder's own mtime are as they were last seen and no date has come that
-//! changes anything. Whether files deep inside are late is the slow sweep's question, and every clear asks it again anyway.
+//! A sealed run is quiet while its documents and its folder's own mtime are as they were last seen and no date has come
+//! that changes anything. Whether files deep inside are late is the slow sweep's question, and every clear asks it
+//! again anyway.
 
 use crate::core::Core;
 use crate::keep::ingest_store::{CREATION, INGEST};
@@ -24,7 +25,9 @@ pub fn changed_since(core: &Core, runs: &[RunPath]) -> Vec<RunPath> {
 }
 
 fn is_quiet(core: &Core, root: &Path, run: &RunPath) -> bool {
-    let Some(Some((ingest, creation, folder_mtime_ns))) = core.index.look(run, |facts| remembered(core, facts)) else { return false };
+    let Some(Some((ingest, creation, folder_mtime_ns))) = core.index.look(run, |facts| remembered(core, facts)) else {
+        return false;
+    };
     let folder = root.join(run.as_str());
     let record = folder.join(RECORD_FOLDER);
     mtime_ns(&folder) == Some(folder_mtime_ns)
@@ -35,7 +38,8 @@ fn is_quiet(core: &Core, root: &Path, run: &RunPath) -> bool {
 /// What the disk must still say; `None` when the run is not quiet whatever the disk says.
 fn remembered(core: &Core, facts: &Facts) -> Option<(Option<Stamp>, Option<Stamp>, i128)> {
     let watch = &facts.watch;
-    let calm = facts.clearing.is_none() && watch.last_failure.is_none() && watch.fingerprint.is_some() && !facts.is_troubled();
+    let calm =
+        facts.clearing.is_none() && watch.last_failure.is_none() && watch.fingerprint.is_some() && !facts.is_troubled();
     if !calm || watch.ingest.is_none() {
         return None;
     }
@@ -76,11 +80,25 @@ pub fn eligible(core: &Core, facts: &Facts) -> bool {
     let Some(job) = &facts.job else { return false };
     let now = core.site.clock.now();
     let first_proof = job.first_proof_ms.map(|ms| Timestamp::from_unix_seconds(ms.div_euclid(1000)));
-    let reachable = core.destinations.get(facts.run.equipment()).is_some_and(|destination| destination.last_known().is_ok());
-    let policy = core.site.settings.orchestrator.as_ref().map_or(StagingCleanup::Manual, |orchestrator| orchestrator.staging_cleanup);
+    let reachable =
+        core.destinations.get(facts.run.equipment()).is_some_and(|destination| destination.last_known().is_ok());
+    let policy = core
+        .site
+        .settings
+        .orchestrator
+        .as_ref()
+        .map_or(StagingCleanup::Manual, |orchestrator| orchestrator.staging_cleanup);
     let state = facts.state().unwrap_or(RunState::Staging);
     let retained = policy == StagingCleanup::Manual || cleanup_eligible(policy, state, first_proof, now);
-    retained && interlocks_hold(&core.site.settings.nas_cleanup, job.verify_passes, first_proof, reachable, &facts.overrides, now)
+    retained
+        && interlocks_hold(
+            &core.site.settings.nas_cleanup,
+            job.verify_passes,
+            first_proof,
+            reachable,
+            &facts.overrides,
+            now,
+        )
 }
 
 fn mtime_ns(folder: &Path) -> Option<i128> {

@@ -1,5 +1,5 @@
-//! Runs whose record says `cleared` although their data stands here: by a clear that goes on, by one that was given up, or by one that ended,
-//! so that what stands here is another life.
+//! Runs whose record says `cleared` although their data stands here: by a clear that goes on, by one that was given up,
+//! or by one that ended, so that what stands here is another life.
 
 use super::evaluate::EvaluateError;
 use crate::clear::say_taken_back;
@@ -22,8 +22,8 @@ pub enum ClearedBy {
     Ended,
 }
 
-/// Looks the clear up by the id that the record's last entry bears. One that was given up while the run stood under another name could not
-/// say so in the record: that is done here.
+/// Looks the clear up by the id that the record's last entry bears. One that was given up while the run stood under
+/// another name could not say so in the record: that is done here.
 pub async fn cleared_by(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> Result<ClearedBy, EvaluateError> {
     let Some(id) = core.index.look(run, intent_of).flatten() else { return Ok(ClearedBy::Ended) };
     let Some(intent) = core.store.intent(&id).await? else { return Ok(ClearedBy::Ended) };
@@ -31,7 +31,9 @@ pub async fn cleared_by(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> 
         ClearStep::Done => Ok(ClearedBy::Ended),
         ClearStep::Intended | ClearStep::Recorded | ClearStep::Renamed => Ok(ClearedBy::UnderWay),
         // What was kept of a run of which the rest went is another life.
-        ClearStep::Aborted if core.store.last_ended_life(&intent.run).await?.is_some_and(|life| life.life >= intent.life) => {
+        ClearStep::Aborted
+            if core.store.last_ended_life(&intent.run).await?.is_some_and(|life| life.life >= intent.life) =>
+        {
             Ok(ClearedBy::Ended)
         }
         ClearStep::Aborted => {

@@ -1,4 +1,5 @@
-//! Evaluating one run (docs/lifecycle.md): observe, decide, apply. The domain decides; here its answer is asked for, once for every look.
+//! Evaluating one run (docs/lifecycle.md): observe, decide, apply. The domain decides; here its answer is asked for,
+//! once for every look.
 
 use super::again;
 use super::apply::apply;
@@ -56,7 +57,9 @@ pub struct Evaluated {
 
 /// Evaluates one run: at most one step, idempotent. A run that somebody else holds is left alone.
 pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, EvaluateError> {
-    let Ok(_guard) = core.turns.runs.try_hold(run, "evaluating") else { return Ok(Evaluated { state: state_of(core, run), ..busy(core) }) };
+    let Ok(_guard) = core.turns.runs.try_hold(run, "evaluating") else {
+        return Ok(Evaluated { state: state_of(core, run), ..busy(core) });
+    };
     let Some(seen) = observe(core, run).await? else { return Ok(Evaluated::default()) };
     if let Some(settled) = settle_what_came_before(core, run, &seen).await? {
         return Ok(settled);
@@ -71,9 +74,13 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
     Ok(Evaluated { state: state_of(core, run), stepped, clear_due: step == Step::Clear, look_again_at })
 }
 
-/// A clear that a record tells of, and a name that the run had: both are brought to their end before anything is decided. What that came to;
-/// `None` when there was nothing of the kind.
-async fn settle_what_came_before(core: &Arc<Core>, run: &RunPath, seen: &Observed) -> Result<Option<Evaluated>, EvaluateError> {
+/// A clear that a record tells of, and a name that the run had: both are brought to their end before anything is
+/// decided. What that came to; `None` when there was nothing of the kind.
+async fn settle_what_came_before(
+    core: &Arc<Core>,
+    run: &RunPath,
+    seen: &Observed,
+) -> Result<Option<Evaluated>, EvaluateError> {
     let stepped_to = |state| Evaluated { state: Some(state), stepped: true, ..Evaluated::default() };
     match cleared_by(core, run, &seen.folder).await? {
         ClearedBy::UnderWay => return Ok(Some(busy(core))),

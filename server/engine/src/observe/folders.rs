@@ -1,5 +1,5 @@
-//! Listening to folders of the staging tree by inotify. What is only read says nothing: hashing a run opens each of its files, and a queue
-//! that those fill up drops what instruments do meanwhile.
+//! Listening to folders of the staging tree by inotify. What is only read says nothing: hashing a run opens each of its
+//! files, and a queue that those fill up drops what instruments do meanwhile.
 
 use futures::StreamExt;
 use inotify::{EventMask, EventOwned, Inotify, WatchDescriptor, WatchMask, Watches};
@@ -110,7 +110,12 @@ impl Watched {
     }
 
     fn add_one(&mut self, path: PathBuf, with_all_below: bool) -> io::Result<()> {
-        let what = WatchMask::CREATE | WatchMask::MODIFY | WatchMask::CLOSE_WRITE | WatchMask::ATTRIB | WatchMask::DELETE | WatchMask::MOVE;
+        let what = WatchMask::CREATE
+            | WatchMask::MODIFY
+            | WatchMask::CLOSE_WRITE
+            | WatchMask::ATTRIB
+            | WatchMask::DELETE
+            | WatchMask::MOVE;
         let how = WatchMask::ONLYDIR | WatchMask::DONT_FOLLOW | WatchMask::EXCL_UNLINK;
         let descriptor = match self.watches.add(&path, what | how) {
             Ok(descriptor) => descriptor,
@@ -127,10 +132,16 @@ impl Watched {
     }
 
     fn remove(&mut self, folder: &Path) {
-        let with_all_below = self.by_path.get(folder).and_then(|at| self.by_descriptor.get(at)).is_none_or(|folder| folder.with_all_below);
+        let with_all_below = self
+            .by_path
+            .get(folder)
+            .and_then(|at| self.by_descriptor.get(at))
+            .is_none_or(|folder| folder.with_all_below);
         let from = self.by_path.range(folder.to_owned()..).map(|(path, _)| path);
-        let listened: Vec<PathBuf> =
-            from.take_while(|path| if with_all_below { path.starts_with(folder) } else { *path == folder }).cloned().collect();
+        let listened: Vec<PathBuf> = from
+            .take_while(|path| if with_all_below { path.starts_with(folder) } else { *path == folder })
+            .cloned()
+            .collect();
         for path in listened {
             if let Some(descriptor) = self.by_path.remove(&path) {
                 self.by_descriptor.remove(&descriptor);

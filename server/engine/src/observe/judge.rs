@@ -1,5 +1,6 @@
-//! Runs that are queued or verified are judged again when what their judgement rests on has changed: creation.json, an override that
-//! expired, late files, a start of the program with another config. Blocked ones are judged again on their way to the queue.
+//! Runs that are queued or verified are judged again when what their judgement rests on has changed: creation.json, an
+//! override that expired, late files, a start of the program with another config. Blocked ones are judged again on
+//! their way to the queue.
 
 use crate::core::Core;
 use crate::judge::gatekeeper::{GateError, judge};
@@ -20,10 +21,15 @@ fn is_due(core: &Core, facts: &Facts) -> bool {
     let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
     // A worker judges what it takes up; a clear has other rules.
     let in_hand = facts.clearing.is_some() || facts.job.as_ref().is_some_and(|job| job.state.is_in_work());
-    sealed && !in_hand && !facts.is_troubled() && facts.watch.fingerprint.is_some() && !facts.is_judged(core.site.clock.now())
+    sealed
+        && !in_hand
+        && !facts.is_troubled()
+        && facts.watch.fingerprint.is_some()
+        && !facts.is_judged(core.site.clock.now())
 }
 
-/// Judges what is due, as far as there is time; the rest waits for the next poll. Answers runs that the gate lets through again.
+/// Judges what is due, as far as there is time; the rest waits for the next poll. Answers runs that the gate lets
+/// through again.
 pub async fn judge_due(core: &Arc<Core>) -> Vec<RunPath> {
     let due = core.index.fold(Vec::new(), |mut due, facts| {
         if is_due(core, facts) {
@@ -62,7 +68,8 @@ pub async fn judge_sealed(core: &Arc<Core>, run: &RunPath) -> bool {
             core.change(run, |facts| {
                 facts.findings = Arc::new(verdict.findings().to_vec());
                 facts.watch.judged = basis;
-                let by_gate = facts.job.as_ref().filter(|job| job.state == JobState::Failed).and_then(|job| job.error.as_ref());
+                let by_gate =
+                    facts.job.as_ref().filter(|job| job.state == JobState::Failed).and_then(|job| job.error.as_ref());
                 failed_at_gate = by_gate.is_some_and(|error| error.class == FailureClass::BlockedByValidation);
             });
             failed_at_gate && !verdict.findings().iter().any(Finding::blocks)

@@ -49,7 +49,14 @@ pub struct Look {
 
 /// Looks at a run and updates its facts. Blocking.
 pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
-    let blank = Look { folder: None, standing: Folder::Gone, signal_present: false, settled: false, look_again_at: None, touched: false };
+    let blank = Look {
+        folder: None,
+        standing: Folder::Gone,
+        signal_present: false,
+        settled: false,
+        look_again_at: None,
+        touched: false,
+    };
     let folder = match core.staging.run(&facts.run) {
         Ok(folder) => folder,
         Err(SourceError::RunGone { .. }) => return Ok(blank),
@@ -65,8 +72,8 @@ pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
     let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
     let folder_mtime_ns = folder_mtime_ns(&folder);
     if sealed && facts.watch.fingerprint.is_some() {
-        let due =
-            facts.watch.swept_at.is_none_or(|at| now.saturating_sub(at) >= SWEEP_EVERY) || folder_mtime_ns != facts.watch.folder_mtime_ns;
+        let due = facts.watch.swept_at.is_none_or(|at| now.saturating_sub(at) >= SWEEP_EVERY)
+            || folder_mtime_ns != facts.watch.folder_mtime_ns;
         if due && facts.state() == Some(RunState::SyncVerified) {
             facts.watch.folder_mtime_ns = folder_mtime_ns;
             facts.watch.swept_at = Some(now);
@@ -109,7 +116,11 @@ pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
 
 /// A run of which a file is still open for writing is not complete, for as long as its equipment's config lets it wait.
 fn wait_for_writers(core: &Core, facts: &mut Facts, folder: &RunFolder, seen: &mut Look, now: Duration) {
-    let patience = core.site.settings.equipment(facts.run.equipment()).map_or(3_600, |equipment| equipment.open_files_wait_seconds);
+    let patience = core
+        .site
+        .settings
+        .equipment(facts.run.equipment())
+        .map_or(3_600, |equipment| equipment.open_files_wait_seconds);
     let since = *facts.watch.written_since.get_or_insert(now);
     if now.saturating_sub(since) >= Duration::from_secs(patience) {
         return;
@@ -184,7 +195,8 @@ pub fn note_creation(facts: &mut Facts, creation: Result<Option<Creation>, Recor
 }
 
 fn folder_mtime_ns(folder: &RunFolder) -> i128 {
-    rustix::fs::fstat(folder.dir()).map_or(0, |stat| i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec))
+    rustix::fs::fstat(folder.dir())
+        .map_or(0, |stat| i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec))
 }
 
 fn survey_files(facts: &mut Facts, folder: &RunFolder) -> Result<Survey, SourceError> {
@@ -212,7 +224,9 @@ fn settle_time(core: &Core, facts: &Facts, folder: &RunFolder) -> Duration {
 
 /// The signal of the run's equipment: local config first, else the pushed creation.json.
 fn signal_of(core: &Core, facts: &Facts, folder: &RunFolder) -> Result<Signal, String> {
-    if let Some(signal) = core.site.settings.equipment(facts.run.equipment()).and_then(|equipment| equipment.signal.clone()) {
+    if let Some(signal) =
+        core.site.settings.equipment(facts.run.equipment()).and_then(|equipment| equipment.signal.clone())
+    {
         return Ok(signal);
     }
     let record = RecordFolder::open(folder.dir()).map_err(|error| error.to_string())?;
@@ -220,9 +234,10 @@ fn signal_of(core: &Core, facts: &Facts, folder: &RunFolder) -> Result<Signal, S
     let pushed = creation.as_ref().and_then(Creation::pushed_signal);
     match pushed.as_ref().and_then(Signal::from_pushed) {
         Some(signal) => signal,
-        None => {
-            Err(format!("equipment {} is not in the config, and its creation.json names no completeness signal", facts.run.equipment()))
-        }
+        None => Err(format!(
+            "equipment {} is not in the config, and its creation.json names no completeness signal",
+            facts.run.equipment()
+        )),
     }
 }
 
@@ -245,7 +260,9 @@ pub fn signal_lacks(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Optio
             None => Some(format!("no {filename} yet")),
         },
         Signal::Manifest { .. } => {
-            let Some(EntryKind::File { .. }) = kind_of(folder, &path) else { return Some(format!("no {filename} yet")) };
+            let Some(EntryKind::File { .. }) = kind_of(folder, &path) else {
+                return Some(format!("no {filename} yet"));
+            };
             match manifest::read(folder, &path) {
                 Ok(manifest) => manifest::lacks(folder, &manifest),
                 Err(detail) => {
@@ -292,7 +309,9 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
     let compared = match compare(folder, &seal, Rehash::Never, &core.site.stop) {
         Ok(compared) => compared,
         Err(error) => {
-            facts.troubles.insert(Trouble::Seal, RowProblem { code: "staging_unreadable".into(), message: error.to_string() });
+            facts
+                .troubles
+                .insert(Trouble::Seal, RowProblem { code: "staging_unreadable".into(), message: error.to_string() });
             return Ok(false);
         }
     };

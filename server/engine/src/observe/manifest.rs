@@ -1,7 +1,7 @@
 //! What a completeness manifest promises and the run does not hold yet.
 //!
-//! Windows programs write `raw\a.bin` for `raw/a.bin` and `A.bin` for `a.bin`. A path that is not there as it is written is taken as meant
-//! where exactly one file of the run can be meant by it.
+//! Windows programs write `raw\a.bin` for `raw/a.bin` and `A.bin` for `a.bin`. A path that is not there as it is
+//! written is taken as meant where exactly one file of the run can be meant by it.
 
 use crate::files::source::RunFolder;
 use domain::completeness::Manifest;
@@ -50,7 +50,10 @@ fn meant(folder: &RunFolder, alike: &Alike, path: &FilePath) -> Result<u64, Stri
         [] => Err(format!("{path} is not there yet")),
         several => {
             let names: Vec<String> = several.iter().map(ToString::to_string).collect();
-            Err(format!("{path} is not there as it is written, and may mean {}: write the one that is meant", names.join(" or ")))
+            Err(format!(
+                "{path} is not there as it is written, and may mean {}: write the one that is meant",
+                names.join(" or ")
+            ))
         }
     }
 }

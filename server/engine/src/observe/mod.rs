@@ -9,6 +9,7 @@ mod changed_since;
 mod cleared;
 mod evaluate;
 mod folders;
+mod gone;
 mod judge;
 mod look;
 mod manifest;
@@ -25,10 +26,9 @@ pub use look::{note_creation, signal_lacks};
 pub use scan::{Scan, scan};
 
 use crate::core::{ANOTHER_ROOT, Core, ToLookAt, unless_it_panics};
-use crate::database::Job;
 use crate::machine::blocking::blocking;
 use crate::tell::index::{Facts, Trouble};
-use domain::api::{Event, RowProblem};
+use domain::api::RowProblem;
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,8 +69,8 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-/// A run that is being written is touched all the time. The machine is spared by the time that really passes, whatever the clock
-/// of the engine says.
+/// A run that is being written is touched all the time. The machine is spared by the time that really passes, whatever
+/// the clock of the engine says.
 struct Rest {
     until: Instant,
     /// Touched meanwhile: it is looked at when the rest is over.
@@ -92,8 +92,18 @@ struct Memory {
 
 impl StagingWatcher {
     /// Not started.
-    pub fn new(core: Arc<Core>, poll_interval: Duration, clear_due: impl Fn(&RunPath) + Send + Sync + 'static) -> StagingWatcher {
-        StagingWatcher { core, poll_interval, clear_due: Arc::new(clear_due), running: Arc::default(), polling: Arc::default() }
+    pub fn new(
+        core: Arc<Core>,
+        poll_interval: Duration,
+        clear_due: impl Fn(&RunPath) + Send + Sync + 'static,
+    ) -> StagingWatcher {
+        StagingWatcher {
+            core,
+            poll_interval,
+            clear_due: Arc::new(clear_due),
+            running: Arc::default(),
+            polling: Arc::default(),
+        }
     }
 
     /// Starts the background task; a second call changes nothing.
@@ -166,7 +176,13 @@ impl StagingWatcher {
             self.core.index.sweep_soon(run);
         }
         let began = Instant::now();
-        touched.extend(memory.resting.extract_if(.., |_, rest| rest.until <= began).filter(|(_, rest)| rest.touched).map(|(run, _)| run));
+        touched.extend(
+            memory
+                .resting
+                .extract_if(.., |_, rest| rest.until <= began)
+                .filter(|(_, rest)| rest.touched)
+                .map(|(run, _)| run),
+        );
         for run in touched {
             if let Some(rest) = memory.resting.get_mut(&run) {
                 rest.touched = true;
@@ -175,12 +191,14 @@ impl StagingWatcher {
             let began = Instant::now();
             self.evaluate(&run, &mut memory).await;
             // Looking takes at most a tenth of the time.
-            memory.resting.insert(run, Rest { until: Instant::now() + (began.elapsed() * 10).max(REST), touched: false });
+            memory
+                .resting
+                .insert(run, Rest { until: Instant::now() + (began.elapsed() * 10).max(REST), touched: false });
         }
     }
 
-    /// Scans the tree once, evaluates every run that can have changed, and answers all runs' states in walk order. Unreadable
-    /// runs answer `None`.
+    /// Scans the tree once, evaluates every run that can have changed, and answers all runs' states in walk order.
+    /// Unreadable runs answer `None`.
     pub async fn poll_once(&self) -> Vec<(RunPath, Option<RunState>)> {
         let mut memory = self.polling.lock().await;
         let root = self.core.staging.root().to_owned();
@@ -194,7 +212,8 @@ impl StagingWatcher {
             let metadata = std::fs::metadata(&root).map_err(unreadable)?;
             let identity = (metadata.st_dev(), metadata.st_ino());
             let scan = scan(Path::new(&root)).map_err(unreadable)?;
-            // A disk that was mounted anew may have another number; an empty mount point holds none of the runs that were there.
+            // A disk that was mounted anew may have another number; an empty mount point holds none of the runs that
+            // were there.
             let another = expected.is_some_and(|expected| expected != identity);
             if another && !before.is_empty() && !scan.runs.iter().any(|run| before.contains(run)) {
                 return Err(format!("the staging root {root} cannot be read: {ANOTHER_ROOT}"));
@@ -210,7 +229,8 @@ impl StagingWatcher {
                 scan
             }
             Err(error) => {
-                // A root that never was is an empty tree, told as such; one that was keeps its rows, and each says why it stands still.
+                // A root that never was is an empty tree, told as such; one that was keeps its rows, and each says why
+                // it stands still.
                 for run in &known {
                     self.core.change(run, |facts| {
                         facts.troubles.insert(Trouble::Staging, staging_unreadable(&error));
@@ -251,8 +271,8 @@ impl StagingWatcher {
             .collect()
     }
 
-    /// On a disk without a free byte no folder can be made: it stands from the start, and so does the room kept back. While a clear has not
-    /// ended the folder is not made: a staging disk without it is another disk.
+    /// On a disk without a free byte no folder can be made: it stands from the start, and so does the room kept back.
+    /// While a clear has not ended the folder is not made: a staging disk without it is another disk.
     async fn prepare_to_clear(&self) {
         let core = self.core.clone();
         let open = !core.clears.is_empty();
@@ -307,7 +327,8 @@ impl StagingWatcher {
     /// A run that cannot be evaluated says so on its row, and once in the log.
     fn note_failure(&self, run: &RunPath, error: &EvaluateError) {
         let message = error.to_string();
-        let news = self.core.index.look(run, |facts| facts.watch.last_failure.as_ref() != Some(&message)).unwrap_or(true);
+        let news =
+            self.core.index.look(run, |facts| facts.watch.last_failure.as_ref() != Some(&message)).unwrap_or(true);
         if news {
             tracing::warn!(run = %run, %error, "the run could not be evaluated; it is tried again");
         }
@@ -328,52 +349,8 @@ impl StagingWatcher {
             }
         }
     }
-
-    /// Rows of runs whose folder is gone go, unless the folder above cannot be read or a clear still works on them.
-    fn forget_gone(&self, known: &[RunPath], scan: &Scan, unfinished: &[Job]) {
-        let standing: BTreeSet<&RunPath> = scan.runs.iter().collect();
-        let unfinished: BTreeSet<&RunPath> = unfinished.iter().map(|job| &job.run).collect();
-        let hidden = |run: &RunPath| scan.unreadable.iter().any(|(path, _)| run.as_str().starts_with(path.as_str()));
-        for run in known.iter().filter(|run| !standing.contains(run) && !hidden(run)) {
-            let in_hand = self.core.index.look(run, |facts| {
-                let is_shown_as_gone = unfinished.contains(run) && facts.troubles.contains_key(&Trouble::Vanished);
-                is_shown_as_gone || facts.clearing.is_some() || facts.job.as_ref().is_some_and(|job| job.state.is_in_work())
-            });
-            if in_hand == Some(false) && self.core.index.remove(run).is_some() {
-                self.core.tell.events.publish(|seq| Event::Gone { seq, run_path: run.as_str().to_owned() });
-            }
-        }
-    }
 }
 
 fn staging_unreadable(message: &str) -> RowProblem {
     RowProblem { code: "staging_unreadable".into(), message: message.to_owned() }
-}
-
-impl StagingWatcher {
-    /// Jobs of runs that vanished before they were proven.
-    async fn unfinished(&self, scan: &Scan) -> Vec<Job> {
-        let standing: BTreeSet<&RunPath> = scan.runs.iter().collect();
-        match self.core.store.unproven_jobs().await {
-            Ok(jobs) => jobs.into_iter().filter(|job| !standing.contains(&job.run)).collect(),
-            Err(error) => {
-                tracing::error!(%error, "jobs of vanished runs cannot be read");
-                Vec::new()
-            }
-        }
-    }
-
-    /// A run that vanished before it was proven stays visible: its job waits or has failed, and the row says what is missing.
-    fn show_unfinished(&self, unfinished: Vec<Job>) {
-        for job in unfinished {
-            let run = job.run.clone();
-            if self.core.index.look(&run, |_| ()).is_none() {
-                self.core.put(Facts::new(run.clone(), job.life));
-            }
-            self.core.job_changed(job);
-            let message = format!("{}/{run} is gone, and the NAS was never proven to hold it: put it back", self.core.staging.root());
-            let problem = RowProblem { code: "local_file_vanished".into(), message };
-            self.core.change(&run, |facts| drop(facts.troubles.insert(Trouble::Vanished, problem)));
-        }
-    }
 }

@@ -1,5 +1,5 @@
-//! inotify as a nudge: it makes the watcher look sooner and decides nothing. Network mounts have no events, queues overflow,
-//! watches run out: then the periodic scan does all the work.
+//! inotify as a nudge: it makes the watcher look sooner and decides nothing. Network mounts have no events, queues
+//! overflow, watches run out: then the periodic scan does all the work.
 
 use super::folders::{Folders, Heard};
 use crate::core::Core;
@@ -34,7 +34,9 @@ impl Nudges {
                 Belongs::Nothing => {}
             }
         });
-        let folders = folders.inspect_err(|error| tracing::warn!(%error, "no inotify: new files are seen by the periodic scan only")).ok();
+        let folders = folders
+            .inspect_err(|error| tracing::warn!(%error, "no inotify: new files are seen by the periodic scan only"))
+            .ok();
         Nudges { folders, watched: Mutex::default() }
     }
 

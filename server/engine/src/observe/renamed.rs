@@ -1,6 +1,6 @@
-//! Runs whose folder is renamed or moved within the staging tree, as instruments do that finish `Run_1.tmp` and call it `Run_1` then. The
-//! record goes with the folder and names the path it was made for: where nothing stands any more, or where this very folder stood until now,
-//! the folder was renamed. A copy is none.
+//! Runs whose folder is renamed or moved within the staging tree, as instruments do that finish `Run_1.tmp` and call it
+//! `Run_1` then. The record goes with the folder and names the path it was made for: where nothing stands any more, or
+//! where this very folder stood until now, the folder was renamed. A copy is none.
 
 use super::evaluate::EvaluateError;
 use crate::core::Core;
@@ -44,7 +44,12 @@ pub async fn renamed_from(core: &Arc<Core>, facts: &Facts) -> Option<RunPath> {
 }
 
 /// Takes back what is under way for the old path, and gives the record the new one. The caller holds the run.
-pub async fn follow(core: &Arc<Core>, run: &RunPath, before: &RunPath, folder: &RunFolder) -> Result<Followed, EvaluateError> {
+pub async fn follow(
+    core: &Arc<Core>,
+    run: &RunPath,
+    before: &RunPath,
+    folder: &RunFolder,
+) -> Result<Followed, EvaluateError> {
     let Ok(_guard) = core.turns.runs.try_hold(before, "following its new name") else { return Ok(Followed::Stopping) };
     let clears = core.store.open_intents().await?.iter().any(|intent| intent.run == *before);
     if clears || !withdraw_jobs(core, run, before).await? {
@@ -84,8 +89,15 @@ async fn withdraw_jobs(core: &Arc<Core>, run: &RunPath, before: &RunPath) -> Res
 }
 
 async fn tell_withdrawn(core: &Arc<Core>, job: &Job, run: &RunPath) {
-    let sent = job.nas_path.as_deref().map(|place| format!("; what was sent of it stays at {place}")).unwrap_or_default();
-    core.ledger(&job.run, job.life, LedgerKind::Renamed, format!("to {run}: nothing more is sent under this name{sent}")).await;
+    let sent =
+        job.nas_path.as_deref().map(|place| format!("; what was sent of it stays at {place}")).unwrap_or_default();
+    core.ledger(
+        &job.run,
+        job.life,
+        LedgerKind::Renamed,
+        format!("to {run}: nothing more is sent under this name{sent}"),
+    )
+    .await;
 }
 
 async fn write_record(
@@ -116,7 +128,11 @@ pub fn first_ingest<'a>(
         project_name: creation.and_then(Creation::project_name).unwrap_or(run.project()),
         run_kind: creation.and_then(Creation::run_kind).unwrap_or(run.kind()),
         run,
-        transport: core.site.settings.equipment(run.equipment()).map_or("smb_mount", |equipment| &equipment.staging_transport),
+        transport: core
+            .site
+            .settings
+            .equipment(run.equipment())
+            .map_or("smb_mount", |equipment| &equipment.staging_transport),
         at,
         host: &core.site.host,
     }

@@ -20,7 +20,8 @@ pub struct Scan {
     pub unreadable: Vec<(String, String)>,
 }
 
-/// Walks equipment, project and shelf folders. Hidden names are skipped; links are named and not followed. The error is that of the root itself.
+/// Walks equipment, project and shelf folders. Hidden names are skipped; links are named and not followed. The error is
+/// that of the root itself.
 pub fn scan(root: &Path) -> Result<Scan, std::io::Error> {
     let mut scan = Scan { parents: vec![root.to_owned()], ..Scan::default() };
     let mut walk = WalkDir::new(root).min_depth(1).max_depth(4).follow_links(false).sort_by_file_name().into_iter();
@@ -99,7 +100,9 @@ mod tests {
         std::os::unix::fs::symlink(root.path().join("E/P/Runs/Run_1"), root.path().join("E/P/Runs/Run_link")).unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
         create_dir_all(elsewhere.path().join("P/Runs/Run_1")).unwrap();
-        for (name, target) in [("F", elsewhere.path().to_owned()), ("E/Q", elsewhere.path().join("P")), ("E/broken", "/nowhere".into())] {
+        for (name, target) in
+            [("F", elsewhere.path().to_owned()), ("E/Q", elsewhere.path().join("P")), ("E/broken", "/nowhere".into())]
+        {
             std::os::unix::fs::symlink(target, root.path().join(name)).unwrap();
         }
         create_dir_all(root.path().join("E/P/Runs").join(OsStr::from_bytes(b"Run_\xff"))).unwrap();

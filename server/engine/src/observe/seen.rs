@@ -1,5 +1,5 @@
-//! Observing: what stands at a run's path and in its documents goes into the facts of the index, and from those comes the observation that a step is
-//! decided on. Nothing is written but what a crash left behind.
+//! Observing: what stands at a run's path and in its documents goes into the facts of the index, and from those comes
+//! the observation that a step is decided on. Nothing is written but what a crash left behind.
 
 use super::cleared::settle_life;
 use super::evaluate::EvaluateError;
@@ -24,7 +24,8 @@ pub struct Observed {
     pub looked: Look,
 }
 
-/// Looks at a run and brings its facts in the index up to date; `None` when it is gone, or has a name that says that it is still arriving.
+/// Looks at a run and brings its facts in the index up to date; `None` when it is gone, or has a name that says that it
+/// is still arriving.
 pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Observed>, EvaluateError> {
     let (facts, first) = match core.index.get(run) {
         Some(facts) => (facts, false),
@@ -84,8 +85,11 @@ async fn first_facts(core: &Core, run: &RunPath) -> Result<Facts, StoreError> {
 
 /// What a crash left in the record goes when a start of the program first sees the run (docs/format.md). Blocking.
 fn remove_leftovers(core: &Core, run: &RunPath) {
-    let removed =
-        core.staging.run(run).ok().and_then(|folder| RecordFolder::open(folder.dir()).ok().flatten().map(|r| r.remove_leftovers()));
+    let removed = core
+        .staging
+        .run(run)
+        .ok()
+        .and_then(|folder| RecordFolder::open(folder.dir()).ok().flatten().map(|r| r.remove_leftovers()));
     if let Some(Err(error)) = removed {
         tracing::warn!(run = %run, %error, "what a crash left in the record could not be removed");
     }
@@ -100,7 +104,13 @@ pub fn observation(core: &Core, run: &RunPath, looked: &Look) -> Observation {
         let job = facts.job.as_ref().map(|job| job.state);
         let readable = facts.ingest.as_ref().ok().map(|_| facts.state());
         let unknown_state = matches!(&facts.ingest, Ok(Some(ingest)) if ingest.current_state().known().is_none());
-        (readable.filter(|_| !unknown_state), job, facts.proof_recorded(), facts.clearing.is_some(), automatic_clear_due(&conditions))
+        (
+            readable.filter(|_| !unknown_state),
+            job,
+            facts.proof_recorded(),
+            facts.clearing.is_some(),
+            automatic_clear_due(&conditions),
+        )
     });
     let (readable, job, proof_recorded, intent_pending, clear_due) = seen.unwrap_or_default();
     Observation {

@@ -1,5 +1,5 @@
-//! Folders at run depth that are not runs, and links that are not followed: nothing in them is sent or cleared, so they are found, sized and
-//! named for people.
+//! Folders at run depth that are not runs, and links that are not followed: nothing in them is sent or cleared, so they
+//! are found, sized and named for people.
 
 use super::Scan;
 use crate::core::Core;
@@ -53,7 +53,12 @@ pub async fn note(core: &Core, scan: &Scan, sizes: &mut Sizes) {
 }
 
 fn measure(folder: &Path) -> (u64, u64) {
-    let files =
-        walkdir::WalkDir::new(folder).follow_links(false).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
-    files.fold((0, 0), |(files, bytes), entry| (files + 1, bytes + entry.metadata().map_or(0, |metadata| metadata.len())))
+    let files = walkdir::WalkDir::new(folder)
+        .follow_links(false)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file());
+    files.fold((0, 0), |(files, bytes), entry| {
+        (files + 1, bytes + entry.metadata().map_or(0, |metadata| metadata.len()))
+    })
 }

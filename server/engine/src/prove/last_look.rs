@@ -1,8 +1,9 @@
-//! The last look at a destination (docs/clearing.md, D16): between the proof of a clear and the moment a file is unlinked here the
-//! NAS may lose it. Right before every batch is unlinked each of its files is looked at there once more.
+//! The last look at a destination (docs/clearing.md, D16): between the proof of a clear and the moment a file is
+//! unlinked here the NAS may lose it. Right before every batch is unlinked each of its files is looked at there once
+//! more.
 //!
-//! What is seen without reading (size, times, inode) is noted right before the proof reads it, and compared. What differs, and what shows
-//! no changes, is hashed again.
+//! What is seen without reading (size, times, inode) is noted right before the proof reads it, and compared. What
+//! differs, and what shows no changes, is hashed again.
 
 use crate::database::Failure;
 use crate::files::source::RunFolder;
@@ -66,7 +67,10 @@ pub async fn note(
         }
         let seen = look(transport, run, &batch, context).await?;
         let noted = blocking(move || {
-            let shown = batch.iter().zip(seen).filter_map(|(path, stat)| Some((path, stat.filter(|stat| stat.shows_changes(now_ns))?)));
+            let shown = batch
+                .iter()
+                .zip(seen)
+                .filter_map(|(path, stat)| Some((path, stat.filter(|stat| stat.shows_changes(now_ns))?)));
             for (path, stat) in shown {
                 out.put(path, stat)?;
             }
@@ -99,7 +103,8 @@ async fn look(
     }
 }
 
-/// A file that the destination held, byte for byte, a moment ago. Made only by the last look, and what is unlinked needs one.
+/// A file that the destination held, byte for byte, a moment ago. Made only by the last look, and what is unlinked
+/// needs one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProvenNow(SealedFile);
 
@@ -132,8 +137,8 @@ impl LastLook {
         LastLook { seal: seal.clone(), seen: SeenAtNas::of(seal) }
     }
 
-    /// Looks at these files once the destination has shown that it is ours, and hashes again what does not look as it did. `source`: the run's
-    /// folder here. An error means that there is no answer: nothing of the batch may go.
+    /// Looks at these files once the destination has shown that it is ours, and hashes again what does not look as it
+    /// did. `source`: the run's folder here. An error means that there is no answer: nothing of the batch may go.
     pub async fn at(
         &mut self,
         destination: &Destination,
@@ -144,8 +149,10 @@ impl LastLook {
     ) -> Result<Looked, Failure> {
         let paths: Vec<FilePath> = batch.iter().map(|file| file.path.clone()).collect();
         let now = destination.prove_identity_and_look(run, &paths, context).await?;
-        let sure: Vec<bool> = paths.iter().zip(now).map(|(path, now)| self.seen.at(path).is_some_and(|seen| Some(seen) == now)).collect();
-        let unsure: Vec<SealedFile> = batch.iter().zip(&sure).filter(|(_, sure)| !**sure).map(|(file, _)| file.clone()).collect();
+        let sure: Vec<bool> =
+            paths.iter().zip(now).map(|(path, now)| self.seen.at(path).is_some_and(|seen| Some(seen) == now)).collect();
+        let unsure: Vec<SealedFile> =
+            batch.iter().zip(&sure).filter(|(_, sure)| !**sure).map(|(file, _)| file.clone()).collect();
         if unsure.is_empty() {
             return Ok(Looked { files: batch.into_iter().map(|file| Ok(ProvenNow(file))).collect(), lost: None });
         }
@@ -164,8 +171,8 @@ impl LastLook {
     }
 }
 
-/// What is sure is proven; of the rest what the proof covers. Where it does not name all that differs, nothing of the rest is proven: what is
-/// not named is not therefore equal.
+/// What is sure is proven; of the rest what the proof covers. Where it does not name all that differs, nothing of the
+/// rest is proven: what is not named is not therefore equal.
 fn judged(batch: Vec<SealedFile>, sure: &[bool], proof: Proof) -> Looked {
     let lost = match proof {
         Proof::Holds(_) => None,

@@ -62,11 +62,15 @@ pub fn seal_of(core: &Core, job: &Job) -> Result<SealReader, Failure> {
     let here = |message: String| Failure { class: FailureClass::Unknown, side: Side::Here, message };
     let digest = job.seal.ok_or_else(|| here(format!("{} has not been sealed yet", job.run)))?;
     let file = crate::keep::seal::seal_file(&core.site.work_folder(&job.run, job.life), job.generation);
-    let seal = SealReader::open(&file).map_err(|error| here(format!("our seal of {} cannot be read: {error}", job.run)))?;
+    let seal =
+        SealReader::open(&file).map_err(|error| here(format!("our seal of {} cannot be read: {error}", job.run)))?;
     if seal.digest() == digest {
         Ok(seal)
     } else {
-        Err(here(format!("our seal of {} is not the one its job was proven with: the state folder was changed or restored", job.run)))
+        Err(here(format!(
+            "our seal of {} is not the one its job was proven with: the state folder was changed or restored",
+            job.run
+        )))
     }
 }
 
@@ -81,7 +85,12 @@ pub async fn still_as_sealed(core: &Arc<Core>, job: &Job) -> bool {
 }
 
 /// Asks the destination's identity, then hashes everything it holds of the job's seal.
-pub async fn prove(core: &Arc<Core>, job: &Job, source: Option<&RunFolder>, context: &CallContext) -> Result<Proof, Failure> {
+pub async fn prove(
+    core: &Arc<Core>,
+    job: &Job,
+    source: Option<&RunFolder>,
+    context: &CallContext,
+) -> Result<Proof, Failure> {
     let equipment = job.run.equipment();
     let destination = core.destinations.get(equipment).cloned().ok_or_else(|| Failure {
         class: FailureClass::Configuration,
@@ -94,7 +103,8 @@ pub async fn prove(core: &Arc<Core>, job: &Job, source: Option<&RunFolder>, cont
         blocking(move || seal_of(&core, &job)).await?
     };
     context.progress.begin(domain::api::Phase::Verifying, seal.totals().files, seal.totals().bytes);
-    let outcome = look_and_verify(core, &*destination.transport, &job.run, &seal, source, context).await.map_err(Failure::from);
+    let outcome =
+        look_and_verify(core, &*destination.transport, &job.run, &seal, source, context).await.map_err(Failure::from);
     if let Err(failure) = &outcome {
         destination.note_failure(failure);
     }

@@ -1,6 +1,8 @@
-//! What is recorded when the only copy of a cleared run was looked at again. When that is due is the matter of [`crate::send`].
+//! What is recorded when the only copy of a cleared run was looked at again. When that is due is the matter of
+//! [`crate::send`].
 //!
-//! Whatever is found, the job stays `cleaned`: nothing local can be sent again, and a path that is used anew has a job of its own.
+//! Whatever is found, the job stays `cleaned`: nothing local can be sent again, and a path that is used anew has a job
+//! of its own.
 
 use crate::core::Core;
 use crate::database::{Failure, Job, LedgerKind, StoreError};
@@ -31,12 +33,19 @@ pub async fn retire(core: &Core, job: &Job) -> Result<(), StoreError> {
 /// The copy holds every sealed byte: the pass counts, and what was amiss is no longer.
 pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> Result<Option<Job>, StoreError> {
     let _recording = core.only_copies.recording().await;
-    let Some(before) = core.store.job(&job.id).await?.filter(|job| job.state == JobState::Cleaned) else { return Ok(None) };
+    let Some(before) = core.store.job(&job.id).await?.filter(|job| job.state == JobState::Cleaned) else {
+        return Ok(None);
+    };
     let now_ms = core.site.clock.now_ms();
     let level = level_of(core, &before, manifest, now_ms);
     let Some(updated) = core.store.count_cleared_pass(&before, manifest, level, now_ms).await? else { return Ok(None) };
-    core.ledger(&job.run, job.life, LedgerKind::Proven, format!("pass {} at level {level}, {}", updated.verify_passes, manifest.method()))
-        .await;
+    core.ledger(
+        &job.run,
+        job.life,
+        LedgerKind::Proven,
+        format!("pass {} at level {level}, {}", updated.verify_passes, manifest.method()),
+    )
+    .await;
     let was_damaged = core.only_copies.proven_again(before.last_proof_ms, &updated);
     core.job_changed(updated.clone());
     if was_damaged {
@@ -45,22 +54,30 @@ pub async fn count_pass(core: &Core, job: &Job, manifest: &VerifiedManifest) -> 
     Ok(Some(updated))
 }
 
-/// The copy is not what was sealed, or could not be hashed. Only the first is an alarm: a file that could not be read proves nothing, in
-/// either direction.
+/// The copy is not what was sealed, or could not be hashed. Only the first is an alarm: a file that could not be read
+/// proves nothing, in either direction.
 pub async fn record_broken(core: &Core, job: &Job, differences: &Differences) -> Result<(), StoreError> {
     let failure = differences.failure();
     let proof = disproof(core, job, &failure.message);
     let damage = Some(&failure).filter(|failure| failure.class == FailureClass::HashMismatch);
     let _recording = core.only_copies.recording().await;
-    let Some(noted) = core.store.note_cleared_look(job, damage, Some(&proof), again_after_damage(core)).await? else { return Ok(()) };
+    let Some(noted) = core.store.note_cleared_look(job, damage, Some(&proof), again_after_damage(core)).await? else {
+        return Ok(());
+    };
     core.ledger(&job.run, job.life, LedgerKind::Disproven, failure.message.clone()).await;
     let what = if damage.is_some() { "is damaged" } else { "could not be proven" };
-    core.log(None, &job.run, Level::Error, &format!("what the NAS holds of this cleared run, the only copy, {what}: {}", failure.message));
+    core.log(
+        None,
+        &job.run,
+        Level::Error,
+        &format!("what the NAS holds of this cleared run, the only copy, {what}: {}", failure.message),
+    );
     show(core, noted);
     Ok(())
 }
 
-/// Proving gave no answer. When that is because our seal is gone, no later look will give one, and it is an alarm; else there will be one.
+/// Proving gave no answer. When that is because our seal is gone, no later look will give one, and it is an alarm; else
+/// there will be one.
 pub async fn no_answer(core: &Arc<Core>, job: &Job, failure: &Failure) -> Result<(), StoreError> {
     if failure.class == FailureClass::Interrupted {
         return Ok(());
@@ -77,7 +94,9 @@ pub async fn no_answer(core: &Arc<Core>, job: &Job, failure: &Failure) -> Result
     };
     let message = format!("it cannot be proven any more, because our seal is gone or is another one: {}", gone.message);
     let failure = Failure { class: FailureClass::Unknown, side: Side::Here, message };
-    let Some(noted) = core.store.note_cleared_look(job, Some(&failure), None, again_after_damage(core)).await? else { return Ok(()) };
+    let Some(noted) = core.store.note_cleared_look(job, Some(&failure), None, again_after_damage(core)).await? else {
+        return Ok(());
+    };
     core.ledger(&job.run, job.life, LedgerKind::Unprovable, failure.message.clone()).await;
     core.log(None, &job.run, Level::Error, &failure.message);
     show(core, noted);

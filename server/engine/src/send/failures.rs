@@ -7,7 +7,11 @@ use domain::job::{FailureClass, Side};
 
 /// A panic, as a failure.
 pub(super) fn fault(text: &str) -> Failure {
-    Failure { class: FailureClass::Unknown, side: Side::Here, message: format!("a fault in this program stopped the job: {text}") }
+    Failure {
+        class: FailureClass::Unknown,
+        side: Side::Here,
+        message: format!("a fault in this program stopped the job: {text}"),
+    }
 }
 
 pub(super) fn store_failure(error: StoreError) -> Failure {

@@ -3,11 +3,12 @@
 use super::failures::{fault, seal_failure, source_failure, state_failure, store_failure};
 use super::placed_files::PlacedFiles;
 use super::sending::{Prepared, Sending};
+use super::settling::settle_outcome;
 use super::unsent;
 use crate::core::{Core, unless_it_panics};
-use crate::database::{Claim, Failure, Job, LedgerKind, NewProof, StoreError};
+use crate::database::{Claim, Failure, Job, NewProof, StoreError};
 use crate::files::source::RunFolder;
-use crate::judge::gatekeeper::{Examiner, creation_of, tell_producer};
+use crate::judge::gatekeeper::{Examiner, creation_of};
 use crate::keep::ingest_store::{CHECKSUMS, METADATA, UNSENT};
 use crate::keep::metadata::{self, MetadataError};
 use crate::keep::record::{RecordError, RecordFolder};
@@ -16,28 +17,30 @@ use crate::machine::blocking::blocking;
 use crate::machine::checkpoint::Checkpoint;
 use crate::machine::progress::ProgressSink;
 use crate::prove::{Differences, Proof};
-use crate::tell::tally::Moved;
 use crate::transport::CallContext;
 use crate::transport::destination::Destination;
 use crate::verify::{VerifiedManifest, verify_rest};
 use domain::api::Phase;
-use domain::document::creation::SyncStatus;
 use domain::gate::Verdict;
 use domain::job::{FailureClass, Side};
 use domain::lifecycle::RunState;
 use domain::log_line::Level;
 use domain::path::FilePath;
 use domain::proof::ProofLevel;
-use domain::retry::{RETRY_WAITS_SECONDS, Settlement, Tried, settle};
+use domain::retry::{Settlement, Tried, settle};
 use domain::units;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Runs a claimed job to its settlement.
-pub async fn run(core: &Arc<Core>, destination: &Arc<Destination>, mut claim: Claim, progress: &ProgressSink) -> Result<(), StoreError> {
+pub async fn run(
+    core: &Arc<Core>,
+    destination: &Arc<Destination>,
+    mut claim: Claim,
+    progress: &ProgressSink,
+) -> Result<(), StoreError> {
     let job = claim.job().clone();
     core.site.checkpoints.reached(Checkpoint::Claimed);
     progress.begin(Phase::Listing, 0, 0);
@@ -112,7 +115,10 @@ async fn work(
     core.site.checkpoints.reached(Checkpoint::ChecksumsWritten);
     sending.supersede(&finished).await?;
     let place = destination.transport.place_of(&job.run);
-    core.store.sent(claim, finished.digest(), core.site.clock.now_ms(), finished.totals(), &place).await.map_err(store_failure)?;
+    core.store
+        .sent(claim, finished.digest(), core.site.clock.now_ms(), finished.totals(), &place)
+        .await
+        .map_err(store_failure)?;
     core.job_changed(claim.job().clone());
     core.site.checkpoints.reached(Checkpoint::Sent);
 
@@ -120,13 +126,14 @@ async fn work(
         tracing::warn!(run = %job.run, %error, "hashes made meanwhile cannot be used; they are asked for again");
         None
     });
-    let differences = match verify_once(destination, &job, &finished, early.as_ref(), &prepared.folder, &context).await? {
-        Proof::Holds(manifest) => {
-            sending.all_placed(&finished).await;
-            return Ok(manifest);
-        }
-        Proof::Broken(differences) => differences,
-    };
+    let differences =
+        match verify_once(destination, &job, &finished, early.as_ref(), &prepared.folder, &context).await? {
+            Proof::Holds(manifest) => {
+                sending.all_placed(&finished).await;
+                return Ok(manifest);
+            }
+            Proof::Broken(differences) => differences,
+        };
     note_disproof(core, claim.job(), &differences).await;
     let failure = differences.failure();
     let tried = Tried { attempts: job.attempts, hash_retries: claim.job().hash_retries };
@@ -134,8 +141,14 @@ async fn work(
         return Err(failure);
     }
     core.store.count_hash_retry(claim, &failure).await.map_err(store_failure)?;
-    core.log(Some(&prepared.folder), &job.run, Level::Error, &format!("hash mismatch, sent once more: {}", failure.message));
-    // As many as are named are sent at once; while more than those differed and fewer do each time, the next ones follow.
+    core.log(
+        Some(&prepared.folder),
+        &job.run,
+        Level::Error,
+        &format!("hash mismatch, sent once more: {}", failure.message),
+    );
+    // As many as are named are sent at once; while more than those differed and fewer do each time, the next ones
+    // follow.
     let mut differences = differences;
     loop {
         let again: Vec<FilePath> = differences.first.iter().map(|difference| difference.path.clone()).collect();
@@ -162,13 +175,17 @@ fn prepare(core: &Core, job: &Job, progress: &ProgressSink) -> Result<Prepared, 
     let folder = core.staging.run(&job.run).map_err(source_failure)?;
     let state = core.index.look(&job.run, crate::tell::index::Facts::state).flatten();
     if matches!(state, None | Some(RunState::Staging | RunState::Cleared)) {
-        let message = format!("{} is not complete (its state is {})", job.run, state.map_or("not readable", RunState::as_str));
+        let message =
+            format!("{} is not complete (its state is {})", job.run, state.map_or("not readable", RunState::as_str));
         return Err(Failure { class: FailureClass::LocalFileChanged, side: Side::Source, message });
     }
     let work_folder = core.site.work_folder(&job.run, job.life);
     std::fs::create_dir_all(&work_folder).map_err(|error| state_failure(&error))?;
-    let creation =
-        creation_of(&folder).map_err(|error| Failure { class: FailureClass::LocalRead, side: Side::Source, message: error.to_string() })?;
+    let creation = creation_of(&folder).map_err(|error| Failure {
+        class: FailureClass::LocalRead,
+        side: Side::Source,
+        message: error.to_string(),
+    })?;
     let verified = state == Some(RunState::SyncVerified);
     let mut examiner = Examiner::new(core, &folder, &job.run, creation.as_ref(), verified);
     let now_ns = core.site.clock.now_ms().saturating_mul(1_000_000);
@@ -186,7 +203,8 @@ fn prepare(core: &Core, job: &Job, progress: &ProgressSink) -> Result<Prepared, 
     }
     let seal = SealWriter::open(&listing, &seal_file(&work_folder, job.generation)).map_err(seal_failure)?;
     let placed = Arc::new(PlacedFiles::open(&work_folder).map_err(|error| state_failure(&error))?);
-    let early = Arc::new(EarlyHashes::begin(&work_folder.join(format!("early-{}", job.generation))).map_err(seal_failure)?);
+    let early =
+        Arc::new(EarlyHashes::begin(&work_folder.join(format!("early-{}", job.generation))).map_err(seal_failure)?);
     Ok(Prepared { folder, listing, seal, placed, noted: AtomicU64::new(0), early })
 }
 
@@ -201,9 +219,14 @@ fn admitted(core: &Core, job: &Job, verdict: &Verdict) -> Result<(), Failure> {
         facts.watch.judged = facts.to_judge(core.site.clock.now());
     });
     verdict.admit().map(|_| ()).map_err(|blocking| {
-        let first = blocking.first().map(|finding| format!("{}: {}", finding.rule.as_str(), finding.rule_detail)).unwrap_or_default();
-        let message =
-            format!("{} it back since it was queued; {first}", units::plural(blocking.len() as u64, "finding holds", "findings hold"));
+        let first = blocking
+            .first()
+            .map(|finding| format!("{}: {}", finding.rule.as_str(), finding.rule_detail))
+            .unwrap_or_default();
+        let message = format!(
+            "{} it back since it was queued; {first}",
+            units::plural(blocking.len() as u64, "finding holds", "findings hold")
+        );
         Failure { class: FailureClass::BlockedByValidation, side: Side::Source, message }
     })
 }
@@ -220,7 +243,9 @@ async fn write_checksums(folder: &RunFolder, seal: &SealReader) -> Result<(), Fa
     written.map_err(|error| match error {
         MetadataError::Source(error) => source_failure(error),
         MetadataError::Seal(error) => seal_failure(error),
-        MetadataError::Changed(_) => Failure { class: FailureClass::LocalFileChanged, side: Side::Source, message: error.to_string() },
+        MetadataError::Changed(_) => {
+            Failure { class: FailureClass::LocalFileChanged, side: Side::Source, message: error.to_string() }
+        }
         MetadataError::Record(RecordError::Full { .. }) => {
             Failure { class: FailureClass::LocalFull, side: Side::Source, message: error.to_string() }
         }
@@ -240,7 +265,8 @@ async fn verify_once(
     folder: &RunFolder,
     context: &CallContext,
 ) -> Result<Proof, Failure> {
-    let verified = verify_rest(&*destination.transport, &job.run, seal, early, Some(folder), context).await.map_err(Failure::from);
+    let verified =
+        verify_rest(&*destination.transport, &job.run, seal, early, Some(folder), context).await.map_err(Failure::from);
     if let Err(failure) = &verified {
         destination.note_failure(failure);
     }
@@ -258,123 +284,5 @@ async fn note_disproof(core: &Core, job: &Job, differences: &Differences) {
     };
     if let Err(error) = core.store.record_disproof(job, &proof).await {
         tracing::error!(run = %job.run, %error, "a failed proof could not be recorded");
-    }
-}
-
-/// Settles the claim as the domain decides; a database that cannot be written is tried again until the program stops.
-async fn settle_outcome(
-    core: &Arc<Core>,
-    destination: &Destination,
-    claim: &Claim,
-    outcome: Result<VerifiedManifest, Failure>,
-) -> Result<(), StoreError> {
-    if outcome.is_ok() {
-        core.site.checkpoints.reached(Checkpoint::ReadBack);
-    }
-    loop {
-        let settled = match &outcome {
-            Ok(manifest) => core.store.settle_verified(claim, manifest, core.site.clock.now_ms()).await,
-            Err(failure) => settle_failure(core, claim, failure).await,
-        };
-        match settled {
-            Ok(job) => {
-                let news = outcome.as_ref().err().map(|failure| &failure.message) != claim.job().error.as_ref().map(|error| &error.message);
-                after(core, destination, job, &outcome, news).await;
-                return Ok(());
-            }
-            Err(error @ (StoreError::Full | StoreError::Database(_))) if !core.site.stop.is_cancelled() => {
-                tracing::error!(run = %claim.job().run, %error, "a finished job waits to be recorded");
-                // Those behind it wait for the same.
-                super::tell_queued(core, &destination.equipment.id, store_failure(error));
-                tokio::select! {
-                    () = core.site.stop.cancelled() => {}
-                    () = tokio::time::sleep(Duration::from_secs(5)) => {}
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-async fn settle_failure(core: &Core, claim: &Claim, failure: &Failure) -> Result<Job, StoreError> {
-    let job = claim.job();
-    let tried = Tried { attempts: job.attempts, hash_retries: job.hash_retries };
-    let now_ms = core.site.clock.now_ms();
-    if failure.side == Side::Source && core.staging.open().is_err() {
-        // The staging disk went: no file of the run vanished or cannot be read.
-        return core.store.settle_postponed(claim, Some(failure), now_ms, false, false).await;
-    }
-    match settle(failure.class, tried, core.site.settings.sync.retry_attempts) {
-        Settlement::RetryAfter { seconds } => {
-            let due_ms = now_ms.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
-            core.store.settle_postponed(claim, Some(failure), due_ms, true, false).await
-        }
-        Settlement::WaitForFile { seconds } => {
-            let due_ms = now_ms.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000));
-            core.store.settle_postponed(claim, Some(failure), due_ms, false, false).await
-        }
-        Settlement::WaitForDestination => core.store.settle_postponed(claim, Some(failure), now_ms, false, true).await,
-        Settlement::Interrupted => core.store.settle_postponed(claim, None, now_ms, false, false).await,
-        Settlement::PushAgain | Settlement::Stop => core.store.settle_failed(claim, failure).await,
-    }
-}
-
-/// What everyone is told after settling; what waits for the same as before is told once.
-async fn after(core: &Arc<Core>, destination: &Destination, job: Job, outcome: &Result<VerifiedManifest, Failure>, news: bool) {
-    let (run, life) = (job.run.clone(), job.life);
-    core.job_changed(job.clone());
-    let folder = {
-        let (core, run) = (core.clone(), run.clone());
-        blocking(move || core.staging.run(&run).ok()).await
-    };
-    match outcome {
-        Ok(manifest) => {
-            core.site.checkpoints.reached(Checkpoint::Verified);
-            destination.took_something();
-            let totals = manifest.totals();
-            core.tell.tally.add(Moved::Proven, totals.bytes, core.site.clock.now());
-            let detail = format!(
-                "{}, {} at level {}, {}",
-                units::counted(totals.files, "file"),
-                units::counted(totals.bytes, "byte"),
-                manifest.level(),
-                manifest.method()
-            );
-            core.ledger(&run, life, LedgerKind::Proven, detail).await;
-            core.change(&run, |facts| facts.late = crate::tell::index::Late::default());
-        }
-        Err(failure) if failure.class == FailureClass::Interrupted => {}
-        Err(failure) if job.state == domain::job::JobState::Failed => {
-            core.ledger(&run, life, LedgerKind::Failed, format!("{}: {}", failure.class, failure.message)).await;
-            core.log(folder.as_ref(), &run, Level::Error, &format!("NAS sync failed: {}: {}", failure.class, failure.message));
-            if let Some(folder) = &folder {
-                let status =
-                    if failure.class == FailureClass::BlockedByValidation { SyncStatus::BlockedByValidation } else { SyncStatus::Failed };
-                tell_producer(core, &run, folder, status);
-            }
-        }
-        Err(failure) if failure.class == FailureClass::LocalRead => {
-            if news {
-                core.log(folder.as_ref(), &run, Level::Warn, &format!("NAS sync waits: {}", failure.message));
-            }
-        }
-        Err(failure) if job.waiting => {
-            core.log(None, &run, Level::Warn, &format!("waiting for {}: {}", destination.transport.describe(), failure.message));
-        }
-        Err(failure) => {
-            let most = core
-                .site
-                .settings
-                .sync
-                .retry_attempts
-                .unwrap_or(u32::MAX)
-                .min(u32::try_from(RETRY_WAITS_SECONDS.len()).unwrap_or(u32::MAX));
-            core.log(
-                folder.as_ref(),
-                &run,
-                Level::Warn,
-                &format!("sync retry {} of {most}: {}: {}", job.attempts, failure.class, failure.message),
-            );
-        }
     }
 }

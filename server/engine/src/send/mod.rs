@@ -1,8 +1,9 @@
 //! Workers, one per equipment: a dead or hung destination delays nobody else (docs/lifecycle.md).
 //!
-//! A worker asks its destination's identity, then takes the equipment's oldest due job; then records that still have to reach
-//! the NAS; then proofs that are due again. Cleared runs are proven again beside it, in `reread`. `sync.workers` bounds how many
-//! work at once; one that makes no progress for a while lends its place to the others and goes on without it.
+//! A worker asks its destination's identity, then takes the equipment's oldest due job; then records that still have to
+//! reach the NAS; then proofs that are due again. Cleared runs are proven again beside it, in `reread`. `sync.workers`
+//! bounds how many work at once; one that makes no progress for a while lends its place to the others and goes on
+//! without it.
 
 mod failures;
 mod job;
@@ -12,6 +13,7 @@ mod record_there;
 mod reread;
 mod reverify;
 mod sending;
+mod settling;
 mod unsent;
 
 pub use placed_files::forget as forget_placed;
@@ -94,14 +96,21 @@ async fn serve(core: Arc<Core>, destination: Arc<Destination>, places: Arc<Semap
             latest_ms = now_ms;
             match core.store.clock_went_back(now_ms).await {
                 Ok(0) => {}
-                Ok(jobs) => tracing::warn!(equipment, jobs, "the clock went back: what was to wait for a time far ahead is due now"),
-                Err(error) => tracing::error!(equipment, %error, "the clock went back, and jobs wait for times that may be far ahead"),
+                Ok(jobs) => tracing::warn!(
+                    equipment,
+                    jobs,
+                    "the clock went back: what was to wait for a time far ahead is due now"
+                ),
+                Err(error) => {
+                    tracing::error!(equipment, %error, "the clock went back, and jobs wait for times that may be far ahead")
+                }
             }
         }
     }
 }
 
-/// Jobs that wait for nothing but a queue that can be written say so; in memory alone, since the queue cannot be written.
+/// Jobs that wait for nothing but a queue that can be written say so; in memory alone, since the queue cannot be
+/// written.
 fn tell_queued(core: &Core, equipment: &str, failure: Failure) {
     for run in core.index.runs().iter().filter(|run| run.equipment() == equipment) {
         core.change(run, |facts| {
@@ -113,14 +122,17 @@ fn tell_queued(core: &Core, equipment: &str, failure: Failure) {
 }
 
 fn waits_for_a_clear() -> Failure {
-    let message = "waits for a clear to end: the disk is so full that what little room is left is for clearing".to_owned();
+    let message =
+        "waits for a clear to end: the disk is so full that what little room is left is for clearing".to_owned();
     Failure { class: FailureClass::LocalFull, side: domain::job::Side::Here, message }
 }
 
 /// The queue can be written again: what rows said meanwhile no longer holds.
 async fn tell_as_they_are(core: &Core, equipment: &str) {
     for run in core.index.runs().iter().filter(|run| run.equipment() == equipment) {
-        let queued = core.index.look(run, |facts| facts.job.as_ref().filter(|job| job.state == JobState::Queued).map(|job| job.life));
+        let queued = core
+            .index
+            .look(run, |facts| facts.job.as_ref().filter(|job| job.state == JobState::Queued).map(|job| job.life));
         let Some(life) = queued.flatten() else { continue };
         if let Err(error) = core.reload_job(run, life).await {
             tracing::error!(run = %run, %error, "its job could not be read again");
@@ -186,12 +198,18 @@ async fn round(
     let context = core.site.call_context(equipment, &core.site.stop, &progress);
     match destination.prove_identity(&context).await {
         Ok(()) => recovered(core, destination).await?,
-        Err(failure) if matches!(failure.class, FailureClass::Authentication | FailureClass::Configuration) && job_due => {
+        Err(failure)
+            if matches!(failure.class, FailureClass::Authentication | FailureClass::Configuration) && job_due =>
+        {
             // No waiting helps here: the job says so, and an operator re-arms it.
             return job::fail_next(core, destination, failure).await.map(|()| None);
         }
         Err(failure) => {
-            tracing::warn!(equipment, message = failure.message, "the destination cannot show its identity; its jobs wait");
+            tracing::warn!(
+                equipment,
+                message = failure.message,
+                "the destination cannot show its identity; its jobs wait"
+            );
             note_waiting(core, destination).await?;
             core.refresh_equipment(equipment);
             return Ok(Some(destination.until_probe().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)));
@@ -219,7 +237,8 @@ async fn round(
 /// Queued jobs of an equipment say that they wait, and why.
 async fn note_waiting(core: &Arc<Core>, destination: &Destination) -> Result<(), StoreError> {
     let Err(message) = destination.last_known() else { return Ok(()) };
-    let failure = Failure { class: FailureClass::DestinationUnreachable, side: domain::job::Side::Destination, message };
+    let failure =
+        Failure { class: FailureClass::DestinationUnreachable, side: domain::job::Side::Destination, message };
     for job in core.store.set_waiting(&destination.equipment.id, Some(&failure)).await? {
         core.job_changed(job);
     }
@@ -229,7 +248,10 @@ async fn note_waiting(core: &Arc<Core>, destination: &Destination) -> Result<(),
 async fn recovered(core: &Arc<Core>, destination: &Destination) -> Result<(), StoreError> {
     let changed = core.store.set_waiting(&destination.equipment.id, None).await?;
     if !changed.is_empty() {
-        tracing::info!(equipment = destination.equipment.id, "the destination shows its identity again; its jobs go on");
+        tracing::info!(
+            equipment = destination.equipment.id,
+            "the destination shows its identity again; its jobs go on"
+        );
     }
     for job in changed {
         core.job_changed(job);
@@ -247,7 +269,11 @@ struct WorkPlace {
 }
 
 impl WorkPlace {
-    async fn take(places: &Arc<Semaphore>, stop: &tokio_util::sync::CancellationToken, progress: &ProgressSink) -> WorkPlace {
+    async fn take(
+        places: &Arc<Semaphore>,
+        stop: &tokio_util::sync::CancellationToken,
+        progress: &ProgressSink,
+    ) -> WorkPlace {
         let permit = tokio::select! {
             permit = places.clone().acquire_owned() => permit.ok(),
             () = stop.cancelled() => None,
@@ -259,7 +285,8 @@ impl WorkPlace {
         let progress = progress.clone();
         let watchdog = tokio::spawn(async move {
             while progress.idle_for() < STALLED_AFTER {
-                tokio::time::sleep(STALLED_AFTER.saturating_sub(progress.idle_for()).max(Duration::from_millis(100))).await;
+                tokio::time::sleep(STALLED_AFTER.saturating_sub(progress.idle_for()).max(Duration::from_millis(100)))
+                    .await;
             }
             drop(watched.lock().unwrap_or_else(PoisonError::into_inner).take());
         });

@@ -1,4 +1,5 @@
-//! Which files we put at a destination, in this life of a run: decides between "ours, move aside" and "a stranger's, conflict".
+//! Which files we put at a destination, in this life of a run: decides between "ours, move aside" and "a stranger's,
+//! conflict".
 
 use crate::keep::seal::{Item, Listing, SealError, SealReader};
 use domain::path::FilePath;
@@ -31,9 +32,9 @@ fn in_order<'a>(names: impl Iterator<Item = &'a Box<[u8]>>) -> Vec<FilePath> {
     names
 }
 
-/// The names of a list, each as a number that every start makes up anew: of a million names they take 8 MB, whatever the names are. That one
-/// name more has the number of one of these is as likely as 1 in 10^13; a stranger's file would be moved aside then, where it is a conflict, or a
-/// file that a later generation lacks would stay under its name.
+/// The names of a list, each as a number that every start makes up anew: of a million names they take 8 MB, whatever
+/// the names are. That one name more has the number of one of these is as likely as 1 in 10^13; a stranger's file would
+/// be moved aside then, where it is a conflict, or a file that a later generation lacks would stay under its name.
 struct Names {
     keys: RandomState,
     /// In order.
@@ -56,7 +57,11 @@ impl Names {
     }
 
     /// The few names of the list that these items lack.
-    fn without(&self, list: &Path, items: impl Iterator<Item = Result<Item, SealError>>) -> Result<HashSet<Box<[u8]>>, SealError> {
+    fn without(
+        &self,
+        list: &Path,
+        items: impl Iterator<Item = Result<Item, SealError>>,
+    ) -> Result<HashSet<Box<[u8]>>, SealError> {
         let mut is_there = vec![false; self.numbers.len()];
         for item in items {
             if let Item::File { path, .. } = item?
@@ -95,7 +100,10 @@ fn each_name(list: &Path, mut take: impl FnMut(&[u8])) -> std::io::Result<()> {
     Ok(())
 }
 
-fn in_the_way(lacking: &HashSet<Box<[u8]>>, items: impl Iterator<Item = Result<Item, SealError>>) -> Result<InTheWay, SealError> {
+fn in_the_way(
+    lacking: &HashSet<Box<[u8]>>,
+    items: impl Iterator<Item = Result<Item, SealError>>,
+) -> Result<InTheWay, SealError> {
     if lacking.is_empty() {
         return Ok(InTheWay::default());
     }
@@ -122,7 +130,8 @@ fn folders_above(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &name[..at])
 }
 
-/// The list of one run's life, appended to after every rename at the destination. Names end in NUL: any other byte may be in one.
+/// The list of one run's life, appended to after every rename at the destination. Names end in NUL: any other byte may
+/// be in one.
 pub struct PlacedFiles {
     path: PathBuf,
     out: Mutex<std::io::BufWriter<File>>,
@@ -159,16 +168,16 @@ impl PlacedFiles {
         self.earlier.get_or_init(|| self.read()).find(file.as_bytes()).is_some()
     }
 
-    /// What was placed in this life and a seal lacks, in path order: a later generation has it no more. What was in the way of that generation
-    /// is none of it: it made way before, and its name stands for something else now. Blocking.
+    /// What was placed in this life and a seal lacks, in path order: a later generation has it no more. What was in the
+    /// way of that generation is none of it: it made way before, and its name stands for something else now. Blocking.
     pub fn lacking(&self, seal: &SealReader) -> Result<Vec<FilePath>, SealError> {
         let lacking = self.read().without(&self.path, seal.items()?)?;
         let made_way = in_the_way(&lacking, seal.items()?)?.files;
         Ok(in_order(lacking.iter().filter(|name| made_way.binary_search_by(|path| path.as_bytes().cmp(name)).is_err())))
     }
 
-    /// What was placed in this life and is in the way of a listing: a file where that has a folder, or below a folder where that has a file.
-    /// Blocking.
+    /// What was placed in this life and is in the way of a listing: a file where that has a folder, or below a folder
+    /// where that has a file. Blocking.
     pub fn in_the_way(&self, listing: &Listing) -> Result<InTheWay, SealError> {
         in_the_way(&self.read().without(&self.path, listing.items()?)?, listing.items()?)
     }
@@ -229,12 +238,18 @@ mod tests {
             std::fs::write(&list, bytes).unwrap();
             Names::read(&list).unwrap()
         };
-        let lacking = |names: &Names| names.without(&list, std::iter::empty()).unwrap().into_iter().collect::<BTreeSet<_>>();
+        let lacking =
+            |names: &Names| names.without(&list, std::iter::empty()).unwrap().into_iter().collect::<BTreeSet<_>>();
         let sorted = |names: &[&[u8]]| names.iter().map(|name| Box::from(*name)).collect::<BTreeSet<Box<[u8]>>>();
         assert_eq!(lacking(&names(b"")), sorted(&[]));
         let found = names(b"b\0a\0b\0\xff\0cut of");
         assert_eq!((found.numbers.len(), lacking(&found)), (3, sorted(&[b"a", b"b", b"\xff"])));
         let found = names(b"b\0a\0a/x\0a.y\0");
-        assert!(found.find(b"a/x").is_some() && found.find(b"a.y").is_some() && found.find(b"a/").is_none() && found.find(b"").is_none());
+        assert!(
+            found.find(b"a/x").is_some()
+                && found.find(b"a.y").is_some()
+                && found.find(b"a/").is_none()
+                && found.find(b"").is_none()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The record follows the data: a durable step of its own, tried again until it has reached the NAS and was hashed there.
+//! The record follows the data: a durable step of its own, tried again until it has reached the NAS and was hashed
+//! there.
 
 use crate::core::Core;
 use crate::core::record_turn::RecordTurn;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 
 /// Sends the record of a proven job once its proof stands in ingest.json; a failure is tried again later.
 pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job) -> Result<(), StoreError> {
-    let recorded = core.index.look(&job.run, |facts| facts.life == job.life && Facts::proof_recorded(facts)).unwrap_or(false);
+    let recorded =
+        core.index.look(&job.run, |facts| facts.life == job.life && Facts::proof_recorded(facts)).unwrap_or(false);
     if !recorded {
         // The watcher writes it first, and wakes us; until then others go before.
         core.desk.look_at(&job.run);
@@ -57,8 +59,8 @@ pub async fn attempt(core: &Arc<Core>, destination: &Arc<Destination>, job: &Job
     Ok(())
 }
 
-/// Sends the record as it stands, and proves that the NAS holds it. Answers what was proven. Takes the right to do so, since two senders
-/// would meet in one folder, and the older record could arrive last.
+/// Sends the record as it stands, and proves that the NAS holds it. Answers what was proven. Takes the right to do so,
+/// since two senders would meet in one folder, and the older record could arrive last.
 pub async fn push_record(
     core: &Core,
     turn: &RecordTurn,

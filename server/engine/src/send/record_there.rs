@@ -1,5 +1,6 @@
-//! Putting a record, and proving that it stands. Where a destination replaces nothing (write-once storage), a document that has grown is put
-//! beside its earlier version, as `.exlab-wizard/versions/<digest>/<name>`; so the whole history is there, and nothing waits for ever.
+//! Putting a record, and proving that it stands. Where a destination replaces nothing (write-once storage), a document
+//! that has grown is put beside its earlier version, as `.exlab-wizard/versions/<digest>/<name>`; so the whole history
+//! is there, and nothing waits for ever.
 
 use crate::database::Failure;
 use crate::transport::{CallContext, RecordFile, Transport, TransportError};
@@ -57,7 +58,8 @@ pub async fn put(
             Ok(()) => file.path.clone(),
             Err(failure) if may_be_a_refusal(&failure) => {
                 let beside = RecordFile { path: version_of(&file)?, bytes: file.bytes.clone() };
-                // As of a first life: what an earlier one left may not be moved here either, and this name is its content's own.
+                // As of a first life: what an earlier one left may not be moved here either, and this name is its
+                // content's own.
                 let put = put_proven(transport, run, 1, std::slice::from_ref(&beside), context).await;
                 // Who may write nothing at all is told what was refused first.
                 put.map_err(|failure| if may_be_a_refusal(&failure) { refusal.clone() } else { failure })?;
@@ -93,7 +95,8 @@ async fn put_proven(
     files: &[RecordFile],
     context: &CallContext,
 ) -> Result<(), Failure> {
-    let hashed = transport.put_record(run, life, files, context).await.map_err(|error: TransportError| Failure::from(error))?;
+    let hashed =
+        transport.put_record(run, life, files, context).await.map_err(|error: TransportError| Failure::from(error))?;
     let proven = verify_record(files, &hashed);
     proven.map(drop).map_err(|differences| {
         let first = differences.first().map(|d| format!("{} {}", d.path, sentence(&d.kind))).unwrap_or_default();

@@ -1,5 +1,6 @@
-//! Proving again what the NAS holds of cleared runs, the only copy. Beside the worker of the equipment, never in its way: a cleared run of many
-//! terabytes is read for hours, and nothing that is to be sent waits for it. One cleared run at a time in the whole program.
+//! Proving again what the NAS holds of cleared runs, the only copy. Beside the worker of the equipment, never in its
+//! way: a cleared run of many terabytes is read for hours, and nothing that is to be sent waits for it. One cleared run
+//! at a time in the whole program.
 
 use super::reverify::{Budget, older_than};
 use super::{AFTER_AN_ERROR, LOOK_EVERY, recovered};
@@ -31,7 +32,11 @@ pub async fn serve(core: Arc<Core>, destination: Arc<Destination>, turns: Arc<Se
                 AFTER_AN_ERROR
             }
             Err(fault) => {
-                tracing::error!(equipment, fault, "a fault in this program stopped a proof of a cleared run; tried again soon");
+                tracing::error!(
+                    equipment,
+                    fault,
+                    "a fault in this program stopped a proof of a cleared run; tried again soon"
+                );
                 AFTER_AN_ERROR
             }
         };
@@ -67,7 +72,11 @@ async fn round(
     match destination.prove_identity(&context).await {
         Ok(()) => recovered(core, destination).await?,
         Err(failure) => {
-            tracing::warn!(equipment, message = failure.message, "the destination cannot show its identity; its cleared runs wait");
+            tracing::warn!(
+                equipment,
+                message = failure.message,
+                "the destination cannot show its identity; its cleared runs wait"
+            );
             core.refresh_equipment(equipment);
             return Ok(Some(destination.until_probe().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)));
         }
@@ -77,7 +86,8 @@ async fn round(
     Ok(None)
 }
 
-/// The equipment's next cleared run whose newest proof is older than `verify.reverify_cleared`, when the budget allows one now.
+/// The equipment's next cleared run whose newest proof is older than `verify.reverify_cleared`, when the budget allows
+/// one now.
 async fn due(core: &Core, equipment: &str, budget: &Budget) -> Result<Option<Job>, StoreError> {
     match core.site.settings.verify.reverify_cleared_seconds {
         Some(age) if core.site.clock.monotonic() >= budget.free_at().1 => {

@@ -1,5 +1,6 @@
-//! Proving again what was proven and is still in staging: finds rot while staging has the bytes, and makes the passes that automatic clearing
-//! counts. Keeps to `verify.bytes_per_second` by pausing after each run for as long as its bytes are worth.
+//! Proving again what was proven and is still in staging: finds rot while staging has the bytes, and makes the passes
+//! that automatic clearing counts. Keeps to `verify.bytes_per_second` by pausing after each run for as long as its
+//! bytes are worth.
 
 use crate::core::Core;
 use crate::database::{Job, StoreError};
@@ -18,8 +19,9 @@ const AGAIN_WITHOUT_ANSWER_MS: i64 = 3_600_000;
 
 /// When the next proofs of an equipment may be made, monotonic.
 ///
-/// Runs in staging wait for what was read of runs in staging alone: a cleared run of many terabytes does not hold up the proofs that clearing
-/// counts. Cleared runs wait until all that was read is paid for, so that in the long run both keep to the budget together.
+/// Runs in staging wait for what was read of runs in staging alone: a cleared run of many terabytes does not hold up
+/// the proofs that clearing counts. Cleared runs wait until all that was read is paid for, so that in the long run both
+/// keep to the budget together.
 #[derive(Debug, Default)]
 pub struct Budget(Mutex<Spent>);
 
@@ -38,7 +40,8 @@ impl Budget {
 
     /// A run was read again; `went_well` when its proof held, or was interrupted.
     pub fn spend(&self, core: &Core, job: &Job, cleared: bool, went_well: bool) {
-        let pause = Duration::from_secs_f64(job.totals.bytes as f64 / core.site.settings.verify.bytes_per_second.max(1) as f64);
+        let pause =
+            Duration::from_secs_f64(job.totals.bytes as f64 / core.site.settings.verify.bytes_per_second.max(1) as f64);
         self.pay(cleared, core.site.clock.monotonic(), if went_well { pause } else { pause.max(AFTER_A_FAILURE) });
     }
 
@@ -51,12 +54,15 @@ impl Budget {
     }
 }
 
-/// The equipment's next job in staging whose newest proof is older than `verify.reverify`, when the budget allows one now.
+/// The equipment's next job in staging whose newest proof is older than `verify.reverify`, when the budget allows one
+/// now.
 pub async fn due(core: &Core, equipment: &str, budget: &Budget) -> Result<Option<Job>, StoreError> {
     if core.site.clock.monotonic() < budget.free_at().0 {
         return Ok(None);
     }
-    core.store.reverify_due(equipment, older_than(core, core.site.settings.verify.reverify_seconds), core.site.clock.now_ms()).await
+    core.store
+        .reverify_due(equipment, older_than(core, core.site.settings.verify.reverify_seconds), core.site.clock.now_ms())
+        .await
 }
 
 /// Milliseconds: what was proven before is older than this.
@@ -84,7 +90,8 @@ pub async fn run(core: &Arc<Core>, job: &Job, context: &CallContext, budget: &Bu
         Err(failure) => {
             tracing::warn!(run = %job.run, message = failure.message, "could not be proven again; tried again later");
             // What ails the destination is no matter of this run: it is asked who it is before anything else is read.
-            let ails_all = matches!(failure.class, FailureClass::DestinationUnreachable | FailureClass::DestinationForeign);
+            let ails_all =
+                matches!(failure.class, FailureClass::DestinationUnreachable | FailureClass::DestinationForeign);
             (false, if ails_all { Ok(()) } else { later(core, job).await })
         }
     };

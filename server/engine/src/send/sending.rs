@@ -39,8 +39,8 @@ pub(super) struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends everything, and gives the seal its digests: by the transport itself where it reads the bytes, else beside it. Then whoever
-    /// of the two reads first brings the bytes into memory, and the other finds them there.
+    /// Sends everything, and gives the seal its digests: by the transport itself where it reads the bytes, else beside
+    /// it. Then whoever of the two reads first brings the bytes into memory, and the other finds them there.
     pub async fn everything(&self) -> Result<(), Failure> {
         if self.destination.transport.hashes_while_pushing() {
             return self.push(None, self.context).await;
@@ -50,7 +50,10 @@ impl Sending<'_> {
         let hash = async {
             let Prepared { folder, listing, seal, .. } = self.run;
             let totals = listing.totals();
-            let beside = CallContext { progress: self.context.progress.beside(Phase::Hashing, totals.files, totals.bytes), ..both.clone() };
+            let beside = CallContext {
+                progress: self.context.progress.beside(Phase::Hashing, totals.files, totals.bytes),
+                ..both.clone()
+            };
             let (folder, listing, seal) = (folder.clone(), listing.clone(), seal.clone());
             let hashed = blocking(move || hash_all(&folder, &listing, &seal, &beside)).await.map_err(Failure::from);
             hashed.inspect_err(|_| both.cancel.cancel())
@@ -85,7 +88,16 @@ impl Sending<'_> {
                 early.put(&hashed.path, size, digest);
             }
         };
-        let push = Push { run: &self.job.run, source: folder, listing, seal, again, placed_by_us: &by_us, placed: &note, hashed: &keep };
+        let push = Push {
+            run: &self.job.run,
+            source: folder,
+            listing,
+            seal,
+            again,
+            placed_by_us: &by_us,
+            placed: &note,
+            hashed: &keep,
+        };
         let pushed = self.destination.transport.push(push, context).await.map_err(Failure::from);
         placed.flush();
         if let Err(error) = seal.flush() {
@@ -97,8 +109,8 @@ impl Sending<'_> {
         pushed
     }
 
-    /// What an earlier generation put there and this one has no more is moved aside, so that what lies under the run's names is the run: an old
-    /// `-wal` beside a new index would be taken for a part of it.
+    /// What an earlier generation put there and this one has no more is moved aside, so that what lies under the run's
+    /// names is the run: an old `-wal` beside a new index would be taken for a part of it.
     pub async fn supersede(&self, seal: &SealReader) -> Result<(), Failure> {
         if self.job.generation == 1 {
             return Ok(());
@@ -108,8 +120,8 @@ impl Sending<'_> {
         self.move_aside(&lacking).await
     }
 
-    /// Where a later generation has a folder under the name of what was a file, or a file under that of a folder, what is ours there makes way
-    /// before anything is sent.
+    /// Where a later generation has a folder under the name of what was a file, or a file under that of a folder, what
+    /// is ours there makes way before anything is sent.
     pub async fn make_way(&self) -> Result<(), Failure> {
         if self.job.generation == 1 {
             return Ok(());
@@ -120,17 +132,20 @@ impl Sending<'_> {
         if in_the_way.folders.is_empty() {
             return Ok(());
         }
-        let removed = self.destination.transport.remove_empty_folders(&self.job.run, &in_the_way.folders, self.context).await;
+        let removed =
+            self.destination.transport.remove_empty_folders(&self.job.run, &in_the_way.folders, self.context).await;
         removed.map_err(Failure::from).inspect_err(|failure| self.destination.note_failure(failure))
     }
 
     async fn move_aside(&self, lacking: &[FilePath]) -> Result<(), Failure> {
         let Some(first) = lacking.first() else { return Ok(()) };
-        let moved = self.destination.transport.move_aside(&self.job.run, lacking, self.context).await.map_err(Failure::from);
+        let moved =
+            self.destination.transport.move_aside(&self.job.run, lacking, self.context).await.map_err(Failure::from);
         moved.inspect_err(|failure| self.destination.note_failure(failure))?;
         let files = domain::units::counted(lacking.len() as u64, "file");
-        let sentence =
-            format!("{files} of an earlier generation, which this one lacks, in .exlab-wizard/superseded on the NAS: first {first}");
+        let sentence = format!(
+            "{files} of an earlier generation, which this one lacks, in .exlab-wizard/superseded on the NAS: first {first}"
+        );
         self.core.ledger(&self.job.run, self.job.life, LedgerKind::Superseded, sentence.clone()).await;
         self.core.log(Some(&self.run.folder), &self.job.run, Level::Info, &sentence);
         Ok(())

@@ -84,7 +84,8 @@ mod tests {
     fn an_act_ends_with_its_last_run_and_stays_readable() {
         let acts = Acts::new(Events::new(0, CancellationToken::new()), Clock::manual(Timestamp::default()));
         let act = acts.begin(ActKind::Clear, 2);
-        let result = |run: &str| ActResult { run_path: run.into(), sentence: "done".into(), answer: None, problem: None };
+        let result =
+            |run: &str| ActResult { run_path: run.into(), sentence: "done".into(), answer: None, problem: None };
         acts.ended(&act.id, result("E/P/Runs/Run_1"));
         assert_eq!(acts.get(&act.id).unwrap().finished_at, None);
         acts.ended(&act.id, result("E/P/Runs/Run_2"));
@@ -97,7 +98,10 @@ mod tests {
         let first = acts.begin(ActKind::Verify, 1);
         for _ in 0..KEPT {
             let act = acts.begin(ActKind::Verify, 1);
-            acts.ended(&act.id, ActResult { run_path: String::new(), sentence: String::new(), answer: None, problem: None });
+            acts.ended(
+                &act.id,
+                ActResult { run_path: String::new(), sentence: String::new(), answer: None, problem: None },
+            );
         }
         assert!(acts.get(&first.id).is_some());
         assert!(acts.kept.lock().unwrap().len() <= KEPT);

@@ -1,4 +1,5 @@
-//! What changed, for everyone who watches: one numbered sequence, a ring of the newest, and a stream that never blocks a writer.
+//! What changed, for everyone who watches: one numbered sequence, a ring of the newest, and a stream that never blocks
+//! a writer.
 
 use domain::api::Event;
 use futures::stream::Stream;
@@ -23,8 +24,8 @@ struct Ring {
 }
 
 impl Events {
-    /// Starts at a number that no earlier start of the program has reached (its start in milliseconds), so that a client
-    /// that comes back after a restart is told to load everything anew.
+    /// Starts at a number that no earlier start of the program has reached (its start in milliseconds), so that a
+    /// client that comes back after a restart is told to load everything anew.
     pub fn new(start: u64, ended: CancellationToken) -> Events {
         let ring = Ring { newest: start, events: VecDeque::with_capacity(KEPT) };
         Events { ring: Arc::new(Mutex::new(ring)), newest: watch::Sender::new(start), ended }
@@ -50,8 +51,8 @@ impl Events {
         self.newest.send_replace(seq);
     }
 
-    /// Events after `since` (from now on without it); a `Reset` where the client is too far behind or from another life of the
-    /// program. Ends when the program stops.
+    /// Events after `since` (from now on without it); a `Reset` where the client is too far behind or from another life
+    /// of the program. Ends when the program stops.
     pub fn subscribe(&self, since: Option<u64>) -> impl Stream<Item = Event> + Send + use<> {
         let position = since.unwrap_or_else(|| self.seq());
         let state = (self.clone(), position, VecDeque::new(), self.newest.subscribe());

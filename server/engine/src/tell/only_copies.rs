@@ -6,7 +6,8 @@ use domain::timestamp::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What is known of all cleared runs. Small: proofs are kept by the hour, and single runs only where something is amiss.
+/// What is known of all cleared runs. Small: proofs are kept by the hour, and single runs only where something is
+/// amiss.
 #[derive(Default)]
 pub struct OnlyCopies {
     recording: tokio::sync::Mutex<()>,

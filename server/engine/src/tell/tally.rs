@@ -1,5 +1,5 @@
-//! What moved and how full the disk was, over the last day: for the overview. What moved is kept in the state folder, too; how full the disk
-//! was is in memory only.
+//! What moved and how full the disk was, over the last day: for the overview. What moved is kept in the state folder,
+//! too; how full the disk was is in memory only.
 
 use crate::database::{Hour, Store, StoreError};
 use domain::api::{DiskTrend, HourTraffic};
@@ -103,7 +103,12 @@ impl Tally {
         let last = hour_of(now);
         let traffic = |hour: i64| {
             let [received_bytes, proven_bytes, cleared_bytes] = inner.hours.get(&hour).copied().unwrap_or_default();
-            HourTraffic { from: Timestamp::from_unix_seconds(hour.saturating_mul(3_600)), received_bytes, proven_bytes, cleared_bytes }
+            HourTraffic {
+                from: Timestamp::from_unix_seconds(hour.saturating_mul(3_600)),
+                received_bytes,
+                proven_bytes,
+                cleared_bytes,
+            }
         };
         (last - HOURS + 1..=last).map(traffic).collect()
     }
@@ -133,7 +138,11 @@ impl Tally {
         let until_full = (bytes_per_hour > 0).then(|| i128::from(free) * 3_600 / bytes_per_hour);
         Some(DiskTrend {
             over_seconds: over.as_secs(),
-            bytes_per_hour: i64::try_from(bytes_per_hour).unwrap_or(if bytes_per_hour < 0 { i64::MIN } else { i64::MAX }),
+            bytes_per_hour: i64::try_from(bytes_per_hour).unwrap_or(if bytes_per_hour < 0 {
+                i64::MIN
+            } else {
+                i64::MAX
+            }),
             seconds_until_full: until_full.map(|seconds| u64::try_from(seconds).unwrap_or(u64::MAX)),
         })
     }

@@ -50,7 +50,15 @@ impl Destination {
     /// Not asked yet.
     pub fn new(equipment: Equipment, transport: Arc<dyn Transport>, installation: String, clock: Clock) -> Destination {
         let owner = MarkedFor { installation, equipment: equipment.id.clone() };
-        Destination { equipment, transport, owner, clock, health: Mutex::default(), asking: Arc::default(), answered: Arc::default() }
+        Destination {
+            equipment,
+            transport,
+            owner,
+            clock,
+            health: Mutex::default(),
+            asking: Arc::default(),
+            answered: Arc::default(),
+        }
     }
 
     /// Asks the destination who it is, now. Nothing is written, verified or cleared without this having answered `Ok`.
@@ -62,8 +70,9 @@ impl Destination {
         outcome
     }
 
-    /// Who it is, and what can be told of these files of the run without reading them, now: in one call where the transport has one for both.
-    /// Nothing is told where something else stands in the run's place: whoever reads there says so.
+    /// Who it is, and what can be told of these files of the run without reading them, now: in one call where the
+    /// transport has one for both. Nothing is told where something else stands in the run's place: whoever reads there
+    /// says so.
     pub async fn prove_identity_and_look(
         &self,
         run: &RunPath,
@@ -202,7 +211,9 @@ impl Destination {
         let (word, detail) = match health.known {
             None => (DestinationHealth::Unknown, None),
             Some(Ok(())) => (DestinationHealth::Reachable, None),
-            Some(Err(failure)) if failure.class == FailureClass::DestinationForeign => (DestinationHealth::Foreign, Some(failure.message)),
+            Some(Err(failure)) if failure.class == FailureClass::DestinationForeign => {
+                (DestinationHealth::Foreign, Some(failure.message))
+            }
             Some(Err(failure)) => (DestinationHealth::Unreachable, Some(failure.message)),
         };
         DestinationView {

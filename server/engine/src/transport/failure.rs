@@ -31,7 +31,11 @@ impl From<TransportError> for Failure {
         if !error.files.is_empty() {
             let names: Vec<String> = error.files.iter().take(NAMED).map(ToString::to_string).collect();
             let more = error.files.len().saturating_sub(NAMED);
-            message.push_str(&format!(" ({}{})", names.join(", "), if more > 0 { format!(", and {more} more") } else { String::new() }));
+            message.push_str(&format!(
+                " ({}{})",
+                names.join(", "),
+                if more > 0 { format!(", and {more} more") } else { String::new() }
+            ));
         }
         Failure { class: error.class, side: error.side, message }
     }
@@ -70,9 +74,12 @@ fn class_at_destination(error: &io::Error) -> FailureClass {
     match errno {
         Errno::NOSPC | Errno::DQUOT => FailureClass::DestinationFull,
         Errno::ACCESS | Errno::PERM | Errno::KEYREVOKED | Errno::KEYEXPIRED => FailureClass::Authentication,
-        // For a while: a failover, maintenance, errors that made the system mount it anew. It is waited for as when it is not mounted.
+        // For a while: a failover, maintenance, errors that made the system mount it anew. It is waited for as when it
+        // is not mounted.
         Errno::ROFS => FailureClass::DestinationUnreachable,
-        Errno::XDEV | Errno::NAMETOOLONG | Errno::INVAL | Errno::FBIG | Errno::ILSEQ | Errno::MLINK => FailureClass::Configuration,
+        Errno::XDEV | Errno::NAMETOOLONG | Errno::INVAL | Errno::FBIG | Errno::ILSEQ | Errno::MLINK => {
+            FailureClass::Configuration
+        }
         Errno::IO
         | Errno::STALE
         | Errno::TIMEDOUT
@@ -118,8 +125,12 @@ impl From<HashError> for TransportError {
         match error {
             HashError::Source(error) => error.into(),
             HashError::Interrupted => TransportError::interrupted(),
-            HashError::Read { path, .. } => TransportError::new(FailureClass::LocalRead, Side::Source, message).naming(&path),
-            HashError::Changed { path } => TransportError::new(FailureClass::LocalFileChanged, Side::Source, message).naming(&path),
+            HashError::Read { path, .. } => {
+                TransportError::new(FailureClass::LocalRead, Side::Source, message).naming(&path)
+            }
+            HashError::Changed { path } => {
+                TransportError::new(FailureClass::LocalFileChanged, Side::Source, message).naming(&path)
+            }
         }
     }
 }
@@ -131,10 +142,18 @@ impl From<SealError> for TransportError {
             SealError::Source(error) => error.into(),
             SealError::Io { error, .. } => {
                 let full = matches!(Errno::from_io_error(&error), Some(Errno::NOSPC | Errno::DQUOT));
-                TransportError::new(if full { FailureClass::LocalFull } else { FailureClass::Unknown }, Side::Here, message)
+                TransportError::new(
+                    if full { FailureClass::LocalFull } else { FailureClass::Unknown },
+                    Side::Here,
+                    message,
+                )
             }
-            SealError::Incomplete { first, .. } => TransportError::new(FailureClass::Unknown, Side::Here, message).naming(&first),
-            SealError::NotListed { path } => TransportError::new(FailureClass::LocalFileChanged, Side::Source, message).naming(&path),
+            SealError::Incomplete { first, .. } => {
+                TransportError::new(FailureClass::Unknown, Side::Here, message).naming(&first)
+            }
+            SealError::NotListed { path } => {
+                TransportError::new(FailureClass::LocalFileChanged, Side::Source, message).naming(&path)
+            }
             SealError::Absent { .. } | SealError::Torn { .. } | SealError::OutOfWindow { .. } => {
                 TransportError::new(FailureClass::Unknown, Side::Here, message)
             }

@@ -20,7 +20,12 @@ struct Task {
 
 /// Gives the seal the digest of every listed file; what an earlier attempt read is not read again. Blocks.
 /// Files that cannot be read are named together, after everything else was hashed.
-pub fn hash_all(source: &RunFolder, listing: &Listing, seal: &SealWriter, context: &CallContext) -> Result<(), TransportError> {
+pub fn hash_all(
+    source: &RunFolder,
+    listing: &Listing,
+    seal: &SealWriter,
+    context: &CallContext,
+) -> Result<(), TransportError> {
     let totals = listing.totals();
     context.progress.begin(Phase::Hashing, totals.files, totals.bytes);
     let stop = context.cancel.child_token();
@@ -72,7 +77,8 @@ pub fn hash_all(source: &RunFolder, listing: &Listing, seal: &SealWriter, contex
     seal.flush()?;
     outcome?;
     if unreadable_total > 0 {
-        unreadable.message = format!("{} cannot be read; {}", units::counted(unreadable_total, "file"), unreadable.message);
+        unreadable.message =
+            format!("{} cannot be read; {}", units::counted(unreadable_total, "file"), unreadable.message);
         return Err(unreadable);
     }
     Ok(())

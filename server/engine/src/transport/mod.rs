@@ -1,4 +1,5 @@
-//! How sealed bytes reach a destination and are hashed there (docs/proof.md). One implementation per kind of destination.
+//! How sealed bytes reach a destination and are hashed there (docs/proof.md). One implementation per kind of
+//! destination.
 //!
 //! **The contract of every implementation**
 //! - It writes only below the equipment's root, only into folders that mirror the staging tree and its own temporary folder
@@ -59,7 +60,8 @@ impl TransportError {
     /// [`Transport::free_files`] tells them.
     fn full_of_files(mut self, free: Option<(u64, u64)>) -> TransportError {
         if let (FailureClass::DestinationFull, Some((0, most))) = (self.class, free) {
-            self.message = format!("no more files can be made there (0 of {} left): {}", domain::units::count(most), self.message);
+            self.message =
+                format!("no more files can be made there (0 of {} left): {}", domain::units::count(most), self.message);
         }
         self
     }
@@ -84,8 +86,8 @@ pub struct Push<'a> {
     pub source: &'a RunFolder,
     /// What is to be sent, sorted by path.
     pub listing: &'a Listing,
-    /// Takes the digest of every file of the listing that has none yet. A transport that reads the bytes itself hashes while
-    /// it copies; see [`Transport::hashes_while_pushing`].
+    /// Takes the digest of every file of the listing that has none yet. A transport that reads the bytes itself hashes
+    /// while it copies; see [`Transport::hashes_while_pushing`].
     pub seal: &'a SealWriter,
     /// `None`: everything in the listing. `Some`: only these, again, because the destination's bytes were wrong.
     pub again: Option<&'a [FilePath]>,
@@ -94,8 +96,8 @@ pub struct Push<'a> {
     pub placed_by_us: &'a (dyn Fn(&FilePath) -> bool + Send + Sync),
     /// Told of every file placed under its final name, after the rename.
     pub placed: &'a (dyn Fn(&FilePath) + Send + Sync),
-    /// Told of hashes that the destination made of files under their final names while others were still sent, in path order. A
-    /// transport that can do so spares [`Transport::hashes`] the question; one that cannot says nothing.
+    /// Told of hashes that the destination made of files under their final names while others were still sent, in path
+    /// order. A transport that can do so spares [`Transport::hashes`] the question; one that cannot says nothing.
     pub hashed: &'a (dyn Fn(Hashed) + Send + Sync),
 }
 
@@ -180,17 +182,19 @@ pub trait Transport: Send + Sync + 'static {
     /// Writes the marker; `replace` only after the operator adopted another's.
     async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError>;
 
-    /// True when [`Transport::push`] gives every file's digest to the seal as it reads it; false when the seal must be complete before.
+    /// True when [`Transport::push`] gives every file's digest to the seal as it reads it; false when the seal must be
+    /// complete before.
     fn hashes_while_pushing(&self) -> bool;
 
-    /// False where nothing can tell the destination to bring what it has to its disks: when that happens is its own matter.
+    /// False where nothing can tell the destination to bring what it has to its disks: when that happens is its own
+    /// matter.
     fn makes_durable(&self) -> bool {
         true
     }
 
-    /// Sends exactly the listed files, then makes them durable (one `syncfs`). A file already there with the same size and
-    /// mtime counts as sent, and so does one of the same size that is not ours (an earlier life may have put it there):
-    /// verification decides. A different file under a used name: moved aside when `placed_by_us`, else
+    /// Sends exactly the listed files, then makes them durable (one `syncfs`). A file already there with the same size
+    /// and mtime counts as sent, and so does one of the same size that is not ours (an earlier life may have put it
+    /// there): verification decides. A different file under a used name: moved aside when `placed_by_us`, else
     /// [`FailureClass::Conflict`] naming all of them, after everything else was sent.
     async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError>;
 
@@ -205,15 +209,20 @@ pub trait Transport: Send + Sync + 'static {
         context: &CallContext,
     ) -> Result<(), TransportError>;
 
-    /// What can be told of these files of the run without reading them, in the given order; `None` of what is not a regular file, is not
-    /// there, or of which nothing can be told. It never follows a link under the last name. A destination that tells no change times
-    /// need not be asked: by itself this answers nothing.
-    async fn look(&self, _run: &RunPath, files: &[FilePath], _context: &CallContext) -> Result<Vec<Option<FileStat>>, TransportError> {
+    /// What can be told of these files of the run without reading them, in the given order; `None` of what is not a
+    /// regular file, is not there, or of which nothing can be told. It never follows a link under the last name. A
+    /// destination that tells no change times need not be asked: by itself this answers nothing.
+    async fn look(
+        &self,
+        _run: &RunPath,
+        files: &[FilePath],
+        _context: &CallContext,
+    ) -> Result<Vec<Option<FileStat>>, TransportError> {
         Ok(vec![None; files.len()])
     }
 
-    /// The marker, as [`Transport::identify`] reads it, and [`Transport::look`] in one call, where the destination answers both at once; `None`
-    /// where it takes two. The error is that of the marker; the look has its own.
+    /// The marker, as [`Transport::identify`] reads it, and [`Transport::look`] in one call, where the destination
+    /// answers both at once; `None` where it takes two. The error is that of the marker; the look has its own.
     async fn identify_and_look(
         &self,
         _run: &RunPath,
@@ -223,8 +232,8 @@ pub trait Transport: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Files of one last look before they are unlinked. More where a look needs a listing of the whole run, so that the listings of a large
-    /// one cost little beside hashing it.
+    /// Files of one last look before they are unlinked. More where a look needs a listing of the whole run, so that the
+    /// listings of a large one cost little beside hashing it.
     fn looks_at_once(&self) -> usize {
         1_000
     }
@@ -232,12 +241,17 @@ pub trait Transport: Send + Sync + 'static {
     /// Moves our own earlier files aside to `.exlab-wizard/superseded/<n>/` of the run.
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError>;
 
-    /// Removes folders of the run that hold no file, only folders that hold none: a file is to take their name. What holds anything stays, and
-    /// what is not there is done. Called after [`Transport::move_aside`].
-    async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError>;
+    /// Removes folders of the run that hold no file, only folders that hold none: a file is to take their name. What
+    /// holds anything stays, and what is not there is done. Called after [`Transport::move_aside`].
+    async fn remove_empty_folders(
+        &self,
+        run: &RunPath,
+        folders: &[FilePath],
+        context: &CallContext,
+    ) -> Result<(), TransportError>;
 
-    /// Puts the record, replacing its own earlier version by rename, makes it durable, hashes it there, and answers what it
-    /// hashed. An earlier life's record is first moved to `.exlab-wizard/lives/<life>/` when `life > 1`.
+    /// Puts the record, replacing its own earlier version by rename, makes it durable, hashes it there, and answers
+    /// what it hashed. An earlier life's record is first moved to `.exlab-wizard/lives/<life>/` when `life > 1`.
     async fn put_record(
         &self,
         run: &RunPath,
@@ -247,14 +261,21 @@ pub trait Transport: Send + Sync + 'static {
     ) -> Result<Vec<Hashed>, TransportError>;
 
     /// First differing byte of a destination file and the run's, when both can be read; for messages only.
-    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference>;
+    async fn first_difference(
+        &self,
+        run: &RunPath,
+        file: &FilePath,
+        source: &RunFolder,
+        context: &CallContext,
+    ) -> Option<FirstDifference>;
 
     /// Bytes free at the destination for this account, where that can be told.
     async fn free_bytes(&self, _context: &CallContext) -> Option<u64> {
         None
     }
 
-    /// How many more files can be made at the destination, and how many there can be in all, where that is limited and can be told.
+    /// How many more files can be made at the destination, and how many there can be in all, where that is limited and
+    /// can be told.
     async fn free_files(&self, _context: &CallContext) -> Option<(u64, u64)> {
         None
     }

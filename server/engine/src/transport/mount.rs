@@ -1,7 +1,7 @@
 //! A NAS mounted on this computer: the system's own file operations, beneath an opened handle of the equipment's root.
 //!
-//! Every call opens the root anew and looks for the marker in what it opened: a NAS that was unmounted meanwhile leaves an
-//! empty folder behind, and nothing must be written there (V10), and nothing at all into the staging tree (D12).
+//! Every call opens the root anew and looks for the marker in what it opened: a NAS that was unmounted meanwhile leaves
+//! an empty folder behind, and nothing must be written there (V10), and nothing at all into the staging tree (D12).
 
 use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, RecordFile, Transport, TransportError};
 use crate::files::source::RunFolder;
@@ -47,7 +47,8 @@ pub struct MountTransport {
 }
 
 impl MountTransport {
-    /// `root`: the equipment's root on the NAS, which must exist. `staging`: the staging root, which it must not overlap.
+    /// `root`: the equipment's root on the NAS, which must exist. `staging`: the staging root, which it must not
+    /// overlap.
     pub fn new(root: PathBuf, staging: PathBuf) -> MountTransport {
         let way = Arc::new(AtomicU8::new(Way::Direct as u8));
         MountTransport { root: root.into(), staging: staging.into(), way, owner: None, beside_others: false }
@@ -58,8 +59,8 @@ impl MountTransport {
         MountTransport { owner, ..self }
     }
 
-    /// For a program that works on the root while the server may: its temporary files have names that the server leaves alone,
-    /// and it leaves alone those of the server.
+    /// For a program that works on the root while the server may: its temporary files have names that the server leaves
+    /// alone, and it leaves alone those of the server.
     pub fn beside_others(self) -> MountTransport {
         MountTransport { beside_others: true, ..self }
     }
@@ -124,12 +125,22 @@ impl Transport for MountTransport {
         call.run_with(move |outbox| job.run(outbox), |batch: Vec<Hashed>| batch.into_iter().for_each(&mut *found)).await
     }
 
-    async fn look(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<Vec<Option<FileStat>>, TransportError> {
+    async fn look(
+        &self,
+        run: &RunPath,
+        files: &[FilePath],
+        context: &CallContext,
+    ) -> Result<Vec<Option<FileStat>>, TransportError> {
         let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
         self.call(context).run(move |cancel| look::look(&own, &run, &files, cancel)).await
     }
 
-    async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+    async fn remove_empty_folders(
+        &self,
+        run: &RunPath,
+        folders: &[FilePath],
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
         let (own, run, folders) = (self.clone(), run.clone(), folders.to_vec());
         self.call(context).run(move |_| own.remove_folders_without_files(&run, &folders)).await
     }
@@ -151,9 +162,19 @@ impl Transport for MountTransport {
         written.map_err(|error| self.of_what_it_is_full(error))
     }
 
-    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
+    async fn first_difference(
+        &self,
+        run: &RunPath,
+        file: &FilePath,
+        source: &RunFolder,
+        context: &CallContext,
+    ) -> Option<FirstDifference> {
         let (own, run, file, source) = (self.clone(), run.clone(), file.clone(), source.clone());
-        self.call(context).run(move |cancel| Ok(own.find_first_difference(&run, &file, &source, cancel))).await.ok().flatten()
+        self.call(context)
+            .run(move |cancel| Ok(own.find_first_difference(&run, &file, &source, cancel)))
+            .await
+            .ok()
+            .flatten()
     }
 
     async fn free_bytes(&self, context: &CallContext) -> Option<u64> {

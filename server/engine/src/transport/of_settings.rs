@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The transport of an equipment; `None` without one. `state_folder`: where the keys of hosts are kept when the config names no file.
-/// `installation`: whose destination it is to be, where that is said.
+/// The transport of an equipment; `None` without one. `state_folder`: where the keys of hosts are kept when the config
+/// names no file. `installation`: whose destination it is to be, where that is said.
 pub fn transport_of(
     settings: &Settings,
     equipment: &Equipment,
@@ -18,7 +18,8 @@ pub fn transport_of(
     state_folder: &Path,
     installation: Option<&str>,
 ) -> Option<Arc<dyn Transport>> {
-    let owner = installation.map(|installation| MarkedFor { installation: installation.to_owned(), equipment: equipment.id.clone() });
+    let owner = installation
+        .map(|installation| MarkedFor { installation: installation.to_owned(), equipment: equipment.id.clone() });
     let target = &equipment.transport.as_ref()?.target;
     let staging = PathBuf::from(staging_root);
     Some(match target {

@@ -29,8 +29,9 @@ pub(super) struct Portion {
     pub empty_folders: Vec<FilePath>,
 }
 
-/// The listing, cut into portions, read on threads for blocking work. The same listing is always cut in the same way, into portions of
-/// about as many files, so that the last one, for which nothing else is done meanwhile, is no bigger than it must be and never a few files.
+/// The listing, cut into portions, read on threads for blocking work. The same listing is always cut in the same way,
+/// into portions of about as many files, so that the last one, for which nothing else is done meanwhile, is no bigger
+/// than it must be and never a few files.
 pub(super) struct Portions {
     items: Option<ListingItems>,
     again: Option<Arc<BTreeSet<FilePath>>>,
@@ -40,7 +41,11 @@ pub(super) struct Portions {
 impl Portions {
     pub fn new(listing: &Listing, again: Option<&[FilePath]>, most: Size) -> Result<Portions, TransportError> {
         let size = Size { files: evenly(listing.totals(), most), ..most };
-        Ok(Portions { items: Some(listing.items()?), again: again.map(|files| Arc::new(files.iter().cloned().collect())), size })
+        Ok(Portions {
+            items: Some(listing.items()?),
+            again: again.map(|files| Arc::new(files.iter().cloned().collect())),
+            size,
+        })
     }
 
     pub async fn next(&mut self) -> Result<Option<Portion>, TransportError> {

@@ -1,4 +1,5 @@
-//! Names of our private folders on this computer: they say which process made them, so that what a killed one left is known as such.
+//! Names of our private folders on this computer: they say which process made them, so that what a killed one left is
+//! known as such.
 
 use std::path::{Path, PathBuf};
 
@@ -34,8 +35,11 @@ fn remove_leftovers_in(parent: &Path, lives: impl Fn(u32) -> bool) {
             continue;
         }
         for inside in walkdir::WalkDir::new(entry.path()).contents_first(true).into_iter().filter_map(Result::ok) {
-            let removed =
-                if inside.file_type().is_dir() { std::fs::remove_dir(inside.path()) } else { std::fs::remove_file(inside.path()) };
+            let removed = if inside.file_type().is_dir() {
+                std::fs::remove_dir(inside.path())
+            } else {
+                std::fs::remove_file(inside.path())
+            };
             if let Err(error) = removed {
                 tracing::debug!(path = %inside.path().display(), %error, "left by a killed process, and stays");
             }
@@ -61,10 +65,13 @@ mod tests {
         }
         std::os::unix::fs::symlink(parent.path().join("exo-1-short"), parent.path().join("exo-1-00000000")).unwrap();
         remove_leftovers_in(parent.path(), |process| process != 1);
-        let mut left: Vec<_> =
-            std::fs::read_dir(parent.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut left: Vec<_> = std::fs::read_dir(parent.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         left.sort();
-        let mut expected = vec![ours, "exo-1-00000000", "exo-1-short", "exo-2-0123abcd", "exo-zz-0123abcd", "other-1-0123abcd"];
+        let mut expected =
+            vec![ours, "exo-1-00000000", "exo-1-short", "exo-2-0123abcd", "exo-zz-0123abcd", "other-1-0123abcd"];
         expected.sort();
         assert_eq!(left, expected);
     }

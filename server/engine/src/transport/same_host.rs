@@ -1,8 +1,8 @@
-//! A destination that a tool reaches may be this very computer, or share its disks (D12): then every hash would agree, and clearing
-//! would take the only copy.
+//! A destination that a tool reaches may be this very computer, or share its disks (D12): then every hash would agree,
+//! and clearing would take the only copy.
 //!
-//! Two looks. If the path that the tool names shows the same marker here too, it is the same place, and is compared like a
-//! mounted one. And no equipment, project or `Runs` folder of the staging tree may show the marker.
+//! Two looks. If the path that the tool names shows the same marker here too, it is the same place, and is compared
+//! like a mounted one. And no equipment, project or `Runs` folder of the staging tree may show the marker.
 
 use super::TransportError;
 use super::mount::{MountTransport, marker_is_visible};
@@ -10,8 +10,8 @@ use super::rules::layout::MARKER;
 use domain::job::{FailureClass, Side};
 use std::path::Path;
 
-/// Refuses a destination that is, holds, or lies in the staging tree. `shown`: as the operator knows it; `root`: its path there,
-/// when it has one. Blocks.
+/// Refuses a destination that is, holds, or lies in the staging tree. `shown`: as the operator knows it; `root`: its
+/// path there, when it has one. Blocks.
 pub(super) fn refuse(shown: &str, root: Option<&Path>, staging: &Path, marker: &[u8]) -> Result<(), TransportError> {
     if let Some(root) = root
         && std::fs::read(root.join(MARKER)).is_ok_and(|bytes| bytes == marker)
@@ -19,7 +19,10 @@ pub(super) fn refuse(shown: &str, root: Option<&Path>, staging: &Path, marker: &
         refuse_folder(root, staging)?;
     }
     if marker_is_visible(staging, marker)? {
-        let message = format!("{shown} is not another place than the staging tree {}: its marker is visible in it", staging.display());
+        let message = format!(
+            "{shown} is not another place than the staging tree {}: its marker is visible in it",
+            staging.display()
+        );
         return Err(TransportError::new(FailureClass::DestinationForeign, Side::Destination, message));
     }
     Ok(())

@@ -62,7 +62,8 @@ pub enum Verification {
     Proven(VerifiedManifest),
     /// Anything else.
     Differs {
-        /// The gravest reason: `destination_foreign`, then `hash_mismatch`, `could_not_hash`, `verify_skipped_oversize`.
+        /// The gravest reason: `destination_foreign`, then `hash_mismatch`, `could_not_hash`,
+        /// `verify_skipped_oversize`.
         class: FailureClass,
         /// In the seal's order, at most [`DIFFERENCES_AT_MOST`].
         differences: Vec<Difference>,
@@ -73,7 +74,8 @@ pub enum Verification {
     },
 }
 
-/// Hashes the destination and compares. An error means that there is no answer; the run is neither proven nor disproven.
+/// Hashes the destination and compares. An error means that there is no answer; the run is neither proven nor
+/// disproven.
 pub async fn verify(
     transport: &dyn Transport,
     run: &RunPath,
@@ -84,7 +86,8 @@ pub async fn verify(
     verify_rest(transport, run, seal, None, source, context).await
 }
 
-/// The same right after the run was sent: what the destination hashed meanwhile (`early`) is compared as it was told, the rest is asked for.
+/// The same right after the run was sent: what the destination hashed meanwhile (`early`) is compared as it was told,
+/// the rest is asked for.
 pub async fn verify_rest(
     transport: &dyn Transport,
     run: &RunPath,
@@ -96,7 +99,12 @@ pub async fn verify_rest(
     let totals = seal.totals();
     if seal.is_empty() {
         let reason = "an empty seal proves nothing".to_owned();
-        return Ok(Verification::Differs { class: FailureClass::CouldNotHash, differences: Vec::new(), total: 0, reason });
+        return Ok(Verification::Differs {
+            class: FailureClass::CouldNotHash,
+            differences: Vec::new(),
+            total: 0,
+            reason,
+        });
     }
     context.progress.begin(Phase::Verifying, totals.files, totals.bytes);
     let mut check = Check::new(seal.files()?);
@@ -105,7 +113,8 @@ pub async fn verify_rest(
         Some(early) => {
             let mut told = early.hashes()?.peekable();
             let mut take_told = |check: &mut Check, before: Option<&FilePath>| {
-                while let Some(next) = told.next_if(|next| next.as_ref().is_ok_and(|(path, ..)| before.is_none_or(|before| path < before)))
+                while let Some(next) =
+                    told.next_if(|next| next.as_ref().is_ok_and(|(path, ..)| before.is_none_or(|before| path < before)))
                 {
                     let Ok((path, size, digest)) = next else { return };
                     context.progress.skip_file(size);
@@ -127,7 +136,13 @@ pub async fn verify_rest(
     if found.total == 0
         && let Some(level) = found.level
     {
-        let manifest = VerifiedManifest { run: run.clone(), seal: seal.digest(), level, method: transport.method(), totals: found.equal };
+        let manifest = VerifiedManifest {
+            run: run.clone(),
+            seal: seal.digest(),
+            level,
+            method: transport.method(),
+            totals: found.equal,
+        };
         if found.equal == totals {
             return Ok(Verification::Proven(manifest));
         }
@@ -180,10 +195,17 @@ pub fn sentence(kind: &DifferenceKind) -> String {
     match kind {
         DifferenceKind::Missing => "is missing at the destination".to_owned(),
         DifferenceKind::Size { sealed, found } => {
-            format!("has {} at the destination, {} sealed", units::counted(*found, "byte"), units::plural(*sealed, "was", "were"))
+            format!(
+                "has {} at the destination, {} sealed",
+                units::counted(*found, "byte"),
+                units::plural(*sealed, "was", "were")
+            )
         }
         DifferenceKind::Hash { first_difference: Some(first), .. } if first.is_hole() => {
-            format!("differs from byte {} on, where the destination holds nothing but zeros: a write to it was lost", first.at)
+            format!(
+                "differs from byte {} on, where the destination holds nothing but zeros: a write to it was lost",
+                first.at
+            )
         }
         DifferenceKind::Hash { first_difference: Some(first), .. } => format!("differs from byte {} on", first.at),
         DifferenceKind::Hash { .. } => "has the right size and other bytes".to_owned(),
@@ -215,7 +237,9 @@ impl Check {
 
     fn take(&mut self, hashed: Hashed) {
         // Answers come in order: what was passed over was left out.
-        while let Some(Ok(skipped)) = self.sealed.next_if(|sealed| sealed.as_ref().is_ok_and(|sealed| sealed.path < hashed.path)) {
+        while let Some(Ok(skipped)) =
+            self.sealed.next_if(|sealed| sealed.as_ref().is_ok_and(|sealed| sealed.path < hashed.path))
+        {
             self.found.no_answer(skipped.path);
         }
         match self.sealed.next_if(|sealed| sealed.as_ref().map_or(true, |sealed| sealed.path == hashed.path)) {
@@ -240,7 +264,13 @@ impl Check {
 impl Default for Found {
     fn default() -> Found {
         // The least grave class; every difference names its own.
-        Found { equal: Totals::default(), level: None, class: FailureClass::VerifySkippedOversize, differences: Vec::new(), total: 0 }
+        Found {
+            equal: Totals::default(),
+            level: None,
+            class: FailureClass::VerifySkippedOversize,
+            differences: Vec::new(),
+            total: 0,
+        }
     }
 }
 
@@ -252,21 +282,33 @@ impl Found {
                 self.level = Some(self.level.map_or(level, |lowest| lowest.min(level)));
                 return;
             }
-            HashOutcome::Digest { size, .. } if size != sealed.stat.size => DifferenceKind::Size { sealed: sealed.stat.size, found: size },
-            HashOutcome::Digest { digest, .. } => DifferenceKind::Hash { sealed: sealed.digest, found: digest, first_difference: None },
+            HashOutcome::Digest { size, .. } if size != sealed.stat.size => {
+                DifferenceKind::Size { sealed: sealed.stat.size, found: size }
+            }
+            HashOutcome::Digest { digest, .. } => {
+                DifferenceKind::Hash { sealed: sealed.digest, found: digest, first_difference: None }
+            }
             HashOutcome::Missing => DifferenceKind::Missing,
             HashOutcome::SameFile => DifferenceKind::SameFile,
             HashOutcome::Failed { reason } => DifferenceKind::NotHashed { reason },
-            HashOutcome::Oversize { size } if size != sealed.stat.size => DifferenceKind::Size { sealed: sealed.stat.size, found: size },
+            HashOutcome::Oversize { size } if size != sealed.stat.size => {
+                DifferenceKind::Size { sealed: sealed.stat.size, found: size }
+            }
             HashOutcome::Oversize { size } => {
                 let reason = format!("its {size} bytes are more than verify.max_stream_bytes");
-                return self.differs(sealed.path, DifferenceKind::NotHashed { reason }, FailureClass::VerifySkippedOversize);
+                return self.differs(
+                    sealed.path,
+                    DifferenceKind::NotHashed { reason },
+                    FailureClass::VerifySkippedOversize,
+                );
             }
         };
         let class = match kind {
             DifferenceKind::SameFile => FailureClass::DestinationForeign,
             DifferenceKind::NotHashed { .. } => FailureClass::CouldNotHash,
-            DifferenceKind::Missing | DifferenceKind::Size { .. } | DifferenceKind::Hash { .. } => FailureClass::HashMismatch,
+            DifferenceKind::Missing | DifferenceKind::Size { .. } | DifferenceKind::Hash { .. } => {
+                FailureClass::HashMismatch
+            }
         };
         self.differs(sealed.path, kind, class);
     }

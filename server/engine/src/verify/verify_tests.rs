@@ -51,10 +51,22 @@ impl Transport for Oracle {
     async fn move_aside(&self, _: &RunPath, _: &[FilePath], _: &CallContext) -> Result<(), TransportError> {
         Err(TransportError::interrupted())
     }
-    async fn put_record(&self, _: &RunPath, _: u64, _: &[RecordFile], _: &CallContext) -> Result<Vec<Hashed>, TransportError> {
+    async fn put_record(
+        &self,
+        _: &RunPath,
+        _: u64,
+        _: &[RecordFile],
+        _: &CallContext,
+    ) -> Result<Vec<Hashed>, TransportError> {
         Err(TransportError::interrupted())
     }
-    async fn first_difference(&self, _: &RunPath, _: &FilePath, _: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
+    async fn first_difference(
+        &self,
+        _: &RunPath,
+        _: &FilePath,
+        _: &RunFolder,
+        context: &CallContext,
+    ) -> Option<FirstDifference> {
         context.cancel.cancelled().await;
         None
     }
@@ -72,7 +84,10 @@ fn digest_of(name: &str) -> Digest {
 
 /// The right answer for a file that holds its own name.
 fn right(name: &str, level: ProofLevel) -> Hashed {
-    Hashed { path: path(name), outcome: HashOutcome::Digest { digest: digest_of(name), size: name.len() as u64, level } }
+    Hashed {
+        path: path(name),
+        outcome: HashOutcome::Digest { digest: digest_of(name), size: name.len() as u64, level },
+    }
 }
 
 fn with(name: &str, outcome: HashOutcome) -> Hashed {
@@ -96,7 +111,8 @@ fn sealed(dir: &tempfile::TempDir, names: &[&str]) -> SealReader {
 async fn ask(names: &[&str], answers: Vec<Hashed>) -> Verification {
     let dir = tempfile::tempdir().unwrap();
     let seal = sealed(&dir, names);
-    let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
+    let context =
+        CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
     verify(&Oracle(answers), &RunPath::parse("E/P/Runs/Run_1").unwrap(), &seal, None, &context).await.unwrap()
 }
 
@@ -107,7 +123,8 @@ async fn ask_rest(told: &[(&str, &str)], answers: Vec<Hashed>) -> Verification {
     let early = crate::keep::seal::EarlyHashes::begin(&dir.path().join("early")).unwrap();
     told.iter().for_each(|(name, content)| early.put(&path(name), content.len() as u64, digest_of(content)));
     let early = early.finish(&seal).unwrap();
-    let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
+    let context =
+        CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
     let run = RunPath::parse("E/P/Runs/Run_1").unwrap();
     let verified = verify_rest(&Oracle(answers), &run, &seal, early.as_ref(), None, &context).await.unwrap();
     drop(early);
@@ -118,11 +135,18 @@ async fn ask_rest(told: &[(&str, &str)], answers: Vec<Hashed>) -> Verification {
 #[tokio::test]
 async fn what_was_told_early_is_not_asked_again_and_counts_like_any_answer() {
     for told in [&[("a", "a")][..], &[("b", "b"), ("c", "c")], &[("a", "a"), ("b", "b"), ("c", "c")]] {
-        let rest =
-            NAMES.iter().filter(|name| !told.iter().any(|(told, _)| told == *name)).map(|name| right(name, ProofLevel::L3)).collect();
+        let rest = NAMES
+            .iter()
+            .filter(|name| !told.iter().any(|(told, _)| told == *name))
+            .map(|name| right(name, ProofLevel::L3))
+            .collect();
         match ask_rest(told, rest).await {
             Verification::Proven(manifest) => {
-                assert_eq!((manifest.level(), manifest.totals()), (ProofLevel::L2, Totals { files: 3, bytes: 3 }), "{told:?}");
+                assert_eq!(
+                    (manifest.level(), manifest.totals()),
+                    (ProofLevel::L2, Totals { files: 3, bytes: 3 }),
+                    "{told:?}"
+                );
             }
             other => panic!("{told:?}: {other:?}"),
         }
@@ -161,7 +185,8 @@ async fn s30_where_the_bytes_differ_is_looked_for_no_longer_than_a_message_is_wo
     let dir = tempfile::tempdir().unwrap();
     sealed(&dir, &NAMES);
     let run = StagingRoot::open(&dir.path().join("staging")).unwrap().run_at("E/P/Runs/Run_1").unwrap();
-    let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
+    let context =
+        CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
     let differs = |name| Difference {
         path: path(name),
         kind: DifferenceKind::Hash { sealed: digest_of(name), found: digest_of("x"), first_difference: None },
@@ -169,7 +194,11 @@ async fn s30_where_the_bytes_differ_is_looked_for_no_longer_than_a_message_is_wo
     let mut differences = NAMES.map(differs);
     let (oracle, path) = (Oracle(Vec::new()), RunPath::parse("E/P/Runs/Run_1").unwrap());
     find_first_bytes(&oracle, &path, &run, &mut differences, Duration::from_millis(20), &context).await;
-    assert!(differences.iter().all(|difference| matches!(difference.kind, DifferenceKind::Hash { first_difference: None, .. })));
+    assert!(
+        differences
+            .iter()
+            .all(|difference| matches!(difference.kind, DifferenceKind::Hash { first_difference: None, .. }))
+    );
     assert!(!context.cancel.is_cancelled(), "what follows goes on");
 }
 
@@ -203,7 +232,11 @@ async fn equal_everywhere_is_proven_at_the_lowest_level() {
 #[case::oversize(|a: &mut Vec<Hashed>| a[2].outcome = HashOutcome::Oversize { size: 1 }, FailureClass::VerifySkippedOversize, 1)]
 #[case::size(|a: &mut Vec<Hashed>| a[2].outcome = HashOutcome::Digest { digest: digest_of("c"), size: 2, level: ProofLevel::L3 }, FailureClass::HashMismatch, 1)]
 #[tokio::test]
-async fn anything_else_is_no_proof(#[case] damage: fn(&mut Vec<Hashed>), #[case] class: FailureClass, #[case] total: u64) {
+async fn anything_else_is_no_proof(
+    #[case] damage: fn(&mut Vec<Hashed>),
+    #[case] class: FailureClass,
+    #[case] total: u64,
+) {
     let mut answers = all_right();
     damage(&mut answers);
     match ask(&NAMES, answers).await {

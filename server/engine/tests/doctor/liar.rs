@@ -30,7 +30,8 @@ impl Liar {
     }
 
     fn colour(&self, honest: Hashed, expected: HashOutcome) -> Hashed {
-        let size = |outcome: &HashOutcome| if let HashOutcome::Digest { size, .. } = outcome { Some(*size) } else { None };
+        let size =
+            |outcome: &HashOutcome| if let HashOutcome::Digest { size, .. } = outcome { Some(*size) } else { None };
         let lies = match self.lie {
             Lie::RepeatsTheSeal => true,
             Lie::LooksAtSizesOnly => size(&honest.outcome) == size(&expected),
@@ -87,7 +88,12 @@ impl Transport for Liar {
         self.honest.hashes(run, seal, source, &mut coloured, context).await
     }
 
-    async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+    async fn remove_empty_folders(
+        &self,
+        run: &RunPath,
+        folders: &[FilePath],
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
         self.honest.remove_empty_folders(run, folders, context).await
     }
 
@@ -105,7 +111,13 @@ impl Transport for Liar {
         self.honest.put_record(run, life, files, context).await
     }
 
-    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
+    async fn first_difference(
+        &self,
+        run: &RunPath,
+        file: &FilePath,
+        source: &RunFolder,
+        context: &CallContext,
+    ) -> Option<FirstDifference> {
         self.honest.first_difference(run, file, source, context).await
     }
 }

@@ -32,7 +32,8 @@ async fn database(lab: &Lab) -> SqlitePool {
     SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap()
 }
 
-/// Every act, twice, over every state a job can be in, with the copy on the NAS whole and damaged: an answer that a person can use.
+/// Every act, twice, over every state a job can be in, with the copy on the NAS whole and damaged: an answer that a
+/// person can use.
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_no_act_over_any_state_of_a_job_ends_in_a_fault_of_ours() {
     for damaged in [false, true] {
@@ -115,13 +116,16 @@ async fn d3_files_that_were_only_touched_are_hashed_again_and_the_run_stays_clea
     fs::File::options().write(true).open(at.join("raw/frame_2.tif")).unwrap().set_modified(times).unwrap();
     until_row(&engine, &run, "it is late", |row| row.late_files == 1 && !row.actions.clear.allowed).await;
     engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
-    until_row(&engine, &run, "generation 2 is proven", |row| row.job.as_ref().is_some_and(|job| job.generation == 2) && clearable(row))
-        .await;
+    until_row(&engine, &run, "generation 2 is proven", |row| {
+        row.job.as_ref().is_some_and(|job| job.generation == 2) && clearable(row)
+    })
+    .await;
     engine.clear(run.as_str()).await.unwrap();
     engine.stop().await;
 }
 
-/// The instrument takes its marker away and goes on: as before the first proof, nothing is sealed without its word or an operator's.
+/// The instrument takes its marker away and goes on: as before the first proof, nothing is sealed without its word or
+/// an operator's.
 #[tokio::test(flavor = "multi_thread")]
 async fn s11_a_proven_run_that_goes_on_without_its_signal_is_not_sealed_again_unasked() {
     let (lab, run) = (Lab::new(), run("Run_1"));
@@ -131,11 +135,18 @@ async fn s11_a_proven_run_that_goes_on_without_its_signal_is_not_sealed_again_un
     fs::remove_file(lab.staging(run.as_str()).join(SENTINEL)).unwrap();
     lab.push(&run, &[("raw/frame_3.tif", b"it goes on")]);
     let refused = engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap_err();
-    assert_eq!((refused.code.status(), &refused.details["lacks"]), (409, &serde_json::json!("no done.flag yet")), "{refused:?}");
+    assert_eq!(
+        (refused.code.status(), &refused.details["lacks"]),
+        (409, &serde_json::json!("no done.flag yet")),
+        "{refused:?}"
+    );
     let named = |row: &domain::api::RunRow| row.actions.force_sync.reason.as_deref() == Some("staging_not_complete");
     until_row(&engine, &run, "its row says so", named).await;
     let attention = engine.overview().await.unwrap().attention;
-    assert!(attention.iter().any(|item| item.remedy.contains("no done.flag yet") && item.remedy.contains("Run_1")), "{attention:#?}");
+    assert!(
+        attention.iter().any(|item| item.remedy.contains("no done.flag yet") && item.remedy.contains("Run_1")),
+        "{attention:#?}"
+    );
     assert_eq!(row(&engine, &run).await.job.unwrap().generation, 1);
 
     let anonymous = ForceSyncRequest { assume_complete: true, ..ForceSyncRequest::default() };
@@ -143,10 +154,15 @@ async fn s11_a_proven_run_that_goes_on_without_its_signal_is_not_sealed_again_un
     let reason = Some("the record button was pressed by mistake".to_owned());
     let asked = ForceSyncRequest { assume_complete: true, operator: Some("asmith".into()), reason };
     assert_eq!(engine.force_sync(run.as_str(), asked).await.unwrap().state, "queued");
-    let again = |row: &domain::api::RunRow| row.job.as_ref().is_some_and(|job| job.generation == 2) && row.actions.clear.allowed;
+    let again = |row: &domain::api::RunRow| {
+        row.job.as_ref().is_some_and(|job| job.generation == 2) && row.actions.clear.allowed
+    };
     until_row(&engine, &run, "generation 2 is proven", again).await;
     let ledger = engine.core().store.ledger(&run).await.unwrap();
-    assert!(ledger.iter().any(|entry| entry.kind == "assumed_complete" && entry.detail.starts_with("asmith: ")), "{ledger:?}");
+    assert!(
+        ledger.iter().any(|entry| entry.kind == "assumed_complete" && entry.detail.starts_with("asmith: ")),
+        "{ledger:?}"
+    );
     engine.clear(run.as_str()).await.unwrap();
     engine.stop().await;
 }

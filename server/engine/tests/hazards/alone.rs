@@ -25,9 +25,19 @@ async fn d11_clears_asked_for_at_once_delete_once() {
     }
     assert_eq!(freed.len(), 1, "one of them did it");
     assert_eq!(files_below(&lab.path("staging")), [], "and did all of it");
-    let cleared = engine.run_detail(run.as_str()).await.unwrap().ledger.into_iter().filter(|entry| entry.kind == "cleared").count();
+    let cleared = engine
+        .run_detail(run.as_str())
+        .await
+        .unwrap()
+        .ledger
+        .into_iter()
+        .filter(|entry| entry.kind == "cleared")
+        .count();
     assert_eq!(cleared, 1, "told once");
-    assert_eq!(history_of(&lab.nas(&run).join(".exlab-wizard/ingest.json")).iter().filter(|state| *state == "cleared").count(), 1);
+    assert_eq!(
+        history_of(&lab.nas(&run).join(".exlab-wizard/ingest.json")).iter().filter(|state| *state == "cleared").count(),
+        1
+    );
     engine.stop().await;
 }
 
@@ -36,7 +46,8 @@ async fn s10_the_list_is_answered_from_memory() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     lab.mark().await;
     // Nothing looks by itself: what is answered can only come from memory.
-    let engine = Engine::start(lab.settings.clone(), engine::Options { background: false, ..lab.options() }).await.unwrap();
+    let engine =
+        Engine::start(lab.settings.clone(), engine::Options { background: false, ..lab.options() }).await.unwrap();
     lab.push_usual(&run);
     engine.watcher().poll_once().await;
     let before = shown(&engine, &run).unwrap();

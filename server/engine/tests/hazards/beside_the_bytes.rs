@@ -25,7 +25,8 @@ fn metadata(folder: PathBuf) -> Value {
 /// The value of an attribute, as the NAS has it.
 fn carried(lab: &Lab, run: &RunPath, file: &str, name: &str) -> Option<String> {
     let metadata = metadata(lab.nas(run));
-    let line = metadata["attributes"].as_array().unwrap().iter().find(|line| line["path"] == file && line["name"] == name)?;
+    let line =
+        metadata["attributes"].as_array().unwrap().iter().find(|line| line["path"] == file && line["name"] == name)?;
     Some(metadata["values"][line["sha256"].as_str().unwrap()].as_str().unwrap().to_owned())
 }
 
@@ -77,7 +78,9 @@ async fn d19_a_stream_that_is_written_after_the_proof_holds_the_clear_until_it_i
         assert_eq!(refused.code, ErrorCode::StagingNotProven, "{change}: {refused:?}");
         assert_eq!(files_of(&refused).len(), 1, "{change}: {refused:?}");
         engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
-        let proven = |row: &domain::api::RunRow| row.actions.clear.allowed && row.job.as_ref().is_some_and(|job| job.record_sent);
+        let proven = |row: &domain::api::RunRow| {
+            row.actions.clear.allowed && row.job.as_ref().is_some_and(|job| job.record_sent)
+        };
         until_row(&engine, &run, "proven again", proven).await;
     }
     assert_eq!(carried(&lab, &run, "notes.txt", STREAM).as_deref(), Some("7365636f6e64"));

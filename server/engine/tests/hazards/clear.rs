@@ -47,7 +47,8 @@ async fn d1_nothing_but_a_runs_own_path_is_accepted_by_any_act() {
         &format!("{root}/../precious.txt"),
         &format!("{root}/SCOPE_01/Cortex Q3 Pilot/Runs/Run_1/"),
     ];
-    let before = files_below(lab.folder.path()).into_iter().filter(|(path, _)| !path.starts_with("state")).collect::<Vec<_>>();
+    let before =
+        files_below(lab.folder.path()).into_iter().filter(|(path, _)| !path.starts_with("state")).collect::<Vec<_>>();
     for path in paths {
         let problems = [
             engine.clear(path).await.unwrap_err(),
@@ -59,7 +60,8 @@ async fn d1_nothing_but_a_runs_own_path_is_accepted_by_any_act() {
         ];
         assert!(problems.iter().all(|problem| matches!(problem.code.status(), 400 | 404)), "{path:?}: {problems:?}");
     }
-    let after = files_below(lab.folder.path()).into_iter().filter(|(path, _)| !path.starts_with("state")).collect::<Vec<_>>();
+    let after =
+        files_below(lab.folder.path()).into_iter().filter(|(path, _)| !path.starts_with("state")).collect::<Vec<_>>();
     assert_eq!(after, before);
     assert_eq!(row(&engine, &run).await.summary.current_state, "sync_verified");
     engine.stop().await;
@@ -104,7 +106,9 @@ async fn d3_late_files_are_named_everything_is_kept_and_a_forced_sync_takes_them
 
         engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
         until_row(&engine, &run, "generation 2 verified", |row| {
-            row.job.as_ref().is_some_and(|job| job.generation == 2 && job.state == JobState::Verified && job.record_sent)
+            row.job
+                .as_ref()
+                .is_some_and(|job| job.generation == 2 && job.state == JobState::Verified && job.record_sent)
         })
         .await;
         let cleared = engine.clear(run.as_str()).await.unwrap();
@@ -161,7 +165,10 @@ async fn d7_data_in_deeper_record_folders_is_sent_proven_and_listed() {
     let lab = Lab::new();
     let engine = lab.start().await;
     let run = run("Run_1");
-    lab.push(&run, &[("cam/.exlab-wizard/nested.raw", b"only copy"), ("cam/.exlab-wizard/ingest.json", b"not a document of ours")]);
+    lab.push(
+        &run,
+        &[("cam/.exlab-wizard/nested.raw", b"only copy"), ("cam/.exlab-wizard/ingest.json", b"not a document of ours")],
+    );
     lab.push_usual(&run);
     let data = data_below(&lab.staging(run.as_str()));
     until_verified(&engine, &run).await;
@@ -217,7 +224,8 @@ async fn d8_rot_at_the_nas_between_proof_and_clear_is_found_and_nothing_is_delet
 
 #[tokio::test(flavor = "multi_thread")]
 async fn d9_a_run_or_a_parent_swapped_for_a_link_is_not_cleared() {
-    for swapped in ["SCOPE_01/Cortex Q3 Pilot/Runs/Run_1", "SCOPE_01/Cortex Q3 Pilot/Runs", "SCOPE_01/Cortex Q3 Pilot"] {
+    for swapped in ["SCOPE_01/Cortex Q3 Pilot/Runs/Run_1", "SCOPE_01/Cortex Q3 Pilot/Runs", "SCOPE_01/Cortex Q3 Pilot"]
+    {
         let lab = Lab::new();
         let (engine, run) = verified(&lab, "Run_1").await;
         let kept = data_below(&lab.staging(run.as_str()));
@@ -305,8 +313,10 @@ async fn d12_a_destination_in_the_staging_tree_is_refused_at_init_and_makes_jobs
         let engine = Engine::start(lab.settings.clone(), lab.options()).await.unwrap();
         let run = run("Run_1");
         lab.push_usual(&run);
-        let waits =
-            |row: &RunRow| row.summary.current_state == "sync_queued" && row.job.as_ref().is_some_and(|job| job.waiting_for_destination);
+        let waits = |row: &RunRow| {
+            row.summary.current_state == "sync_queued"
+                && row.job.as_ref().is_some_and(|job| job.waiting_for_destination)
+        };
         let waiting = until_row(&engine, &run, "the job waits", waits).await.job.unwrap();
         assert!(waiting.error.unwrap().message.contains("staging tree"), "link: {link}");
         engine.stop().await;

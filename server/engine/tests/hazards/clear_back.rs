@@ -1,4 +1,5 @@
-//! Ways back of a clear that is given up (D6, D8): what stands in the way is told, and nothing is called cleared that was put back.
+//! Ways back of a clear that is given up (D6, D8): what stands in the way is told, and nothing is called cleared that
+//! was put back.
 
 use crate::support::*;
 use domain::path::RunPath;
@@ -33,7 +34,8 @@ async fn d8_a_clear_given_up_whose_place_is_taken_says_so_and_goes_back_when_it_
     fs::create_dir(&place).unwrap();
     lab.settings.verify.clear_needs = ProofLevel::L4;
     let engine = lab.start().await;
-    until("it says what is in the way", async || waiting(&engine).await.contains("move that away first").then_some(())).await;
+    until("it says what is in the way", async || waiting(&engine).await.contains("move that away first").then_some(()))
+        .await;
     let ledger = engine.core().store.ledger(&run).await.unwrap();
     assert!(ledger.iter().all(|entry| entry.kind != "kept_aside"), "{ledger:?}");
     remove(&place);
@@ -65,8 +67,8 @@ async fn d6_a_run_that_was_put_back_is_not_called_cleared() {
     engine.stop().await;
 }
 
-/// Killed between putting back what a clear keeps or retains and saying that the run's life has ended: files went, and nobody says of the rest
-/// that it is the run that was proven.
+/// Killed between putting back what a clear keeps or retains and saying that the run's life has ended: files went, and
+/// nobody says of the rest that it is the run that was proven.
 #[tokio::test(flavor = "multi_thread")]
 async fn d6_what_was_put_back_of_a_run_of_which_files_went_is_another_life() {
     for retain in [false, true] {
@@ -79,8 +81,10 @@ async fn d6_what_was_put_back_of_a_run_of_which_files_went_is_another_life() {
         let pushed = data_below(&lab.staging(run.as_str()));
         assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::Internal);
         engine.stop().await;
-        let aside =
-            fs::read_dir(lab.path("staging/.exlab-clearing")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir());
+        let aside = fs::read_dir(lab.path("staging/.exlab-clearing"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.is_dir());
         let place = lab.staging(run.as_str());
         fs::rename(aside.unwrap(), &place).unwrap();
         let left = data_below(&place).len();
@@ -89,7 +93,11 @@ async fn d6_what_was_put_back_of_a_run_of_which_files_went_is_another_life() {
         let engine = lab.start().await;
         until_no_clear_is_open(&engine).await;
         let ended = engine.cleared_runs(None, 10).await.unwrap().runs;
-        assert_eq!(ended.iter().map(|life| life.files_freed).collect::<Vec<_>>(), [(pushed.len() - left) as u64], "{retain}");
+        assert_eq!(
+            ended.iter().map(|life| life.files_freed).collect::<Vec<_>>(),
+            [(pushed.len() - left) as u64],
+            "{retain}"
+        );
         // The record may be a new life's by now, or begin with the next look.
         let record = fs::read_to_string(place.join(".exlab-wizard/ingest.json")).unwrap_or_default();
         assert!(!record.contains("clear_taken_back"), "{retain}: {record}");
@@ -98,12 +106,14 @@ async fn d6_what_was_put_back_of_a_run_of_which_files_went_is_another_life() {
     }
 }
 
-/// The same, called off by an operator before the program goes on with it: it has ended, what went is told, and no row says that it goes on.
+/// The same, called off by an operator before the program goes on with it: it has ended, what went is told, and no row
+/// says that it goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn d6_a_clear_that_had_put_back_what_it_kept_ends_when_it_is_called_off() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let clearing = lab.path("staging/.exlab-clearing");
-    let aside = move || fs::read_dir(&clearing).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    let aside =
+        move || fs::read_dir(&clearing).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
     // A record that cannot be sent: the clear waits, with all data gone.
     let found = aside.clone();
     let link = move || std::os::unix::fs::symlink("/etc/hostname", found().join(".exlab-wizard/notes.txt")).unwrap();

@@ -1,7 +1,9 @@
-//! Damage at the NAS between the proof of a clear and its unlinking (D16): what is not proven at that moment is not removed.
+//! Damage at the NAS between the proof of a clear and its unlinking (D16): what is not proven at that moment is not
+//! removed.
 
 use crate::support::*;
 use domain::job::JobState;
+use domain::lifecycle::RunState;
 use domain::problem::ErrorCode;
 use engine::machine::checkpoint::Checkpoint;
 use std::fs;
@@ -18,7 +20,9 @@ fn flip(path: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn d16_a_file_that_the_nas_loses_after_the_proof_is_kept_with_all_of_its_run() {
-    for step in [Checkpoint::Permitted, Checkpoint::FinishedRecordSent, Checkpoint::RenamedAside, Checkpoint::IntentRenamed] {
+    for step in
+        [Checkpoint::Permitted, Checkpoint::FinishedRecordSent, Checkpoint::RenamedAside, Checkpoint::IntentRenamed]
+    {
         let (lab, run) = (Lab::new(), run("Run_1"));
         let there = lab.nas(&run).join("raw/frame_1.tif");
         let engine = lab.start_with(once(step, move || flip(&there))).await;
@@ -27,7 +31,11 @@ async fn d16_a_file_that_the_nas_loses_after_the_proof_is_kept_with_all_of_its_r
         until_record_sent(&engine, &run).await;
         let pushed = data_below(&lab.staging(run.as_str()));
         let problem = engine.clear(run.as_str()).await.unwrap_err();
-        assert_eq!((problem.code, files_of(&problem)), (ErrorCode::DestinationNotProven, vec!["raw/frame_1.tif".to_owned()]), "{step:?}");
+        assert_eq!(
+            (problem.code, files_of(&problem)),
+            (ErrorCode::DestinationNotProven, vec!["raw/frame_1.tif".to_owned()]),
+            "{step:?}"
+        );
         assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "{step:?}: nothing went");
         assert_eq!(fs::read_dir(lab.staging(".exlab-clearing")).unwrap().count(), 0);
         assert!(engine.cleared_runs(None, 10).await.unwrap().runs.is_empty());
@@ -63,7 +71,11 @@ async fn d16_of_a_long_clear_what_is_proven_goes_and_what_is_not_is_put_back() {
     let pushed = data_below(&lab.staging(run.as_str()));
     let problem = engine.clear(run.as_str()).await.unwrap_err();
     assert_eq!(files_of(&problem), ["raw/1500.tif", "raw/2500.tif"], "{problem:?}");
-    let kept: Vec<_> = pushed.iter().filter(|(path, _)| files_of(&problem).iter().any(|name| Path::new(name) == path)).cloned().collect();
+    let kept: Vec<_> = pushed
+        .iter()
+        .filter(|(path, _)| files_of(&problem).iter().any(|name| Path::new(name) == path))
+        .cloned()
+        .collect();
     assert_eq!(data_below(&lab.staging(run.as_str())), kept, "the only copies are here");
     assert_eq!(problem.details["files_freed"], pushed.len() - 2);
     engine.stop().await;
@@ -82,7 +94,10 @@ async fn d16_while_the_nas_gives_no_answer_nothing_goes_and_then_it_goes_on() {
     until_verified(&engine, &run).await;
     let pushed = data_below(&lab.staging(run.as_str()));
     let clearing = engine.clear(run.as_str()).await.unwrap().clearing.unwrap();
-    assert!(clearing.waiting.as_deref().is_some_and(|why| why.contains("the last look at the NAS had no answer")), "{clearing:?}");
+    assert!(
+        clearing.waiting.as_deref().is_some_and(|why| why.contains("the last look at the NAS had no answer")),
+        "{clearing:?}"
+    );
     let aside = fs::read_dir(lab.staging(".exlab-clearing")).unwrap().next().unwrap().unwrap().path();
     assert_eq!(data_below(&aside), pushed);
     fs::rename(away, there).unwrap();
@@ -102,5 +117,55 @@ async fn d16_a_record_that_the_nas_loses_meanwhile_is_sent_again_before_it_goes(
     engine.clear(run.as_str()).await.unwrap();
     assert_eq!(history_of(&record).last().map(String::as_str), Some("cleared"));
     assert!(fs::metadata(&record).unwrap().size() > 0);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s14_a_clear_goes_on_when_its_caller_hangs_up() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = lab.start().await;
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    {
+        let mut act = std::pin::pin!(engine.clear(run.as_str()));
+        let polled = futures::poll!(act.as_mut());
+        assert!(polled.is_pending());
+    }
+    until("the run is gone", async || engine.cleared_runs(None, 10).await.unwrap().runs.pop()).await;
+    until("its job is retired", async || {
+        let job = engine.core().store.latest_job(&run, 1).await.unwrap().unwrap();
+        (job.state == JobState::Cleaned).then_some(())
+    })
+    .await;
+    assert!(!lab.staging(run.as_str()).exists());
+    engine.stop().await;
+}
+
+/// The worker has read the record and is held up; meanwhile somebody clears. The clear waits for it, and the finished
+/// record arrives last.
+#[tokio::test(flavor = "multi_thread")]
+async fn v17_s23_a_clear_waits_for_the_record_in_flight_and_the_finished_one_arrives_last() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (read, is_read) = std::sync::mpsc::channel();
+    let (go_on, wait) = std::sync::mpsc::channel();
+    let hook = once(Checkpoint::RecordRead, move || {
+        read.send(()).unwrap();
+        wait.recv_timeout(PATIENCE).unwrap();
+    });
+    let engine = lab.start_with(hook).await;
+    lab.push_usual(&run);
+    until_state(&engine, &run, RunState::SyncVerified).await;
+    until("the worker has read the record", async || is_read.try_recv().ok()).await;
+    let clear = tokio::spawn({
+        let (engine, run) = (engine.clone(), run.clone());
+        async move { engine.clear(run.as_str()).await }
+    });
+    until_row(&engine, &run, "the clear has recorded", |row| row.summary.current_state == "cleared").await;
+    let at_nas = lab.nas(&run).join(".exlab-wizard/ingest.json");
+    assert!(!at_nas.exists() && !clear.is_finished(), "the finished record is sent by one who holds the turn");
+    go_on.send(()).unwrap();
+    assert_eq!(clear.await.unwrap().unwrap().clearing, None);
+    assert_eq!(history_of(&at_nas).last().unwrap(), "cleared", "what is finished arrives last");
+    assert!(!lab.staging(run.as_str()).exists());
     engine.stop().await;
 }

@@ -1,7 +1,7 @@
-//! What happens to a clear while it is under way (D3, D6, D9, D13, S14): what was not proven is kept, named and put back.
+//! What happens to a clear while it is under way (D3, D6, D9, D13, S14): what was not proven is kept, named and put
+//! back.
 
 use crate::support::*;
-use domain::job::JobState;
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
 use domain::problem::ErrorCode;
@@ -34,13 +34,17 @@ fn only_the_late_one_stands(lab: &Lab, run: &RunPath, late: &str, pushed: &[(Pat
 async fn d6_what_appears_while_files_are_unlinked_is_kept_and_what_went_is_counted() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let staging = lab.path("staging");
-    let hook = once(Checkpoint::FileUnlinked, move || fs::write(aside(&staging).join("raw/late.tif"), "only copy").unwrap());
+    let hook =
+        once(Checkpoint::FileUnlinked, move || fs::write(aside(&staging).join("raw/late.tif"), "only copy").unwrap());
     let engine = verified(&lab, &run, hook).await;
     let pushed = data_below(&lab.staging(run.as_str()));
     let bytes: usize = pushed.iter().map(|(_, bytes)| bytes.len()).sum();
     let problem = engine.clear(run.as_str()).await.unwrap_err();
     assert_eq!(files_of(&problem), ["raw/late.tif"]);
-    assert_eq!((&problem.details["files_freed"], &problem.details["bytes_freed"]), (&pushed.len().into(), &bytes.into()));
+    assert_eq!(
+        (&problem.details["files_freed"], &problem.details["bytes_freed"]),
+        (&pushed.len().into(), &bytes.into())
+    );
     only_the_late_one_stands(&lab, &run, "raw/late.tif", &pushed);
     let life = &engine.cleared_runs(None, 10).await.unwrap().runs[0];
     assert_eq!((life.files_freed, life.bytes_freed), (pushed.len() as u64, bytes as u64));
@@ -141,14 +145,22 @@ async fn d3_what_happens_between_proof_and_rename_is_named_and_all_of_the_run_is
             let engine = verified(&lab, &run, once(step, move || disturb(&place))).await;
             let pushed = data_below(&lab.staging(run.as_str()));
             let problem = engine.clear(run.as_str()).await.unwrap_err();
-            assert_eq!((problem.code, files_of(&problem)), (ErrorCode::StagingNotProven, vec![file.to_owned()]), "{n} {step:?}");
+            assert_eq!(
+                (problem.code, files_of(&problem)),
+                (ErrorCode::StagingNotProven, vec![file.to_owned()]),
+                "{n} {step:?}"
+            );
             let kept = data_below(&lab.staging(run.as_str()));
             let other = |path: &Path| path != Path::new(file);
-            assert!(pushed.iter().filter(|(path, _)| other(path)).all(|file| kept.contains(file)), "{n} {step:?}: nothing went");
+            assert!(
+                pushed.iter().filter(|(path, _)| other(path)).all(|file| kept.contains(file)),
+                "{n} {step:?}: nothing went"
+            );
             assert!(engine.cleared_runs(None, 10).await.unwrap().runs.is_empty(), "{n} {step:?}");
             // As any late file: it is sealed and sent with the rest, and then all of it goes.
             engine.force_sync(run.as_str(), Default::default()).await.unwrap();
-            until_row(&engine, &run, "proven anew", |row| row.job.as_ref().is_some_and(|job| job.generation == 2)).await;
+            until_row(&engine, &run, "proven anew", |row| row.job.as_ref().is_some_and(|job| job.generation == 2))
+                .await;
             until_verified(&engine, &run).await;
             engine.clear(run.as_str()).await.unwrap();
             assert!(kept.iter().all(|file| data_below(&lab.nas(&run)).contains(file)), "{n} {step:?}");
@@ -158,7 +170,8 @@ async fn d3_what_happens_between_proof_and_rename_is_named_and_all_of_the_run_is
     }
 }
 
-/// The program ends right after the rename, and every file is written to before it goes on: nothing may go, and so the run is what it was.
+/// The program ends right after the rename, and every file is written to before it goes on: nothing may go, and so the
+/// run is what it was.
 #[tokio::test(flavor = "multi_thread")]
 async fn d3_a_run_of_which_nothing_may_go_any_more_is_no_new_life() {
     let (lab, run) = (Lab::new(), run("Run_1"));
@@ -234,7 +247,9 @@ async fn d13_what_is_kept_stays_aside_where_a_new_life_took_its_place() {
 async fn d10_a_file_that_arrives_in_the_record_during_the_clear_is_sent_and_proven_before_it_goes() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let staging = lab.path("staging");
-    let hook = once(Checkpoint::DataUnlinked, move || fs::write(aside(&staging).join(".exlab-wizard/notes.txt"), "only copy").unwrap());
+    let hook = once(Checkpoint::DataUnlinked, move || {
+        fs::write(aside(&staging).join(".exlab-wizard/notes.txt"), "only copy").unwrap()
+    });
     let engine = verified(&lab, &run, hook).await;
     let answer = engine.clear(run.as_str()).await.unwrap();
     assert_eq!(answer.clearing, None);
@@ -245,12 +260,14 @@ async fn d10_a_file_that_arrives_in_the_record_during_the_clear_is_sent_and_prov
     engine.stop().await;
 }
 
-/// What cannot be sent stays, whole: half a record is none. The row says what the clear waits for, and an operator may call it off.
+/// What cannot be sent stays, whole: half a record is none. The row says what the clear waits for, and an operator may
+/// call it off.
 #[tokio::test(flavor = "multi_thread")]
 async fn d10_a_record_that_cannot_be_sent_is_kept_whole_and_the_clear_waits_and_can_be_called_off() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let staging = lab.path("staging");
-    let link = move || std::os::unix::fs::symlink("/etc/hostname", aside(&staging).join(".exlab-wizard/notes.txt")).unwrap();
+    let link =
+        move || std::os::unix::fs::symlink("/etc/hostname", aside(&staging).join(".exlab-wizard/notes.txt")).unwrap();
     let engine = verified(&lab, &run, once(Checkpoint::DataUnlinked, link)).await;
     let waiting = engine.clear(run.as_str()).await.unwrap().clearing.unwrap().waiting.unwrap();
     assert!(waiting.contains("notes.txt"), "{waiting}");
@@ -261,12 +278,16 @@ async fn d10_a_record_that_cannot_be_sent_is_kept_whole_and_the_clear_waits_and_
     let answer = engine.call_off(run.as_str()).await.unwrap();
     assert!(answer.files_freed == 5, "what had gone is told: {answer:?}");
     let record = lab.staging(run.as_str()).join(".exlab-wizard");
-    assert!(record.join("notes.txt").is_symlink() && record.join("ingest.json").exists(), "what is left stands where it stood");
+    assert!(
+        record.join("notes.txt").is_symlink() && record.join("ingest.json").exists(),
+        "what is left stands where it stood"
+    );
     assert_eq!(engine.core().store.open_intents().await.unwrap(), []);
     engine.stop().await;
 }
 
-/// A NAS that takes no finished record holds a clear for as long as an operator lets it; called off, the run is what it was.
+/// A NAS that takes no finished record holds a clear for as long as an operator lets it; called off, the run is what it
+/// was.
 #[tokio::test(flavor = "multi_thread")]
 async fn d20_a_waiting_clear_that_is_called_off_leaves_the_run_as_it_was() {
     let (lab, run) = (Lab::new(), run("Run_1"));
@@ -288,7 +309,9 @@ async fn d20_a_waiting_clear_that_is_called_off_leaves_the_run_as_it_was() {
     assert_eq!(states[states.len() - 2..], ["cleared", "sync_verified"]);
     fs::remove_dir(lab.path("nas/SCOPE_01")).unwrap();
     fs::rename(lab.path("unmounted"), lab.path("nas/SCOPE_01")).unwrap();
-    let clearable = until_row(&engine, &run, "clearable as before", |row| row.clearing.is_none() && row.actions.clear.allowed).await;
+    let clearable =
+        until_row(&engine, &run, "clearable as before", |row| row.clearing.is_none() && row.actions.clear.allowed)
+            .await;
     assert_eq!((clearable.life, clearable.summary.current_state.as_str()), (1, "sync_verified"));
     assert_eq!(engine.clear(run.as_str()).await.unwrap().clearing, None);
     assert_eq!(data_below(&lab.nas(&run)), pushed);
@@ -330,56 +353,12 @@ async fn d8_rot_found_when_a_clear_resumes_puts_back_what_is_left_and_sends_it_a
     fs::write(lab.nas(&run).join("raw/frame_2.tif"), [1; 1_000]).unwrap();
     let left = data_below(&aside(&lab.path("staging")));
     let problem = engine.clear(run.as_str()).await.unwrap_err();
-    assert_eq!((problem.code, files_of(&problem)), (ErrorCode::DestinationNotProven, vec!["raw/frame_2.tif".to_owned()]));
+    assert_eq!(
+        (problem.code, files_of(&problem)),
+        (ErrorCode::DestinationNotProven, vec!["raw/frame_2.tif".to_owned()])
+    );
     assert_eq!(data_below(&lab.staging(run.as_str())), left);
     let life = &engine.cleared_runs(None, 10).await.unwrap().runs[0];
     assert_eq!(life.files_freed, (pushed.len() - left.len()) as u64);
-    engine.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn s14_a_clear_goes_on_when_its_caller_hangs_up() {
-    let (lab, run) = (Lab::new(), run("Run_1"));
-    let engine = verified(&lab, &run, Checkpoints::default()).await;
-    {
-        let mut act = std::pin::pin!(engine.clear(run.as_str()));
-        let polled = futures::poll!(act.as_mut());
-        assert!(polled.is_pending());
-    }
-    until("the run is gone", async || engine.cleared_runs(None, 10).await.unwrap().runs.pop()).await;
-    until("its job is retired", async || {
-        let job = engine.core().store.latest_job(&run, 1).await.unwrap().unwrap();
-        (job.state == JobState::Cleaned).then_some(())
-    })
-    .await;
-    assert!(!lab.staging(run.as_str()).exists());
-    engine.stop().await;
-}
-
-/// The worker has read the record and is held up; meanwhile somebody clears. The clear waits for it, and the finished record arrives last.
-#[tokio::test(flavor = "multi_thread")]
-async fn v17_s23_a_clear_waits_for_the_record_in_flight_and_the_finished_one_arrives_last() {
-    let (lab, run) = (Lab::new(), run("Run_1"));
-    let (read, is_read) = std::sync::mpsc::channel();
-    let (go_on, wait) = std::sync::mpsc::channel();
-    let hook = once(Checkpoint::RecordRead, move || {
-        read.send(()).unwrap();
-        wait.recv_timeout(PATIENCE).unwrap();
-    });
-    let engine = lab.start_with(hook).await;
-    lab.push_usual(&run);
-    until_state(&engine, &run, RunState::SyncVerified).await;
-    until("the worker has read the record", async || is_read.try_recv().ok()).await;
-    let clear = tokio::spawn({
-        let (engine, run) = (engine.clone(), run.clone());
-        async move { engine.clear(run.as_str()).await }
-    });
-    until_row(&engine, &run, "the clear has recorded", |row| row.summary.current_state == "cleared").await;
-    let at_nas = lab.nas(&run).join(".exlab-wizard/ingest.json");
-    assert!(!at_nas.exists() && !clear.is_finished(), "the finished record is sent by one who holds the turn");
-    go_on.send(()).unwrap();
-    assert_eq!(clear.await.unwrap().unwrap().clearing, None);
-    assert_eq!(history_of(&at_nas).last().unwrap(), "cleared", "what is finished arrives last");
-    assert!(!lab.staging(run.as_str()).exists());
     engine.stop().await;
 }

@@ -1,4 +1,5 @@
-//! Rights in the way of a clear (D20): refused before anything is touched, taken back, or waited for; never half way without a word.
+//! Rights in the way of a clear (D20): refused before anything is touched, taken back, or waited for; never half way
+//! without a word.
 
 use crate::support::*;
 use domain::lifecycle::RunState;
@@ -42,10 +43,15 @@ async fn d20_a_run_of_which_something_cannot_be_removed_is_refused_before_anythi
         let condition = plan.conditions.iter().find(|condition| condition.code == "removable").unwrap();
         assert!(!plan.clearable && !condition.holds && condition.value.contains(name), "{condition:?}");
         // The attribute changes the file's ctime: its bytes are looked at first.
-        until_row(&engine, &run, "it says why", |row| row.actions.clear.reason.as_deref() == Some("not_removable")).await;
+        until_row(&engine, &run, "it says why", |row| row.actions.clear.reason.as_deref() == Some("not_removable"))
+            .await;
         assert_eq!(data_below(&lab.staging(run.as_str())), pushed);
         let history = |at: PathBuf| history_of(&at.join(".exlab-wizard/ingest.json"));
-        assert_eq!(history(lab.staging(run.as_str())).last().unwrap(), "sync_verified", "nothing says that it was cleared");
+        assert_eq!(
+            history(lab.staging(run.as_str())).last().unwrap(),
+            "sync_verified",
+            "nothing says that it was cleared"
+        );
         assert_eq!(history(lab.nas(&run)).last().unwrap(), "sync_verified");
         assert_eq!(engine.cleared_runs(None, 10).await.unwrap().runs, []);
         stubborn.yields();
@@ -78,7 +84,11 @@ async fn d20_a_folder_that_cannot_be_renamed_takes_cleared_back_and_begins_no_li
     })
     .await;
     let row = row(&engine, &run).await;
-    assert_eq!((row.life, row.summary.current_state.as_str(), row.actions.clear.allowed), (1, "sync_verified", true), "{row:#?}");
+    assert_eq!(
+        (row.life, row.summary.current_state.as_str(), row.actions.clear.allowed),
+        (1, "sync_verified", true),
+        "{row:#?}"
+    );
     assert_eq!(engine.cleared_runs(None, 10).await.unwrap().runs, []);
     engine.clear(run.as_str()).await.unwrap();
     assert_eq!(data_below(&lab.nas(&run)), pushed);
@@ -99,7 +109,9 @@ async fn d6_d20_the_rest_of_a_cleared_run_is_a_row_with_its_reason_and_goes_when
     lab.push_usual(&run);
     until_verified(&engine, &run).await;
     let pushed = data_below(&lab.staging(run.as_str()));
-    let told = |clearing: Option<domain::api::ClearingView>| clearing.and_then(|clearing| clearing.waiting).unwrap_or_default();
+    let told = |clearing: Option<domain::api::ClearingView>| {
+        clearing.and_then(|clearing| clearing.waiting).unwrap_or_default()
+    };
     let why = told(engine.clear(run.as_str()).await.unwrap().clearing);
     assert!(why.contains("rest of a cleared run") && why.contains("raw/frame_2.tif"), "{why}");
     assert_eq!(told(row(&engine, &run).await.clearing), why);
@@ -107,7 +119,9 @@ async fn d6_d20_the_rest_of_a_cleared_run_is_a_row_with_its_reason_and_goes_when
 
     // Also after a restart there is a row, although no folder stands at the path.
     let engine = lab.start_with(Checkpoints::default()).await;
-    let row = until_row(&engine, &run, "the rest is shown", |row| row.clearing.as_ref().is_some_and(|c| c.waiting.is_some())).await;
+    let row =
+        until_row(&engine, &run, "the rest is shown", |row| row.clearing.as_ref().is_some_and(|c| c.waiting.is_some()))
+            .await;
     assert_eq!(row.summary.current_state, "cleared");
     let why = told(engine.clear(run.as_str()).await.unwrap().clearing);
     assert!(why.contains("raw/frame_2.tif"), "{why}");
@@ -116,6 +130,9 @@ async fn d6_d20_the_rest_of_a_cleared_run_is_a_row_with_its_reason_and_goes_when
     assert_eq!((answer.clearing, answer.files_freed >= pushed.len() as u64), (None, true));
     assert_eq!(data_below(&lab.nas(&run)), pushed);
     assert_eq!(files_below(&lab.path("staging")), []);
-    assert!(engine.core().index.look(&run, |facts| facts.state() == Some(RunState::Cleared)).is_none(), "the row is gone");
+    assert!(
+        engine.core().index.look(&run, |facts| facts.state() == Some(RunState::Cleared)).is_none(),
+        "the row is gone"
+    );
     engine.stop().await;
 }

@@ -1,4 +1,5 @@
-//! A clear that goes on with a proof weaker than the config asks for by now (D8): it ends, and does not read the NAS again and again.
+//! A clear that goes on with a proof weaker than the config asks for by now (D8): it ends, and does not read the NAS
+//! again and again.
 
 use crate::support::*;
 use domain::api::RunRow;
@@ -19,11 +20,17 @@ async fn d8_a_clear_that_goes_on_with_a_weaker_proof_than_is_asked_for_ends() {
         until_no_clear_is_open(&engine).await;
         until_verified(&engine, &run).await;
         assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "{step:?}");
-        let shown = until_row(&engine, &run, "the row says why", |row| row.clearing.is_none() && !row.actions.clear.allowed).await;
+        let shown =
+            until_row(&engine, &run, "the row says why", |row| row.clearing.is_none() && !row.actions.clear.allowed)
+                .await;
         assert_eq!((shown.life, shown.actions.clear.reason.as_deref()), (1, Some("proof_too_weak")), "{step:?}");
         let reached = shown.proof.unwrap().level;
         let problem = engine.clear(run.as_str()).await.unwrap_err();
-        assert_eq!((problem.code, &problem.details["proof_level"]), (ErrorCode::DestinationNotProven, &json!(reached)), "{problem:?}");
+        assert_eq!(
+            (problem.code, &problem.details["proof_level"]),
+            (ErrorCode::DestinationNotProven, &json!(reached)),
+            "{problem:?}"
+        );
         assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "{step:?}");
         assert_eq!(data_below(&lab.nas(&run)), pushed, "{step:?}");
         engine.stop().await;

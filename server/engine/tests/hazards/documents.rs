@@ -1,4 +1,5 @@
-//! Documents of others: unreadable, of another major, with fields of newer versions, written by the Python system, and its queue.
+//! Documents of others: unreadable, of another major, with fields of newer versions, written by the Python system, and
+//! its queue.
 
 use crate::support::*;
 use domain::api::{ForceSyncRequest, RunRow};
@@ -33,7 +34,10 @@ async fn s7_d2_a_document_that_cannot_be_used_is_a_row_that_says_so_and_is_never
         let row = row(&engine, &run).await;
         let problem = row.problem.unwrap();
         assert_eq!((row.summary.current_state.as_str(), problem.code.as_str()), (state, code));
-        assert_eq!((row.summary.file_count, row.actions.clear.allowed, row.actions.force_sync.allowed), (5, false, false));
+        assert_eq!(
+            (row.summary.file_count, row.actions.clear.allowed, row.actions.force_sync.allowed),
+            (5, false, false)
+        );
         let refused = engine.clear(run.as_str()).await.unwrap_err();
         assert_eq!(refused.code, refusal, "{refused:?}");
         if refusal == ErrorCode::SchemaMajorMismatch {
@@ -63,7 +67,11 @@ async fn s7_a_state_of_a_newer_version_and_odd_things_in_place_of_documents_are_
     assert_eq!(row(&engine, &newer).await.actions.clear.reason.as_deref(), Some("unknown_state"));
     for run in [&folder, &link] {
         let row = row(&engine, run).await;
-        assert_eq!((row.summary.current_state.as_str(), row.problem.unwrap().code.as_str()), ("unknown", "document_unreadable"), "{run}");
+        assert_eq!(
+            (row.summary.current_state.as_str(), row.problem.unwrap().code.as_str()),
+            ("unknown", "document_unreadable"),
+            "{run}"
+        );
     }
     for run in [&newer, &folder, &link] {
         assert!(matches!(engine.clear(run.as_str()).await.unwrap_err().code.status(), 409 | 422), "{run}");
@@ -109,13 +117,19 @@ async fn what_the_python_system_verified_is_not_proven_by_us_until_we_have_sent_
     let (lab, run) = (Lab::new(), run("Run_1"));
     let mut old: serde_json::Value = serde_json::from_slice(&fixture("ingest/older_minor.json")).unwrap();
     old["run_path"] = run.as_str().into();
-    lab.push(&run, &[(".exlab-wizard/ingest.json", old.to_string().as_bytes()), ("a.bin", b"only copy"), (SENTINEL, b"")]);
+    lab.push(
+        &run,
+        &[(".exlab-wizard/ingest.json", old.to_string().as_bytes()), ("a.bin", b"only copy"), (SENTINEL, b"")],
+    );
     let engine = lab.start().await;
     let shown = row(&engine, &run).await;
     assert_eq!((shown.actions.clear.reason.as_deref(), shown.proof), (Some("staging_not_proven"), None));
     assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::StagingNotProven);
     engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
-    until_row(&engine, &run, "proven", |row| row.actions.clear.allowed && row.job.as_ref().is_some_and(|job| job.record_sent)).await;
+    until_row(&engine, &run, "proven", |row| {
+        row.actions.clear.allowed && row.job.as_ref().is_some_and(|job| job.record_sent)
+    })
+    .await;
     engine.clear(run.as_str()).await.unwrap();
     assert_eq!(fs::read(lab.nas(&run).join("a.bin")).unwrap(), b"only copy");
     let states = history_of(&lab.nas(&run).join(".exlab-wizard/ingest.json"));
@@ -131,10 +145,16 @@ async fn runs_the_python_system_left_half_way_go_on() {
     let states = ["staging", "complete", "sync_queued"];
     for state in states {
         let ingest = fixture(&format!("ingest/{state}.json"));
-        lab.push(&run(&format!("Run_{state}")), &[(".exlab-wizard/ingest.json", &ingest), ("a.bin", b"x"), (SENTINEL, b"")]);
+        lab.push(
+            &run(&format!("Run_{state}")),
+            &[(".exlab-wizard/ingest.json", &ingest), ("a.bin", b"x"), (SENTINEL, b"")],
+        );
     }
     let cleared = run("Run_cleared");
-    lab.push(&cleared, &[(".exlab-wizard/ingest.json", &fixture("ingest/cleared.json")), ("a.bin", b"arrived since"), (SENTINEL, b"")]);
+    lab.push(
+        &cleared,
+        &[(".exlab-wizard/ingest.json", &fixture("ingest/cleared.json")), ("a.bin", b"arrived since"), (SENTINEL, b"")],
+    );
     let engine = lab.start().await;
     for state in states {
         until_verified(&engine, &run(&format!("Run_{state}"))).await;
@@ -178,12 +198,17 @@ async fn the_python_systems_queue_comes_in_as_queued_whatever_it_claims() {
     let report = engine::import_queue(&lab.settings, &lab.path("state"), &queue()).await.unwrap();
     assert_eq!((report.imported, report.already_here, report.refused), (8, 0, vec![]));
     let store = Store::open(&lab.path("state")).await.unwrap();
-    for name in ["queued", "running", "awaiting_verify", "verified", "cleanup_eligible", "cleaned", "failed", "backoff"] {
+    for name in ["queued", "running", "awaiting_verify", "verified", "cleanup_eligible", "cleaned", "failed", "backoff"]
+    {
         let run = RunPath::parse(&format!("CONFOCAL_01/P/Runs/Run_{name}")).unwrap();
         let job = store.latest_job(&run, 1).await.unwrap().unwrap();
         let failed = matches!(name, "failed" | "backoff");
         assert_eq!(job.state, if failed { JobState::Failed } else { JobState::Queued }, "{name}");
-        assert_eq!((job.attempts, job.verify_passes, job.seal, job.proof_level), (0, 0, None, None), "{name}: no proof of theirs is ours");
+        assert_eq!(
+            (job.attempts, job.verify_passes, job.seal, job.proof_level),
+            (0, 0, None, None),
+            "{name}: no proof of theirs is ours"
+        );
         let class = job.error.map(|error| error.class);
         let expected = match name {
             "failed" => Some(FailureClass::Authentication),
@@ -207,7 +232,11 @@ async fn imported_runs_are_sealed_sent_and_proven_by_us() {
     lab.mark().await;
     let theirs = lab.path("sync_queue.db");
     fs::copy(queue(), &theirs).unwrap();
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(SqliteConnectOptions::new().filename(&theirs)).await.unwrap();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(SqliteConnectOptions::new().filename(&theirs))
+        .await
+        .unwrap();
     let root = lab.path("staging").display().to_string();
     sqlx::query("UPDATE jobs SET run_path = replace(run_path, '/staging/CONFOCAL_01/P', $1)")
         .bind(format!("{root}/SCOPE_01/Cortex Q3 Pilot"))
@@ -218,7 +247,10 @@ async fn imported_runs_are_sealed_sent_and_proven_by_us() {
     let report = engine::import_queue(&lab.settings, &lab.path("state"), &theirs).await.unwrap();
     assert_eq!(report.imported, 8);
     let (verified, failed, pushing) = (run("Run_verified"), run("Run_failed"), run("Run_queued"));
-    lab.push(&verified, &[(".exlab-wizard/ingest.json", &fixture("ingest/sync_verified.json")), ("a.bin", b"x"), (SENTINEL, b"")]);
+    lab.push(
+        &verified,
+        &[(".exlab-wizard/ingest.json", &fixture("ingest/sync_verified.json")), ("a.bin", b"x"), (SENTINEL, b"")],
+    );
     lab.push(&failed, &[("a.bin", b"x"), (SENTINEL, b"")]);
     lab.push(&pushing, &[("a.bin", b"x")]);
     let engine = Engine::start(lab.settings.clone(), lab.options()).await.unwrap();
@@ -226,7 +258,11 @@ async fn imported_runs_are_sealed_sent_and_proven_by_us() {
     until_row(&engine, &verified, "proven by us", proven).await;
     // It came to completion under our eyes: its job starts anew, as that of a failed one does.
     until_verified(&engine, &failed).await;
-    assert_eq!(row(&engine, &pushing).await.summary.current_state, "staging", "a run that still comes is not taken by its row");
+    assert_eq!(
+        row(&engine, &pushing).await.summary.current_state,
+        "staging",
+        "a run that still comes is not taken by its row"
+    );
     assert!(!lab.nas(&pushing).exists());
     lab.push(&pushing, &[(SENTINEL, b"")]);
     until_state(&engine, &pushing, RunState::SyncQueued).await;
@@ -238,22 +274,33 @@ async fn imported_runs_are_sealed_sent_and_proven_by_us() {
     engine.stop().await;
 }
 
-/// Folders that are links, and documents as Windows programs write them: named with the way out, or taken as meant; never invisible.
+/// Folders that are links, and documents as Windows programs write them: named with the way out, or taken as meant;
+/// never invisible.
 #[tokio::test(flavor = "multi_thread")]
 async fn s24_linked_folders_are_named_and_a_byte_order_mark_is_passed_over() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     fs::create_dir_all(lab.path("other disk/P/Runs/Run_9")).unwrap();
     std::os::unix::fs::symlink(lab.path("other disk"), lab.staging("FLOW_01")).unwrap();
     let creation = include_bytes!("../../../../app/domain/tests/fixtures/creation/experimental.json");
-    lab.push(&run, &[(".exlab-wizard/creation.json", &[b"\xef\xbb\xbf".as_slice(), creation].concat()), ("a.bin", b"x"), (SENTINEL, b"")]);
+    lab.push(
+        &run,
+        &[
+            (".exlab-wizard/creation.json", &[b"\xef\xbb\xbf".as_slice(), creation].concat()),
+            ("a.bin", b"x"),
+            (SENTINEL, b""),
+        ],
+    );
     let engine = lab.start().await;
     until_verified(&engine, &run).await;
     assert_eq!(row(&engine, &run).await.problem, None);
     let found = engine.problems(domain::api::ProblemQuery::default()).await.unwrap().findings;
-    let linked: Vec<_> = found.iter().filter(|found| found.finding.rule == domain::finding::Rule::LinkedFolder).collect();
+    let linked: Vec<_> =
+        found.iter().filter(|found| found.finding.rule == domain::finding::Rule::LinkedFolder).collect();
     assert_eq!(linked.len(), 1, "{found:?}");
     assert_eq!(linked[0].finding.run_path, "FLOW_01");
-    assert!(linked[0].finding.rule_detail.contains("other disk") && linked[0].finding.rule_detail.contains("mount --bind"));
+    assert!(
+        linked[0].finding.rule_detail.contains("other disk") && linked[0].finding.rule_detail.contains("mount --bind")
+    );
     assert!(engine.status().unrecognised.iter().any(|finding| finding.run_path == "FLOW_01"), "in the header too");
     engine.clear(run.as_str()).await.unwrap();
     let kept = fs::read(lab.nas(&run).join(".exlab-wizard/creation.json")).unwrap();

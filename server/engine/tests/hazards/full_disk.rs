@@ -1,4 +1,5 @@
-//! A full disk at the destination, at staging, under the state folder: a typed reason, a retry, nothing half-written, nothing lost.
+//! A full disk at the destination, at staging, under the state folder: a typed reason, a retry, nothing half-written,
+//! nothing lost.
 
 use crate::support::*;
 use domain::api::RunRow;
@@ -18,7 +19,12 @@ fn free(folder: &Path) {
 /// Whether queueing or claiming met the full disk first is a matter of pages.
 fn says_full(row: &RunRow) -> bool {
     let of_job = row.job.as_ref().and_then(|job| job.error.as_ref()).map(|error| error.message.clone());
-    row.problem.as_ref().map(|problem| problem.message.clone()).into_iter().chain(of_job).any(|message| message.contains("full"))
+    row.problem
+        .as_ref()
+        .map(|problem| problem.message.clone())
+        .into_iter()
+        .chain(of_job)
+        .any(|message| message.contains("full"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +186,8 @@ fn without_room_in_the_log(state: &Path) {
     });
 }
 
-/// Whichever step of a clear meets the full state disk: it is no refusal, no new life begins, and the clear ends when there is room.
+/// Whichever step of a clear meets the full state disk: it is no refusal, no new life begins, and the clear ends when
+/// there is room.
 #[tokio::test(flavor = "multi_thread")]
 async fn d21_a_state_disk_that_fills_up_within_a_clear_makes_it_wait() {
     let steps = [
@@ -238,7 +245,8 @@ async fn as_if_killed(lab: &Lab, to: &str) -> Store {
     Store::open(&copy).await.unwrap()
 }
 
-/// The disk of the state folder fills up again and again while runs are in work: whatever is shown is in the database, and all goes on.
+/// The disk of the state folder fills up again and again while runs are in work: whatever is shown is in the database,
+/// and all goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn s22_a_state_disk_that_fills_up_for_moments_leaves_rows_and_database_agreeing() {
     let lab = Lab::new();
@@ -251,7 +259,8 @@ async fn s22_a_state_disk_that_fills_up_for_moments_leaves_rows_and_database_agr
         if n % 3 == 2 {
             fill(&state);
             // While nothing can be written something is tried.
-            let tried = |row: &RunRow| says_full(row) || row.job.as_ref().is_some_and(|job| job.state == JobState::Verified);
+            let tried =
+                |row: &RunRow| says_full(row) || row.job.as_ref().is_some_and(|job| job.state == JobState::Verified);
             until_row(&engine, run, "something was tried", tried).await;
             free(&state);
         }
@@ -263,8 +272,11 @@ async fn s22_a_state_disk_that_fills_up_for_moments_leaves_rows_and_database_agr
     let store = as_if_killed(&lab, "killed").await;
     for run in &runs {
         let shown = row(&engine, run).await.job.unwrap();
-        let kept =
-            store.latest_job(run, 1).await.unwrap().unwrap_or_else(|| panic!("{run} is shown as {shown:?} and is not in the database"));
+        let kept = store
+            .latest_job(run, 1)
+            .await
+            .unwrap()
+            .unwrap_or_else(|| panic!("{run} is shown as {shown:?} and is not in the database"));
         assert_eq!((kept.state, kept.record_sent), (shown.state, shown.record_sent), "{run}");
     }
     store.close().await;
@@ -301,8 +313,8 @@ async fn s22_what_is_queued_behind_a_job_that_waits_to_be_recorded_says_so() {
     engine.stop().await;
 }
 
-/// Two transactions that the full disk ends half way; then a fact is written and acknowledged: it is in the database and not in a
-/// transaction that nobody ends.
+/// Two transactions that the full disk ends half way; then a fact is written and acknowledged: it is in the database
+/// and not in a transaction that nobody ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn s22_what_is_acknowledged_after_a_full_disk_is_in_the_database() {
     let (lab, run) = (Lab::new(), run("Run_1"));
@@ -347,7 +359,8 @@ async fn s22_what_is_acknowledged_after_a_full_disk_is_in_the_database() {
     engine.stop().await;
 }
 
-/// A start on a disk of no free byte: in the room that is kept back for clearing; without any it says so, and whoever starts tries again.
+/// A start on a disk of no free byte: in the room that is kept back for clearing; without any it says so, and whoever
+/// starts tries again.
 #[tokio::test(flavor = "multi_thread")]
 async fn s22_a_start_on_a_full_state_disk_uses_the_room_kept_back_or_is_tried_again() {
     let (lab, run) = (Lab::new(), run("Run_1"));

@@ -1,4 +1,5 @@
-//! The gate over time (S1): judged again when its grounds change, also on runs that are proven already; and what is remembered of findings.
+//! The gate over time (S1): judged again when its grounds change, also on runs that are proven already; and what is
+//! remembered of findings.
 
 use crate::overrides::letting;
 use crate::support::*;
@@ -44,7 +45,11 @@ async fn s1_a_run_is_judged_again_when_an_override_expires() {
     clock.advance(Duration::from_secs(3_600));
     engine.watcher().poll_once().await;
     let list = problems(&engine, Scope::All).await;
-    let shown: Vec<_> = list.findings.iter().map(|f| (f.finding.rule, f.finding.override_active, f.active_override.is_some())).collect();
+    let shown: Vec<_> = list
+        .findings
+        .iter()
+        .map(|f| (f.finding.rule, f.finding.override_active, f.active_override.is_some()))
+        .collect();
     assert_eq!(shown, [(Rule::LeftoverJinjaMarker, true, true), (Rule::UnresolvedPlaceholderToken, false, false)]);
     assert!(list.findings.iter().all(|found| found.finding.synced_under_prior_policy && !found.holds_back()));
     assert_eq!(row(&engine, &run).await.summary.current_state, "sync_verified", "what is proven stays proven");

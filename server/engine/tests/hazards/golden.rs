@@ -1,5 +1,6 @@
-//! The golden staging tree: every state, misplaced, hidden, linked, corrupt and received runs, and what the existing system answers for
-//! them. Mounted read-only here, so that the rows are those of the tree as it is and not of the steps taken since.
+//! The golden staging tree: every state, misplaced, hidden, linked, corrupt and received runs, and what the existing
+//! system answers for them. Mounted read-only here, so that the rows are those of the tree as it is and not of the
+//! steps taken since.
 
 use crate::support::*;
 use domain::settings::Settings;
@@ -56,10 +57,12 @@ async fn the_golden_tree_gives_the_same_rows_and_rows_for_what_cannot_be_read() 
     let polled = engine.watcher().poll_once().await;
     let leaves: BTreeSet<_> = polled.iter().map(|(run, _)| run.as_str().to_owned()).collect();
     let theirs = expected["walk_run_leaves"].as_array().unwrap().iter().map(|leaf| leaf.as_str().unwrap().to_owned());
-    // Test runs in `Runs` and runs in `TestRuns` are invisible to the existing system; ours are runs that the gate holds back.
+    // Test runs in `Runs` and runs in `TestRuns` are invisible to the existing system; ours are runs that the gate
+    // holds back.
     let wanted: BTreeSet<_> = theirs.chain(MISPLACED.map(|name| format!("{PROJECT}/{name}"))).collect();
     assert_eq!(leaves, wanted);
-    let unrecognised: Vec<_> = engine.core().staging.unrecognised().iter().map(|finding| finding.run_path.clone()).collect();
+    let unrecognised: Vec<_> =
+        engine.core().staging.unrecognised().iter().map(|finding| finding.run_path.clone()).collect();
     assert_eq!(unrecognised, [format!("{PROJECT}/Runs/Other_name")]);
 
     let prefix = format!("{}/", staging.display());
@@ -73,8 +76,9 @@ async fn the_golden_tree_gives_the_same_rows_and_rows_for_what_cannot_be_read() 
             row
         })
         .collect();
-    let by_path =
-        |rows: &[Value]| rows.iter().map(|row| (row["path"].as_str().unwrap().to_owned(), row.clone())).collect::<BTreeMap<_, _>>();
+    let by_path = |rows: &[Value]| {
+        rows.iter().map(|row| (row["path"].as_str().unwrap().to_owned(), row.clone())).collect::<BTreeMap<_, _>>()
+    };
     let (found, theirs) = (by_path(&ours), expected["list_staged_runs"].as_array().unwrap().clone());
     for mut row in theirs.iter().cloned() {
         let path = row["path"].as_str().unwrap().to_owned();

@@ -63,12 +63,17 @@ async fn s27_a_run_that_vanished_unproven_stays_on_the_list_and_is_told_once() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     lab.mark().await;
     fs::rename(lab.path("nas/SCOPE_01"), lab.path("away")).unwrap();
-    let engine = Engine::start(lab.settings.clone(), Options { poll_interval: Duration::from_secs(3_600), ..lab.options() }).await.unwrap();
+    let engine =
+        Engine::start(lab.settings.clone(), Options { poll_interval: Duration::from_secs(3_600), ..lab.options() })
+            .await
+            .unwrap();
     lab.push_usual(&run);
-    until_row(&engine, &run, "it waits for the NAS", |row| row.job.as_ref().is_some_and(|job| job.error.is_some())).await;
+    until_row(&engine, &run, "it waits for the NAS", |row| row.job.as_ref().is_some_and(|job| job.error.is_some()))
+        .await;
     fs::rename(lab.staging(run.as_str()), lab.path("taken away")).unwrap();
     engine.watcher().poll_once().await;
-    let says = |row: &domain::api::RunRow| row.problem.as_ref().is_some_and(|problem| problem.code == "local_file_vanished");
+    let says =
+        |row: &domain::api::RunRow| row.problem.as_ref().is_some_and(|problem| problem.code == "local_file_vanished");
     until_row(&engine, &run, "it says that it is gone", says).await;
     let mut events = Box::pin(engine.subscribe(None));
     for _ in 0..3 {
@@ -76,7 +81,8 @@ async fn s27_a_run_that_vanished_unproven_stays_on_the_list_and_is_told_once() {
         assert!(shown(&engine, &run).is_some_and(|row| says(&row)));
     }
     let told: Vec<Event> = std::iter::from_fn(|| events.next().now_or_never().flatten()).collect();
-    let gone = told.iter().filter(|event| matches!(event, Event::Gone { run_path, .. } if run_path == run.as_str())).count();
+    let gone =
+        told.iter().filter(|event| matches!(event, Event::Gone { run_path, .. } if run_path == run.as_str())).count();
     assert_eq!(gone, 0, "{told:?}");
 
     // Put back, it goes on as if nothing had been.
@@ -97,8 +103,9 @@ async fn s28_work_that_ends_takes_no_other_work_off_the_row() {
     lab.push_usual(&run);
     until_verified(&engine, &run).await;
     let core = engine.core();
-    let is_shown =
-        |progress: &ProgressSink| core.index.look(&run, |facts| facts.progress.as_ref().is_some_and(|shown| shown.is(progress))).unwrap();
+    let is_shown = |progress: &ProgressSink| {
+        core.index.look(&run, |facts| facts.progress.as_ref().is_some_and(|shown| shown.is(progress))).unwrap()
+    };
     let [clear, proof, next] = [ProgressSink::new(), ProgressSink::new(), ProgressSink::new()];
     let shown = core.show(&run, &clear);
     drop(core.show_beside(&run, &proof));
@@ -115,7 +122,9 @@ async fn s28_work_that_ends_takes_no_other_work_off_the_row() {
 async fn s29_more_files_that_rot_than_are_named_are_all_sent_once_more() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let there = lab.nas(&run);
-    let rot = once(Checkpoint::Pushed, move || (0..1_300).for_each(|n| fs::write(there.join(format!("raw/{n}")), "rotten").unwrap()));
+    let rot = once(Checkpoint::Pushed, move || {
+        (0..1_300).for_each(|n| fs::write(there.join(format!("raw/{n}")), "rotten").unwrap())
+    });
     let engine = lab.start_with(rot).await;
     (0..1_300).for_each(|n| lab.push(&run, &[(&format!("raw/{n}"), b"mellow")]));
     lab.push_usual(&run);

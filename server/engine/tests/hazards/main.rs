@@ -1,5 +1,5 @@
-//! The hazards that this kind of system is known for, each with a real engine on real files. The numbers are those of the list of
-//! hazards: D deleting, V sending and verifying, S getting stuck or lying.
+//! The hazards that this kind of system is known for, each with a real engine on real files. The numbers are those of
+//! the list of hazards: D deleting, V sending and verifying, S getting stuck or lying.
 
 mod acts;
 mod alone;

@@ -19,7 +19,8 @@ async fn v20_a_destination_that_is_read_only_for_a_while_is_waited_for() {
     let mount = |how: &str| command("mount", &["-o", &format!("remount,{how}"), nas.to_str().unwrap()]).unwrap();
     mount("ro");
     lab.push_usual(&run);
-    let waits = |row: &RunRow| row.job.as_ref().is_some_and(|job| job.waiting_for_destination && job.state == JobState::Queued);
+    let waits =
+        |row: &RunRow| row.job.as_ref().is_some_and(|job| job.waiting_for_destination && job.state == JobState::Queued);
     let (class, message) = error_of(&until_row(&engine, &run, "it waits", waits).await).unwrap();
     assert_eq!(class, FailureClass::DestinationUnreachable, "{message}");
     assert!(message.contains("read-only now"), "{message}");
@@ -40,7 +41,8 @@ async fn v20_a_destination_that_takes_no_more_files_says_so_although_it_has_room
         taken.push(nas.join(format!("taken-{}", taken.len())));
     }
     lab.push_usual(&run);
-    let (class, message) = error_of(&until_row(&engine, &run, "it says so", |row| error_of(row).is_some()).await).unwrap();
+    let (class, message) =
+        error_of(&until_row(&engine, &run, "it says so", |row| error_of(row).is_some()).await).unwrap();
     assert_eq!(class, FailureClass::DestinationFull, "{message}");
     assert!(message.contains("no more files can be made there (0 of 60 left)"), "{message}");
     let attention = engine.overview().await.unwrap().equipment;
@@ -63,7 +65,9 @@ async fn v20_holes_stay_holes_and_every_byte_is_proven() {
     let engine = lab.start().await;
     lab.push_usual(&run);
     fs::remove_file(lab.staging(run.as_str()).join(SENTINEL)).unwrap();
-    for (name, at) in [("start.raw", 0), ("middle.raw", 100 << 20), ("odd.raw", (70 << 20) + 4_097), ("end.raw", SIZE - 3)] {
+    for (name, at) in
+        [("start.raw", 0), ("middle.raw", 100 << 20), ("odd.raw", (70 << 20) + 4_097), ("end.raw", SIZE - 3)]
+    {
         let file = fs::File::create(lab.staging(run.as_str()).join(name)).unwrap();
         file.set_len(SIZE).unwrap();
         file.write_all_at(b"abc", at).unwrap();
@@ -73,9 +77,17 @@ async fn v20_holes_stay_holes_and_every_byte_is_proven() {
     until_verified(&engine, &run).await;
     for name in ["start.raw", "middle.raw", "odd.raw", "end.raw", "nothing.raw"] {
         let there = fs::metadata(lab.nas(&run).join(name)).unwrap();
-        assert!(there.len() == SIZE && there.blocks() * 512 < 1 << 20, "{name}: {} bytes on the disk", there.blocks() * 512);
         assert!(
-            command("cmp", &[lab.staging(run.as_str()).join(name).to_str().unwrap(), lab.nas(&run).join(name).to_str().unwrap()]).is_ok()
+            there.len() == SIZE && there.blocks() * 512 < 1 << 20,
+            "{name}: {} bytes on the disk",
+            there.blocks() * 512
+        );
+        assert!(
+            command(
+                "cmp",
+                &[lab.staging(run.as_str()).join(name).to_str().unwrap(), lab.nas(&run).join(name).to_str().unwrap()]
+            )
+            .is_ok()
         );
     }
     engine.stop().await;
@@ -88,9 +100,13 @@ async fn v20_what_is_closed_to_others_here_is_closed_to_others_there() {
     lab.push(&run, &[("private/patient.csv", b"names"), ("private.txt", b"names"), ("raw/open.tif", b"pixels")]);
     let mode = |folder: &std::path::Path, name: &str| fs::metadata(folder.join(name)).unwrap().mode() & 0o777;
     let here = lab.staging(run.as_str());
-    for (name, mode) in
-        [("private", 0o700), ("private/patient.csv", 0o644), ("private.txt", 0o600), ("raw", 0o755), ("raw/open.tif", 0o444)]
-    {
+    for (name, mode) in [
+        ("private", 0o700),
+        ("private/patient.csv", 0o644),
+        ("private.txt", 0o600),
+        ("raw", 0o755),
+        ("raw/open.tif", 0o444),
+    ] {
         fs::set_permissions(here.join(name), Permissions::from_mode(mode)).unwrap();
     }
     lab.push(&run, &[(SENTINEL, b"")]);
@@ -109,7 +125,8 @@ async fn v20_what_is_closed_to_others_here_is_closed_to_others_there() {
 fn immutable(how: &str, folder: &std::path::Path) {
     for (name, _) in files_below(folder) {
         let path = folder.join(name);
-        command("chattr", &[how, path.to_str().unwrap()]).expect("this test needs a file system that knows immutable files, such as ext4");
+        command("chattr", &[how, path.to_str().unwrap()])
+            .expect("this test needs a file system that knows immutable files, such as ext4");
     }
 }
 
@@ -128,7 +145,11 @@ async fn d20_a_write_once_nas_takes_the_finished_record_beside_and_the_run_is_cl
     cleared.unwrap();
     assert!(!lab.staging(run.as_str()).exists());
     assert_eq!(data_below(&lab.nas(&run)), pushed);
-    assert_eq!(history_of(&lab.nas(&run).join(".exlab-wizard/ingest.json")).last().unwrap(), "sync_verified", "nothing was replaced");
+    assert_eq!(
+        history_of(&lab.nas(&run).join(".exlab-wizard/ingest.json")).last().unwrap(),
+        "sync_verified",
+        "nothing was replaced"
+    );
     let versions = lab.nas(&run).join(".exlab-wizard/versions");
     let beside: Vec<_> = files_below(&versions).into_iter().filter(|(name, _)| name.ends_with("ingest.json")).collect();
     assert_eq!(beside.len(), 1);

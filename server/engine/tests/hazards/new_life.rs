@@ -1,4 +1,5 @@
-//! The same path again: after a clear, after a folder was replaced by hand, after the state folder was lost or restored (D5, D15).
+//! The same path again: after a clear, after a folder was replaced by hand, after the state folder was lost or restored
+//! (D5, D15).
 
 use crate::support::*;
 use domain::api::{DestinationHealth, ForceSyncRequest};
@@ -121,7 +122,10 @@ async fn d15_without_its_state_folder_nothing_is_ours_until_it_is_adopted_and_pr
     assert_eq!(engine.status().destinations[0].health, DestinationHealth::Foreign);
 
     let state = lab.path("state");
-    assert!(mark_destination(&lab.settings, EQUIPMENT, &state, "lab-pc", false).await.is_err(), "never adopted unasked");
+    assert!(
+        mark_destination(&lab.settings, EQUIPMENT, &state, "lab-pc", false).await.is_err(),
+        "never adopted unasked"
+    );
     mark_destination(&lab.settings, EQUIPMENT, &state, "lab-pc", true).await.unwrap();
     engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
     until_job(&engine, &run, JobState::Verified).await;
@@ -171,8 +175,10 @@ async fn d15_a_backup_older_than_the_newest_proof_clears_nothing() {
     until_row(&engine, &run, "it is seen", |row| row.summary.current_state == "sync_verified").await;
     engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
     until("generation 2", async || {
-        let found =
-            engine.core().index.look(&run, |facts| facts.proof_recorded() && facts.job.as_ref().is_some_and(|job| job.generation == 2));
+        let found = engine
+            .core()
+            .index
+            .look(&run, |facts| facts.proof_recorded() && facts.job.as_ref().is_some_and(|job| job.generation == 2));
         found.filter(|found| *found)
     })
     .await;
@@ -191,7 +197,10 @@ async fn d15_a_backup_older_than_the_newest_proof_clears_nothing() {
     let after = history_of(&lab.staging(run.as_str()).join(".exlab-wizard/ingest.json"));
     assert_eq!(after, entries, "an old proof is not written over a newer one");
     engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
-    until("proven anew", async || engine.core().index.look(&run, |facts| facts.proof_recorded()).filter(|proven| *proven)).await;
+    until("proven anew", async || {
+        engine.core().index.look(&run, |facts| facts.proof_recorded()).filter(|proven| *proven)
+    })
+    .await;
     until_record_sent(&engine, &run).await;
     engine.clear(run.as_str()).await.unwrap();
     assert_eq!(data_below(&lab.nas(&run)), kept);
@@ -202,7 +211,11 @@ async fn d15_a_backup_older_than_the_newest_proof_clears_nothing() {
 async fn d15_a_damaged_seal_is_not_trusted() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let engine = verified(&lab, &run).await;
-    let seal = files_below(&lab.path("state/runs")).into_iter().map(|(path, _)| path).find(|path| path.ends_with("seal-1")).unwrap();
+    let seal = files_below(&lab.path("state/runs"))
+        .into_iter()
+        .map(|(path, _)| path)
+        .find(|path| path.ends_with("seal-1"))
+        .unwrap();
     let seal = lab.path("state/runs").join(seal);
     let text = fs::read_to_string(&seal).unwrap();
     fs::write(&seal, text.replacen("notes.txt", "notes.tx", 1)).unwrap();
@@ -225,25 +238,37 @@ async fn a_second_engine_on_one_state_folder_is_refused_until_the_first_has_stop
     second.stop().await;
 }
 
-/// An index was sealed beside its `-wal`; the instrument ends and takes that away: the new index must not lie beside the old `-wal`.
+/// An index was sealed beside its `-wal`; the instrument ends and takes that away: the new index must not lie beside
+/// the old `-wal`.
 #[tokio::test(flavor = "multi_thread")]
 async fn d22_what_a_later_generation_lacks_moves_aside_on_the_nas() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     let engine = lab.start().await;
-    lab.push(&run, &[("index.db", b"old index"), ("index.db-wal", b"4,000 rows"), ("raw/a.tif", b"pixels"), (SENTINEL, b"")]);
+    lab.push(
+        &run,
+        &[("index.db", b"old index"), ("index.db-wal", b"4,000 rows"), ("raw/a.tif", b"pixels"), (SENTINEL, b"")],
+    );
     until_verified(&engine, &run).await;
     fs::remove_file(lab.staging(run.as_str()).join("index.db-wal")).unwrap();
     lab.push(&run, &[("index.db", b"new index with all rows")]);
     engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
-    let proven = |row: &domain::api::RunRow| row.job.as_ref().is_some_and(|job| job.generation == 2) && row.actions.clear.allowed;
+    let proven = |row: &domain::api::RunRow| {
+        row.job.as_ref().is_some_and(|job| job.generation == 2) && row.actions.clear.allowed
+    };
     until_row(&engine, &run, "generation 2 is proven", proven).await;
     let there: Vec<String> = data_below(&lab.nas(&run)).iter().map(|(path, _)| path.display().to_string()).collect();
     assert_eq!(there, [SENTINEL, "index.db", "raw/a.tif"]);
     let aside = files_below(&lab.nas(&run).join(".exlab-wizard/superseded"));
     let has = |name: &str, bytes: &[u8]| aside.iter().any(|(path, there)| path.ends_with(name) && there == bytes);
-    assert!(has("index.db-wal", b"4,000 rows") && has("index.db", b"old index"), "nothing of what was sent is gone: {aside:?}");
+    assert!(
+        has("index.db-wal", b"4,000 rows") && has("index.db", b"old index"),
+        "nothing of what was sent is gone: {aside:?}"
+    );
     let ledger = engine.core().store.ledger(&run).await.unwrap();
-    assert!(ledger.iter().any(|entry| entry.kind == "superseded" && entry.detail.contains("index.db-wal")), "{ledger:?}");
+    assert!(
+        ledger.iter().any(|entry| entry.kind == "superseded" && entry.detail.contains("index.db-wal")),
+        "{ledger:?}"
+    );
     engine.clear(run.as_str()).await.unwrap();
     engine.stop().await;
 }
@@ -260,7 +285,9 @@ async fn d22_a_file_that_becomes_a_folder_and_a_folder_that_becomes_a_file_make_
     remove(&here.join("raw"));
     lab.push(&run, &[("note/inside", b"a folder now"), ("raw", b"a file now")]);
     engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.unwrap();
-    let proven = |row: &domain::api::RunRow| row.job.as_ref().is_some_and(|job| job.generation == 2) && row.actions.clear.allowed;
+    let proven = |row: &domain::api::RunRow| {
+        row.job.as_ref().is_some_and(|job| job.generation == 2) && row.actions.clear.allowed
+    };
     until_row(&engine, &run, "generation 2 is proven", proven).await;
     assert_eq!(data_below(&lab.nas(&run)), data_below(&here));
     let aside = lab.nas(&run).join(".exlab-wizard/superseded/1");

@@ -1,4 +1,5 @@
-//! What the NAS holds of cleared runs is the only copy: it is proven again, and what is wrong with it is an alarm. The clock is moved by hand.
+//! What the NAS holds of cleared runs is the only copy: it is proven again, and what is wrong with it is an alarm. The
+//! clock is moved by hand.
 
 use crate::support::*;
 use domain::api::{AttentionItem, AttentionKind, DestinationHealth};
@@ -77,7 +78,10 @@ async fn v4_a_cleared_run_that_rots_on_the_nas_is_an_alarm_until_it_is_restored(
 
     clock.advance(31 * DAY);
     let alarm = until_alarms(&engine, &clock, 1).await.remove(0);
-    assert!(alarm.runs == 1 && alarm.message.contains(run.as_str()) && alarm.message.contains("raw/frame_2.tif"), "{alarm:?}");
+    assert!(
+        alarm.runs == 1 && alarm.message.contains(run.as_str()) && alarm.message.contains("raw/frame_2.tif"),
+        "{alarm:?}"
+    );
     assert!(alarm.remedy.contains("Nothing local is left") && alarm.remedy.contains("snapshot"), "{alarm:?}");
     assert_eq!(engine.status().cleared_damaged, 1);
     let gone = engine.cleared_runs(None, 10).await.unwrap();
@@ -99,9 +103,16 @@ async fn v4_a_cleared_run_that_rots_on_the_nas_is_an_alarm_until_it_is_restored(
     let detail = engine.run_detail(run.as_str()).await.unwrap();
     let (job, proof) = (detail.row.job.unwrap(), detail.row.proof.unwrap());
     assert_eq!((job.state, job.error, proof.level), (JobState::Cleaned, None, ProofLevel::L4));
-    assert!(detail.ledger[0].kind == "proven" && detail.proofs[0].proven && engine.certificate(run.as_str()).await.unwrap().is_proven());
+    assert!(
+        detail.ledger[0].kind == "proven"
+            && detail.proofs[0].proven
+            && engine.certificate(run.as_str()).await.unwrap().is_proven()
+    );
     let gone = engine.cleared_runs(None, 10).await.unwrap();
-    assert_eq!((gone.damaged.as_slice(), gone.runs[0].damage.as_ref(), gone.runs[0].proven_at), ([].as_slice(), None, Some(proof.at)));
+    assert_eq!(
+        (gone.damaged.as_slice(), gone.runs[0].damage.as_ref(), gone.runs[0].proven_at),
+        ([].as_slice(), None, Some(proof.at))
+    );
     assert!(engine.status().destinations[0].read_again_by.unwrap() > clock.now().plus_seconds(29 * 86_400));
     engine.stop().await;
 }
@@ -135,8 +146,10 @@ async fn d5_what_is_found_of_a_cleared_life_leaves_the_new_life_of_its_path_alon
     clock.advance(31 * DAY);
     let alarm = until_alarms(&engine, &clock, 1).await.remove(0);
     assert!(alarm.message.contains("raw/frame_2.tif"), "{alarm:?}");
-    let row =
-        until_row(&engine, &run, "proven before the cleared one", |row| row.job.as_ref().is_some_and(|job| job.verify_passes == 2)).await;
+    let row = until_row(&engine, &run, "proven before the cleared one", |row| {
+        row.job.as_ref().is_some_and(|job| job.verify_passes == 2)
+    })
+    .await;
     let job = row.job.unwrap();
     assert_eq!((row.life, row.summary.current_state.as_str(), job.error), (2, "sync_verified", None));
     assert!(matches!(job.state, JobState::Verified | JobState::CleanupEligible), "{}", job.state);
@@ -153,7 +166,11 @@ async fn a_cleared_run_whose_seal_is_gone_is_an_alarm_and_holds_up_no_other() {
     let (lab, clock, runs) = (Lab::new(), clock(), [run("Run_1"), run("Run_2")]);
     let engine = started(&lab, &clock).await;
     cleared(&lab, &engine, &runs[0]).await;
-    let seal = files_below(&lab.path("state/runs")).into_iter().map(|(path, _)| path).find(|path| path.ends_with("seal-1")).unwrap();
+    let seal = files_below(&lab.path("state/runs"))
+        .into_iter()
+        .map(|(path, _)| path)
+        .find(|path| path.ends_with("seal-1"))
+        .unwrap();
     let seal = lab.path("state/runs").join(seal);
     clock.advance(DAY);
     cleared(&lab, &engine, &runs[1]).await;

@@ -20,7 +20,8 @@ impl Acquisition {
     #[allow(clippy::disallowed_methods, reason = "a test plays the acquisition program")]
     fn opens(log: &Path) -> Acquisition {
         let script = format!("exec 3>>'{}'; echo open; read line; echo \"$line\" >&3", log.display());
-        let mut child = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut said = [0; 5];
         child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
         Acquisition(child)
@@ -85,7 +86,10 @@ async fn d18_a_file_that_is_open_for_writing_refuses_the_clear_and_is_named() {
     assert_eq!(refused.code, ErrorCode::StagingNotProven);
     assert!(refused.message.contains("notes.txt is open for writing by sh"), "{refused:?}");
     let plan = engine.clear_plan(run.as_str()).await.unwrap();
-    assert!(plan.conditions.iter().any(|condition| condition.code == "removable" && condition.value.contains("notes.txt")), "{plan:?}");
+    assert!(
+        plan.conditions.iter().any(|condition| condition.code == "removable" && condition.value.contains("notes.txt")),
+        "{plan:?}"
+    );
     assert_eq!(data_below(&lab.staging(run.as_str())), pushed);
     acquisition.writes_and_closes("the last line\n");
     let late = engine.clear(run.as_str()).await.unwrap_err();

@@ -66,7 +66,11 @@ async fn s1_an_override_is_recorded_in_the_run_and_in_force_at_once_and_so_is_it
     let again = engine.revoke_override(run.as_str(), revoking(&entry.id)).await.unwrap_err();
     assert_eq!(again.code, ErrorCode::AlreadyRevoked);
     for id in ["nobody", "", &tombstone.id] {
-        assert_eq!(engine.revoke_override(run.as_str(), revoking(id)).await.unwrap_err().code, ErrorCode::NotFound, "{id}");
+        assert_eq!(
+            engine.revoke_override(run.as_str(), revoking(id)).await.unwrap_err().code,
+            ErrorCode::NotFound,
+            "{id}"
+        );
     }
 
     for class in [PLACEHOLDER, MARKER] {
@@ -74,7 +78,8 @@ async fn s1_an_override_is_recorded_in_the_run_and_in_force_at_once_and_so_is_it
     }
     until_verified(&engine, &run).await;
     assert_eq!(creation_of(&lab, &run)["validation_overrides"].as_array().unwrap().len(), 4);
-    let kinds: Vec<_> = engine.run_detail(run.as_str()).await.unwrap().ledger.into_iter().map(|entry| entry.kind).collect();
+    let kinds: Vec<_> =
+        engine.run_detail(run.as_str()).await.unwrap().ledger.into_iter().map(|entry| entry.kind).collect();
     assert!(kinds.contains(&"overridden".to_owned()) && kinds.contains(&"override_revoked".to_owned()), "{kinds:?}");
     engine.stop().await;
 }
@@ -161,15 +166,27 @@ async fn what_cannot_be_overridden_is_refused_and_nothing_is_written() {
         let problem = engine.override_findings(run.as_str(), request.clone()).await.unwrap_err();
         assert_eq!(problem.code, code, "{request:?}: {problem}");
     }
-    assert_eq!(engine.override_findings("SCOPE_01/P/Runs/Run_never", letting(PLACEHOLDER)).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(
+        engine.override_findings("SCOPE_01/P/Runs/Run_never", letting(PLACEHOLDER)).await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
     assert_eq!(creation_of(&lab, &run), before);
 
     fs::remove_file(lab.staging(run.as_str()).join(".exlab-wizard/creation.json")).unwrap();
-    assert_eq!(engine.override_findings(run.as_str(), letting(PLACEHOLDER)).await.unwrap_err().code, ErrorCode::CreationMissing);
+    assert_eq!(
+        engine.override_findings(run.as_str(), letting(PLACEHOLDER)).await.unwrap_err().code,
+        ErrorCode::CreationMissing
+    );
     lab.push(&run, &[(".exlab-wizard/creation.json", b"{")]);
-    assert_eq!(engine.override_findings(run.as_str(), letting(PLACEHOLDER)).await.unwrap_err().code, ErrorCode::DocumentUnreadable);
+    assert_eq!(
+        engine.override_findings(run.as_str(), letting(PLACEHOLDER)).await.unwrap_err().code,
+        ErrorCode::DocumentUnreadable
+    );
     lab.push(&run, &[(".exlab-wizard/creation.json", b"{\"schema_version\":\"2.0\"}")]);
-    assert_eq!(engine.override_findings(run.as_str(), letting(PLACEHOLDER)).await.unwrap_err().code, ErrorCode::SchemaMajorMismatch);
+    assert_eq!(
+        engine.override_findings(run.as_str(), letting(PLACEHOLDER)).await.unwrap_err().code,
+        ErrorCode::SchemaMajorMismatch
+    );
     engine.stop().await;
 }
 

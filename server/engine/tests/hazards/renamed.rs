@@ -36,10 +36,17 @@ async fn s16_what_is_still_arriving_by_its_name_is_no_run_until_it_is_renamed() 
         lab.push_usual(&arriving);
         let row = until_row(&engine, &arriving, "arriving", |row| row.waiting_for.is_some()).await;
         assert!(row.waiting_for.as_deref().is_some_and(|why| why.contains("still arriving")), "{row:?}");
-        let assumed = ForceSyncRequest { assume_complete: true, operator: Some("Ada".into()), reason: Some("it looks done".into()) };
+        let assumed = ForceSyncRequest {
+            assume_complete: true,
+            operator: Some("Ada".into()),
+            reason: Some("it looks done".into()),
+        };
         let refused = engine.force_sync(arriving.as_str(), assumed).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::StagingNotComplete, "{refused:?}");
-        assert!(!lab.staging(arriving.as_str()).join(".exlab-wizard/ingest.json").exists(), "nothing is written into it");
+        assert!(
+            !lab.staging(arriving.as_str()).join(".exlab-wizard/ingest.json").exists(),
+            "nothing is written into it"
+        );
 
         rename(&lab, &arriving, &done);
         until_verified(&engine, &done).await;
@@ -129,14 +136,21 @@ async fn s16_a_run_that_is_renamed_while_it_is_sent_is_sent_under_its_new_name_a
     tokio::task::spawn_blocking(move || is_renamed.recv().unwrap()).await.unwrap();
     // The worker stands still in the middle of sending until the watcher has asked it to stop.
     until("it is to stop", async || {
-        engine.core().index.look(&before, |facts| facts.sending.as_ref().is_some_and(|it| it.is_cancelled())).filter(|it| *it)
+        engine
+            .core()
+            .index
+            .look(&before, |facts| facts.sending.as_ref().is_some_and(|it| it.is_cancelled()))
+            .filter(|it| *it)
     })
     .await;
     go_on.send(()).unwrap();
     until_verified(&engine, &after).await;
     until_gone(&engine, &before).await;
     assert_eq!(data_below(&lab.nas(&after)), data_below(&lab.staging(after.as_str())));
-    assert!(data_below(&lab.nas(&before)).len() < data_below(&lab.nas(&after)).len(), "the rest was not sent under the old name");
+    assert!(
+        data_below(&lab.nas(&before)).len() < data_below(&lab.nas(&after)).len(),
+        "the rest was not sent under the old name"
+    );
     engine.stop().await;
 }
 
@@ -182,7 +196,10 @@ async fn s16_a_run_is_followed_also_where_another_one_is_pushed_under_its_old_na
     until_state(&engine, &before, RunState::Staging).await;
     rename(&lab, &before, &after);
     lab.push(&before, &[("raw/other.tif", b"the second")]);
-    until("the record says the new name", async || (ingest_of(&lab, &after)["run_path"] == after.as_str()).then_some(())).await;
+    until("the record says the new name", async || {
+        (ingest_of(&lab, &after)["run_path"] == after.as_str()).then_some(())
+    })
+    .await;
     assert_eq!(ingest_of(&lab, &after)["history"][1]["renamed_from"], before.as_str());
     for run in [&before, &after] {
         lab.push_usual(run);
@@ -219,15 +236,19 @@ async fn s16_a_run_that_is_renamed_while_it_is_cleared_keeps_its_history() {
     until_verified(&engine, &after).await;
     let told = ingest_of(&lab, &after);
     assert_eq!(states_of(&told)[..5], ["staging", "complete", "sync_queued", "sync_verified", "cleared"], "{told}");
-    assert!(told["history"].to_string().contains("clear_taken_back") && told["history"].to_string().contains("renamed_from"), "{told}");
+    assert!(
+        told["history"].to_string().contains("clear_taken_back")
+            && told["history"].to_string().contains("renamed_from"),
+        "{told}"
+    );
     assert_eq!(data_below(&lab.staging(after.as_str())), pushed);
     engine.clear(after.as_str()).await.unwrap();
     assert_eq!(data_below(&lab.nas(&after)), pushed);
     Arc::into_inner(engine).unwrap().stop().await;
 }
 
-/// The clear waits for its NAS, and somebody renames the run meanwhile: the clear finds nothing and is given up, and what it had written into
-/// the record is taken back there.
+/// The clear waits for its NAS, and somebody renames the run meanwhile: the clear finds nothing and is given up, and
+/// what it had written into the record is taken back there.
 #[tokio::test(flavor = "multi_thread")]
 async fn s16_a_run_that_is_renamed_while_its_clear_waits_keeps_its_history() {
     let (lab, before, after) = (Lab::new(), run("Run_1"), run("Run_2"));

@@ -1,5 +1,5 @@
-//! What the account of the program may not do in the staging tree. Root may do everything, so these tests run themselves again as a root that
-//! the file system treats as any other owner.
+//! What the account of the program may not do in the staging tree. Root may do everything, so these tests run
+//! themselves again as a root that the file system treats as any other owner.
 
 use crate::support::*;
 use domain::api::RunRow;
@@ -28,7 +28,8 @@ fn where_rights_count(test: &str) -> bool {
     let name = format!("rights_here::{test}");
     let powers = "-dac_override,-dac_read_search,-fowner";
     let arguments = ["--bounding-set", powers, "--inh-caps", powers, "--", program.to_str().unwrap(), "--exact", &name];
-    let said = command("setpriv", &arguments).unwrap_or_else(|error| panic!("{test} failed where rights count: {error}"));
+    let said =
+        command("setpriv", &arguments).unwrap_or_else(|error| panic!("{test} failed where rights count: {error}"));
     assert!(said.contains("1 passed"), "{test} did not run where rights count: {said}");
     false
 }
@@ -86,7 +87,9 @@ async fn d20_what_may_not_be_moved_or_emptied_refuses_the_clear_before_anything_
         assert!(problem.message.contains("may not"), "{place}: {}", problem.message);
         assert!(!engine.clear_plan(run.as_str()).await.unwrap().clearable, "{place}");
         assert_eq!(data_below(&folder), data_below(&lab.nas(&run)), "{place}");
-        let ingest = |files: &[(std::path::PathBuf, Vec<u8>)]| files.iter().find(|(name, _)| name.ends_with("ingest.json")).cloned();
+        let ingest = |files: &[(std::path::PathBuf, Vec<u8>)]| {
+            files.iter().find(|(name, _)| name.ends_with("ingest.json")).cloned()
+        };
         assert_eq!(ingest(&files_below(&folder)), ingest(&pushed), "{place}: nothing says that it was cleared");
         set_mode(&closed, 0o755);
         engine.clear(run.as_str()).await.unwrap();

@@ -1,4 +1,5 @@
-//! Clearing by itself: policy, interlocks, the background proofs that they count, and `retain_cache`. The clock is moved by hand.
+//! Clearing by itself: policy, interlocks, the background proofs that they count, and `retain_cache`. The clock is
+//! moved by hand.
 
 use crate::support::*;
 use domain::api::RunRow;
@@ -106,7 +107,10 @@ async fn s32_why_a_run_was_not_cleared_by_itself_stands_on_its_row() {
     fs::remove_dir(&there).unwrap();
     fs::rename(lab.path("notes"), &there).unwrap();
     until_gone(&engine, &run).await;
-    let work: Vec<_> = walkdir::WalkDir::new(lab.path("state")).into_iter().map(|entry| entry.unwrap().file_name().to_owned()).collect();
+    let work: Vec<_> = walkdir::WalkDir::new(lab.path("state"))
+        .into_iter()
+        .map(|entry| entry.unwrap().file_name().to_owned())
+        .collect();
     let left = work.iter().filter(|name| *name == "placed" || name.to_str().unwrap().starts_with("listing-")).count();
     assert_eq!(left, 0, "what only sending needs went: {work:?}");
     engine.stop().await;
@@ -159,8 +163,18 @@ async fn a_late_file_rot_or_a_destination_that_is_gone_stop_it() {
         look(&engine).await;
         match what {
             "late" => until_row(&engine, &run, "it is seen", |row| row.late_files == 1).await,
-            "rot" => until_row(&engine, &run, "it is found", |row| row.job.as_ref().is_some_and(|job| job.state == JobState::Failed)).await,
-            _ => until_row(&engine, &run, "it is told", |row| row.actions.clear.reason.as_deref() == Some("destination_unreachable")).await,
+            "rot" => {
+                until_row(&engine, &run, "it is found", |row| {
+                    row.job.as_ref().is_some_and(|job| job.state == JobState::Failed)
+                })
+                .await
+            }
+            _ => {
+                until_row(&engine, &run, "it is told", |row| {
+                    row.actions.clear.reason.as_deref() == Some("destination_unreachable")
+                })
+                .await
+            }
         };
         look(&engine).await;
         assert_eq!(data_below(&lab.staging(run.as_str())), kept, "{what}");
@@ -181,7 +195,8 @@ async fn retain_cache_keeps_the_record_and_nothing_else() {
     let bytes: usize = data.iter().map(|(_, bytes)| bytes.len()).sum();
     let freed = engine.clear(run.as_str()).await.unwrap();
     assert_eq!((freed.files_freed, freed.bytes_freed), (data.len() as u64, bytes as u64));
-    let left: Vec<_> = fs::read_dir(lab.staging(run.as_str())).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(lab.staging(run.as_str())).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, [".exlab-wizard"], "no emptied folder stays");
     let row = until_row(&engine, &run, "it stays in the list", |row| row.summary.current_state == "cleared").await;
     assert_eq!((row.life, row.summary.file_count), (1, 0));

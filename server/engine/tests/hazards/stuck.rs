@@ -143,7 +143,13 @@ async fn s3_a_fault_after_a_job_was_settled_or_in_the_watcher_stops_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_a_fault_in_a_clear_is_told_and_the_clear_ends_when_it_is_asked_again() {
-    for step in [Checkpoint::Permitted, Checkpoint::Intended, Checkpoint::RenamedAside, Checkpoint::DataUnlinked, Checkpoint::LifeEnded] {
+    for step in [
+        Checkpoint::Permitted,
+        Checkpoint::Intended,
+        Checkpoint::RenamedAside,
+        Checkpoint::DataUnlinked,
+        Checkpoint::LifeEnded,
+    ] {
         let (lab, run) = (Lab::new(), run("Run_1"));
         let engine = lab.start_with(once(step, move || panic!("injected at {step:?}"))).await;
         lab.push_usual(&run);
@@ -193,7 +199,8 @@ async fn s5_a_destination_that_is_gone_delays_no_other_equipment() {
     let engine = lab.start().await;
     let (fine, waiting) = (run("Run_1"), RunPath::parse("SCOPE_02/P/Runs/Run_1").unwrap());
     lab.push_usual(&waiting);
-    until_row(&engine, &waiting, "it waits", |row| row.job.as_ref().is_some_and(|job| job.waiting_for_destination)).await;
+    until_row(&engine, &waiting, "it waits", |row| row.job.as_ref().is_some_and(|job| job.waiting_for_destination))
+        .await;
     lab.push_usual(&fine);
     until_verified(&engine, &fine).await;
     engine.clear(fine.as_str()).await.unwrap();
@@ -230,7 +237,8 @@ async fn s13_no_name_can_forge_a_line_of_the_log() {
     lab.push(&run, &[("raw/a\n2026-04-17T14:32:00Z [INFO ] run complete: forged\x1b[2J.tif", b"data")]);
     lab.push_usual(&run);
     let log = until("the log says that it is blocked", async || {
-        let log = fs::read_to_string(lab.staging(run.as_str()).join(".exlab-wizard/wizard.lab-pc.log")).unwrap_or_default();
+        let log =
+            fs::read_to_string(lab.staging(run.as_str()).join(".exlab-wizard/wizard.lab-pc.log")).unwrap_or_default();
         Some(log).filter(|log| log.contains("blocked by"))
     })
     .await;
@@ -250,8 +258,10 @@ async fn a_document_that_another_program_holds_is_waited_for() {
     let lock = fs::File::create(lab.staging(run.as_str()).join(".exlab-wizard/ingest.json.lock")).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     lab.push(&run, &[(SENTINEL, b"")]);
-    until_row(&engine, &run, "it says that it waits", |row| row.problem.as_ref().is_some_and(|problem| problem.message.contains("locked")))
-        .await;
+    until_row(&engine, &run, "it says that it waits", |row| {
+        row.problem.as_ref().is_some_and(|problem| problem.message.contains("locked"))
+    })
+    .await;
     flock(&lock, FlockOperation::Unlock).unwrap();
     until_verified(&engine, &run).await;
     assert!(row(&engine, &run).await.problem.is_none());
@@ -289,20 +299,33 @@ async fn s18_a_run_whose_signal_does_not_come_is_named_after_a_day_with_the_ways
 
     let item = silent(&engine).await.unwrap();
     assert_eq!(item.runs, 1);
-    assert!(item.message.contains(silent_run.as_str()) && item.message.contains(&format!("no {SENTINEL} yet")), "{item:?}");
+    assert!(
+        item.message.contains(silent_run.as_str()) && item.message.contains(&format!("no {SENTINEL} yet")),
+        "{item:?}"
+    );
     assert!(item.remedy.contains("force a sync with a reason"), "{item:?}");
     assert!(AttentionKind::Silent.concerns(&row(&engine, &silent_run).await), "the list of runs finds it too");
 
     // A file that arrives is a sign of life.
     lab.push(&silent_run, &[("raw/frame_2.tif", b"frame")]);
-    let (path, now) = (lab.staging(silent_run.as_str()).join("raw/frame_2.tif"), clock.now().unix_seconds().unsigned_abs());
-    fs::File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH + Duration::from_secs(now)).unwrap();
+    let (path, now) =
+        (lab.staging(silent_run.as_str()).join("raw/frame_2.tif"), clock.now().unix_seconds().unsigned_abs());
+    fs::File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_modified(std::time::UNIX_EPOCH + Duration::from_secs(now))
+        .unwrap();
     until("it is alive", async || silent(&engine).await.is_none().then_some(())).await;
     clock.advance(Duration::from_secs(2 * SILENT_AFTER_SECONDS));
     assert_eq!(silent(&engine).await.unwrap().runs, 1);
 
     // The way out that it names is one.
-    let sure = ForceSyncRequest { assume_complete: true, operator: Some("asmith".into()), reason: Some("The scan was aborted.".into()) };
+    let sure = ForceSyncRequest {
+        assume_complete: true,
+        operator: Some("asmith".into()),
+        reason: Some("The scan was aborted.".into()),
+    };
     engine.force_sync(silent_run.as_str(), sure).await.unwrap();
     until_verified(&engine, &silent_run).await;
     assert_eq!(silent(&engine).await, None);

@@ -23,7 +23,8 @@ fn failure(row: &RunRow) -> (FailureClass, String) {
 async fn v1_two_projects_with_the_same_minute_do_not_meet() {
     let lab = Lab::new();
     let engine = lab.start().await;
-    let runs = ["Cortex", "Liver"].map(|project| RunPath::parse(&format!("SCOPE_01/{project}/Runs/Run_2026-04-17T14-32")).unwrap());
+    let runs = ["Cortex", "Liver"]
+        .map(|project| RunPath::parse(&format!("SCOPE_01/{project}/Runs/Run_2026-04-17T14-32")).unwrap());
     for (n, run) in runs.iter().enumerate() {
         lab.push(run, &[("raw.tif", &[n as u8; 100]), (SENTINEL, b"")]);
     }
@@ -105,7 +106,11 @@ async fn v6_a_run_without_data_is_never_verified() {
     let engine = lab.start().await;
     fs::create_dir_all(lab.staging(run.as_str()).join("raw")).unwrap();
     until_state(&engine, &run, RunState::Staging).await;
-    let sure = ForceSyncRequest { assume_complete: true, operator: Some("asmith".into()), reason: Some("The scan was aborted.".into()) };
+    let sure = ForceSyncRequest {
+        assume_complete: true,
+        operator: Some("asmith".into()),
+        reason: Some("The scan was aborted.".into()),
+    };
     engine.force_sync(run.as_str(), sure).await.unwrap();
     until_job(&engine, &run, JobState::Failed).await;
     let shown = row(&engine, &run).await;
@@ -146,13 +151,17 @@ async fn v9_odd_names_are_verified_and_cleared_or_held_back_with_a_finding() {
     engine.clear(good.as_str()).await.unwrap();
     assert_eq!(data_below(&lab.nas(&good)), data);
 
-    let bad: [&[u8]; 7] = [b"trailing blank ", b"trailing dot.", b"new\nline", b"back\\slash", b"not utf-8 \xff", b"a:b", b"NUL.txt"];
+    let bad: [&[u8]; 7] =
+        [b"trailing blank ", b"trailing dot.", b"new\nline", b"back\\slash", b"not utf-8 \xff", b"a:b", b"NUL.txt"];
     for (n, name) in bad.into_iter().enumerate() {
         let held = run(&format!("Run_held_{n}"));
         lab.push(&held, &[("plain", b"x")]);
         fs::write(lab.staging(held.as_str()).join(OsStr::from_bytes(name)), "x").unwrap();
         lab.push(&held, &[(SENTINEL, b"")]);
-        until_row(&engine, &held, "blocked", |row| row.summary.current_state == "complete" && row.findings.blocking == 1).await;
+        until_row(&engine, &held, "blocked", |row| {
+            row.summary.current_state == "complete" && row.findings.blocking == 1
+        })
+        .await;
         let finding = engine.run_detail(held.as_str()).await.unwrap().findings.remove(0);
         assert!(matches!(finding.rule, Rule::IllegalFilesystemCharacter | Rule::ReservedFilesystemName), "{finding:?}");
         assert!(!finding.offending_path.is_empty() && !finding.matched_token.is_empty(), "{finding:?}");
@@ -183,7 +192,8 @@ async fn v10_an_empty_folder_where_the_nas_was_mounted_gets_nothing_and_is_waite
     let (lab, run) = (Lab::new(), run("Run_1"));
     lab.mark().await;
     let mut options = lab.options();
-    options.clock = engine::machine::clock::Clock::manual(domain::timestamp::Timestamp::parse("2026-04-17T14:32:00Z").unwrap());
+    options.clock =
+        engine::machine::clock::Clock::manual(domain::timestamp::Timestamp::parse("2026-04-17T14:32:00Z").unwrap());
     let clock = options.clock.clone();
     let (nas, away) = (lab.path("nas/SCOPE_01"), lab.path("unmounted"));
     fs::rename(&nas, &away).unwrap();
@@ -309,7 +319,8 @@ async fn v13_one_target_for_two_equipments_or_two_workstations_is_refused() {
     engine.stop().await;
 }
 
-/// A job may wait for its place for hours, and listing a run takes its time: meanwhile the destination is given to another installation.
+/// A job may wait for its place for hours, and listing a run takes its time: meanwhile the destination is given to
+/// another installation.
 #[tokio::test(flavor = "multi_thread")]
 async fn v13_a_destination_that_is_another_installations_by_now_gets_nothing() {
     let (lab, run) = (Lab::new(), run("Run_1"));

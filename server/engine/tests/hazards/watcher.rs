@@ -1,4 +1,5 @@
-//! The watcher: settling (S11), manifests, signals that came with the run, order and steps of a poll, and a staging root that goes.
+//! The watcher: settling (S11), manifests, signals that came with the run, order and steps of a poll, and a staging
+//! root that goes.
 
 use crate::support::*;
 use domain::api::RunRow;
@@ -78,7 +79,12 @@ async fn manifests_are_complete_when_every_file_is_there_and_unusable_ones_are_f
     let (engine, _clock) = by_hand(&lab).await;
     let table: [(&str, &[u8], RunState, bool); 9] = [
         ("fits", br#"{"files":[{"path":"a.bin","size":5},{"path":"raw/b.tif","size":10}]}"#, RunState::Complete, false),
-        ("missing", br#"{"files":[{"path":"a.bin","size":5},{"path":"raw/c.tif","size":10}]}"#, RunState::Staging, false),
+        (
+            "missing",
+            br#"{"files":[{"path":"a.bin","size":5},{"path":"raw/c.tif","size":10}]}"#,
+            RunState::Staging,
+            false,
+        ),
         ("short", br#"{"files":[{"path":"a.bin","size":6}]}"#, RunState::Staging, false),
         ("empty", br#"{"files":[]}"#, RunState::Staging, true),
         ("absolute", br#"{"files":[{"path":"/etc/passwd","size":5}]}"#, RunState::Staging, true),
@@ -88,7 +94,10 @@ async fn manifests_are_complete_when_every_file_is_there_and_unusable_ones_are_f
         ("torn", br#"{"files":[{"path":"a.b"#, RunState::Staging, true),
     ];
     for (name, manifest, _, _) in table {
-        lab.push(&run(&format!("Run_{name}")), &[("a.bin", b"12345"), ("raw/b.tif", b"1234567890"), ("run_manifest.json", manifest)]);
+        lab.push(
+            &run(&format!("Run_{name}")),
+            &[("a.bin", b"12345"), ("raw/b.tif", b"1234567890"), ("run_manifest.json", manifest)],
+        );
     }
     lab.push(&run("Run_none"), &[("a.bin", b"12345")]);
     fs::create_dir_all(lab.staging(run("Run_link").as_str())).unwrap();
@@ -97,7 +106,11 @@ async fn manifests_are_complete_when_every_file_is_there_and_unusable_ones_are_f
     engine.watcher().poll_once().await;
     for (name, _, state, finding) in table {
         let run = run(&format!("Run_{name}"));
-        assert_eq!(poll(&engine, &run).await.map(|found| found >= RunState::Complete), Some(state == RunState::Complete), "{name}");
+        assert_eq!(
+            poll(&engine, &run).await.map(|found| found >= RunState::Complete),
+            Some(state == RunState::Complete),
+            "{name}"
+        );
         let found = engine.core().index.get(&run).unwrap();
         let unusable = found.findings.iter().any(|finding| finding.rule == Rule::UnusableManifest);
         assert_eq!(unusable, finding, "{name}: {:?}", found.findings);
@@ -117,7 +130,10 @@ async fn a_run_of_an_unknown_equipment_completes_by_the_signal_it_brought_and_is
     let relay = include_bytes!("../../../../app/domain/tests/fixtures/creation/relay.json");
     let manifest = include_bytes!("../../../../app/domain/tests/fixtures/manifest/run_manifest.json");
     lab.push(&run, &[(".exlab-wizard/creation.json", relay), ("a.bin", b"12345")]);
-    until_row(&engine, &run, "it waits for its manifest", |row| row.waiting_for.as_deref() == Some("no run_manifest.json yet")).await;
+    until_row(&engine, &run, "it waits for its manifest", |row| {
+        row.waiting_for.as_deref() == Some("no run_manifest.json yet")
+    })
+    .await;
     // The default settle time of an equipment that is not in the config is 10 s: an operator is sure.
     lab.push(&run, &[("raw/b.tif", b"1234567890"), ("run_manifest.json", manifest)]);
     until_row(&engine, &run, "it settles", |row| row.waiting_for.as_deref() == Some("10 s without a change")).await;
@@ -139,8 +155,13 @@ async fn a_run_of_an_unknown_equipment_completes_by_the_signal_it_brought_and_is
 async fn a_poll_answers_all_runs_in_walk_order_and_takes_one_step_with_each() {
     let lab = Lab::new();
     let (engine, _clock) = by_hand(&lab).await;
-    let runs =
-        ["B/P/Runs/Run_1", "SCOPE_01/P/Run_legacy", "SCOPE_01/P/Runs/Run_1", "SCOPE_01/P/Runs/Run_2", "SCOPE_01/P/TestRuns/TestRun_1"];
+    let runs = [
+        "B/P/Runs/Run_1",
+        "SCOPE_01/P/Run_legacy",
+        "SCOPE_01/P/Runs/Run_1",
+        "SCOPE_01/P/Runs/Run_2",
+        "SCOPE_01/P/TestRuns/TestRun_1",
+    ];
     for run in runs.iter().rev() {
         lab.push_usual(&RunPath::parse(run).unwrap());
     }
@@ -165,7 +186,8 @@ async fn a_poll_answers_all_runs_in_walk_order_and_takes_one_step_with_each() {
             }
         }
     }
-    let unrecognised = engine.core().staging.unrecognised().iter().map(|finding| finding.run_path.clone()).collect::<Vec<_>>();
+    let unrecognised =
+        engine.core().staging.unrecognised().iter().map(|finding| finding.run_path.clone()).collect::<Vec<_>>();
     assert_eq!(unrecognised, ["SCOPE_01/P/Runs/Unrelated"]);
     engine.watcher().start();
     engine.watcher().start();
@@ -190,7 +212,10 @@ async fn an_unmounted_staging_disk_keeps_its_rows_with_an_error_and_nothing_is_g
         }
         for (run, state) in [(&verified, "sync_verified"), (&pushing, "staging")] {
             let row = until_row(&engine, run, "its row says so", |row| row.problem.is_some()).await;
-            assert_eq!((row.summary.current_state.as_str(), row.problem.unwrap().code.as_str()), (state, "staging_unreadable"));
+            assert_eq!(
+                (row.summary.current_state.as_str(), row.problem.unwrap().code.as_str()),
+                (state, "staging_unreadable")
+            );
         }
         assert!(engine.status().staging_error.is_some());
         let problem = engine.clear(verified.as_str()).await.unwrap_err();
@@ -224,7 +249,8 @@ async fn a_staging_disk_that_goes_in_the_middle_of_a_job_fails_nothing() {
     });
     let engine = lab.start_with(hook).await;
     lab.push_usual(&run);
-    let postponed = |row: &RunRow| row.job.as_ref().is_some_and(|job| job.state == JobState::Queued && job.error.is_some());
+    let postponed =
+        |row: &RunRow| row.job.as_ref().is_some_and(|job| job.state == JobState::Queued && job.error.is_some());
     let job = until_row(&engine, &run, "the job is put back", postponed).await.job.unwrap();
     assert_eq!((job.attempts, job.hash_retries), (0, 0));
     fs::remove_dir(lab.path("staging")).unwrap();

@@ -65,12 +65,14 @@ pub fn try_case(case: Case) -> Outcome {
     let begun = Instant::now();
     let lab = Lab::new();
     let _disk = case.full.then(|| one_disk(&lab));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(lab.mark());
     let creation = include_bytes!("../../../../app/domain/tests/fixtures/creation/experimental.json");
     lab.push(&the_run(), &[(".exlab-wizard/creation.json", creation)]);
     lab.push(&the_run(), &DATA);
-    std::fs::create_dir_all(lab.staging(the_run().as_str()).join("raw/nothing yet")).map_err(|error| error.to_string())?;
+    std::fs::create_dir_all(lab.staging(the_run().as_str()).join("raw/nothing yet"))
+        .map_err(|error| error.to_string())?;
 
     let (status, said) = child(&lab, case, true)?;
     if status.signal() != Some(rustix::process::Signal::KILL.as_raw()) {

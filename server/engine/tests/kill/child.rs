@@ -84,8 +84,8 @@ fn killing(at: Option<(Checkpoint, usize)>) -> Checkpoints {
     })
 }
 
-/// Brings the run to its end as an operator would: clears it once it is verified and its record sent. A clear that was begun
-/// before has to end by itself.
+/// Brings the run to its end as an operator would: clears it once it is verified and its record sent. A clear that was
+/// begun before has to end by itself.
 async fn to_the_end(engine: &Engine, full: Option<&Path>) -> Result<(), String> {
     let (core, run) = (engine.core(), the_run());
     loop {
@@ -94,9 +94,9 @@ async fn to_the_end(engine: &Engine, full: Option<&Path>) -> Result<(), String> 
         if ended && !open {
             break;
         }
-        let clearable = core
-            .index
-            .look(&run, |facts| facts.state() == Some(RunState::SyncVerified) && facts.job.as_ref().is_some_and(|job| job.record_sent));
+        let clearable = core.index.look(&run, |facts| {
+            facts.state() == Some(RunState::SyncVerified) && facts.job.as_ref().is_some_and(|job| job.record_sent)
+        });
         if clearable == Some(true) && !open {
             full.into_iter().for_each(fill);
             engine.clear(run.as_str()).await.map_err(|problem| format!("clear: {problem:?}"))?;

@@ -28,7 +28,8 @@ pub async fn check(lab: &Lab) -> Result<(), String> {
 /// Every byte of the data, nothing else under a final name, nothing half-written; answers the record.
 fn on_the_nas(lab: &Lab) -> Result<BTreeMap<PathBuf, Vec<u8>>, String> {
     let nas = lab.nas(&the_run());
-    let (record, data): (Vec<_>, Vec<_>) = files_below(&nas).into_iter().partition(|(path, _)| path.starts_with(RECORD));
+    let (record, data): (Vec<_>, Vec<_>) =
+        files_below(&nas).into_iter().partition(|(path, _)| path.starts_with(RECORD));
     let mut pushed: Vec<(PathBuf, Vec<u8>)> = DATA.iter().map(|(path, bytes)| (path.into(), bytes.to_vec())).collect();
     pushed.sort();
     let names = |files: &[(PathBuf, Vec<u8>)]| files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
@@ -41,8 +42,11 @@ fn on_the_nas(lab: &Lab) -> Result<BTreeMap<PathBuf, Vec<u8>>, String> {
     same("files left in the NAS's temporary folder", &names_in(&temporary), &Vec::new())?;
     // Besides the marker there are our notes of which record was put there last.
     let ours = |path: &PathBuf| path.starts_with(".exlab-orchestrator/records");
-    let others: Vec<_> =
-        files_below(&nas_root(lab)).into_iter().map(|(path, _)| path).filter(|path| !in_run(path) && !ours(path)).collect();
+    let others: Vec<_> = files_below(&nas_root(lab))
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| !in_run(path) && !ours(path))
+        .collect();
     same("other files on the NAS", &others, &vec![PathBuf::from(".exlab-orchestrator/identity.json")])?;
     let checksums = lines(&record, "checksums.sha256")?;
     same("lines of checksums.sha256", &checksums.len(), &DATA.len())?;

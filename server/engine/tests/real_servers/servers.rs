@@ -1,5 +1,5 @@
-//! `rclone serve` and `smbd` of the test's own: free loopback ports, own folders, own configuration; ended by their process id
-//! when dropped, or when the test program ends, however it ends.
+//! `rclone serve` and `smbd` of the test's own: free loopback ports, own folders, own configuration; ended by their
+//! process id when dropped, or when the test program ends, however it ends.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -62,7 +62,8 @@ impl RcloneServe {
         let port = free_port();
         let address = format!("--addr=127.0.0.1:{port}");
         // Its own cache of folders would hide what a tamperer does.
-        let arguments = ["serve", "webdav", &address, "--dir-cache-time=0s", "--config=/dev/null", &folder.display().to_string()];
+        let arguments =
+            ["serve", "webdav", &address, "--dir-cache-time=0s", "--config=/dev/null", &folder.display().to_string()];
         let server = Server::start(port, program, &arguments, &own.path().join("log"));
         RcloneServe { port, _server: server, _folder: own }
     }
@@ -105,13 +106,22 @@ impl Smbd {
         std::fs::write(path("conf"), config).unwrap();
         let password = "nas-of-the-test".to_owned();
         let mut adding = Command::new("smbpasswd");
-        adding.args(["-c", &path("conf"), "-s", "-a", &user]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        adding
+            .args(["-c", &path("conf"), "-s", "-a", &user])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut adding = adding.spawn().expect("these tests need `smbd` and `smbpasswd` of samba");
-        std::io::Write::write_all(&mut adding.stdin.take().unwrap(), format!("{password}\n{password}\n").as_bytes()).unwrap();
+        std::io::Write::write_all(&mut adding.stdin.take().unwrap(), format!("{password}\n{password}\n").as_bytes())
+            .unwrap();
         assert!(adding.wait().unwrap().success(), "smbpasswd could not add {user}");
         let config = format!("--configfile={}", path("conf"));
-        let server =
-            Server::start(port, "smbd", &["--foreground", "--no-process-group", "--debug-stdout", &config], &own.path().join("said"));
+        let server = Server::start(
+            port,
+            "smbd",
+            &["--foreground", "--no-process-group", "--debug-stdout", &config],
+            &own.path().join("said"),
+        );
         Smbd { port, user, password, _server: server, _folder: own }
     }
 }

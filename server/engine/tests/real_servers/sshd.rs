@@ -1,5 +1,5 @@
-//! An sshd of the test's own: free loopback port, own host key, own account key, own configuration, no system files; ended by
-//! its process id when dropped, or when the test program ends, however it ends.
+//! An sshd of the test's own: free loopback port, own host key, own account key, own configuration, no system files;
+//! ended by its process id when dropped, or when the test program ends, however it ends.
 
 use domain::settings::HostKeyPolicy;
 use engine::transport::rsync_ssh::Server;
@@ -63,7 +63,8 @@ impl Sshd {
         let shown = |name: &str| path(name).display().to_string();
         // Not the account's own, whose profile may do anything for a while. sshd heeds only the first line of these.
         let home = format!("SetEnv HOME={}", folder.path().display());
-        let lines = if lines.contains("SetEnv ") { lines.replacen("SetEnv", &home, 1) } else { format!("{lines}\n{home}") };
+        let lines =
+            if lines.contains("SetEnv ") { lines.replacen("SetEnv", &home, 1) } else { format!("{lines}\n{home}") };
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\nStrictModes no\nUsePAM no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxSessions 20\nMaxStartups 50\nSubsystem sftp internal-sftp{sftp}\n\
@@ -88,7 +89,8 @@ impl Sshd {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let mut hello = [0; 4];
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok_and(|mut stream| stream.read_exact(&mut hello).is_ok())
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
+                .is_ok_and(|mut stream| stream.read_exact(&mut hello).is_ok())
                 && &hello == b"SSH-"
             {
                 return;

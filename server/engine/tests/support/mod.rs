@@ -134,7 +134,10 @@ pub fn equipment(id: &str, root: &Path) -> Equipment {
         settle_seconds: Some(0),
         open_files_wait_seconds: 3_600,
         synced_here: true,
-        transport: Some(Transport { target: Target::Mount { path: root.display().to_string() }, bandwidth: Default::default() }),
+        transport: Some(Transport {
+            target: Target::Mount { path: root.display().to_string() },
+            bandwidth: Default::default(),
+        }),
         staging_transport: "smb_mount".into(),
     }
 }
@@ -143,7 +146,8 @@ pub fn run(name: &str) -> RunPath {
     RunPath::parse(&format!("{EQUIPMENT}/Cortex Q3 Pilot/Runs/{name}")).unwrap()
 }
 
-/// Waits until `holds`, looking again at every event and at least every 20 ms; tells what it waited for when it never does.
+/// Waits until `holds`, looking again at every event and at least every 20 ms; tells what it waited for when it never
+/// does.
 pub async fn until<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -168,21 +172,29 @@ pub async fn until_state(engine: &Engine, run: &RunPath, state: RunState) {
 /// Waits until the record has reached the NAS too.
 pub async fn until_record_sent(engine: &Engine, run: &RunPath) {
     until(&format!("the record of {run} on the NAS"), async || {
-        engine.core().index.look(run, |facts| facts.job.as_ref().is_some_and(|job| job.record_sent)).filter(|sent| *sent)
+        engine
+            .core()
+            .index
+            .look(run, |facts| facts.job.as_ref().is_some_and(|job| job.record_sent))
+            .filter(|sent| *sent)
     })
     .await;
 }
 
-/// Every regular file below a folder: path and content. The engine may write documents at the same time, through temporary names: a file
-/// that goes between listing and reading makes it start over.
+/// Every regular file below a folder: path and content. The engine may write documents at the same time, through
+/// temporary names: a file that goes between listing and reading makes it start over.
 pub fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     loop {
-        let listed = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+        let listed = walkdir::WalkDir::new(folder)
+            .into_iter()
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_type().is_file());
         // Room that the program keeps back for clearing, and whose tree it is.
         let own = [".exlab-reserve", OWNER_FILE];
         let listed = listed.filter(|entry| !own.iter().any(|own| entry.file_name() == *own));
-        let read: std::io::Result<Vec<_>> =
-            listed.map(|entry| Ok((entry.path().strip_prefix(folder).unwrap().to_owned(), std::fs::read(entry.path())?))).collect();
+        let read: std::io::Result<Vec<_>> = listed
+            .map(|entry| Ok((entry.path().strip_prefix(folder).unwrap().to_owned(), std::fs::read(entry.path())?)))
+            .collect();
         match read {
             Ok(mut files) => {
                 files.sort();
@@ -313,7 +325,8 @@ pub fn copy_folder(from: &Path, to: &Path) {
 /// Runs a tool of the system: what it prints, or its words when it fails.
 #[allow(clippy::disallowed_methods, reason = "a test asks the system's own tools")]
 pub fn command(program: &str, arguments: &[&str]) -> Result<String, String> {
-    let output = std::process::Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
+    let output =
+        std::process::Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => {

@@ -90,7 +90,8 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("staging")).unwrap();
         let destination = make(&dir.path().join("nas/EQ_1"), &dir.path().join("staging"));
-        let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
+        let context =
+            CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit: Arc::new(|| None) };
         Bench { dir, destination, context, placed: Arc::default(), seals: AtomicU64::new(0) }
     }
 
@@ -111,7 +112,12 @@ impl Bench {
             staging_transport: "smb_mount".to_owned(),
         };
         let clock = engine::machine::clock::Clock::system();
-        engine::transport::destination::Destination::new(equipment, self.destination.shared().clone(), marker().installation, clock)
+        engine::transport::destination::Destination::new(
+            equipment,
+            self.destination.shared().clone(),
+            marker().installation,
+            clock,
+        )
     }
 
     pub fn staging(&self) -> PathBuf {
@@ -177,7 +183,8 @@ impl Bench {
         let path = self.seal_path(run, seal);
         let writer = SealWriter::open(listing, &path).unwrap();
         if !transport.hashes_while_pushing() {
-            let (source, listing, writer, context) = (run.source.clone(), listing.clone(), writer.clone(), self.context.clone());
+            let (source, listing, writer, context) =
+                (run.source.clone(), listing.clone(), writer.clone(), self.context.clone());
             tokio::task::spawn_blocking(move || hash_all(&source, &listing, &writer, &context)).await.unwrap()?;
         }
         self.push_sealing(transport, run, listing, &writer, again).await?;
@@ -188,7 +195,12 @@ impl Bench {
     }
 
     /// Sends a listing whose files were hashed before.
-    pub async fn push_hashed(&self, run: &TestRun, listing: &Listing, writer: &SealWriter) -> Result<(), TransportError> {
+    pub async fn push_hashed(
+        &self,
+        run: &TestRun,
+        listing: &Listing,
+        writer: &SealWriter,
+    ) -> Result<(), TransportError> {
         self.push_sealing(self.transport(), run, listing, writer, None).await
     }
 
@@ -225,7 +237,8 @@ impl Bench {
         seal: &str,
     ) -> (SealReader, Vec<Hashed>) {
         let writer = SealWriter::open(listing, &self.seal_path(run, seal)).unwrap();
-        let (source, copy, hashing, context) = (run.source.clone(), listing.clone(), writer.clone(), self.context.clone());
+        let (source, copy, hashing, context) =
+            (run.source.clone(), listing.clone(), writer.clone(), self.context.clone());
         tokio::task::spawn_blocking(move || hash_all(&source, &copy, &hashing, &context)).await.unwrap().unwrap();
         let told = Mutex::new(Vec::new());
         let push = Push {

@@ -46,14 +46,20 @@ pub async fn every_damage_is_found(make: Make) {
     for (name, damage, class, total) in DAMAGES {
         let bench = Bench::new(make).await;
         let big = vec![3_u8; 5 << 20];
-        let run = bench.run("P/Runs/Run_1", &[(b"a", b"content a"), (b"b", b"content b"), (b"big", &big), (b"sub/c", b"content c")]);
+        let run = bench.run(
+            "P/Runs/Run_1",
+            &[(b"a", b"content a"), (b"b", b"content b"), (b"big", &big), (b"sub/c", b"content c")],
+        );
         let seal = bench.push_and_prove(&run).await;
         damage(&run.there);
         match bench.verify(&run, &seal).await {
             Verification::Differs { class: found, total: count, differences, reason } => {
                 assert_eq!((found, count), (class, total), "{name}: {differences:?}");
                 if name == "a write that was lost" {
-                    assert!(reason.contains(&format!("from byte {LOST_AT} on")) && reason.contains("nothing but zeros"), "{reason}");
+                    assert!(
+                        reason.contains(&format!("from byte {LOST_AT} on")) && reason.contains("nothing but zeros"),
+                        "{reason}"
+                    );
                 }
                 if name == "last bit of a big file" {
                     let at = (5 << 20) - 1;
@@ -88,7 +94,8 @@ pub async fn again_repairs_and_keeps_the_old(make: Make) {
 
 pub async fn foreign_file_is_a_conflict(make: Make) {
     let bench = Bench::new(make).await;
-    let run = bench.run("P/Runs/Run_1", &[(b"a", b"ours a"), (b"b", b"ours b"), (b"c/d", b"ours d"), (b"e", b"ours e")]);
+    let run =
+        bench.run("P/Runs/Run_1", &[(b"a", b"ours a"), (b"b", b"ours b"), (b"c/d", b"ours d"), (b"e", b"ours e")]);
     write(&run.there.join("a"), b"theirs, another size");
     write(&run.there.join("c"), b"a file where a folder must be");
     std::fs::create_dir(run.there.join("e")).unwrap();
@@ -115,7 +122,10 @@ pub async fn same_size_same_mtime(make: Make) {
     std::fs::File::options().write(true).open(run.there.join("a")).unwrap().set_modified(mtime).unwrap();
     let listing = bench.list(&run);
     let seal = bench.push_listed(&run, &listing, "seal", None).await.unwrap();
-    assert!(matches!(bench.verify(&run, &seal).await, Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }));
+    assert!(matches!(
+        bench.verify(&run, &seal).await,
+        Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }
+    ));
     // It was never ours, so it may not even be moved.
     let error = bench.push_listed(&run, &listing, "seal", Some(&[file("a")])).await.unwrap_err();
     assert_eq!((error.class, error.files), (FailureClass::Conflict, vec![file("a")]));
@@ -137,10 +147,12 @@ pub async fn superseded(make: Make) {
     }
 }
 
-/// A file gives its name to a folder, and a folder to a file; a folder that holds a stranger's file stays, and the file is a conflict.
+/// A file gives its name to a folder, and a folder to a file; a folder that holds a stranger's file stays, and the file
+/// is a conflict.
 pub async fn gives_way(make: Make) {
     let bench = Bench::new(make).await;
-    let run = bench.run("P/Runs/Run_1", &[(b"note", b"1"), (b"raw/a", b"2"), (b"raw/deep/er/b", b"3"), (b"kept/c", b"4")]);
+    let run =
+        bench.run("P/Runs/Run_1", &[(b"note", b"1"), (b"raw/a", b"2"), (b"raw/deep/er/b", b"3"), (b"kept/c", b"4")]);
     bench.push_and_prove(&run).await;
     write(&run.there.join("kept/theirs"), b"theirs");
     let ours = ["note", "raw/a", "raw/deep/er/b", "kept/c"].map(file);
@@ -157,11 +169,17 @@ pub async fn gives_way(make: Make) {
     let error = bench.push_listed(&run, &bench.list(&run), "next", None).await.unwrap_err();
     assert_eq!((error.class, error.files), (FailureClass::Conflict, vec![file("kept")]));
     let there = |name: &str| std::fs::read(run.there.join(name)).unwrap();
-    assert_eq!((there("note/inside"), there("raw"), there("kept/theirs")), (b"5".to_vec(), b"6".to_vec(), b"theirs".to_vec()));
+    assert_eq!(
+        (there("note/inside"), there("raw"), there("kept/theirs")),
+        (b"5".to_vec(), b"6".to_vec(), b"theirs".to_vec())
+    );
     // Asked again by an attempt that follows: what stands there now is something else.
     bench.transport().move_aside(&run.path, &ours, &bench.context).await.unwrap();
     bench.transport().remove_empty_folders(&run.path, &folders, &bench.context).await.unwrap();
-    assert_eq!((there("note/inside"), there("raw"), there("kept/theirs")), (b"5".to_vec(), b"6".to_vec(), b"theirs".to_vec()));
+    assert_eq!(
+        (there("note/inside"), there("raw"), there("kept/theirs")),
+        (b"5".to_vec(), b"6".to_vec(), b"theirs".to_vec())
+    );
     for (name, bytes) in [("note", b"1"), ("raw/a", b"2"), ("raw/deep/er/b", b"3"), ("kept/c", b"4")] {
         assert_eq!(there(&format!(".exlab-wizard/superseded/1/{name}")), bytes);
     }

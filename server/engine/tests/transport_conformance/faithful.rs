@@ -35,7 +35,8 @@ pub async fn odd_names(make: Make) {
         b"\x01control",
         &long,
     ];
-    let held: Vec<(&[u8], &[u8])> = names.iter().filter(|name| bench.destination.holds(name)).map(|name| (*name, *name)).collect();
+    let held: Vec<(&[u8], &[u8])> =
+        names.iter().filter(|name| bench.destination.holds(name)).map(|name| (*name, *name)).collect();
     assert!(held.len() > names.len() / 2);
     let run = bench.run("Project it's $HOME/Runs/Run_1", &held);
     let seal = bench.push_and_prove(&run).await;
@@ -49,7 +50,10 @@ pub async fn odd_names(make: Make) {
 pub async fn mirrored_with_times_and_empty_folders(make: Make) {
     let bench = Bench::new(make).await;
     let big: Vec<u8> = (0..9_000_001_u32).map(|n| (n % 253) as u8).collect();
-    let run = bench.run("P/TestRuns/TestRun_1", &[(b"empty", b""), (b"raw/big", &big), (b"raw/deep/small", b"1"), (b"page", &[7; 4096])]);
+    let run = bench.run(
+        "P/TestRuns/TestRun_1",
+        &[(b"empty", b""), (b"raw/big", &big), (b"raw/deep/small", b"1"), (b"page", &[7; 4096])],
+    );
     std::fs::create_dir_all(run.source.path().join("void/inner")).unwrap();
     set_mtime(&run.source.path().join("raw/big"), 1_500_000_000, 123_456_789);
     set_mtime(&run.source.path().join("raw/deep/small"), 7, 0);
@@ -59,8 +63,15 @@ pub async fn mirrored_with_times_and_empty_folders(make: Make) {
     assert_eq!(files_below(&run.there), names, "the run's folder itself, and none inside it");
     assert!(run.there.join("void/inner").is_dir());
     for name in ["empty", "raw/big", "raw/deep/small"] {
-        let seconds =
-            |path: PathBuf| std::fs::metadata(path).unwrap().modified().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let seconds = |path: PathBuf| {
+            std::fs::metadata(path)
+                .unwrap()
+                .modified()
+                .unwrap()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap()
+                .as_secs()
+        };
         assert_eq!(seconds(run.there.join(name)), seconds(run.source.path().join(name)), "{name}");
     }
     let shown = bench.context.progress.snapshot();
@@ -79,7 +90,8 @@ pub async fn two_projects_with_one_leaf(make: Make) {
 
 pub async fn only_sealed_files(make: Make) {
     let bench = Bench::new(make).await;
-    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b".exlab-wizard/ingest.json", b"{}"), (b"x/.exlab-wizard/d", b"data")]);
+    let run = bench
+        .run("P/Runs/Run_1", &[(b"a", b"1"), (b".exlab-wizard/ingest.json", b"{}"), (b"x/.exlab-wizard/d", b"data")]);
     let listing = bench.list(&run);
     write(&run.source.path().join("late"), b"late");
     std::os::unix::fs::symlink("/etc/passwd", run.source.path().join("link")).unwrap();
@@ -146,7 +158,9 @@ pub async fn modes_and_holes(make: Make) {
     let mut files: Vec<(&[u8], &[u8])> = vec![(b"large", &large), (b"open", b"for all"), (b"sparse", b"")];
     files.extend(many.iter().map(|name| (name.as_bytes(), b"small".as_slice())));
     let run = bench.run("P/Runs/Run_1", &files);
-    let chmod = |name: &str, mode| std::fs::set_permissions(run.source.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    let chmod = |name: &str, mode| {
+        std::fs::set_permissions(run.source.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap()
+    };
     let sparse = std::fs::File::options().write(true).open(run.source.path().join("sparse")).unwrap();
     sparse.set_len(HOLES).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&sparse, b"end", HOLES - 3).unwrap();
@@ -188,7 +202,8 @@ pub async fn labels(make: Make) {
     for (path, _) in files {
         let path = os(path);
         let there = engine::files::source::attributes_of(std::fs::File::open(run.there.join(path)).unwrap()).unwrap();
-        let here = engine::files::source::attributes_of(std::fs::File::open(run.source.path().join(path)).unwrap()).unwrap();
+        let here =
+            engine::files::source::attributes_of(std::fs::File::open(run.source.path().join(path)).unwrap()).unwrap();
         assert_eq!(there, here, "{path:?}");
     }
     bench.assert_no_leftovers();

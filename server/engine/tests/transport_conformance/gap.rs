@@ -14,8 +14,9 @@ use std::path::Path;
 /// So late that nothing counts as changed a moment ago.
 const MUCH_LATER_NS: i64 = 4_000_000_000_000_000_000;
 
-/// Another change must be able to show: waits until the disk's clock has gone on since these files were last changed. A file that is sent
-/// within the tick in which it was made changes there at the very time it bears, and that shows nothing.
+/// Another change must be able to show: waits until the disk's clock has gone on since these files were last changed. A
+/// file that is sent within the tick in which it was made changes there at the very time it bears, and that shows
+/// nothing.
 async fn until_the_clock_ticks(folder: &Path) {
     let changed = |path: &Path| std::fs::metadata(path).map(|seen| (seen.ctime(), seen.ctime_nsec())).unwrap();
     let latest = crate::bench::files_below(folder).iter().map(|path| changed(&folder.join(path))).max().unwrap();
@@ -42,11 +43,12 @@ fn sealed(seal: &SealReader) -> Vec<SealedFile> {
     seal.files().unwrap().map(Result::unwrap).collect()
 }
 
-/// Whatever happens to a file there is seen, also where size and time are as they were; equal bytes are equal, and what nobody touched
-/// stays proven.
+/// Whatever happens to a file there is seen, also where size and time are as they were; equal bytes are equal, and what
+/// nobody touched stays proven.
 pub async fn damage_is_seen(make: Make) {
     let bench = Bench::new(make).await;
-    let names = ["cut", "flipped", "grown", "removed", "replaced", "sub/flipped", "sub/untouched", "touched", "untouched"];
+    let names =
+        ["cut", "flipped", "grown", "removed", "replaced", "sub/flipped", "sub/untouched", "touched", "untouched"];
     let content = b"what the instrument wrote";
     let files: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), content.as_slice())).collect();
     let run = bench.run("P/Runs/Run_1", &files);
@@ -96,7 +98,8 @@ pub async fn more_than_is_named(make: Make) {
     let run = bench.run("P/Runs/Run_1", &files);
     let seal = bench.push_and_prove(&run).await;
     names[..1_400].iter().for_each(|name| std::fs::remove_file(run.there.join(name)).unwrap());
-    let looked = LastLook::of(&seal).at(&bench.ours(), &run.path, sealed(&seal), &run.source, &bench.context).await.unwrap();
+    let looked =
+        LastLook::of(&seal).at(&bench.ours(), &run.path, sealed(&seal), &run.source, &bench.context).await.unwrap();
     assert_eq!(looked.lost.unwrap().total, 1_400);
     let proven: Vec<FilePath> = looked.files.into_iter().flatten().map(|proven| proven.file().path.clone()).collect();
     assert!(proven.iter().all(|path| path.to_string().as_str() >= "1400"), "{proven:?}");

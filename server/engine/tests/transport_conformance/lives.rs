@@ -39,7 +39,8 @@ pub async fn equal_is_equal(make: Make) {
 /// What a later life adds is sent, what it lacks stays, and what differs is named, and nothing else is.
 pub async fn what_differs_is_named(make: Make) {
     let bench = Bench::new(make).await;
-    let run = bench.run("P/Runs/Run_1", &[(b"equal", b"1"), (b"empty", b""), (b"lost", b"2"), (b"grown", b"3"), (b"filled", b"")]);
+    let run = bench
+        .run("P/Runs/Run_1", &[(b"equal", b"1"), (b"empty", b""), (b"lost", b"2"), (b"grown", b"3"), (b"filled", b"")]);
     bench.push_and_prove(&run).await;
     put_record(&bench, &run, 1).await;
     std::fs::remove_file(run.source.path().join("lost")).unwrap();
@@ -51,9 +52,14 @@ pub async fn what_differs_is_named(make: Make) {
     let error = bench.push(&run).await.unwrap_err();
     assert_eq!((error.class, error.files), (FailureClass::Conflict, vec![file("filled"), file("grown")]));
     let read = |name: &str| std::fs::read(run.there.join(name)).unwrap();
-    assert_eq!((read("grown"), read("filled"), read("lost")), (b"3".to_vec(), Vec::new(), b"2".to_vec()), "theirs as it was");
+    assert_eq!(
+        (read("grown"), read("filled"), read("lost")),
+        (b"3".to_vec(), Vec::new(), b"2".to_vec()),
+        "theirs as it was"
+    );
     assert_eq!((read("sub/added"), read("sub/added empty")), (b"4".to_vec(), Vec::new()), "everything else is sent");
-    // The operator makes room; a third life finds what the second one sent, and one file of the same size with other bytes.
+    // The operator makes room; a third life finds what the second one sent, and one file of the same size with other
+    // bytes.
     std::fs::remove_file(run.there.join("grown")).unwrap();
     std::fs::remove_file(run.there.join("filled")).unwrap();
     write(&run.there.join("equal"), b"!");

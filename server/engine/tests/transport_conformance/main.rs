@@ -1,6 +1,9 @@
 //! The conformance suite of all transports, run over each; another one adds a [`bench::Make`] of its own.
 
-#![allow(clippy::disallowed_methods, reason = "a tamperer deletes and mounts; mount tests start themselves again in a namespace")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a tamperer deletes and mounts; mount tests start themselves again in a namespace"
+)]
 
 mod bench;
 mod damage;
@@ -52,7 +55,10 @@ impl Destination for Mount {
 
 const MOUNT: Make = |root, staging| {
     std::fs::create_dir_all(root).unwrap();
-    Box::new(Mount { transport: Arc::new(MountTransport::new(root.to_owned(), staging.to_owned())), root: root.to_owned() })
+    Box::new(Mount {
+        transport: Arc::new(MountTransport::new(root.to_owned(), staging.to_owned())),
+        root: root.to_owned(),
+    })
 };
 
 /// One test for every law of the suite.
@@ -103,7 +109,12 @@ macro_rules! all_laws {
 }
 
 // What a server makes of modes and holes is its own over rclone.
-conformance!(mount_keeps, crate::MOUNT, crate::faithful::modes_and_holes as v20_modes_and_holes, crate::faithful::labels as d19_labels,);
+conformance!(
+    mount_keeps,
+    crate::MOUNT,
+    crate::faithful::modes_and_holes as v20_modes_and_holes,
+    crate::faithful::labels as d19_labels,
+);
 conformance!(
     rsync_ssh_keeps,
     crate::ssh_servers::RSYNC_SSH,
@@ -119,7 +130,11 @@ conformance!(
 
 all_laws!(mount, crate::MOUNT);
 conformance!(mount_loses_much, crate::MOUNT, crate::gap::more_than_is_named as d16_more_than_is_named);
-conformance!(rclone_loses_much, crate::remotes::LOCAL_CURRENT, crate::gap::more_than_is_named as d16_more_than_is_named);
+conformance!(
+    rclone_loses_much,
+    crate::remotes::LOCAL_CURRENT,
+    crate::gap::more_than_is_named as d16_more_than_is_named
+);
 all_laws!(over_rsync_ssh, crate::ssh_servers::RSYNC_SSH);
 all_laws!(over_rsync_ssh_to_a_plain_server, crate::ssh_servers::PLAIN_SERVER);
 all_laws!(over_rclone, crate::remotes::LOCAL);

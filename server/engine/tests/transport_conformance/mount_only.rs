@@ -1,5 +1,5 @@
-//! What only a mounted destination can meet. Tests that need a file system of their own run again in a mount namespace of their
-//! own; where that is not allowed they fail and say so.
+//! What only a mounted destination can meet. Tests that need a file system of their own run again in a mount namespace
+//! of their own; where that is not allowed they fail and say so.
 
 use crate::MOUNT;
 use crate::bench::{Bench, Make, file, files_below, marker, write};
@@ -29,7 +29,11 @@ pub fn in_own_mounts_of(module: &str, test: &str) -> bool {
     let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     let mut command = Command::new("unshare");
     command.arg("--mount").args(if root { &[][..] } else { &["--user", "--map-root-user"] });
-    command.arg("--").arg(std::env::current_exe().unwrap()).args(["--exact", &format!("{module}::{test}"), "--nocapture"]);
+    command.arg("--").arg(std::env::current_exe().unwrap()).args([
+        "--exact",
+        &format!("{module}::{test}"),
+        "--nocapture",
+    ]);
     let output = command.env(INSIDE, "1").output().expect("this test needs `unshare` of util-linux");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{test} failed in its own mount namespace (or none is allowed here):\n{said}");
@@ -55,7 +59,9 @@ const UNDROPPABLE: Make = |root, staging| {
 /// What all calls say of a root that is not another place than the staging tree.
 async fn assert_foreign(bench: &Bench, root: PathBuf) {
     let transport = MountTransport::new(root.clone(), bench.staging());
-    let refused = |error: TransportError| assert_eq!(error.class, FailureClass::DestinationForeign, "{}: {error}", root.display());
+    let refused = |error: TransportError| {
+        assert_eq!(error.class, FailureClass::DestinationForeign, "{}: {error}", root.display())
+    };
     refused(transport.mark(&marker(), true, &bench.context).await.unwrap_err());
     write(&root.join(".exlab-orchestrator/identity.json"), &serde_json::to_vec(&marker()).unwrap());
     refused(transport.identify(&bench.context).await.unwrap_err());
@@ -90,9 +96,10 @@ async fn v22_a_destination_that_goes_while_it_is_read_is_not_waited_for_file_by_
 async fn v10_a_root_that_is_not_there_is_unreachable() {
     let bench = Bench::new(MOUNT).await;
     let transport = MountTransport::new(bench.dir.path().join("nas/none"), bench.staging());
-    for error in
-        [transport.identify(&bench.context).await.unwrap_err(), transport.mark(&marker(), false, &bench.context).await.unwrap_err()]
-    {
+    for error in [
+        transport.identify(&bench.context).await.unwrap_err(),
+        transport.mark(&marker(), false, &bench.context).await.unwrap_err(),
+    ] {
         assert_eq!((error.class, error.side), (FailureClass::DestinationUnreachable, Side::Destination));
     }
     assert!(!bench.dir.path().join("nas/none").exists());
@@ -145,7 +152,11 @@ async fn d12_a_marker_that_the_staging_tree_shows_is_refused() {
     for folder in ["", "EQ_1", "EQ_1/P"] {
         let copy = bench.staging().join(folder).join(".exlab-orchestrator/identity.json");
         write(&copy, &own);
-        assert_eq!(bench.transport().identify(&bench.context).await.unwrap_err().class, FailureClass::DestinationForeign, "{folder:?}");
+        assert_eq!(
+            bench.transport().identify(&bench.context).await.unwrap_err().class,
+            FailureClass::DestinationForeign,
+            "{folder:?}"
+        );
         std::fs::remove_file(&copy).unwrap();
     }
     bench.transport().identify(&bench.context).await.unwrap();
@@ -161,7 +172,9 @@ async fn d12_a_hard_link_to_the_source_is_no_copy() {
         std::fs::remove_file(run.there.join(name)).unwrap();
         std::fs::hard_link(run.source.path().join(name), run.there.join(name)).unwrap();
         match bench.verify(&run, &seal).await {
-            Verification::Differs { class, total, .. } => assert_eq!((class, total), (FailureClass::DestinationForeign, count)),
+            Verification::Differs { class, total, .. } => {
+                assert_eq!((class, total), (FailureClass::DestinationForeign, count))
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -192,7 +205,10 @@ async fn d9_links_at_the_destination_are_not_followed() {
     let seal = bench.push(&run).await.unwrap();
     std::fs::rename(run.there.join("sub"), elsewhere.join("sub")).unwrap();
     symlink(elsewhere.join("sub"), run.there.join("sub")).unwrap();
-    assert!(matches!(bench.verify(&run, &seal).await, Verification::Differs { class: FailureClass::CouldNotHash, total: 1, .. }));
+    assert!(matches!(
+        bench.verify(&run, &seal).await,
+        Verification::Differs { class: FailureClass::CouldNotHash, total: 1, .. }
+    ));
 }
 
 #[tokio::test]
@@ -211,7 +227,10 @@ async fn v12_v15_links_and_fifos_in_a_run_are_not_sent_and_hang_nothing() {
         std::fs::remove_file(&place).unwrap();
         assert!(Command::new("mkfifo").arg(&place).status().unwrap().success());
     }
-    assert!(matches!(bench.verify(&run, &seal).await, Verification::Differs { class: FailureClass::CouldNotHash, total: 1, .. }));
+    assert!(matches!(
+        bench.verify(&run, &seal).await,
+        Verification::Differs { class: FailureClass::CouldNotHash, total: 1, .. }
+    ));
     std::fs::remove_file(run.there.join("a")).unwrap();
     let error = bench.push_listed(&run, &listing, "other", None).await.unwrap_err();
     assert_eq!((error.class, error.side), (FailureClass::LocalFileChanged, Side::Source));
@@ -238,7 +257,8 @@ async fn a_full_destination_is_said_and_goes_on_when_there_is_room() {
     // A record that does not fit is said, too, and the earlier one stays.
     let record = |bytes: Vec<u8>| [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: bytes.into() }];
     bench.transport().put_record(&run.path, 1, &record(b"{}".to_vec()), &bench.context).await.unwrap();
-    let error = bench.transport().put_record(&run.path, 1, &record(vec![0; 20 << 20]), &bench.context).await.unwrap_err();
+    let error =
+        bench.transport().put_record(&run.path, 1, &record(vec![0; 20 << 20]), &bench.context).await.unwrap_err();
     assert_eq!(error.class, FailureClass::DestinationFull);
     assert_eq!(std::fs::read(run.there.join(".exlab-wizard/ingest.json")).unwrap(), b"{}");
     bench.assert_no_leftovers();

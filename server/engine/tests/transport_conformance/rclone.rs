@@ -2,8 +2,8 @@
 
 use crate::bench::{Bench, Destination, Make, file, files_below, marker, rewrite_keeping_mtime, write};
 use crate::remotes::{
-    CRYPT, CRYPT_CURRENT, DEBIAN, LOCAL, LOCAL_CURRENT, Made, SFTP, SFTP_CURRENT, SMB, SMB_CURRENT, crypt, current, local, push_over, sftp,
-    write_program,
+    CRYPT, CRYPT_CURRENT, DEBIAN, LOCAL, LOCAL_CURRENT, Made, SFTP, SFTP_CURRENT, SMB, SMB_CURRENT, crypt, current,
+    local, push_over, sftp, write_program,
 };
 use domain::job::{FailureClass, Side};
 use domain::proof::ProofLevel;
@@ -22,8 +22,12 @@ fn level_and_method(verified: Verification) -> (ProofLevel, String) {
 
 #[tokio::test]
 async fn v5_a_backend_without_hashes_is_read_back_and_never_passes_unread() {
-    for (make, level) in [(SFTP, ProofLevel::L3), (SFTP_CURRENT, ProofLevel::L2), (LOCAL, ProofLevel::L1), (CRYPT_CURRENT, ProofLevel::L1)]
-    {
+    for (make, level) in [
+        (SFTP, ProofLevel::L3),
+        (SFTP_CURRENT, ProofLevel::L2),
+        (LOCAL, ProofLevel::L1),
+        (CRYPT_CURRENT, ProofLevel::L1),
+    ] {
         let bench = Bench::new(make).await;
         let run = bench.run("P/Runs/Run_1", &[(b"a", b"content"), (b"sub/b", b"2")]);
         let seal = bench.push(&run).await.unwrap();
@@ -32,7 +36,8 @@ async fn v5_a_backend_without_hashes_is_read_back_and_never_passes_unread() {
         assert_eq!(method.contains("`mount` proves more"), level == ProofLevel::L1, "{method}");
     }
     // A tool that gives no digests, and one that says a wrong word for them.
-    for answer in ["exit 0", "sed 's/^/UNSUPPORTED  /'; exit 0", "cat >/dev/null; echo 'hash unsupported' >&2; exit 1"] {
+    for answer in ["exit 0", "sed 's/^/UNSUPPORTED  /'; exit 0", "cat >/dev/null; echo 'hash unsupported' >&2; exit 1"]
+    {
         let bench = Bench::new(SFTP).await;
         let run = bench.run("P/Runs/Run_1", &[(b"a", b"content"), (b"b", b"other")]);
         let seal = bench.push(&run).await.unwrap();
@@ -40,8 +45,12 @@ async fn v5_a_backend_without_hashes_is_read_back_and_never_passes_unread() {
         let case = format!("case $1 in hashsum) {answer};; cat) case \"$*\" in *identity*) ;; *) exit 1;; esac;; esac");
         write_program(&wrapper, &format!("#!/bin/sh\n{case}\nexec {DEBIAN} \"$@\"\n"));
         let behind = sftp(&wrapper.display().to_string(), bench.destination.root(), &bench.staging()).behind();
-        let verified = engine::verify::verify(behind.transport(), &run.path, &seal, None, &bench.context).await.unwrap();
-        assert!(matches!(verified, Verification::Differs { class: FailureClass::CouldNotHash, total: 2, .. }), "{answer}: {verified:?}");
+        let verified =
+            engine::verify::verify(behind.transport(), &run.path, &seal, None, &bench.context).await.unwrap();
+        assert!(
+            matches!(verified, Verification::Differs { class: FailureClass::CouldNotHash, total: 2, .. }),
+            "{answer}: {verified:?}"
+        );
     }
 }
 
@@ -62,7 +71,8 @@ async fn v5_files_larger_than_the_bound_are_not_read_back() {
 async fn v9_crypt_holds_odd_names_and_its_damage_is_found() {
     for make in [CRYPT, CRYPT_CURRENT] {
         let bench = Bench::new(make).await;
-        let files: Vec<(&[u8], &[u8])> = vec![(b" lead ", b"1"), (b"back\\slash", b"2"), (b"new\nline", b"3"), (b"sub/#x", b"4")];
+        let files: Vec<(&[u8], &[u8])> =
+            vec![(b" lead ", b"1"), (b"back\\slash", b"2"), (b"new\nline", b"3"), (b"sub/#x", b"4")];
         let run = bench.run("P it's/Runs/Run_1", &files);
         let seal = bench.push_and_prove(&run).await;
         let folder = bench.destination.root();
@@ -87,7 +97,8 @@ async fn one_run_over_smb_is_pushed_and_proven() {
     for make in [SMB, SMB_CURRENT] {
         let bench = Bench::new(make).await;
         let big = vec![5; 3 << 20];
-        let run = bench.run("Project it's/Runs/Run_1", &[(b"a b", b"1"), (b"raw/big", &big), (b"empty", b""), (b"[x] {y}", b"2")]);
+        let run = bench
+            .run("Project it's/Runs/Run_1", &[(b"a b", b"1"), (b"raw/big", &big), (b"empty", b""), (b"[x] {y}", b"2")]);
         std::fs::create_dir(run.source.path().join("void")).unwrap();
         let seal = bench.push(&run).await.unwrap();
         let (level, method) = level_and_method(bench.verify(&run, &seal).await);
@@ -95,7 +106,10 @@ async fn one_run_over_smb_is_pushed_and_proven() {
         assert!(std::fs::read(run.there.join("raw/big")).unwrap() == big && run.there.join("void").is_dir());
         bench.assert_no_leftovers();
         rewrite_keeping_mtime(&run.there.join("a b"), b"x");
-        assert!(matches!(bench.verify(&run, &seal).await, Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }));
+        assert!(matches!(
+            bench.verify(&run, &seal).await,
+            Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }
+        ));
     }
 }
 
@@ -123,7 +137,10 @@ async fn v7_a_lying_rclone_is_caught_every_time() {
         write_program(&liar, &format!("#!/bin/sh\n{DEBIAN} \"$@\"; r=$?\n{spoil}\nexit $r\n"));
         let behind = local(&liar.display().to_string(), bench.destination.root(), &bench.staging()).behind();
         let seal = push_over(&behind, &bench, &run).await.unwrap();
-        match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap() {
+        match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context)
+            .await
+            .unwrap()
+        {
             Verification::Differs { class, .. } => assert_eq!(class, FailureClass::HashMismatch, "{name}"),
             Verification::Proven(_) => panic!("{name} was not caught"),
         }
@@ -162,7 +179,10 @@ async fn v8_an_older_rclone_is_refused_and_a_missing_one_named() {
     let bench = Bench::new(LOCAL).await;
     for (version, words) in [("echo 'rclone v1.53.3'", "too old"), ("echo bash", "is no rclone")] {
         let old = bench.dir.path().join("rclone");
-        write_program(&old, &format!("#!/bin/sh\nif [ \"$1\" = version ]; then {version}; exit 0; fi\nexec {DEBIAN} \"$@\"\n"));
+        write_program(
+            &old,
+            &format!("#!/bin/sh\nif [ \"$1\" = version ]; then {version}; exit 0; fi\nexec {DEBIAN} \"$@\"\n"),
+        );
         let behind = local(&old.display().to_string(), bench.destination.root(), &bench.staging()).behind();
         let error = behind.transport().identify(&bench.context).await.unwrap_err();
         assert_eq!((error.class, error.side), (FailureClass::Configuration, Side::Here), "{error}");
@@ -193,9 +213,17 @@ async fn s8_real_failures_have_the_right_class() {
             ("[other]\ntype = local\n".to_owned(), FailureClass::Configuration, Side::Here),
             ("[nas]\ntype = nonsense\n".to_owned(), FailureClass::Configuration, Side::Here),
             (changed("key_file", "key_file = /no/such/key".to_owned()), FailureClass::Configuration, Side::Here),
-            (changed("key_file", format!("key_file = {}", key.display())), FailureClass::Authentication, Side::Destination),
+            (
+                changed("key_file", format!("key_file = {}", key.display())),
+                FailureClass::Authentication,
+                Side::Destination,
+            ),
             (changed("port", "port = 1".to_owned()), FailureClass::DestinationUnreachable, Side::Destination),
-            (changed("host", "host = no-such-host.invalid".to_owned()), FailureClass::DestinationUnreachable, Side::Destination),
+            (
+                changed("host", "host = no-such-host.invalid".to_owned()),
+                FailureClass::DestinationUnreachable,
+                Side::Destination,
+            ),
             // Nothing was ever marked there.
             (good.clone(), FailureClass::DestinationUnreachable, Side::Destination),
         ];
@@ -214,7 +242,11 @@ async fn s8_failures_while_sending_have_the_right_class() {
         ("a: Failed to copy: write /x: no space left on device", FailureClass::DestinationFull, Side::Destination),
         ("a: Failed to copy: mkdir /x: read-only file system", FailureClass::DestinationUnreachable, Side::Destination),
         ("a: Failed to copy: connection lost", FailureClass::Network, Side::Destination),
-        ("a: Failed to copy: failed to open source object: open a: permission denied", FailureClass::LocalRead, Side::Source),
+        (
+            "a: Failed to copy: failed to open source object: open a: permission denied",
+            FailureClass::LocalRead,
+            Side::Source,
+        ),
     ];
     for (n, (words, class, side)) in cases.into_iter().enumerate() {
         let run = bench.run(&format!("P/Runs/Run_{n}"), &[(b"a", b"1")]);
@@ -276,7 +308,10 @@ async fn v12_a_link_at_the_destination_is_neither_written_nor_read() {
         // D12: the very bytes of staging, by way of a link.
         std::fs::remove_file(run.there.join("a")).unwrap();
         std::os::unix::fs::symlink(run.source.path().join("a"), run.there.join("a")).unwrap();
-        assert!(matches!(bench.verify(&run, &seal).await, Verification::Differs { class: FailureClass::CouldNotHash, total: 1, .. }));
+        assert!(matches!(
+            bench.verify(&run, &seal).await,
+            Verification::Differs { class: FailureClass::CouldNotHash, total: 1, .. }
+        ));
         let elsewhere = bench.dir.path().join("elsewhere");
         std::fs::create_dir(&elsewhere).unwrap();
         let other = bench.run("P/Runs/Run_2", &[(b"a", b"1"), (b"sub/b", b"2")]);
@@ -308,7 +343,8 @@ async fn v1_a_name_taken_at_the_last_moment_is_a_conflict() {
     assert_eq!(std::fs::read(run.there.join("b")).unwrap(), b"ours");
 }
 
-/// The shell finds none of the files that SFTP shows: nothing fails, nothing is believed, and what the proof rests on is read back (V18).
+/// The shell finds none of the files that SFTP shows: nothing fails, nothing is believed, and what the proof rests on
+/// is read back (V18).
 pub async fn v18_read_back_past_a_shell_that_sees_other_paths(make: Make) {
     let bench = Bench::new(make).await;
     let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"sub/b", &vec![7; 300_000])]);

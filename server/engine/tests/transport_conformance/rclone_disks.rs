@@ -40,6 +40,9 @@ async fn s8_a_full_and_a_read_only_disk_are_told_apart() {
         // SFTP has no word for it.
         let expected = if name.contains("SFTP") { FailureClass::Unknown } else { FailureClass::DestinationUnreachable };
         assert_eq!((error.class, error.side), (expected, Side::Destination), "{name}: {error}");
-        assert!(["ead-only", "rite-protected", "rite protected"].iter().any(|words| error.message.contains(words)), "{name}: {error}");
+        assert!(
+            ["ead-only", "rite-protected", "rite protected"].iter().any(|words| error.message.contains(words)),
+            "{name}: {error}"
+        );
     }
 }

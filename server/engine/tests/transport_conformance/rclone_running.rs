@@ -1,7 +1,9 @@
 //! An rclone while it runs: another limit, no progress; and what is told of the remote behind it.
 
 use crate::bench::{Bench, files_below};
-use crate::remotes::{DEBIAN, LOCAL, LOCAL_CURRENT, SFTP, SFTP_CURRENT, WEBDAV, current, local, push_over, write_program};
+use crate::remotes::{
+    DEBIAN, LOCAL, LOCAL_CURRENT, SFTP, SFTP_CURRENT, WEBDAV, current, local, push_over, write_program,
+};
 use domain::job::{FailureClass, Side};
 use engine::transport::rclone::RcloneTransport;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,10 @@ use std::time::Duration;
 /// An rclone that writes down its commands.
 fn noting(bench: &Bench, program: &str, before: &str) -> (PathBuf, PathBuf) {
     let (wrapper, notes) = (bench.dir.path().join("noting"), bench.dir.path().join("notes"));
-    write_program(&wrapper, &format!("#!/bin/sh\necho \"$1\" >>'{}'\n{before}\nexec {program} \"$@\"\n", notes.display()));
+    write_program(
+        &wrapper,
+        &format!("#!/bin/sh\necho \"$1\" >>'{}'\n{before}\nexec {program} \"$@\"\n", notes.display()),
+    );
     (wrapper, notes)
 }
 
@@ -53,8 +58,9 @@ async fn s6_an_rclone_without_progress_is_ended() {
     let (wrapper, _) = noting(&bench, DEBIAN, "[ \"$1\" = copy ] && exec sleep 600");
     let remote = local(&wrapper.display().to_string(), bench.destination.root(), &bench.staging()).remote();
     let mut behind = local(DEBIAN, bench.destination.root(), &bench.staging()).behind();
-    behind.transport =
-        std::sync::Arc::new(RcloneTransport::new(remote, bench.staging(), None).impatient(std::time::Duration::from_secs(1)));
+    behind.transport = std::sync::Arc::new(
+        RcloneTransport::new(remote, bench.staging(), None).impatient(std::time::Duration::from_secs(1)),
+    );
     let error = push_over(&behind, &bench, &run).await.unwrap_err();
     assert_eq!((error.class, error.side), (FailureClass::Network, Side::Destination));
     assert!(error.message.contains("no progress for 1 s"), "{error}");
@@ -75,7 +81,8 @@ async fn v23_an_environment_that_mutes_rclone_does_not_make_its_work_look_hung()
             let (wrapper, _) = noting(&bench, &program, environment);
             let remote = local(&wrapper.display().to_string(), bench.destination.root(), &bench.staging()).remote();
             let mut behind = local(&program, bench.destination.root(), &bench.staging()).behind();
-            behind.transport = Arc::new(RcloneTransport::new(remote, bench.staging(), None).impatient(Duration::from_secs(4)));
+            behind.transport =
+                Arc::new(RcloneTransport::new(remote, bench.staging(), None).impatient(Duration::from_secs(4)));
             bench.context.limit = Arc::new(|| Some(100));
             push_over(&behind, &bench, &run).await.unwrap();
             assert_eq!(std::fs::read(run.there.join("a")).unwrap(), big, "{program} {environment}");
@@ -107,7 +114,11 @@ async fn the_free_space_is_told_where_the_remote_tells_it() {
         assert!(told.abs_diff(free) < (8 << 30), "{told} {free}");
     }
     let bench = Bench::new(WEBDAV).await;
-    assert_eq!(bench.destination.transport().free_bytes(&bench.context).await, None, "webdav by rclone itself tells none");
+    assert_eq!(
+        bench.destination.transport().free_bytes(&bench.context).await,
+        None,
+        "webdav by rclone itself tells none"
+    );
 }
 
 #[tokio::test]

@@ -83,7 +83,12 @@ pub fn sftp<'a>(program: &str, root: &'a Path, staging: &'a Path) -> Made<'a> {
     sftp_at(&Sshd::shared().server(), program, root, staging)
 }
 
-fn sftp_at<'a>(server: &engine::transport::rsync_ssh::Server, program: &str, root: &'a Path, staging: &'a Path) -> Made<'a> {
+fn sftp_at<'a>(
+    server: &engine::transport::rsync_ssh::Server,
+    program: &str,
+    root: &'a Path,
+    staging: &'a Path,
+) -> Made<'a> {
     let (user, host) = server.target.split_once('@').unwrap();
     let config = format!(
         "[nas]\ntype = sftp\nhost = {host}\nuser = {user}\nport = {}\nkey_file = {}\nshell_type = unix\nmd5sum_command = md5sum\n\

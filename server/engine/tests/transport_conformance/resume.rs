@@ -123,7 +123,10 @@ pub async fn changed_and_vanished_files(make: Make) {
     let listing = bench.list(&run);
     std::fs::remove_file(run.source.path().join("a")).unwrap();
     let error = bench.push_listed(&run, &listing, "other-seal", None).await.unwrap_err();
-    assert_eq!((error.class, error.side, error.files), (FailureClass::LocalFileVanished, Side::Source, vec![file("a")]));
+    assert_eq!(
+        (error.class, error.side, error.files),
+        (FailureClass::LocalFileVanished, Side::Source, vec![file("a")])
+    );
     bench.assert_no_leftovers();
 }
 
@@ -142,7 +145,10 @@ pub async fn missing_marker(make: Make) {
     let hashed = engine::verify::verify(bench.transport(), &run.path, &seal, None, &bench.context).await;
     assert_eq!(hashed.unwrap_err().class, FailureClass::DestinationUnreachable);
     std::fs::write(&own, "{}").unwrap();
-    assert_eq!(bench.transport().identify(&bench.context).await.unwrap_err().class, FailureClass::DestinationUnreachable);
+    assert_eq!(
+        bench.transport().identify(&bench.context).await.unwrap_err().class,
+        FailureClass::DestinationUnreachable
+    );
 }
 
 pub async fn marker_is_not_replaced_unasked(make: Make) {

@@ -37,7 +37,11 @@ async fn refused(change: impl FnOnce(&mut Server)) -> TransportError {
 async fn real_failures_have_the_right_class() {
     let other = tempfile::tempdir().unwrap();
     let key = other.path().join("id");
-    let made = std::process::Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap();
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status()
+        .unwrap();
     assert!(made.success());
     let error = refused(|server| server.key = key.clone()).await;
     assert_eq!((error.class, error.side), (FailureClass::Authentication, Side::Destination), "{error}");
@@ -141,10 +145,17 @@ async fn v7_a_lying_rsync_is_caught_every_time() {
         let run = bench.run("P/Runs/Run_1", &[(b"a", b"first content"), (b"b", b"other content"), (b"sub/c", b"3")]);
         let liar = bench.dir.path().join("rsync");
         let tmp = bench.destination.root().join(".exlab-orchestrator/tmp");
-        write_program(&liar, &format!("#!/bin/sh\nrsync \"$@\"\nfor d in '{}'/*/data/*; do {lie}; done\nexit 0\n", tmp.display()));
-        let behind = behind(bench.destination.root(), &bench.staging(), |server| server.rsync = liar.display().to_string());
+        write_program(
+            &liar,
+            &format!("#!/bin/sh\nrsync \"$@\"\nfor d in '{}'/*/data/*; do {lie}; done\nexit 0\n", tmp.display()),
+        );
+        let behind =
+            behind(bench.destination.root(), &bench.staging(), |server| server.rsync = liar.display().to_string());
         let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
-        match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap() {
+        match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context)
+            .await
+            .unwrap()
+        {
             Verification::Differs { class, .. } => assert_eq!(class, FailureClass::HashMismatch, "{name}"),
             Verification::Proven(_) => panic!("{name} was not caught"),
         }
@@ -156,7 +167,8 @@ async fn v7_a_lying_rsync_is_caught_every_time() {
 async fn what_the_server_hashes_while_others_are_sent_is_told_in_order_and_only_of_what_was_sent() {
     let bench = Bench::new(RSYNC_SSH).await;
     // More than one portion: the first is hashed while the second is sent.
-    let content: Vec<(String, String)> = (0..16_200).map(|n| (format!("raw/{:02}/f{n:05}", n / 100), format!("content {n}"))).collect();
+    let content: Vec<(String, String)> =
+        (0..16_200).map(|n| (format!("raw/{:02}/f{n:05}", n / 100), format!("content {n}"))).collect();
     let files: Vec<(&[u8], &[u8])> = content.iter().map(|(name, bytes)| (name.as_bytes(), bytes.as_bytes())).collect();
     let run = bench.run("P/Runs/Run_1", &files);
     let listing = bench.list(&run);
@@ -185,7 +197,8 @@ async fn s8_a_server_whose_disk_hangs_while_it_hashes_is_not_waited_for_for_ever
     let seal = bench.push_and_prove(&run).await;
     let tools = bench.dir.path().join("tools");
     std::fs::create_dir(&tools).unwrap();
-    let hangs = format!("#!/bin/sh\nif [ $# -gt 3 ]; then exec sleep 600; fi\nexec {} \"$@\"\n", which("openssl").display());
+    let hangs =
+        format!("#!/bin/sh\nif [ $# -gt 3 ]; then exec sleep 600; fi\nexec {} \"$@\"\n", which("openssl").display());
     write_program(&tools.join("openssl"), &hangs);
     let sshd = Sshd::start_with(&format!("SetEnv PATH={}:/usr/bin:/bin", tools.display()));
     let server = sshd.server();
@@ -218,16 +231,24 @@ async fn the_server_hashes_and_says_so() {
     let run = bench.run("P/Runs/Run_1", &[(b"a", b"1")]);
     let seal = bench.push(&run).await.unwrap();
     match bench.verify(&run, &seal).await {
-        Verification::Proven(manifest) => assert_eq!((manifest.level(), manifest.method()), (ProofLevel::L2, "openssl at the server")),
+        Verification::Proven(manifest) => {
+            assert_eq!((manifest.level(), manifest.method()), (ProofLevel::L2, "openssl at the server"))
+        }
         other => panic!("{other:?}"),
     }
     // A pipe there never blocks, a link is never followed.
     std::fs::remove_file(run.there.join("a")).unwrap();
     std::os::unix::fs::symlink(run.source.path().join("a"), run.there.join("a")).unwrap();
-    assert!(matches!(bench.verify(&run, &seal).await, Verification::Differs { class: FailureClass::CouldNotHash, total: 1, .. }));
+    assert!(matches!(
+        bench.verify(&run, &seal).await,
+        Verification::Differs { class: FailureClass::CouldNotHash, total: 1, .. }
+    ));
     std::fs::remove_file(run.there.join("a")).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(run.there.join("a")).status().unwrap().success());
-    assert!(matches!(bench.verify(&run, &seal).await, Verification::Differs { class: FailureClass::CouldNotHash, total: 1, .. }));
+    assert!(matches!(
+        bench.verify(&run, &seal).await,
+        Verification::Differs { class: FailureClass::CouldNotHash, total: 1, .. }
+    ));
 }
 
 #[tokio::test]
@@ -251,7 +272,11 @@ async fn v12_a_linked_folder_at_the_destination_is_neither_written_nor_read() {
 /// Bytes that lie in our temporary folder.
 fn on_its_way(root: &Path) -> u64 {
     let folder = root.join(".exlab-orchestrator/tmp");
-    files_below(&folder).iter().filter_map(|name| std::fs::metadata(folder.join(name)).ok()).map(|found| found.len()).sum()
+    files_below(&folder)
+        .iter()
+        .filter_map(|name| std::fs::metadata(folder.join(name)).ok())
+        .map(|found| found.len())
+        .sum()
 }
 
 /// What the last rsync noted: bytes that it sent over the connection.
@@ -304,7 +329,8 @@ async fn s2_an_interrupted_transfer_goes_on_where_it_was() {
     let run = bench.run("P/Runs/Run_1", &[(b"a", b"small"), (b"big", &big)]);
     let (counting, log) = (bench.dir.path().join("rsync"), bench.dir.path().join("sent"));
     write_program(&counting, &format!("#!/bin/sh\nexec rsync --stats --no-h --log-file='{}' \"$@\"\n", log.display()));
-    let behind = behind(bench.destination.root(), &bench.staging(), |server| server.rsync = counting.display().to_string());
+    let behind =
+        behind(bench.destination.root(), &bench.staging(), |server| server.rsync = counting.display().to_string());
     let listing = bench.list(&run);
     // Some seconds' work; interrupted once a good part is there.
     let (cancel, root) = (bench.context.cancel.clone(), bench.destination.root().to_owned());
@@ -363,36 +389,10 @@ async fn what_happens_while_rsync_runs_has_the_right_class() {
         let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"b", b"2")]);
         let wrapper = bench.dir.path().join("rsync");
         write_program(&wrapper, &format!("#!/bin/sh\n{script}\n"));
-        let behind = behind(bench.destination.root(), &bench.staging(), |server| server.rsync = wrapper.display().to_string());
+        let behind =
+            behind(bench.destination.root(), &bench.staging(), |server| server.rsync = wrapper.display().to_string());
         let error = push_with(&behind, &bench, &run, "seal").await.unwrap_err();
         assert_eq!((error.class, error.side), (class, side), "{script}: {error}");
         assert!(!run.there.join("a").exists(), "{script}");
     }
-}
-
-#[tokio::test]
-async fn v19_what_a_broken_call_placed_meanwhile_is_no_conflict() {
-    let bench = Bench::new(RSYNC_SSH).await;
-    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"b", b"22"), (b"sub/c", b"3")]);
-    let wrapper = bench.dir.path().join("rsync");
-    let place = |extra: &str| {
-        let script = format!("mkdir -p '{0}/sub'; cp a sub/c '{0}'; mv '{0}/c' '{0}/sub/c'; {extra}", run.there.display());
-        write_program(&wrapper, &format!("#!/bin/sh\n{script}\nexec rsync \"$@\"\n"));
-    };
-    place("");
-    let behind = behind(bench.destination.root(), &bench.staging(), |server| server.rsync = wrapper.display().to_string());
-    let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
-    bench.assert_proven(&run, &seal).await;
-    bench.assert_no_leftovers();
-    // Of another size it is, and of the same size it is found by what it holds.
-    std::fs::remove_dir_all(&run.there).unwrap();
-    bench.placed.lock().unwrap().clear();
-    place(&format!("echo other >'{}/a'", run.there.display()));
-    let error = push_with(&behind, &bench, &run, "second").await.unwrap_err();
-    assert_eq!((error.class, error.files), (FailureClass::Conflict, vec![file("a")]));
-    std::fs::remove_dir_all(&run.there).unwrap();
-    bench.placed.lock().unwrap().clear();
-    place(&format!("printf x >'{}/a'", run.there.display()));
-    let seal = push_with(&behind, &bench, &run, "third").await.unwrap();
-    assert!(matches!(bench.verify(&run, &seal).await, Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }));
 }

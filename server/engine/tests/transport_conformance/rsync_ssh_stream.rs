@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 
 /// Forty files in each of some folders, one below another, and some with names that tools write in ways of their own.
 fn many() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let file = |folder: &str, n: usize| (format!("{folder}frame {n:02}.tif").into_bytes(), format!("{folder}{n}").into_bytes());
+    let file = |folder: &str, n: usize| {
+        (format!("{folder}frame {n:02}.tif").into_bytes(), format!("{folder}{n}").into_bytes())
+    };
     let long = [b"long/", [b'n'; 120].as_slice(), b"/", &[b'm'; 200]].concat();
     let odd = [
         b"-rf".to_vec(),
@@ -29,7 +31,12 @@ fn many() -> Vec<(Vec<u8>, Vec<u8>)> {
     ];
     let odd = odd.into_iter().map(|name| (name.clone(), name));
     let empty = std::iter::once((b"raw/empty".to_vec(), Vec::new()));
-    ["", "raw/", "raw/sub/", "raw/sub/# deep/"].iter().flat_map(|folder| (0..40).map(|n| file(folder, n))).chain(odd).chain(empty).collect()
+    ["", "raw/", "raw/sub/", "raw/sub/# deep/"]
+        .iter()
+        .flat_map(|folder| (0..40).map(|n| file(folder, n)))
+        .chain(odd)
+        .chain(empty)
+        .collect()
 }
 
 fn run_of_many(bench: &Bench, below: &str) -> TestRun {
@@ -42,7 +49,10 @@ fn run_of_many(bench: &Bench, below: &str) -> TestRun {
 fn with_tar(bench: &Bench, script: &str) -> Behind {
     let tools = bench.dir.path().join("tools");
     std::fs::create_dir(&tools).unwrap();
-    write_program(&tools.join("tar"), &format!("#!/bin/sh\n{}\n", script.replace("TAR", &which("tar").display().to_string())));
+    write_program(
+        &tools.join("tar"),
+        &format!("#!/bin/sh\n{}\n", script.replace("TAR", &which("tar").display().to_string())),
+    );
     let sshd = Sshd::start_with(&format!("SetEnv PATH={}:/usr/bin:/bin", tools.display()));
     behind_own(sshd, bench.destination.root(), &bench.staging(), |_| ())
 }
@@ -89,7 +99,10 @@ async fn v7_a_lying_tar_is_caught_every_time() {
         let run = run_of_many(&bench, "P/Runs/Run_1");
         let behind = with_tar(&bench, &format!("TAR \"$@\"; [ -d raw ] && {{ {lie}; }} 2>/dev/null; exit 0"));
         let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
-        match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap() {
+        match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context)
+            .await
+            .unwrap()
+        {
             Verification::Differs { class, .. } => assert_eq!(class, FailureClass::HashMismatch, "{name}"),
             Verification::Proven(_) => panic!("{name} was not caught"),
         }
@@ -143,12 +156,14 @@ async fn a_tar_that_reads_nothing_and_says_nothing_is_no_interruption() {
 async fn s2_what_has_its_name_is_ours_also_when_the_server_hangs_while_it_hashes() {
     let bench = Bench::new(RSYNC_SSH).await;
     // Two portions: the first is named and hashed by one call, while the second is sent.
-    let content: Vec<(String, String)> = (0..16_200).map(|n| (format!("raw/{:02}/f{n:05}", n / 100), format!("content {n}"))).collect();
+    let content: Vec<(String, String)> =
+        (0..16_200).map(|n| (format!("raw/{:02}/f{n:05}", n / 100), format!("content {n}"))).collect();
     let files: Vec<(&[u8], &[u8])> = content.iter().map(|(name, bytes)| (name.as_bytes(), bytes.as_bytes())).collect();
     let run = bench.run("P/Runs/Run_1", &files);
     let tools = bench.dir.path().join("tools");
     std::fs::create_dir(&tools).unwrap();
-    let hangs = format!("#!/bin/sh\nif [ $# -gt 3 ]; then exec sleep 600; fi\nexec {} \"$@\"\n", which("openssl").display());
+    let hangs =
+        format!("#!/bin/sh\nif [ $# -gt 3 ]; then exec sleep 600; fi\nexec {} \"$@\"\n", which("openssl").display());
     write_program(&tools.join("openssl"), &hangs);
     let sshd = Sshd::start_with(&format!("SetEnv PATH={}:/usr/bin:/bin", tools.display()));
     let root = bench.destination.root().display().to_string();
@@ -186,7 +201,8 @@ async fn s8_a_server_that_takes_nothing_is_not_waited_for_for_ever() {
     let run = run_of_many(&bench, "P/Runs/Run_1");
     let behind = with_tar(&bench, "n=$(head -c 1 | wc -c); case \"$(pwd)\" in */data/*) exec sleep 600;; esac");
     let root = bench.destination.root().display().to_string();
-    let hanging = RsyncSshTransport::new(behind.server(), root, bench.staging(), None).impatient(Duration::from_millis(300));
+    let hanging =
+        RsyncSshTransport::new(behind.server(), root, bench.staging(), None).impatient(Duration::from_millis(300));
     let listing = bench.list(&run);
     let error = bench.push_over(&hanging, &run, &listing, "seal", None).await.unwrap_err();
     assert_eq!((error.class, error.side), (FailureClass::Network, Side::Destination), "{error}");
@@ -196,7 +212,8 @@ async fn s8_a_server_that_takes_nothing_is_not_waited_for_for_ever() {
 #[tokio::test]
 async fn s2_an_interrupted_stream_goes_on_where_it_was() {
     let mut bench = Bench::new(RSYNC_SSH).await;
-    let content: Vec<(String, Vec<u8>)> = (0..600_usize).map(|n| (format!("raw/{n:03}"), vec![(n % 251) as u8; 20_000])).collect();
+    let content: Vec<(String, Vec<u8>)> =
+        (0..600_usize).map(|n| (format!("raw/{n:03}"), vec![(n % 251) as u8; 20_000])).collect();
     let files: Vec<(&[u8], &[u8])> = content.iter().map(|(name, bytes)| (name.as_bytes(), bytes.as_slice())).collect();
     let run = bench.run("P/Runs/Run_1", &files);
     let log = bench.dir.path().join("taken");
@@ -291,20 +308,32 @@ async fn behind_a_restricted_shell_what_is_there_is_read_back() {
     for name in names.split(' ') {
         std::os::unix::fs::symlink(which(name), tools.join(name)).unwrap();
     }
-    let lines = format!("ForceCommand exec {} -r -c \"$SSH_ORIGINAL_COMMAND\"\nSetEnv PATH={}", which("bash").display(), tools.display());
+    let lines = format!(
+        "ForceCommand exec {} -r -c \"$SSH_ORIGINAL_COMMAND\"\nSetEnv PATH={}",
+        which("bash").display(),
+        tools.display()
+    );
     let behind = behind_own(Sshd::start_with(&lines), bench.destination.root(), &bench.staging(), |_| ());
     let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"new\nline", b"2"), (b"sub/b c", b"3")]);
     let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
-    match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap() {
-        Verification::Proven(manifest) => assert_eq!((manifest.level(), manifest.method()), (ProofLevel::L3, "read back over ssh")),
+    match engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap()
+    {
+        Verification::Proven(manifest) => {
+            assert_eq!((manifest.level(), manifest.method()), (ProofLevel::L3, "read back over ssh"))
+        }
         other => panic!("{other:?}"),
     }
     write(&run.there.join("sub/b c"), b"4");
-    let verified = engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
-    assert!(matches!(verified, Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }), "{verified:?}");
+    let verified =
+        engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
+    assert!(
+        matches!(verified, Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }),
+        "{verified:?}"
+    );
     let run = run_of_many(&bench, "P/Runs/Run_2");
     let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
-    let verified = engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
+    let verified =
+        engine::verify::verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
     assert!(matches!(verified, Verification::Proven(_)), "{verified:?}");
     let record = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: b"{}".to_vec().into() }];
     let hashed = behind.transport().put_record(&run.path, 1, &record, &bench.context).await.unwrap();

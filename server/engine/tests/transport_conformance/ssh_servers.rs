@@ -69,7 +69,9 @@ pub const RSYNC_SSH: Make = |root, staging| Box::new(behind(root, staging, |_| (
 pub const PLAIN_SERVER: Make = |root, staging| {
     let tools = staging.parent().unwrap().join("tools");
     std::fs::create_dir_all(&tools).unwrap();
-    for name in ["sh", "cat", "grep", "head", "ln", "ls", "mkdir", "mv", "rm", "rmdir", "sha256sum", "stat", "sync", "rsync"] {
+    for name in
+        ["sh", "cat", "grep", "head", "ln", "ls", "mkdir", "mv", "rm", "rmdir", "sha256sum", "stat", "sync", "rsync"]
+    {
         std::os::unix::fs::symlink(which(name), tools.join(name)).unwrap();
     }
     let script = format!(
@@ -85,7 +87,12 @@ pub fn which(name: &str) -> PathBuf {
 }
 
 /// Pushes over another transport to the same place.
-pub async fn push_with(behind: &Behind, bench: &Bench, run: &TestRun, seal: &str) -> Result<SealReader, TransportError> {
+pub async fn push_with(
+    behind: &Behind,
+    bench: &Bench,
+    run: &TestRun,
+    seal: &str,
+) -> Result<SealReader, TransportError> {
     let listing = bench.list(run);
     bench.push_over(behind.transport(), run, &listing, seal, None).await
 }

@@ -64,7 +64,8 @@ async fn v8_no_connection_outlives_a_program_that_is_killed() {
         let (folder, port) = told.rsplit_once(':').unwrap();
         let folder = std::path::PathBuf::from(folder);
         let mut server = Sshd::shared().server();
-        (server.port, server.key, server.known_hosts) = (port.parse().unwrap(), folder.join("id"), folder.join("known_hosts"));
+        (server.port, server.key, server.known_hosts) =
+            (port.parse().unwrap(), folder.join("id"), folder.join("known_hosts"));
         let transport = RsyncSshTransport::new(server, folder.display().to_string(), folder.join("staging"), None);
         let _ = transport.identify(&Bench::unmarked(RSYNC_SSH).context).await;
         std::fs::write(folder.join("connected"), "").unwrap();
@@ -104,7 +105,8 @@ async fn v16_a_login_that_greets_is_no_part_of_any_answer() {
     }
 }
 
-/// Before the call of ssh with this number the NAS's disk is unmounted. Under its mount point nothing is made, at whatever step that is.
+/// Before the call of ssh with this number the NAS's disk is unmounted. Under its mount point nothing is made, at
+/// whatever step that is.
 #[tokio::test]
 async fn v10_nothing_is_made_where_the_nas_went_after_its_marker_was_seen() {
     for call in 1..=40 {
@@ -177,7 +179,10 @@ async fn v10_nothing_is_made_where_the_nas_goes_between_its_marker_and_a_folder(
 
 #[tokio::test]
 async fn v20_a_server_that_takes_no_more_files_says_so_although_it_has_room() {
-    if !crate::mount_only::in_own_mounts_of("ssh_ways", "v20_a_server_that_takes_no_more_files_says_so_although_it_has_room") {
+    if !crate::mount_only::in_own_mounts_of(
+        "ssh_ways",
+        "v20_a_server_that_takes_no_more_files_says_so_although_it_has_room",
+    ) {
         return;
     }
     let bench = Bench::new(|root, staging| {
@@ -224,7 +229,8 @@ async fn v10_what_a_connection_knows_of_the_root_is_asked_for_again_with_every_l
     assert_eq!(error.class, FailureClass::DestinationUnreachable, "{error}");
 }
 
-/// The shell that waits for the next look is ended, by whoever it is, and a server grants one session at a time: the look after it is answered.
+/// The shell that waits for the next look is ended, by whoever it is, and a server grants one session at a time: the
+/// look after it is answered.
 #[tokio::test]
 async fn the_look_after_one_whose_shell_has_ended_is_answered_too() {
     for lines in ["", "MaxSessions 1"] {
@@ -233,7 +239,8 @@ async fn the_look_after_one_whose_shell_has_ended_is_answered_too() {
         bench.push_and_prove(&run).await;
         let behind = behind_own(Sshd::start_with(lines), bench.destination.root(), &bench.staging(), |_| ());
         let key = behind.server().key.display().to_string();
-        let waiting = || processes_with(&key).into_iter().find(|(_, line)| line.trim_end().ends_with("sh -s")).map(|(id, _)| id);
+        let waiting =
+            || processes_with(&key).into_iter().find(|(_, line)| line.trim_end().ends_with("sh -s")).map(|(id, _)| id);
         let look = async || {
             let told = behind.transport().look(&run.path, &[file("a"), file("b")], &bench.context).await.unwrap();
             assert_eq!(told.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
@@ -278,4 +285,36 @@ async fn v21_a_connection_without_other_calls_is_not_idle_while_one_call_goes_on
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), ended).await.expect("it ends once nobody calls");
     behind.transport().identify(&bench.context).await.unwrap();
+}
+
+#[tokio::test]
+async fn v19_what_a_broken_call_placed_meanwhile_is_no_conflict() {
+    let bench = Bench::new(RSYNC_SSH).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"b", b"22"), (b"sub/c", b"3")]);
+    let wrapper = bench.dir.path().join("rsync");
+    let place = |extra: &str| {
+        let script =
+            format!("mkdir -p '{0}/sub'; cp a sub/c '{0}'; mv '{0}/c' '{0}/sub/c'; {extra}", run.there.display());
+        write_program(&wrapper, &format!("#!/bin/sh\n{script}\nexec rsync \"$@\"\n"));
+    };
+    place("");
+    let behind =
+        behind(bench.destination.root(), &bench.staging(), |server| server.rsync = wrapper.display().to_string());
+    let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
+    bench.assert_proven(&run, &seal).await;
+    bench.assert_no_leftovers();
+    // Of another size it is, and of the same size it is found by what it holds.
+    std::fs::remove_dir_all(&run.there).unwrap();
+    bench.placed.lock().unwrap().clear();
+    place(&format!("echo other >'{}/a'", run.there.display()));
+    let error = push_with(&behind, &bench, &run, "second").await.unwrap_err();
+    assert_eq!((error.class, error.files), (FailureClass::Conflict, vec![file("a")]));
+    std::fs::remove_dir_all(&run.there).unwrap();
+    bench.placed.lock().unwrap().clear();
+    place(&format!("printf x >'{}/a'", run.there.display()));
+    let seal = push_with(&behind, &bench, &run, "third").await.unwrap();
+    assert!(matches!(
+        bench.verify(&run, &seal).await,
+        Verification::Differs { class: FailureClass::HashMismatch, total: 1, .. }
+    ));
 }

@@ -9,7 +9,8 @@ use engine::transport::rsync_ssh::Server;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Asks a server of its own that has these lines of configuration, reached in this way; the message must hold all these words.
+/// Asks a server of its own that has these lines of configuration, reached in this way; the message must hold all these
+/// words.
 async fn says(lines: &str, class: FailureClass, words: &[&str], change: impl FnOnce(&mut Server, &Sshd)) -> String {
     let bench = Bench::unmarked(RSYNC_SSH);
     let sshd = Sshd::start_with(lines);
@@ -26,7 +27,11 @@ async fn says(lines: &str, class: FailureClass, words: &[&str], change: impl FnO
 }
 
 fn keygen(path: &Path) -> String {
-    let made = std::process::Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status().unwrap();
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(path)
+        .status()
+        .unwrap();
     assert!(made.success());
     std::fs::read_to_string(path.with_extension("pub")).unwrap()
 }
@@ -43,9 +48,12 @@ async fn s17_a_changed_host_key_is_told_with_its_place() {
 
 #[tokio::test]
 async fn s17_an_unknown_host_key_is_told() {
-    says("", Authentication, &["is not in", "known_hosts", "it shows ssh-ed25519 SHA256:", "ssh-keyscan -p "], |server, _| {
-        server.host_keys = HostKeyPolicy::Strict
-    })
+    says(
+        "",
+        Authentication,
+        &["is not in", "known_hosts", "it shows ssh-ed25519 SHA256:", "ssh-keyscan -p "],
+        |server, _| server.host_keys = HostKeyPolicy::Strict,
+    )
     .await;
 }
 
@@ -66,12 +74,18 @@ async fn s17_keys_that_do_not_serve_are_told() {
         server.key = sshd.path("other");
     })
     .await;
-    says("", Configuration, &["cannot be read", "/none", "ssh-keygen -t"], |server, sshd| server.key = sshd.path("none")).await;
+    says("", Configuration, &["cannot be read", "/none", "ssh-keygen -t"], |server, sshd| {
+        server.key = sshd.path("none")
+    })
+    .await;
     says("", Configuration, &["can be read by others", "chmod 600 '"], |server, _| {
         std::fs::set_permissions(&server.key, PermissionsExt::from_mode(0o644)).unwrap();
     })
     .await;
-    says("", Configuration, &["cannot be used", "ssh-keygen -y"], |server, _| std::fs::write(&server.key, "nonsense\n").unwrap()).await;
+    says("", Configuration, &["cannot be used", "ssh-keygen -y"], |server, _| {
+        std::fs::write(&server.key, "nonsense\n").unwrap()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -90,7 +104,8 @@ async fn s17_a_server_that_is_not_reached_is_told() {
 
 #[tokio::test]
 async fn s17_an_account_without_a_shell_is_told() {
-    says("ForceCommand echo not for you", Configuration, &["\"not for you\"", "ForceCommand", "command="], |_, _| ()).await;
+    says("ForceCommand echo not for you", Configuration, &["\"not for you\"", "ForceCommand", "command="], |_, _| ())
+        .await;
     let words = ["This account is currently not available", "login shell"];
     says("ForceCommand /usr/sbin/nologin", Configuration, &words, |_, _| ()).await;
 }

@@ -28,12 +28,16 @@ async fn v26_a_destination_that_became_another_s_is_not_touched() {
     let seal = bench.push(&run).await.unwrap();
     let marked = marker();
     let ours = MarkedFor { installation: marked.installation, equipment: marked.equipment };
-    let strangers =
-        [MarkedFor { installation: "another".to_owned(), ..ours.clone() }, MarkedFor { equipment: "EQ_2".to_owned(), ..ours.clone() }];
+    let strangers = [
+        MarkedFor { installation: "another".to_owned(), ..ours.clone() },
+        MarkedFor { equipment: "EQ_2".to_owned(), ..ours.clone() },
+    ];
     let record = [RecordFile { path: file(".exlab-wizard/x"), bytes: b"x".to_vec().into() }];
     let before = files_below(bench.destination.root());
     for way in strangers.into_iter().flat_map(|owner| every_way(&bench, owner)) {
-        let refused = |error: TransportError| assert_eq!(error.class, FailureClass::DestinationForeign, "{}: {error}", way.describe());
+        let refused = |error: TransportError| {
+            assert_eq!(error.class, FailureClass::DestinationForeign, "{}: {error}", way.describe())
+        };
         refused(way.identify(&bench.context).await.unwrap_err());
         refused(way.put_record(&run.path, 1, &record, &bench.context).await.unwrap_err());
         refused(way.move_aside(&run.path, &[file("a")], &bench.context).await.unwrap_err());

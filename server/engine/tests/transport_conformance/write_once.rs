@@ -10,12 +10,17 @@ use std::process::Command;
 struct Frozen<'a>(&'a Path);
 
 fn freeze(folder: &Path) -> Frozen<'_> {
-    assert!(chattr("+i", folder), "this test needs a file system that knows immutable files, such as ext4, and the right to make some");
+    assert!(
+        chattr("+i", folder),
+        "this test needs a file system that knows immutable files, such as ext4, and the right to make some"
+    );
     Frozen(folder)
 }
 
 fn chattr(how: &str, folder: &Path) -> bool {
-    files_below(folder).iter().all(|name| Command::new("chattr").arg(how).arg(folder.join(name)).status().unwrap().success())
+    files_below(folder)
+        .iter()
+        .all(|name| Command::new("chattr").arg(how).arg(folder.join(name)).status().unwrap().success())
 }
 
 impl Drop for Frozen<'_> {
@@ -56,7 +61,8 @@ pub async fn records_go_beside(make: Make) {
                 };
                 assert_eq!(there, wanted, "{}", sent.there);
             }
-            let beside: Vec<_> = sent.iter().filter(|sent| sent.is_beside()).map(|sent| sent.file.path.to_string()).collect();
+            let beside: Vec<_> =
+                sent.iter().filter(|sent| sent.is_beside()).map(|sent| sent.file.path.to_string()).collect();
             assert!(beside.contains(&".exlab-wizard/ingest.json".to_owned()), "{beside:?}");
             assert!(life > 1 || beside.len() == 1, "{beside:?}");
         }
@@ -74,7 +80,10 @@ async fn v20_an_account_that_may_not_rename_is_told_so() {
     std::fs::create_dir_all(&tmp).unwrap();
     // Names may be made in a folder that is only appended to, and none be taken away.
     let mark = |how: &str| Command::new("chattr").arg(how).arg(&tmp).status().unwrap().success();
-    assert!(mark("+a"), "this test needs a file system that knows append-only folders, such as ext4, and the right to make some");
+    assert!(
+        mark("+a"),
+        "this test needs a file system that knows append-only folders, such as ext4, and the right to make some"
+    );
     let error = bench.push(&run).await.unwrap_err();
     assert!(mark("-a"));
     assert_eq!(error.class, domain::job::FailureClass::Authentication);

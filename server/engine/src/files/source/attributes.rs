@@ -1,6 +1,6 @@
-//! What files hold besides their bytes: extended attributes of the name space `user`, where Samba keeps alternate data streams and labels
-//! (`user.DosStream.*`), macOS its resource forks and Finder information, and other programs their own. `user.DOSATTRIB` is left out: it
-//! says what Windows shows of mode and times.
+//! What files hold besides their bytes: extended attributes of the name space `user`, where Samba keeps alternate data
+//! streams and labels (`user.DosStream.*`), macOS its resource forks and Finder information, and other programs their
+//! own. `user.DOSATTRIB` is left out: it says what Windows shows of mode and times.
 
 use super::{RunFolder, SourceError};
 use domain::path::FilePath;
@@ -51,8 +51,8 @@ pub fn attributes_of(file: impl AsFd) -> Result<Vec<Attribute>, Errno> {
     Ok(found)
 }
 
-/// Gives a file these attributes and reads them back; what reads otherwise is taken away again. Not every file system takes every one; none is
-/// lost by that, since the record has them all.
+/// Gives a file these attributes and reads them back; what reads otherwise is taken away again. Not every file system
+/// takes every one; none is lost by that, since the record has them all.
 pub fn carry(attributes: &[Attribute], to: impl AsFd) -> Result<(), Errno> {
     for Attribute { name, value } in attributes {
         fsetxattr(to.as_fd(), name.as_slice(), value, XattrFlags::empty())?;

@@ -11,7 +11,8 @@ pub struct Survey {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Newest mtime or ctime of a data file, nanoseconds since the epoch; `None` without files. A camera's wrong clock shows here.
+    /// Newest mtime or ctime of a data file, nanoseconds since the epoch; `None` without files. A camera's wrong clock
+    /// shows here.
     pub latest_change_ns: Option<i64>,
     /// SHA-256 over path, size, mtime, ctime and inode of every data file, over kind and identity of every other entry:
     /// equal fingerprints mean that nothing changed in between.
@@ -24,7 +25,8 @@ pub struct Survey {
     pub vanished: u64,
 }
 
-/// Walks the run and gives every entry, the record's included, to `visitor`. An unreadable folder is an error that names it.
+/// Walks the run and gives every entry, the record's included, to `visitor`. An unreadable folder is an error that
+/// names it.
 pub fn survey(run: &RunFolder, mut visitor: impl FnMut(&Entry)) -> Result<Survey, SourceError> {
     let mut survey = Survey::default();
     let mut hash = Sha256::new();
@@ -61,7 +63,12 @@ pub fn survey(run: &RunFolder, mut visitor: impl FnMut(&Entry)) -> Result<Survey
                 } else {
                     survey.unsupported += 1;
                 }
-                for number in [entry.stat.size.cast_signed(), entry.stat.mtime_ns, entry.stat.ctime_ns, entry.stat.inode.cast_signed()] {
+                for number in [
+                    entry.stat.size.cast_signed(),
+                    entry.stat.mtime_ns,
+                    entry.stat.ctime_ns,
+                    entry.stat.inode.cast_signed(),
+                ] {
                     line.extend_from_slice(&number.to_le_bytes());
                 }
             }

@@ -1,8 +1,9 @@
 //! Walking a run in byte order of the full paths, by handles, one folder's names in memory at a time.
 //!
-//! A folder's names are sorted with `/` appended to those of folders; then the order of the walk is the order of whole paths,
-//! which is the order of listings, seals and `checksums.sha256`, and two of them can be merged without holding either.
-//! Names of one folder lie in one block of memory: a flat folder of a million files costs some 30 MB, not hundreds.
+//! A folder's names are sorted with `/` appended to those of folders; then the order of the walk is the order of whole
+//! paths, which is the order of listings, seals and `checksums.sha256`, and two of them can be merged without holding
+//! either. Names of one folder lie in one block of memory: a flat folder of a million files costs some 30 MB, not
+//! hundreds.
 
 use super::{RunFolder, ShownPath, SourceError};
 use crate::files::beneath;
@@ -44,7 +45,8 @@ impl Entry {
     }
 }
 
-/// Iterator over a run. [`SourceError::Vanished`] concerns one entry, and the walk goes on; after any other error it ends.
+/// Iterator over a run. [`SourceError::Vanished`] concerns one entry, and the walk goes on; after any other error it
+/// ends.
 #[derive(Debug)]
 pub struct Walk {
     stack: Vec<Level>,
@@ -83,7 +85,8 @@ impl Walk {
                 Ok(path) => path,
                 // The kernel gives no such names; a broken file system might.
                 Err(_) => {
-                    let error = std::io::Error::other(format!("impossible name {}", domain::path::escape_bytes(name.bytes)));
+                    let error =
+                        std::io::Error::other(format!("impossible name {}", domain::path::escape_bytes(name.bytes)));
                     return Some(Err(SourceError::Unreadable { path: ShownPath(None), error }));
                 }
             };
@@ -98,7 +101,8 @@ impl Walk {
             }
             let mut entry = Entry { path, kind: kind_of(&stat), stat: beneath::file_stat(&stat), empty: false };
             if is_folder {
-                let opened = beneath::open_folder(&level.fd, name.bytes).and_then(|fd| Names::read(&fd).map(|names| (fd, names)));
+                let opened = beneath::open_folder(&level.fd, name.bytes)
+                    .and_then(|fd| Names::read(&fd).map(|names| (fd, names)));
                 match opened {
                     Ok((fd, names)) => {
                         entry.empty = names.is_empty();

@@ -1,4 +1,5 @@
-//! Whether a list carries what was sealed: a run may be cleared only when its streams and labels are proven like its bytes.
+//! Whether a list carries what was sealed: a run may be cleared only when its streams and labels are proven like its
+//! bytes.
 
 use crate::files::source::{Attribute, digest_of};
 use crate::keep::seal::{Item, SealError, SealReader};
@@ -20,8 +21,8 @@ struct Line {
     sha256: String,
 }
 
-/// True where this `metadata.json` holds names and values of all attributes that were sealed; whatever its bytes are, it says so by their
-/// digests. Blocking.
+/// True where this `metadata.json` holds names and values of all attributes that were sealed; whatever its bytes are,
+/// it says so by their digests. Blocking.
 pub fn carries(metadata: Option<impl Read>, seal: &SealReader) -> Result<bool, SealError> {
     // Read when the first is asked for: most runs have none.
     let mut metadata = metadata;
@@ -29,7 +30,8 @@ pub fn carries(metadata: Option<impl Read>, seal: &SealReader) -> Result<bool, S
     for sealed in seal.entries()? {
         let sealed = sealed?;
         let (Some(digest), Item::File { path, .. }) = (sealed.attributes, &sealed.item) else { continue };
-        let attributes = listed.get_or_insert_with(|| metadata.take().map(by_path).unwrap_or_default()).remove(&path.to_string());
+        let attributes =
+            listed.get_or_insert_with(|| metadata.take().map(by_path).unwrap_or_default()).remove(&path.to_string());
         if !attributes.is_some_and(|attributes| says(attributes, digest)) {
             return Ok(false);
         }

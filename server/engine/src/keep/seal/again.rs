@@ -1,5 +1,6 @@
-//! What files of a sealed run hold whose mode, owner, time or name changed after it was sealed. They are hashed again once, and what they
-//! hold is kept beside the seal with the stat they have now: a cheap look takes equal bytes as what they are, and asks nobody.
+//! What files of a sealed run hold whose mode, owner, time or name changed after it was sealed. They are hashed again
+//! once, and what they hold is kept beside the seal with the stat they have now: a cheap look takes equal bytes as what
+//! they are, and asks nobody.
 //!
 //! No clear rests on it: there every file whose stat is not the sealed one is read again.
 
@@ -28,7 +29,8 @@ fn file_of(seal: &SealReader) -> PathBuf {
     beside(seal.path(), ".again")
 }
 
-/// Hashes every file of the seal's size and another stat, unless that was done before, and keeps what it holds. Blocking.
+/// Hashes every file of the seal's size and another stat, unless that was done before, and keeps what it holds.
+/// Blocking.
 pub fn hash_again(
     run: &RunFolder,
     seal: &SealReader,
@@ -54,7 +56,14 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// This file, with this stat, holds this. `now`: it was hashed a moment ago.
-    pub(super) fn keep(&mut self, path: &FilePath, stat: FileStat, found: Digest, sealed: Digest, now: bool) -> Result<(), SealError> {
+    pub(super) fn keep(
+        &mut self,
+        path: &FilePath,
+        stat: FileStat,
+        found: Digest,
+        sealed: Digest,
+        now: bool,
+    ) -> Result<(), SealError> {
         if now && found == sealed {
             self.counted.equal += 1;
         } else if now {

@@ -1,4 +1,5 @@
-//! Whether a run still is what was sealed: nothing changed, nothing new, nothing gone. Merges a walk with the seal, both sorted.
+//! Whether a run still is what was sealed: nothing changed, nothing new, nothing gone. Merges a walk with the seal,
+//! both sorted.
 
 use super::again::{HashedBefore, Keeper};
 use super::line::{Item, UnsupportedKind};
@@ -18,9 +19,11 @@ pub const LISTED_AT_MOST: usize = 1_000;
 /// When a file's bytes are read again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rehash {
-    /// Where mtime, ctime or inode differ at equal size, and where the sealed ctime was young (D14): what clearing rests on.
+    /// Where mtime, ctime or inode differ at equal size, and where the sealed ctime was young (D14): what clearing
+    /// rests on.
     WhereNeeded,
-    /// Never: a differing stat is reported as changed, unless the file was hashed again with that stat before. The cheap look of the watcher.
+    /// Never: a differing stat is reported as changed, unless the file was hashed again with that stat before. The
+    /// cheap look of the watcher.
     Never,
 }
 
@@ -139,7 +142,12 @@ impl From<SourceError> for CompareError {
 }
 
 /// Compares a run with its seal. Blocks; run it where blocking is allowed.
-pub fn compare(run: &RunFolder, seal: &SealReader, rehash: Rehash, cancel: &CancellationToken) -> Result<LocalComparison, CompareError> {
+pub fn compare(
+    run: &RunFolder,
+    seal: &SealReader,
+    rehash: Rehash,
+    cancel: &CancellationToken,
+) -> Result<LocalComparison, CompareError> {
     compare_with(run, seal, rehash, None, cancel)
 }
 
@@ -152,8 +160,16 @@ pub(super) fn compare_with(
     cancel: &CancellationToken,
 ) -> Result<LocalComparison, CompareError> {
     let known = HashedBefore::of(seal);
-    let mut comparison =
-        Comparison { run, rehash, cancel, known, keeper, hasher: Hasher::new(), found: LocalComparison::default(), silent: false };
+    let mut comparison = Comparison {
+        run,
+        rehash,
+        cancel,
+        known,
+        keeper,
+        hasher: Hasher::new(),
+        found: LocalComparison::default(),
+        silent: false,
+    };
     let entries = seal.entries()?;
     comparison.silent = entries.is_silent_on_attributes();
     let mut sealed = entries.filter(|sealed| !matches!(sealed, Ok(Sealed { item: Item::EmptyFolder { .. }, .. })));
@@ -218,7 +234,9 @@ impl Comparison<'_> {
             {
                 Some(Change::Attributes)
             }
-            Item::File { stat, digest: Some(digest), young, .. } if entry.is_data_file() => self.file(entry, stat, *digest, *young)?,
+            Item::File { stat, digest: Some(digest), young, .. } if entry.is_data_file() => {
+                self.file(entry, stat, *digest, *young)?
+            }
             Item::Unsupported { kind, stat, .. } if UnsupportedKind::of(entry.kind) == Some(*kind) => {
                 (entry.stat != *stat).then_some(Change::Touched)
             }
@@ -240,12 +258,20 @@ impl Comparison<'_> {
         match self.run.attributes(&entry.path) {
             Ok(attributes) => Ok(digest_of(&attributes)),
             // Who reads its bytes says so.
-            Err(SourceError::Unreadable { .. } | SourceError::Vanished { .. } | SourceError::NotRegular { .. }) => Ok(None),
+            Err(SourceError::Unreadable { .. } | SourceError::Vanished { .. } | SourceError::NotRegular { .. }) => {
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn file(&mut self, entry: &Entry, sealed: &FileStat, digest: Digest, young: bool) -> Result<Option<Change>, CompareError> {
+    fn file(
+        &mut self,
+        entry: &Entry,
+        sealed: &FileStat,
+        digest: Digest,
+        young: bool,
+    ) -> Result<Option<Change>, CompareError> {
         if entry.stat.size != sealed.size {
             return Ok(Some(Change::Size { sealed: sealed.size, found: entry.stat.size }));
         }
@@ -264,7 +290,8 @@ impl Comparison<'_> {
         self.hashed(entry, digest).map(Result::err)
     }
 
-    /// A file of the sealed size and another stat: what it was found to hold when it was hashed again, or is found to hold now.
+    /// A file of the sealed size and another stat: what it was found to hold when it was hashed again, or is found to
+    /// hold now.
     fn touched(&mut self, entry: &Entry, digest: Digest) -> Result<Option<Change>, CompareError> {
         let before = self.known.digest(&entry.path, &entry.stat);
         let found = match before {

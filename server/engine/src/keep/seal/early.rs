@@ -1,5 +1,6 @@
-//! Hashes that a destination made while the run was still on its way, kept in a file until the seal is closed: what has one need not
-//! be asked for again when the whole is verified. Of one attempt only; nobody but the verification right after it ever reads them.
+//! Hashes that a destination made while the run was still on its way, kept in a file until the seal is closed: what has
+//! one need not be asked for again when the whole is verified. Of one attempt only; nobody but the verification right
+//! after it ever reads them.
 
 use super::file::{Content, ItemReader, ItemWriter, beside};
 use super::line::Item;
@@ -76,7 +77,9 @@ impl Early {
     }
 
     /// Path, size and digest of those that have one, in path order.
-    pub fn hashes(&self) -> Result<impl Iterator<Item = Result<(FilePath, u64, Digest), SealError>> + use<>, SealError> {
+    pub fn hashes(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<(FilePath, u64, Digest), SealError>> + use<>, SealError> {
         Ok(ItemReader::open(&self.path, Content::Early)?.filter_map(|item| match item {
             Ok(Item::File { path, stat, digest: Some(digest), .. }) => Some(Ok((path, stat.size, digest))),
             Ok(_) => None,

@@ -1,4 +1,5 @@
-//! The file both listings and seals are: a header, items in path order, and a last line with totals and the SHA-256 of all before.
+//! The file both listings and seals are: a header, items in path order, and a last line with totals and the SHA-256 of
+//! all before.
 
 use super::SealError;
 use super::line::Item;
@@ -203,7 +204,9 @@ impl ItemReader {
         };
         let line = std::str::from_utf8(line).map_err(|_| self.torn("a line is no text"))?;
         if let Some(trailer) = Trailer::parse(line) {
-            if trailer.digest.0 != <[u8; 32]>::from(std::mem::take(&mut self.hash).finalize()) || trailer.totals != self.totals {
+            if trailer.digest.0 != <[u8; 32]>::from(std::mem::take(&mut self.hash).finalize())
+                || trailer.totals != self.totals
+            {
                 return Err(self.torn("its last line does not fit"));
             }
             self.read_line()?;
@@ -214,7 +217,9 @@ impl ItemReader {
             return Ok(None);
         }
         let item = Item::parse(line).ok_or_else(|| self.torn("a line has no meaning"))?;
-        if self.last.as_ref().is_some_and(|last| !item.follows(last)) || (self.older && matches!(item, Item::Attributes { .. })) {
+        if self.last.as_ref().is_some_and(|last| !item.follows(last))
+            || (self.older && matches!(item, Item::Attributes { .. }))
+        {
             return Err(self.torn("its lines are not in order"));
         }
         self.hash.update(&self.buffer);

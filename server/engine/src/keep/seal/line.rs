@@ -1,8 +1,8 @@
 //! One line of a listing or a seal. Any byte may stand in a name, so names are escaped; the text stays readable.
 //!
 //! `f <size> <mtime> <ctime> <inode> <digest or -> <settled|young> <name>`: a data file. `d <name>`: an empty folder.
-//! `u <kind> <size> <mtime> <ctime> <inode> <name>`: a link, FIFO, socket or device, which is never sent.
-//! `a <digest> <name>`, right behind the file's own line: it has extended attributes, and this is their digest (since minor 1).
+//! `u <kind> <size> <mtime> <ctime> <inode> <name>`: a link, FIFO, socket or device, which is never sent. `a <digest>
+//! <name>`, right behind the file's own line: it has extended attributes, and this is their digest (since minor 1).
 
 use crate::files::source::Entry;
 use domain::gate::EntryKind;
@@ -63,7 +63,8 @@ pub enum Item {
         stat: FileStat,
         /// Once it has been hashed.
         digest: Option<Digest>,
-        /// Its ctime was less than a second old when it was hashed: a later write might have left the stat as it was (D14).
+        /// Its ctime was less than a second old when it was hashed: a later write might have left the stat as it was
+        /// (D14).
         young: bool,
     },
     /// An empty folder.
@@ -93,7 +94,10 @@ impl Item {
     /// Inside the run.
     pub fn path(&self) -> &FilePath {
         match self {
-            Item::File { path, .. } | Item::EmptyFolder { path } | Item::Attributes { path, .. } | Item::Unsupported { path, .. } => path,
+            Item::File { path, .. }
+            | Item::EmptyFolder { path }
+            | Item::Attributes { path, .. }
+            | Item::Unsupported { path, .. } => path,
         }
     }
 

@@ -17,8 +17,14 @@ pub struct Listing {
 
 impl Listing {
     /// Walks the run and lists what it holds; every entry, the record's included, is given to `visitor` (the gate).
-    /// `listed_at_ns`: now, nanoseconds since the epoch. A file that vanishes meanwhile is an error: the run is not at rest.
-    pub fn of_run(run: &RunFolder, path: &Path, listed_at_ns: i64, mut visitor: impl FnMut(&Entry)) -> Result<Listing, SealError> {
+    /// `listed_at_ns`: now, nanoseconds since the epoch. A file that vanishes meanwhile is an error: the run is not at
+    /// rest.
+    pub fn of_run(
+        run: &RunFolder,
+        path: &Path,
+        listed_at_ns: i64,
+        mut visitor: impl FnMut(&Entry),
+    ) -> Result<Listing, SealError> {
         let mut writer = ItemWriter::create(beside(path, ".tmp"), Content::Listing)?;
         for entry in run.walk()? {
             let entry = match entry {

@@ -1,11 +1,12 @@
-//! The seal of a run: its data files with size, mtime, ctime, inode and SHA-256, sorted by path, in a file of the state folder.
+//! The seal of a run: its data files with size, mtime, ctime, inode and SHA-256, sorted by path, in a file of the state
+//! folder.
 //!
-//! Everything streams: a run of a million files never lives in memory. A seal file is text, one line per file; its last line
-//! holds totals and the SHA-256 of all lines before, so that a torn or edited one is refused. While it is being made it has
-//! another name and is appended to in path order, so that an interrupted job reads no finished file again.
+//! Everything streams: a run of a million files never lives in memory. A seal file is text, one line per file; its last
+//! line holds totals and the SHA-256 of all lines before, so that a torn or edited one is refused. While it is being
+//! made it has another name and is appended to in path order, so that an interrupted job reads no finished file again.
 //!
-//! A [`Listing`] says what is to be sent; a [`SealWriter`] takes the digests and makes the seal; a [`SealReader`] is the
-//! finished one; [`compare()`] tells whether the run still is what was sealed.
+//! A [`Listing`] says what is to be sent; a [`SealWriter`] takes the digests and makes the seal; a [`SealReader`] is
+//! the finished one; [`compare()`] tells whether the run still is what was sealed.
 
 mod again;
 mod checksums;

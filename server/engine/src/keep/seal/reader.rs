@@ -145,7 +145,9 @@ impl Iterator for SealFiles {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.0.next()? {
-                Ok(Item::File { path, stat, digest: Some(digest), .. }) => return Some(Ok(SealedFile { path, stat, digest })),
+                Ok(Item::File { path, stat, digest: Some(digest), .. }) => {
+                    return Some(Ok(SealedFile { path, stat, digest }));
+                }
                 Ok(_) => {}
                 Err(error) => return Some(Err(error)),
             }

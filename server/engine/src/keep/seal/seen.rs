@@ -1,5 +1,5 @@
-//! What could be told of a destination's files without reading them, looked at right before they were hashed; kept beside the seal while
-//! that proof holds. What still looks the same holds the same bytes.
+//! What could be told of a destination's files without reading them, looked at right before they were hashed; kept
+//! beside the seal while that proof holds. What still looks the same holds the same bytes.
 
 use super::file::{Content, InOrder, ItemWriter, beside};
 use super::line::Item;

@@ -83,8 +83,13 @@ fn rewrite_keeping_mtime(path: &std::path::Path, content: &str) {
 
 #[test]
 fn a_listing_holds_data_in_path_order_and_no_record() {
-    let fixture =
-        Fixture::new(&[("a.b", "1"), ("a/x", "22"), ("a-", "333"), (".exlab-wizard/ingest.json", "{}"), ("b/.exlab-wizard/d", "4")]);
+    let fixture = Fixture::new(&[
+        ("a.b", "1"),
+        ("a/x", "22"),
+        ("a-", "333"),
+        (".exlab-wizard/ingest.json", "{}"),
+        ("b/.exlab-wizard/d", "4"),
+    ]);
     std::fs::create_dir(fixture.path("void")).unwrap();
     symlink("a.b", fixture.path("link")).unwrap();
     let listing = fixture.listing();
@@ -134,8 +139,13 @@ fn digests_may_come_out_of_order_and_none_may_be_missing() {
     writer.put(&file("a"), stat("a"), Digest([1; 32]), 0).unwrap();
     assert!(matches!(writer.clone().finish(0), Err(SealError::Incomplete { missing: 2, first }) if first == file("b")));
     let writer = SealWriter::open(&listing, &fixture.state("seal")).unwrap();
-    assert!(matches!(writer.put(&file("aa"), stat("a"), Digest([1; 32]), 0), Ok(()) | Err(SealError::NotListed { .. })));
-    assert!(matches!(writer.put(&file("a"), stat("a"), Digest([1; 32]), 0), Err(SealError::NotListed { path }) if path == file("aa")));
+    assert!(matches!(
+        writer.put(&file("aa"), stat("a"), Digest([1; 32]), 0),
+        Ok(()) | Err(SealError::NotListed { .. })
+    ));
+    assert!(
+        matches!(writer.put(&file("a"), stat("a"), Digest([1; 32]), 0), Err(SealError::NotListed { path }) if path == file("aa"))
+    );
     let writer = SealWriter::open(&listing, &fixture.state("seal")).unwrap();
     for name in ["c", "b", "a"] {
         writer.put(&file(name), stat(name), Digest([7; 32]), 0).unwrap();
@@ -240,14 +250,18 @@ fn a_touched_file_with_the_same_bytes_is_unchanged_once_it_was_read_again() {
 fn d14_a_file_sealed_within_a_second_of_its_writing_is_read_again() {
     let fixture = Fixture::new(&[("a", "old")]);
     let stat = fixture.run.stat(&file("a")).unwrap();
-    // A seal whose stat looks right and whose digest is of other bytes: what a write within one clock tick leaves behind.
+    // A seal whose stat looks right and whose digest is of other bytes: what a write within one clock tick leaves
+    // behind.
     let seal = |hashed_at_ns| {
         let writer = SealWriter::open(&fixture.listing(), &fixture.state("seal")).unwrap();
         writer.put(&file("a"), stat, Digest([1; 32]), hashed_at_ns).unwrap();
         writer.finish(wall_clock_ns()).unwrap()
     };
     let young = seal(stat.ctime_ns + 1_000_000);
-    assert!(matches!(fixture.compare(&young, Rehash::WhereNeeded).changed.first.as_slice(), [(_, Change::Content { .. })]));
+    assert!(matches!(
+        fixture.compare(&young, Rehash::WhereNeeded).changed.first.as_slice(),
+        [(_, Change::Content { .. })]
+    ));
     assert!(fixture.compare(&young, Rehash::Never).is_unchanged());
     let settled = seal(stat.ctime_ns + 2_000_000_000);
     assert!(fixture.compare(&settled, Rehash::WhereNeeded).is_unchanged());
@@ -268,7 +282,8 @@ fn sizes_kinds_and_missing_files() {
     std::fs::remove_file(fixture.path("link")).unwrap();
     symlink("y", fixture.path("link")).unwrap();
     let found = fixture.compare(&seal, Rehash::WhereNeeded);
-    let changed = [(file("a"), Change::Size { sealed: 1, found: 6 }), (file("c"), Change::Kind), (file("link"), Change::Touched)];
+    let changed =
+        [(file("a"), Change::Size { sealed: 1, found: 6 }), (file("c"), Change::Kind), (file("link"), Change::Touched)];
     assert_eq!(found.changed.first, changed);
     assert_eq!((found.missing.first, found.late.first), (vec![file("b"), file("d")], vec![file("d/inner")]));
 }
@@ -310,7 +325,10 @@ fn checksums_are_what_sha256sum_accepts() {
     assert_eq!(written, out.len() as u64);
     std::fs::write(fixture.state("checksums.sha256"), &out).unwrap();
     let mut sha256sum = std::process::Command::new("sha256sum");
-    let checked = sha256sum.args(["--check", "--strict", "--quiet"]).arg(fixture.state("checksums.sha256")).current_dir(fixture.run.path());
+    let checked = sha256sum
+        .args(["--check", "--strict", "--quiet"])
+        .arg(fixture.state("checksums.sha256"))
+        .current_dir(fixture.run.path());
     let checked = checked.output().unwrap();
     assert!(checked.status.success(), "{checked:?}");
     // The golden file, but for names that it does not have, data below a deeper `.exlab-wizard` among them (D7).

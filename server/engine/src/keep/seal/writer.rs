@@ -1,7 +1,7 @@
 //! Making a seal: digests come in, roughly in the listing's order, and go to a file that another start can go on with.
 //!
-//! `<seal>.partial` is appended to in path order. On reopening it becomes `<seal>.known`: what is in there with an unchanged
-//! stat need not be read again. A finished seal under the final name counts as known too.
+//! `<seal>.partial` is appended to in path order. On reopening it becomes `<seal>.known`: what is in there with an
+//! unchanged stat need not be read again. A finished seal under the final name counts as known too.
 
 use super::file::{Content, ItemReader, ItemWriter, beside, io_error};
 use super::line::Item;
@@ -68,19 +68,21 @@ impl SealWriter {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The digest of an earlier attempt, when the stat is unchanged and was no young one. Fast when asked in path order.
+    /// The digest of an earlier attempt, when the stat is unchanged and was no young one. Fast when asked in path
+    /// order.
     pub fn known(&self, file: &FilePath, stat: &FileStat) -> Result<Option<Digest>, SealError> {
         self.lock().known.find(file, stat)
     }
 
-    /// Takes the digest of a listed file. `hashing_began_ns`: just before its bytes were read, nanoseconds since the epoch.
-    /// Digests may come out of order within a window.
+    /// Takes the digest of a listed file. `hashing_began_ns`: just before its bytes were read, nanoseconds since the
+    /// epoch. Digests may come out of order within a window.
     pub fn put(&self, file: &FilePath, stat: FileStat, digest: Digest, hashing_began_ns: i64) -> Result<(), SealError> {
         let young = stat.ctime_ns > hashing_began_ns.saturating_sub(YOUNG_NS);
         self.lock().take(file, Some(Sealed { stat, digest, young }))
     }
 
-    /// Says that a listed file will get no digest this time; later ones need not wait for it. The seal cannot be closed.
+    /// Says that a listed file will get no digest this time; later ones need not wait for it. The seal cannot be
+    /// closed.
     pub fn skip(&self, file: &FilePath) -> Result<(), SealError> {
         self.lock().take(file, None)
     }
@@ -141,7 +143,9 @@ impl Inner {
                         self.first_missing.get_or_insert_with(|| path.clone());
                         None
                     }
-                    Some(Some(sealed)) if sealed.stat != *stat => return Err(SealError::NotListed { path: path.clone() }),
+                    Some(Some(sealed)) if sealed.stat != *stat => {
+                        return Err(SealError::NotListed { path: path.clone() });
+                    }
                     Some(Some(Sealed { stat, digest, young })) => {
                         Some(Item::File { path: path.clone(), stat, digest: Some(digest), young })
                     }
@@ -232,7 +236,9 @@ impl TakenOver {
         // A torn end means: nothing more is known. What was read before it is still what was written.
         while items.next_if(|item| item.as_ref().is_ok_and(|item| item.path() < file)).is_some() {}
         match items.peek() {
-            Some(Ok(Item::File { path, stat: sealed, digest: Some(digest), young: false })) if path == file && sealed == stat => {
+            Some(Ok(Item::File { path, stat: sealed, digest: Some(digest), young: false }))
+                if path == file && sealed == stat =>
+            {
                 Ok(Some(*digest))
             }
             _ => Ok(None),

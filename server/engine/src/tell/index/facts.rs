@@ -2,12 +2,11 @@
 
 use super::Late;
 use super::obstacles::Obstacles;
-use crate::database::{Job, damage_of};
+use super::views::{job_view, proof_view};
+use crate::database::Job;
 use crate::keep::record::Stamp;
 use crate::machine::progress::ProgressSink;
-use domain::api::{
-    Action, Actions, ClearingView, FindingCounts, JobError, JobView, Progress, ProofView, RowProblem, RunRow, StagedRunSummary,
-};
+use domain::api::{Action, Actions, ClearingView, FindingCounts, RowProblem, RunRow, StagedRunSummary};
 use domain::cleanup::{ClearFacts, conditions, first_failing_reason};
 use domain::document::ingest::{Ingest, StateText};
 use domain::finding::Finding;
@@ -106,7 +105,8 @@ pub struct Watch {
     pub last_failure: Option<String>,
 }
 
-/// What a judgement of the gate rests on: when any of it changes, the run is judged again. The config cannot change while the program runs.
+/// What a judgement of the gate rests on: when any of it changes, the run is judged again. The config cannot change
+/// while the program runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Judged {
     /// Over names, sizes, times and inodes of all entries.
@@ -147,7 +147,8 @@ impl Facts {
         self.troubles.keys().any(|trouble| *trouble != Trouble::Clearing)
     }
 
-    /// True where this folder stood at the run's path when it was last looked at, or before the one that stands there now.
+    /// True where this folder stood at the run's path when it was last looked at, or before the one that stands there
+    /// now.
     pub fn stood_here(&self, folder: (u64, u64)) -> bool {
         [self.watch.folder, self.watch.former_folder].contains(&Some(folder))
     }
@@ -254,7 +255,10 @@ impl Facts {
             destination: context.destination.clone(),
             busy: self.clearing.as_ref().map(|_| "it is being cleared".to_owned()).or(in_work),
             overrides: &self.overrides,
-            staging_cleanup: settings.orchestrator.as_ref().map_or(domain::settings::StagingCleanup::Manual, |o| o.staging_cleanup),
+            staging_cleanup: settings
+                .orchestrator
+                .as_ref()
+                .map_or(domain::settings::StagingCleanup::Manual, |o| o.staging_cleanup),
             nas_cleanup: settings.nas_cleanup,
             clear_needs: settings.verify.clear_needs,
             now: context.now,
@@ -284,7 +288,8 @@ impl Facts {
                 run_kind: self.kind.as_str().to_owned(),
                 file_count: self.totals.files,
                 byte_total: self.totals.bytes,
-                elapsed_seconds_since_last_activity: u64::try_from(context.now.seconds_since(last_activity)).unwrap_or(0),
+                elapsed_seconds_since_last_activity: u64::try_from(context.now.seconds_since(last_activity))
+                    .unwrap_or(0),
                 last_activity_at: last_activity.to_string(),
             },
             run_path: self.run.as_str().to_owned(),
@@ -316,7 +321,9 @@ impl Facts {
         let force_sync = match self.state() {
             None | Some(RunState::Staging) => Some("staging_not_complete"),
             Some(RunState::Cleared) => Some("cleared"),
-            Some(RunState::SyncVerified) if self.late.count > 0 && self.waiting_for.is_some() => Some("staging_not_complete"),
+            Some(RunState::SyncVerified) if self.late.count > 0 && self.waiting_for.is_some() => {
+                Some("staging_not_complete")
+            }
             _ if in_work => Some("job_in_work"),
             _ => None,
         };
@@ -328,7 +335,10 @@ impl Facts {
         };
         let retry = match &self.job {
             None => Some("no_job"),
-            Some(job) if job.state == JobState::Failed || (job.state == JobState::Queued && (job.waiting || job.next_attempt_ms > 0)) => {
+            Some(job)
+                if job.state == JobState::Failed
+                    || (job.state == JobState::Queued && (job.waiting || job.next_attempt_ms > 0)) =>
+            {
                 None
             }
             Some(_) => Some("not_failed"),
@@ -337,50 +347,12 @@ impl Facts {
         let call_off = if waits { Action::yes() } else { Action::nothing_to_call_off() };
         let late_names = self.late_names();
         let clear = first_failing_reason(&conditions(&self.clear_facts(context, &late_names)));
-        Actions { force_sync: unless(force_sync), clear: unless(clear), verify: unless(verify), retry: unless(retry), call_off }
+        Actions {
+            force_sync: unless(force_sync),
+            clear: unless(clear),
+            verify: unless(verify),
+            retry: unless(retry),
+            call_off,
+        }
     }
-}
-
-/// A job as shown.
-pub fn job_view(job: &Job, progress: Option<Progress>) -> JobView {
-    let at = |ms: i64| Timestamp::from_unix_seconds(ms.div_euclid(1000));
-    JobView {
-        job_id: job.id.clone(),
-        state: job.state,
-        generation: job.generation,
-        attempts: job.attempts,
-        hash_retries: job.hash_retries,
-        verify_passes: job.verify_passes,
-        error: job.error.as_ref().map(|failure| match job.state {
-            JobState::Cleaned => damage_of(failure),
-            _ => JobError {
-                code: failure.class,
-                side: failure.side,
-                message: failure.message.clone(),
-                remedy: failure.class.remedy().to_owned(),
-            },
-        }),
-        next_attempt_at: (job.state == JobState::Queued && job.next_attempt_ms > 0).then(|| at(job.next_attempt_ms)),
-        waiting_for_destination: job.waiting,
-        progress,
-        nas_path: job.nas_path.clone(),
-        record_sent: job.record_sent,
-    }
-}
-
-/// The newest proof as shown; `None` before the first.
-pub fn proof_view(job: &Job) -> Option<ProofView> {
-    let at = |ms: i64| Timestamp::from_unix_seconds(ms.div_euclid(1000));
-    if !job.state.is_proven() {
-        return None;
-    }
-    Some(ProofView {
-        level: job.proof_level?,
-        method: job.proof_method.clone().unwrap_or_default(),
-        at: at(job.last_proof_ms?),
-        first_at: at(job.first_proof_ms?),
-        passes: job.verify_passes,
-        files: job.totals.files,
-        bytes: job.totals.bytes,
-    })
 }

@@ -38,7 +38,8 @@ impl Late {
     pub fn of(compared: &LocalComparison) -> Late {
         const SHOWN: usize = 1_000;
         let late = compared.late.first.iter().map(|path| (path.to_string(), LateKind::Arrived));
-        let changed = compared.changed.first.iter().map(|(path, change)| (path.to_string(), LateKind::Changed(change.clone())));
+        let changed =
+            compared.changed.first.iter().map(|(path, change)| (path.to_string(), LateKind::Changed(change.clone())));
         let missing = compared.missing.first.iter().map(|path| (path.to_string(), LateKind::Gone));
         Late {
             count: compared.late.total + compared.changed.total + compared.missing.total,

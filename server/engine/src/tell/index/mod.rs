@@ -5,10 +5,12 @@
 mod facts;
 mod late;
 mod obstacles;
+mod views;
 
-pub use facts::{Facts, Judged, RowContext, Trouble, Watch, job_view, proof_view};
+pub use facts::{Facts, Judged, RowContext, Trouble, Watch};
 pub use late::{Late, LateKind};
 pub use obstacles::Obstacles;
+pub use views::{job_view, proof_view};
 
 use domain::api::{AttentionKind, RunRow, StagingList};
 use domain::path::RunPath;
@@ -32,7 +34,8 @@ pub struct Index {
 #[derive(Default)]
 struct Rows {
     runs: BTreeMap<RunPath, Box<Entry>>,
-    /// Runs whose rows changed since they were last published: asked for many times a second, while hardly anything changes.
+    /// Runs whose rows changed since they were last published: asked for many times a second, while hardly anything
+    /// changes.
     marked: BTreeSet<RunPath>,
     /// Runs that something works on.
     in_work: BTreeSet<RunPath>,
@@ -85,8 +88,9 @@ impl Index {
         self.read(|runs| runs.values().fold(start, |sum, entry| step(sum, &entry.facts)))
     }
 
-    /// Adds a run or replaces its facts, and marks its row when it changed. Facts that were taken out, looked at and put back are older
-    /// than what others changed meanwhile: `keep(new, known)` takes that over, in the same moment, so that no change is lost.
+    /// Adds a run or replaces its facts, and marks its row when it changed. Facts that were taken out, looked at and
+    /// put back are older than what others changed meanwhile: `keep(new, known)` takes that over, in the same moment,
+    /// so that no change is lost.
     pub fn merge(&self, mut facts: Facts, context: &RowContext<'_>, keep: impl FnOnce(&mut Facts, Option<&Facts>)) {
         let mut known = self.write();
         let run = facts.run.clone();
@@ -110,7 +114,8 @@ impl Index {
     pub fn change(&self, run: &RunPath, context: &RowContext<'_>, change: impl FnOnce(&mut Facts)) {
         let mut known = self.write();
         if let Some(entry) = known.runs.get_mut(run) {
-            let (findings, state, overrides) = (entry.facts.findings.clone(), entry.facts.state_text(), entry.facts.overrides.len());
+            let (findings, state, overrides) =
+                (entry.facts.findings.clone(), entry.facts.state_text(), entry.facts.overrides.len());
             change(&mut entry.facts);
             let same_findings = Arc::ptr_eq(&findings, &entry.facts.findings) || findings == entry.facts.findings;
             if !same_findings || state != entry.facts.state_text() || overrides != entry.facts.overrides.len() {

@@ -28,7 +28,8 @@ impl<'a> Aside<'a> {
     /// Moves one file to `.exlab-wizard/superseded/<n>/`; a missing one is done already.
     pub fn take(&self, file: &FilePath) -> Result<(), TransportError> {
         self.try_take(file).map_err(|error| {
-            TransportError::destination(error, format!("moving {file} aside in {}", self.root.path.display())).naming(file)
+            TransportError::destination(error, format!("moving {file} aside in {}", self.root.path.display()))
+                .naming(file)
         })
     }
 
@@ -67,7 +68,12 @@ impl<'a> Aside<'a> {
 }
 
 impl MountTransport {
-    pub(super) fn move_files_aside(&self, run: &RunPath, files: &[FilePath], cancel: &CancellationToken) -> Result<(), TransportError> {
+    pub(super) fn move_files_aside(
+        &self,
+        run: &RunPath,
+        files: &[FilePath],
+        cancel: &CancellationToken,
+    ) -> Result<(), TransportError> {
         let (root, _) = Root::open_marked(self)?;
         let Some(folder) = root.run(run)? else { return Ok(()) };
         refuse_record(files)?;
@@ -83,7 +89,11 @@ impl MountTransport {
 }
 
 impl MountTransport {
-    pub(super) fn remove_folders_without_files(&self, run: &RunPath, folders: &[FilePath]) -> Result<(), TransportError> {
+    pub(super) fn remove_folders_without_files(
+        &self,
+        run: &RunPath,
+        folders: &[FilePath],
+    ) -> Result<(), TransportError> {
         let (root, _) = Root::open_marked(self)?;
         let Some(run) = root.run(run)? else { return Ok(()) };
         for folder in folders {
@@ -95,7 +105,10 @@ impl MountTransport {
             match removed {
                 // Whatever stands in the way is for the push to name.
                 Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NOTEMPTY | Errno::EXIST) => {}
-                Err(error) => return Err(TransportError::destination(error, format!("removing the empty folder {folder}")).naming(folder)),
+                Err(error) => {
+                    return Err(TransportError::destination(error, format!("removing the empty folder {folder}"))
+                        .naming(folder));
+                }
             }
         }
         root.sync()

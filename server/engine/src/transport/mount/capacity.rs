@@ -19,16 +19,18 @@ impl MountTransport {
     /// Bytes that this account may still write.
     pub(super) fn find_free_bytes(&self) -> Result<u64, TransportError> {
         let (root, _) = Root::open_marked(self)?;
-        let space = rustix::fs::fstatvfs(&root.folder)
-            .map_err(|error| TransportError::destination(error, format!("asking {} for its free space", root.path.display())))?;
+        let space = rustix::fs::fstatvfs(&root.folder).map_err(|error| {
+            TransportError::destination(error, format!("asking {} for its free space", root.path.display()))
+        })?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
     /// How many more files can be made, and how many there can be; `None` where the file system has no such limit.
     pub(super) fn find_free_files(&self) -> Result<Option<(u64, u64)>, TransportError> {
         let (root, _) = Root::open_marked(self)?;
-        let space = rustix::fs::fstatvfs(&root.folder)
-            .map_err(|error| TransportError::destination(error, format!("asking {} for its free files", root.path.display())))?;
+        let space = rustix::fs::fstatvfs(&root.folder).map_err(|error| {
+            TransportError::destination(error, format!("asking {} for its free files", root.path.display()))
+        })?;
         Ok((space.f_files > 0).then_some((space.f_favail, space.f_files)))
     }
 
@@ -44,14 +46,18 @@ impl MountTransport {
     pub(super) fn find_clock_offset(&self) -> Result<i64, TransportError> {
         let (root, _) = Root::open_marked(self)?;
         let failed = |error: std::io::Error| {
-            TransportError::destination(error, format!("writing a file for its time to {}", root.shown(TEMPORARY.as_bytes())))
+            TransportError::destination(
+                error,
+                format!("writing a file for its time to {}", root.shown(TEMPORARY.as_bytes())),
+            )
         };
         let errno = |error: Errno| failed(error.into());
         let folder = root.temporary()?;
         let name = format!("clock-{}", uuid::Uuid::new_v4().simple());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let before = wall_clock_ns();
-        let mut file = File::from(beneath::open(&folder, name.as_bytes(), flags, Mode::from_raw_mode(0o666)).map_err(errno)?);
+        let mut file =
+            File::from(beneath::open(&folder, name.as_bytes(), flags, Mode::from_raw_mode(0o666)).map_err(errno)?);
         let stat = file.write_all(b"clock").and_then(|()| file.sync_all()).and_then(|()| Ok(rustix::fs::fstat(&file)?));
         let after = wall_clock_ns();
         let removed = rustix::fs::unlinkat(&folder, name.as_str(), AtFlags::empty());

@@ -34,8 +34,8 @@ const NFS_MAGIC: u64 = 0x6969;
 /// Smaller holes are written: less is no block of any file system.
 const HOLE: usize = 4 << 10;
 
-/// The mode of what is made at the destination: never more open to others than it is here, and always open to ourselves, who read it back.
-/// This process's umask closes more.
+/// The mode of what is made at the destination: never more open to others than it is here, and always open to
+/// ourselves, who read it back. This process's umask closes more.
 pub(super) fn no_more_open_than(here: rustix::fs::RawMode, most: rustix::fs::RawMode) -> Mode {
     Mode::from_raw_mode((here & most & 0o077) | (most & 0o700))
 }
@@ -69,7 +69,8 @@ impl<'a> Copying<'a> {
         progress: &'a ProgressSink,
         cancel: &'a CancellationToken,
     ) -> Self {
-        let nfs = rustix::fs::fstatfs(&root.folder).is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| kind == NFS_MAGIC));
+        let nfs = rustix::fs::fstatfs(&root.folder)
+            .is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| kind == NFS_MAGIC));
         Copying {
             root,
             temporary,
@@ -97,14 +98,16 @@ impl<'a> Copying<'a> {
         if stat != *listed {
             return Err(HashError::Changed { path: path.clone() }.into());
         }
-        let raw = rustix::fs::fstat(&from).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?;
+        let raw =
+            rustix::fs::fstat(&from).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?;
         let mut to = Temporary::create(self, no_more_open_than(raw.st_mode, 0o666))?;
         // A file with holes takes less room than its size says; what is a hole here is to be one there.
         to.keeps_holes = u64::try_from(raw.st_blocks).unwrap_or(0).saturating_mul(512) < stat.size;
         let piece = self.throttle.piece();
         let mut fill = |space: &mut [u8]| -> Result<usize, TransportError> {
             let room = space.len().min(piece);
-            let n = read_some(&mut from, &mut space[..room]).map_err(|error| HashError::Read { path: path.clone(), error })?;
+            let n = read_some(&mut from, &mut space[..room])
+                .map_err(|error| HashError::Read { path: path.clone(), error })?;
             if !self.throttle.pass(n as u64, self.cancel) {
                 return Err(TransportError::interrupted());
             }
@@ -113,16 +116,22 @@ impl<'a> Copying<'a> {
             Ok(n)
         };
         let (digest, total) = hasher.stream(stat.size, &mut fill)?;
-        let after = rustix::fs::fstat(&from).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?;
+        let after =
+            rustix::fs::fstat(&from).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?;
         if total != stat.size || beneath::file_stat(&after) != *listed {
             return Err(HashError::Changed { path: path.clone() }.into());
         }
         self.carry_attributes(&from, &to.file);
         let hashed = LocalHash { digest, began_ns };
-        Ok(if to.place(folder, name, stat.mtime_ns, path)? { Copied::Placed(hashed) } else { Copied::NameTaken(hashed) })
+        Ok(if to.place(folder, name, stat.mtime_ns, path)? {
+            Copied::Placed(hashed)
+        } else {
+            Copied::NameTaken(hashed)
+        })
     }
 
-    /// Streams and labels lie beside the bytes where the destination takes them. What is proven is the list of them in the record.
+    /// Streams and labels lie beside the bytes where the destination takes them. What is proven is the list of them in
+    /// the record.
     fn carry_attributes(&self, from: &File, to: &File) {
         if self.no_attributes.load(Ordering::Relaxed) {
             return;
@@ -160,8 +169,12 @@ impl<'a> Temporary<'a> {
         let name = format!("{before}{}{}", *THIS_START, NEXT.fetch_add(1, Ordering::Relaxed));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         match beneath::open(copying.temporary, name.as_bytes(), flags, mode) {
-            Ok(fd) => Ok(Temporary { copying, name, file: File::from(fd), placed: false, keeps_holes: false, written: 0 }),
-            Err(error) => Err(TransportError::destination(error, format!("making a file below {}", copying.root.path.display()))),
+            Ok(fd) => {
+                Ok(Temporary { copying, name, file: File::from(fd), placed: false, keeps_holes: false, written: 0 })
+            }
+            Err(error) => {
+                Err(TransportError::destination(error, format!("making a file below {}", copying.root.path.display())))
+            }
         }
     }
 
@@ -182,14 +195,27 @@ impl<'a> Temporary<'a> {
     }
 
     /// Sets the mtime and moves the file to its final name; false when that is taken.
-    pub fn place(mut self, folder: &OwnedFd, name: &[u8], mtime_ns: i64, path: &FilePath) -> Result<bool, TransportError> {
+    pub fn place(
+        mut self,
+        folder: &OwnedFd,
+        name: &[u8],
+        mtime_ns: i64,
+        path: &FilePath,
+    ) -> Result<bool, TransportError> {
         self.finish(mtime_ns, path)?;
-        self.placed = self.copying.rename(&self.name, folder, name).map_err(|error| self.copying.not_named(error, path))?;
+        self.placed =
+            self.copying.rename(&self.name, folder, name).map_err(|error| self.copying.not_named(error, path))?;
         Ok(self.placed)
     }
 
     /// Sets the mtime and takes the place of whatever has the final name: only for the record.
-    pub fn replace(mut self, folder: &OwnedFd, name: &[u8], mtime_ns: i64, path: &FilePath) -> Result<(), TransportError> {
+    pub fn replace(
+        mut self,
+        folder: &OwnedFd,
+        name: &[u8],
+        mtime_ns: i64,
+        path: &FilePath,
+    ) -> Result<(), TransportError> {
         self.finish(mtime_ns, path)?;
         let renamed = rustix::fs::renameat(self.copying.temporary, self.name.as_str(), folder, name);
         renamed.map_err(|error| self.copying.not_named(error, path))?;
@@ -206,7 +232,10 @@ impl<'a> Temporary<'a> {
         }
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-            last_modification: Timespec { tv_sec: mtime_ns.div_euclid(1_000_000_000), tv_nsec: mtime_ns.rem_euclid(1_000_000_000) },
+            last_modification: Timespec {
+                tv_sec: mtime_ns.div_euclid(1_000_000_000),
+                tv_nsec: mtime_ns.rem_euclid(1_000_000_000),
+            },
         };
         rustix::fs::futimens(&self.file, &times).map_err(failed)?;
         if self.copying.flush_each {
@@ -248,14 +277,21 @@ impl Copying<'_> {
 pub(super) fn naming(what: &dyn std::fmt::Display, place: &std::path::Path, error: Errno) -> String {
     let place = place.display();
     match error {
-        Errno::PERM | Errno::ACCESS => format!("{what} was written to {place}, and this account may not rename there, which it has to"),
+        Errno::PERM | Errno::ACCESS => {
+            format!("{what} was written to {place}, and this account may not rename there, which it has to")
+        }
         _ => format!("giving {what} its name in {place}"),
     }
 }
 
-/// A second name, which never replaces, then the first one taken away. Where there are no second names either, a look and a
-/// plain rename: the only way left, with a gap of microseconds.
-pub(super) fn rename_without_flags(from: &OwnedFd, temporary: &str, folder: &OwnedFd, name: &[u8]) -> Result<bool, Errno> {
+/// A second name, which never replaces, then the first one taken away. Where there are no second names either, a look
+/// and a plain rename: the only way left, with a gap of microseconds.
+pub(super) fn rename_without_flags(
+    from: &OwnedFd,
+    temporary: &str,
+    folder: &OwnedFd,
+    name: &[u8],
+) -> Result<bool, Errno> {
     match rustix::fs::linkat(from, temporary, folder, name, AtFlags::empty()) {
         Ok(()) => rustix::fs::unlinkat(from, temporary, AtFlags::empty()).map(|()| true),
         // Over NFS a link is asked for again when the answer was lost: then it is our own that is there.
@@ -263,10 +299,12 @@ pub(super) fn rename_without_flags(from: &OwnedFd, temporary: &str, folder: &Own
             rustix::fs::unlinkat(from, temporary, AtFlags::empty()).map(|()| true)
         }
         Err(Errno::EXIST) => Ok(false),
-        Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::MLINK) => match super::root::look(folder, name)? {
-            Some(_) => Ok(false),
-            None => rustix::fs::renameat(from, temporary, folder, name).map(|()| true),
-        },
+        Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::MLINK) => {
+            match super::root::look(folder, name)? {
+                Some(_) => Ok(false),
+                None => rustix::fs::renameat(from, temporary, folder, name).map(|()| true),
+            }
+        }
         Err(error) => Err(error),
     }
 }
@@ -281,7 +319,8 @@ pub(super) fn remove_leftovers(root: &Root, temporary: &OwnedFd) -> Result<(), T
     if root.beside_others {
         return Ok(());
     }
-    let failed = |error: Errno| TransportError::destination(error, format!("tidying {}", root.shown(TEMPORARY.as_bytes())));
+    let failed =
+        |error: Errno| TransportError::destination(error, format!("tidying {}", root.shown(TEMPORARY.as_bytes())));
     for entry in Dir::read_from(temporary).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_bytes();

@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// After a file that could not be read it is looked whether the destination is there, no sooner than this after the last time.
+/// After a file that could not be read it is looked whether the destination is there, no sooner than this after the
+/// last time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Results given on at once.
 const BATCH: usize = 64;
@@ -34,8 +35,20 @@ pub(super) struct HashJob {
 }
 
 impl HashJob {
-    pub fn new(transport: &MountTransport, run: &RunPath, seal: &SealReader, source: Option<&RunFolder>, context: &CallContext) -> HashJob {
-        HashJob { transport: transport.clone(), run: run.clone(), seal: seal.clone(), source: source.cloned(), context: context.clone() }
+    pub fn new(
+        transport: &MountTransport,
+        run: &RunPath,
+        seal: &SealReader,
+        source: Option<&RunFolder>,
+        context: &CallContext,
+    ) -> HashJob {
+        HashJob {
+            transport: transport.clone(),
+            run: run.clone(),
+            seal: seal.clone(),
+            source: source.cloned(),
+            context: context.clone(),
+        }
     }
 
     pub fn run(self, outbox: &Outbox<Vec<Hashed>>) -> Result<(), TransportError> {
@@ -58,8 +71,11 @@ impl HashJob {
             },
             |hashed| {
                 self.context.progress.add_file();
-                // A file that cannot be read may be that file alone, or a server that is gone: each of a million would be waited for.
-                if matches!(hashed.outcome, HashOutcome::Failed { .. }) && asked.is_none_or(|at: Instant| at.elapsed() > ASK_AGAIN) {
+                // A file that cannot be read may be that file alone, or a server that is gone: each of a million would
+                // be waited for.
+                if matches!(hashed.outcome, HashOutcome::Failed { .. })
+                    && asked.is_none_or(|at: Instant| at.elapsed() > ASK_AGAIN)
+                {
                     Root::open_marked(&self.transport)?;
                     asked = Some(Instant::now());
                 }
@@ -109,7 +125,9 @@ impl Reader {
             Some(Err(SourceError::Vanished { .. } | SourceError::RunGone { .. })) => None,
             Some(Err(error)) => return Ok((super::failed(path, error), Way::Direct)),
         };
-        let Some((_, folder)) = &self.parent else { return Ok((super::failed(path, "its folder is gone"), Way::Direct)) };
+        let Some((_, folder)) = &self.parent else {
+            return Ok((super::failed(path, "its folder is gone"), Way::Direct));
+        };
         let read = |bytes| job.context.progress.add_bytes(bytes);
         match read_back(&mut self.hasher, folder, name, source, at_best, stop, &read) {
             Some((outcome, way)) => Ok((Hashed { path, outcome }, way)),

@@ -56,7 +56,9 @@ impl Root {
         match named {
             // Another was quicker: whose it is is looked at next.
             Err(Errno::EXIST) => rustix::fs::unlinkat(&own, temporary.as_slice(), AtFlags::empty()).map_err(failed)?,
-            named => named.map_err(|error| TransportError::destination(error, naming(&"the marker", &self.path, error)))?,
+            named => {
+                named.map_err(|error| TransportError::destination(error, naming(&"the marker", &self.path, error)))?
+            }
         }
         self.sync()
     }

@@ -1,7 +1,8 @@
 //! Reading a destination file past this computer's cache, so that the hash is of what the NAS holds.
 //!
-//! First with `O_DIRECT`. Where that is refused the cached pages are dropped, and it is looked whether they are gone. Where a program on this
-//! computer makes the file system (FUSE), it may have a cache of its own that neither tells of: what it is known to pass on counts.
+//! First with `O_DIRECT`. Where that is refused the cached pages are dropped, and it is looked whether they are gone.
+//! Where a program on this computer makes the file system (FUSE), it may have a cache of its own that neither tells of:
+//! what it is known to pass on counts.
 
 use super::super::HashOutcome;
 use crate::files::beneath::{self, identity};
@@ -50,8 +51,10 @@ enum Failure {
     System(Errno),
 }
 
-/// FUSE file systems that ask what is behind them for every read that passes the kernel by, or are a disk of this computer.
-const PASSES_ON: [&str; 7] = ["fuseblk", "fuse.sshfs", "fuse.bindfs", "fuse.mergerfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.mfs"];
+/// FUSE file systems that ask what is behind them for every read that passes the kernel by, or are a disk of this
+/// computer.
+const PASSES_ON: [&str; 7] =
+    ["fuseblk", "fuse.sshfs", "fuse.bindfs", "fuse.mergerfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.mfs"];
 
 /// The strongest way on a file system of this kind.
 pub(super) fn at_best_on(kind: &str) -> Way {
@@ -69,7 +72,8 @@ pub(super) fn read_back(
     cancel: &CancellationToken,
     read: &(dyn Fn(u64) + Sync),
 ) -> Option<(HashOutcome, Way)> {
-    let failed = |error: Errno| Some((HashOutcome::Failed { reason: std::io::Error::from(error).to_string() }, Way::Direct));
+    let failed =
+        |error: Errno| Some((HashOutcome::Failed { reason: std::io::Error::from(error).to_string() }, Way::Direct));
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     let (fd, direct) = match beneath::open(folder, name, flags | OFlags::DIRECT, Mode::empty()) {
         Ok(fd) => (fd, true),

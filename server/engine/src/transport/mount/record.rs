@@ -1,7 +1,7 @@
 //! The record at the destination: sent after the data, replaced by rename as it grows, proven by reading it back.
 //!
-//! An earlier life's record is kept: before the first record of a later life is put, it moves to `.exlab-wizard/lives/<n>/`,
-//! `n` being that earlier life.
+//! An earlier life's record is kept: before the first record of a later life is put, it moves to
+//! `.exlab-wizard/lives/<n>/`, `n` being that earlier life.
 
 use super::super::rules::layout::NOT_OF_ONE_LIFE;
 use super::super::rules::record::{Plan, refuse_stray};
@@ -37,7 +37,9 @@ impl MountTransport {
         let (root, _) = Root::open_marked(self)?;
         let temporary = root.temporary()?;
         let (folder, _) = root.make_run(run)?;
-        let failed = |error: Errno| TransportError::destination(error, format!("writing the record of {run} to {}", root.path.display()));
+        let failed = |error: Errno| {
+            TransportError::destination(error, format!("writing the record of {run} to {}", root.path.display()))
+        };
         beneath::make_folders(&folder, RECORD_FOLDER.as_bytes()).map_err(failed)?;
         if life > 1 {
             keep_earlier_life(&folder, life - 1).map_err(failed)?;
@@ -77,7 +79,9 @@ impl MountTransport {
 /// What stands under a name of the record.
 fn hashed_there(run: &OwnedFd, file: &RecordFile, cancel: &CancellationToken) -> Result<Hashed, TransportError> {
     let path = &file.path;
-    let failed = |error: std::io::Error| TransportError::destination(error, format!("reading {path} at the destination")).naming(path);
+    let failed = |error: std::io::Error| {
+        TransportError::destination(error, format!("reading {path} at the destination")).naming(path)
+    };
     let (mut opened, stat) = match beneath::open_regular(run, path.as_bytes()) {
         Ok(Some((fd, stat))) => (File::from(fd), stat),
         Err(Errno::NOENT) => return Ok(Hashed { path: path.clone(), outcome: HashOutcome::Missing }),
@@ -96,7 +100,8 @@ fn hashed_there(run: &OwnedFd, file: &RecordFile, cancel: &CancellationToken) ->
 /// Puts one file of the record, replacing its earlier version.
 fn put(copying: &Copying<'_>, run: &OwnedFd, file: &RecordFile) -> Result<(), TransportError> {
     let failed = |error: Errno| {
-        TransportError::destination(error, format!("writing {} to {}", file.path, copying.root.path.display())).naming(&file.path)
+        TransportError::destination(error, format!("writing {} to {}", file.path, copying.root.path.display()))
+            .naming(&file.path)
     };
     let (parent, name) = beneath::split(file.path.as_bytes());
     let (folder, _) = beneath::make_folders(run, parent).map_err(failed)?;

@@ -25,7 +25,9 @@ pub(super) struct RecordList {
 impl RecordList {
     /// Reads what is known; unreadable lines are nothing known.
     pub fn read(root: &Root, run: &RunPath) -> Result<RecordList, TransportError> {
-        let failed = |error: std::io::Error| TransportError::destination(error, format!("reading {}", root.shown(RECORDS.as_bytes())));
+        let failed = |error: std::io::Error| {
+            TransportError::destination(error, format!("reading {}", root.shown(RECORDS.as_bytes())))
+        };
         let name = FilePath::new(list_name(run)).map_err(|error| failed(std::io::Error::other(error)))?;
         let mut text = Vec::new();
         let path = [RECORDS.as_bytes(), b"/", name.as_bytes()].concat();
@@ -40,8 +42,9 @@ impl RecordList {
     /// Writes it durably enough: the rename comes before those of the record, on the same file system.
     pub fn write(&self, entries: &[(FilePath, Digest)], copying: &Copying<'_>) -> Result<(), TransportError> {
         let made = beneath::make_folders(&copying.root.folder, RECORDS.as_bytes());
-        let (folder, _) =
-            made.map_err(|error| TransportError::destination(error, format!("making {}", copying.root.shown(RECORDS.as_bytes()))))?;
+        let (folder, _) = made.map_err(|error| {
+            TransportError::destination(error, format!("making {}", copying.root.shown(RECORDS.as_bytes())))
+        })?;
         let mut temporary = Temporary::create(copying, Mode::from_raw_mode(0o666))?;
         temporary.write(list_of(entries).as_bytes(), &self.name)?;
         temporary.replace(&folder, self.name.as_bytes(), wall_clock_ns(), &self.name)

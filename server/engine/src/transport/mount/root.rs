@@ -28,7 +28,8 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// Opens the root, whatever it holds. That it exists is the operator's matter: making it would hide a missing mount.
+    /// Opens the root, whatever it holds. That it exists is the operator's matter: making it would hide a missing
+    /// mount.
     pub fn open(transport: &MountTransport) -> Result<Root, TransportError> {
         let path = transport.root.to_path_buf();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -98,21 +99,24 @@ impl Root {
             Ok(made) => Ok(made),
             // A link or a file stands where a folder must be: neither ours, nor to be touched.
             Err(error @ (Errno::LOOP | Errno::NOTDIR)) => {
-                let message = format!("{} is not a plain folder: {}", self.shown(relative), std::io::Error::from(error));
+                let message =
+                    format!("{} is not a plain folder: {}", self.shown(relative), std::io::Error::from(error));
                 Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
             }
             Err(error) => Err(TransportError::destination(error, format!("making {}", self.shown(relative)))),
         }
     }
 
-    /// Opens our temporary folder, making it when needed, within the folder that the marker lies in: that one is never made here.
+    /// Opens our temporary folder, making it when needed, within the folder that the marker lies in: that one is never
+    /// made here.
     pub fn temporary(&self) -> Result<OwnedFd, TransportError> {
         let own = beneath::open_folder(&self.folder, OWN_FOLDER.as_bytes()).map_err(|error| match error {
             Errno::NOENT => no_marker(&self.path.display().to_string()),
             error => TransportError::destination(error, format!("opening {}", self.shown(OWN_FOLDER.as_bytes()))),
         })?;
         let made = beneath::make_folders(&own, TEMPORARY_NAME);
-        made.map(|(fd, _)| fd).map_err(|error| TransportError::destination(error, format!("making {}", self.shown(TEMPORARY.as_bytes()))))
+        made.map(|(fd, _)| fd)
+            .map_err(|error| TransportError::destination(error, format!("making {}", self.shown(TEMPORARY.as_bytes()))))
     }
 
     /// Makes everything written so far durable: one call for the whole destination.

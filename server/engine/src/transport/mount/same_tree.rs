@@ -1,8 +1,9 @@
-//! The destination must be another place than the staging tree (D12): else every hash agrees, and clearing takes the only copy.
+//! The destination must be another place than the staging tree (D12): else every hash agrees, and clearing takes the
+//! only copy.
 //!
-//! Three looks, each for what the others cannot see: the folders above each root by device and inode; the paths of both inside
-//! their file system (bind mounts); and the marker, which no equipment folder of the staging tree may show (a server that
-//! exports this computer's own staging tree back to it).
+//! Three looks, each for what the others cannot see: the folders above each root by device and inode; the paths of both
+//! inside their file system (bind mounts); and the marker, which no equipment folder of the staging tree may show (a
+//! server that exports this computer's own staging tree back to it).
 
 use super::super::TransportError;
 use super::super::rules::layout::MARKER;
@@ -25,10 +26,16 @@ const LEVELS: u32 = 2;
 pub(super) fn refuse(root: &Root, staging_path: &Path) -> Result<(), TransportError> {
     let staging = StagingRoot::open(staging_path)?;
     let foreign = |how: String| {
-        let message = format!("{} is not another place than the staging tree {}: {how}", root.path.display(), staging_path.display());
+        let message = format!(
+            "{} is not another place than the staging tree {}: {how}",
+            root.path.display(),
+            staging_path.display()
+        );
         Err(TransportError::new(FailureClass::DestinationForeign, Side::Destination, message))
     };
-    let unclear = |error: Errno| TransportError::destination(error, format!("comparing {} with the staging tree", root.path.display()));
+    let unclear = |error: Errno| {
+        TransportError::destination(error, format!("comparing {} with the staging tree", root.path.display()))
+    };
     let (own, other) = (above(&root.folder).map_err(unclear)?, above(staging.folder()).map_err(unclear)?);
     if own.first() == other.first() {
         return foreign("they are the same folder".to_owned());
@@ -55,10 +62,13 @@ pub(super) fn refuse(root: &Root, staging_path: &Path) -> Result<(), TransportEr
     }
 }
 
-/// True when the staging tree, down to its `Runs` folders, shows this very marker. For destinations that are no folder here.
+/// True when the staging tree, down to its `Runs` folders, shows this very marker. For destinations that are no folder
+/// here.
 pub(in crate::transport) fn marker_is_visible(staging_path: &Path, marker: &[u8]) -> Result<bool, TransportError> {
     let staging = StagingRoot::open(staging_path)?;
-    let unclear = |error: Errno| TransportError::destination(error, format!("looking for the marker in {}", staging_path.display()));
+    let unclear = |error: Errno| {
+        TransportError::destination(error, format!("looking for the marker in {}", staging_path.display()))
+    };
     let folder = beneath::open_folder(staging.folder(), b"").map_err(unclear)?;
     shows_marker(&folder, marker, None, LEVELS + 1).map_err(unclear)
 }
@@ -69,12 +79,13 @@ fn above(folder: impl AsFd) -> Result<Vec<(u64, u64)>, Errno> {
     let mut held: Option<OwnedFd> = None;
     loop {
         let from = held.as_ref().map_or(folder.as_fd(), AsFd::as_fd);
-        let parent = match rustix::fs::openat(from, "..", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(parent) => parent,
-            // A folder above that we may not look through: the looks below must do.
-            Err(Errno::ACCESS) => return Ok(found),
-            Err(error) => return Err(error),
-        };
+        let parent =
+            match rustix::fs::openat(from, "..", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+                Ok(parent) => parent,
+                // A folder above that we may not look through: the looks below must do.
+                Err(Errno::ACCESS) => return Ok(found),
+                Err(error) => return Err(error),
+            };
         let this = identity(&rustix::fs::fstat(&parent)?);
         if found.last() == Some(&this) {
             return Ok(found);
@@ -112,7 +123,12 @@ fn within(inner: &[u8], outer: &[u8]) -> bool {
 }
 
 /// True when the folder, or one at most `levels` below, shows this very marker.
-fn shows_marker(folder: &OwnedFd, marker: &[u8], marker_identity: Option<(u64, u64)>, levels: u32) -> Result<bool, Errno> {
+fn shows_marker(
+    folder: &OwnedFd,
+    marker: &[u8],
+    marker_identity: Option<(u64, u64)>,
+    levels: u32,
+) -> Result<bool, Errno> {
     match beneath::open_regular(folder, MARKER.as_bytes()) {
         Ok(Some((fd, stat))) => {
             let mut bytes = Vec::new();
@@ -152,8 +168,12 @@ mod tests {
 
     #[test]
     fn d12_places_are_compared_inside_the_file_system() {
-        let mount =
-            |root: &str, point: &str| Mount { device: b"0:32".to_vec(), root: root.into(), point: point.into(), kind: b"ext4".to_vec() };
+        let mount = |root: &str, point: &str| Mount {
+            device: b"0:32".to_vec(),
+            root: root.into(),
+            point: point.into(),
+            kind: b"ext4".to_vec(),
+        };
         let found = place_on_mount(mount("/data/my lab", "/mnt/nas"), b"/mnt/nas/EQ_1").unwrap();
         assert_eq!(found, OnDevice { device: b"0:32".to_vec(), path: b"/data/my lab/EQ_1".to_vec() });
         assert_eq!(place_on_mount(mount("/", "/mnt/nas"), b"/elsewhere"), None);

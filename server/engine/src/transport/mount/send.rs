@@ -152,7 +152,8 @@ impl Sender {
                 return self.hash_only(sending, path, stat, known, None);
             }
             Fate::Conflict => {
-                let conflict = one_name_with(folder, name).map_or_else(|| is_another(path), |why| format!("{path} {why}"));
+                let conflict =
+                    one_name_with(folder, name).map_or_else(|| is_another(path), |why| format!("{path} {why}"));
                 return self.hash_only(sending, path, stat, known, Some(conflict));
             }
         }
@@ -163,7 +164,8 @@ impl Sender {
                 (hashed, None)
             }
             Copied::NameTaken(hashed) => {
-                let taken = one_name_with(folder, name).map_or_else(|| has_appeared(path), |why| format!("{path} {why}"));
+                let taken =
+                    one_name_with(folder, name).map_or_else(|| has_appeared(path), |why| format!("{path} {why}"));
                 (hashed, Some(taken))
             }
         };
@@ -193,7 +195,9 @@ impl Sender {
             return Ok(Outcome::Hashed { digest, began_ns: i64::MAX, conflict });
         }
         let LocalHash { digest, began_ns } =
-            self.hasher.local(source, path, stat, sending.copying.cancel, &|bytes| sending.copying.progress.add_bytes(bytes))?;
+            self.hasher.local(source, path, stat, sending.copying.cancel, &|bytes| {
+                sending.copying.progress.add_bytes(bytes)
+            })?;
         Ok(Outcome::Hashed { digest, began_ns, conflict })
     }
 }
@@ -224,9 +228,13 @@ impl Sending<'_> {
     }
 }
 
-/// That a name is taken by another spelling of it: there are destinations that know no upper and lower case, or one form of Unicode alone.
+/// That a name is taken by another spelling of it: there are destinations that know no upper and lower case, or one
+/// form of Unicode alone.
 fn one_name_with(folder: &OwnedFd, name: &[u8]) -> Option<String> {
-    let names = rustix::fs::Dir::read_from(folder).ok()?.filter_map(Result::ok).map(|entry| entry.file_name().to_bytes().to_vec());
+    let names = rustix::fs::Dir::read_from(folder)
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_bytes().to_vec());
     one_name_among(names, name)
 }
 
@@ -261,7 +269,9 @@ mod tests {
 
     #[test]
     fn v1_a_name_that_another_spelling_has_taken_is_told_as_that() {
-        let told = |names: &[&str], name: &str| one_name_among(names.iter().map(|name| name.as_bytes().to_vec()), name.as_bytes());
+        let told = |names: &[&str], name: &str| {
+            one_name_among(names.iter().map(|name| name.as_bytes().to_vec()), name.as_bytes())
+        };
         assert!(told(&["b", "A.TIF"], "a.tif").unwrap().starts_with("and A.TIF are one name there"));
         assert_eq!(told(&["A.TIF", "a.tif"], "a.tif"), None, "it is there under its own name");
         assert_eq!(told(&["b"], "a.tif"), None);

@@ -1,11 +1,13 @@
 //! Blocking work on a thread of its own, while the caller's side stays asynchronous.
 //!
-//! The caller's callbacks are borrowed and cannot move to the thread: the thread sends messages, the caller's side answers.
-//! A thread that hangs in the kernel (a dead server under a hard mount) cannot be ended; some seconds after a cancellation it
-//! is left behind. Before each further step it asks for the cancellation, so it writes nothing more when it wakes up.
+//! The caller's callbacks are borrowed and cannot move to the thread: the thread sends messages, the caller's side
+//! answers. A thread that hangs in the kernel (a dead server under a hard mount) cannot be ended; some seconds after a
+//! cancellation it is left behind. Before each further step it asks for the cancellation, so it writes nothing more
+//! when it wakes up.
 //!
-//! Nobody has to cancel it: after a while without progress the destination is asked who it is, on another thread. One that does not answer
-//! that either hangs, and the call ends as unreachable; one that answers has much to do, and is waited for.
+//! Nobody has to cancel it: after a while without progress the destination is asked who it is, on another thread. One
+//! that does not answer that either hangs, and the call ends as unreachable; one that answers has much to do, and is
+//! waited for.
 
 use super::super::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
@@ -57,7 +59,9 @@ impl OwnCall {
     /// Ends when nothing was done for a while and the destination does not say who it is.
     async fn hangs(&self) {
         loop {
-            while let Some(rest) = self.quiet.checked_sub(self.context.progress.idle_for()).filter(|rest| !rest.is_zero()) {
+            while let Some(rest) =
+                self.quiet.checked_sub(self.context.progress.idle_for()).filter(|rest| !rest.is_zero())
+            {
                 tokio::time::sleep(rest).await;
             }
             let ask = self.ask.clone();
@@ -99,7 +103,8 @@ impl OwnCall {
             cancel.cancelled().await;
             tokio::time::sleep(GRACE).await;
         };
-        let unreachable = |message: String| TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message);
+        let unreachable =
+            |message: String| TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message);
         tokio::select! {
             biased;
             outcome = finished => outcome.unwrap_or_else(|error| {
@@ -125,7 +130,11 @@ mod tests {
     fn call(ask: impl Fn() + Send + Sync + 'static) -> OwnCall {
         let limit: Arc<dyn Fn() -> Option<u64> + Send + Sync> = Arc::new(|| None);
         let context = CallContext { cancel: CancellationToken::new(), progress: ProgressSink::new(), limit };
-        OwnCall { quiet: Duration::from_millis(30), answers_within: Duration::from_millis(30), ..OwnCall::new(&context, ask) }
+        OwnCall {
+            quiet: Duration::from_millis(30),
+            answers_within: Duration::from_millis(30),
+            ..OwnCall::new(&context, ask)
+        }
     }
 
     /// A thread that hangs until the test ends.
@@ -138,8 +147,10 @@ mod tests {
     async fn v22_a_call_that_hangs_is_given_up_when_the_destination_hangs_too() {
         let ((end_work, work), (end_ask, asked)) = (hanging(), hanging());
         let call = call(move || assert!(asked.lock().unwrap().recv().is_err()));
-        let error =
-            call.run(move |_| work.lock().map(|work| work.recv().is_ok()).map_err(|_| TransportError::interrupted())).await.unwrap_err();
+        let error = call
+            .run(move |_| work.lock().map(|work| work.recv().is_ok()).map_err(|_| TransportError::interrupted()))
+            .await
+            .unwrap_err();
         assert_eq!((error.class, error.side), (FailureClass::DestinationUnreachable, Side::Destination), "{error}");
         assert!(call.context.cancel.is_cancelled(), "it is to do nothing more when it wakes up");
         drop((end_work, end_ask));
@@ -156,7 +167,9 @@ mod tests {
                 end.lock().unwrap().take();
             }
         });
-        let done = call.run(move |_| work.lock().map(|work| work.recv().is_err()).map_err(|_| TransportError::interrupted())).await;
+        let done = call
+            .run(move |_| work.lock().map(|work| work.recv().is_err()).map_err(|_| TransportError::interrupted()))
+            .await;
         assert_eq!(done, Ok(true));
     }
 }

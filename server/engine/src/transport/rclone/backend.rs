@@ -1,4 +1,5 @@
-//! What this rclone and this remote can do: its version, where the bytes lie, which hashes there are, whether it can move.
+//! What this rclone and this remote can do: its version, where the bytes lie, which hashes there are, whether it can
+//! move.
 
 use super::wrapped_remotes::{self, Ends};
 use super::{Place, classify};
@@ -36,7 +37,11 @@ impl Backend {
     /// Options of a copy that only some versions know.
     pub fn copy_options(&self) -> &'static [&'static str] {
         // Several streams would leave holes in a file that has its full size already.
-        if self.version >= WRITES_PARTIAL { &["--inplace", "--multi-thread-streams=0"] } else { &["--multi-thread-streams=0"] }
+        if self.version >= WRITES_PARTIAL {
+            &["--inplace", "--multi-thread-streams=0"]
+        } else {
+            &["--multi-thread-streams=0"]
+        }
     }
 
     /// How strong a digest is that the destination told.
@@ -54,8 +59,12 @@ impl Backend {
         match (self.has_sha256, self.ends.all_remote()) {
             (true, true) => "rclone hashsum at the destination",
             (false, true) => "read back over the network by rclone",
-            (true, false) => "rclone hashsum through this computer's own cache; for a folder of this computer `mount` proves more",
-            (false, false) => "read back by rclone through this computer's own cache; for a folder of this computer `mount` proves more",
+            (true, false) => {
+                "rclone hashsum through this computer's own cache; for a folder of this computer `mount` proves more"
+            }
+            (false, false) => {
+                "read back by rclone through this computer's own cache; for a folder of this computer `mount` proves more"
+            }
         }
     }
 }
@@ -79,14 +88,19 @@ pub(super) async fn ask(place: &Place, context: &CallContext) -> Result<Backend,
     let program = &place.rclone.program;
     let said = place.rclone.call("version", "asking rclone for its version").ask(context).await?;
     let said = String::from_utf8_lossy(&said).into_owned();
-    let version = version_of(&said).ok_or_else(|| wrong(format!("{program} is no rclone: it does not tell its version")))?;
+    let version =
+        version_of(&said).ok_or_else(|| wrong(format!("{program} is no rclone: it does not tell its version")))?;
     if version < OLDEST {
         let (major, minor) = OLDEST;
-        let message = format!("{program} is rclone {}.{}, which is too old: {major}.{minor} or newer is needed", version.0, version.1);
+        let message = format!(
+            "{program} is rclone {}.{}, which is too old: {major}.{minor} or newer is needed",
+            version.0, version.1
+        );
         return Err(wrong(message));
     }
     let config = place.rclone.call("config", "reading rclone's configuration").arg("dump").ask(context).await?;
-    let ends = serde_json::from_slice(&config).map(|config| wrapped_remotes::ends(&config, &place.name)).unwrap_or_default();
+    let ends =
+        serde_json::from_slice(&config).map(|config| wrapped_remotes::ends(&config, &place.name)).unwrap_or_default();
     drop(config);
     let call = place.rclone.call("backend", format!("connecting to {}", place.describe()));
     let what = call.what().to_owned();
@@ -94,8 +108,8 @@ pub(super) async fn ask(place: &Place, context: &CallContext) -> Result<Backend,
     if !ended.success() {
         return Err(classify::connecting(&ended, &what));
     }
-    let answer: Answer =
-        serde_json::from_slice(&said).map_err(|error| wrong(format!("{what}: rclone's answer cannot be read: {error}")))?;
+    let answer: Answer = serde_json::from_slice(&said)
+        .map_err(|error| wrong(format!("{what}: rclone's answer cannot be read: {error}")))?;
     let can = |feature: &str| answer.features.get(feature).and_then(serde_json::Value::as_bool).unwrap_or(false);
     if !can("Move") && !can("Copy") {
         let message = format!(
@@ -104,7 +118,8 @@ pub(super) async fn ask(place: &Place, context: &CallContext) -> Result<Backend,
         );
         return Err(wrong(message));
     }
-    let has_sha256 = answer.hashes.iter().flatten().any(|hash| hash == "sha256" || hash == "SHA-256") && !ends.remembers;
+    let has_sha256 =
+        answer.hashes.iter().flatten().any(|hash| hash == "sha256" || hash == "SHA-256") && !ends.remembers;
     let local_root = can("IsLocal").then(|| PathBuf::from(&answer.root)).filter(|root| root.is_absolute());
     let ends = Ends { local: ends.local || can("IsLocal"), ..ends };
     Ok(Backend {

@@ -21,7 +21,8 @@ struct About {
 /// Bytes free, where the backend tells them; object stores and some servers do not.
 pub(super) async fn free_bytes(place: &Place, context: &CallContext) -> Option<u64> {
     let call = place.rclone.call("about", format!("asking {} for its free space", place.describe())).arg("--json");
-    // Of the remote as a whole: not every backend takes a folder here, and one that is not there yet has no space of its own.
+    // Of the remote as a whole: not every backend takes a folder here, and one that is not there yet has no space of
+    // its own.
     let said = match call.clone().operands([place.at(b"")]).ask(context).await {
         Ok(said) => said,
         Err(_) => call.operands([format!("{}:", place.name).into()]).ask(context).await.ok()?,
@@ -36,8 +37,8 @@ struct Folder {
     mod_time: String,
 }
 
-/// The remote's clock less ours, seen at a folder that we make there: it bears the time of the remote, where there are folders at all. Zero while
-/// it lies between ours before and after.
+/// The remote's clock less ours, seen at a folder that we make there: it bears the time of the remote, where there are
+/// folders at all. Zero while it lies between ours before and after.
 pub(super) async fn clock_offset_seconds(place: &Place, context: &CallContext) -> Option<i64> {
     let name = format!("clock-{}", uuid::Uuid::new_v4().simple());
     let above = TEMPORARY.as_bytes().to_vec();

@@ -1,8 +1,8 @@
 //! What failures of rclone mean: the exit code first, its words second, and whose side it was.
 //!
-//! Exit codes: 0 success, 1 anything, 2 usage, 3 no such folder, 4 no such file, 5 temporary, 6 less serious, 7 fatal, 8 a limit of
-//! bytes, 9 nothing to do, 10 a limit of time. The backends' own words come through as they are, so that they decide where the
-//! code says only that something failed.
+//! Exit codes: 0 success, 1 anything, 2 usage, 3 no such folder, 4 no such file, 5 temporary, 6 less serious, 7 fatal,
+//! 8 a limit of bytes, 9 nothing to do, 10 a limit of time. The backends' own words come through as they are, so that
+//! they decide where the code says only that something failed.
 
 use super::output::CallOutput;
 use crate::transport::TransportError;
@@ -163,8 +163,18 @@ mod tests {
     #[case(2, "something about usage", Configuration, Side::Here)]
     #[case(8, "max transfer limit reached", Configuration, Side::Here)]
     #[case(10, "max transfer duration reached", Configuration, Side::Here)]
-    #[case(1, "couldn't connect SSH: ssh: handshake failed: ssh: unable to authenticate", Authentication, Side::Destination)]
-    #[case(1, "couldn't connect SSH: ssh: handshake failed: knownhosts: key mismatch", Authentication, Side::Destination)]
+    #[case(
+        1,
+        "couldn't connect SSH: ssh: handshake failed: ssh: unable to authenticate",
+        Authentication,
+        Side::Destination
+    )]
+    #[case(
+        1,
+        "couldn't connect SSH: ssh: handshake failed: knownhosts: key mismatch",
+        Authentication,
+        Side::Destination
+    )]
     #[case(1, "dial tcp 127.0.0.1:1: connect: connection refused", Network, Side::Destination)]
     #[case(1, "dial tcp: lookup nas.invalid: no such host", Network, Side::Destination)]
     #[case(1, "read tcp: i/o timeout", Network, Side::Destination)]
@@ -173,8 +183,18 @@ mod tests {
     #[case(4, "object not found", Network, Side::Destination)]
     #[case(1, "a: Failed to copy: write /x/a: no space left on device", DestinationFull, Side::Destination)]
     #[case(1, "a: Failed to copy: 507 Insufficient Storage", DestinationFull, Side::Destination)]
-    #[case(1, "a: Failed to copy: preallocate: file too big for remaining disk space", DestinationFull, Side::Destination)]
-    #[case(1, "a: Failed to copy: response error: An operation failed because the disk was full.", DestinationFull, Side::Destination)]
+    #[case(
+        1,
+        "a: Failed to copy: preallocate: file too big for remaining disk space",
+        DestinationFull,
+        Side::Destination
+    )]
+    #[case(
+        1,
+        "a: Failed to copy: response error: An operation failed because the disk was full.",
+        DestinationFull,
+        Side::Destination
+    )]
     #[case(1, "mkdir /x: read-only file system", DestinationUnreachable, Side::Destination)]
     #[case(
         1,

@@ -1,5 +1,5 @@
-//! Telling a running rclone another limit: it listens on the loopback, on a port that the system chooses, for a password that only this
-//! call knows. Nothing that is on its way is sent again.
+//! Telling a running rclone another limit: it listens on the loopback, on a port that the system chooses, for a
+//! password that only this call knows. Nothing that is on its way is sent again.
 
 use super::tool::{Call, Rclone};
 use crate::transport::CallContext;
@@ -53,7 +53,9 @@ mod tests {
 
     #[test]
     fn the_address_is_heard_from_every_version() {
-        for said in ["Serving remote control on http://127.0.0.1:41391/", "Serving remote control on [http://127.0.0.1:41391/]"] {
+        for said in
+            ["Serving remote control on http://127.0.0.1:41391/", "Serving remote control on [http://127.0.0.1:41391/]"]
+        {
             let control = Control::new();
             control.hear("Config file not found");
             control.hear(said);

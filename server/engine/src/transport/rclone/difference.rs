@@ -20,7 +20,9 @@ pub(super) async fn find(
     let session = Session::open_marked(place, context).await.ok()?;
     let mut comparing = Comparing::new(source, file, context)?;
     let own = comparing.context();
-    let whole = read_whole(&session, run, file, &mut |there| comparing.take(there), &own).await.is_ok_and(|said| said.is_none());
+    let whole = read_whole(&session, run, file, &mut |there| comparing.take(there), &own)
+        .await
+        .is_ok_and(|said| said.is_none());
     comparing.finish(whole)
 }
 
@@ -32,7 +34,8 @@ pub(super) async fn read_whole(
     output: &mut (dyn FnMut(&[u8]) + Send),
     context: &CallContext,
 ) -> Result<Option<String>, TransportError> {
-    // Without the option rclone looks for the name in a listing, and says nothing when that shows the name in another way.
+    // Without the option rclone looks for the name in a listing, and says nothing when that shows the name in another
+    // way.
     let call = session
         .call("cat", format!("reading {file} back"))
         .arg("--no-traverse")

@@ -1,8 +1,9 @@
 //! Hashing what the destination holds: by itself where it knows SHA-256, else by reading it back, within
 //! `verify.max_stream_bytes`. Some calls at once; answers in the seal's order.
 //!
-//! The run is listed first, so that what is not a regular file is never asked for: rclone would follow a link that it is pointed at.
-//! A file for which no digest came is read back alone; when that fails too it could not be hashed, which is never a pass.
+//! The run is listed first, so that what is not a regular file is never asked for: rclone would follow a link that it
+//! is pointed at. A file for which no digest came is read back alone; when that fails too it could not be hashed, which
+//! is never a pass.
 
 use super::difference::read_whole;
 use super::look::{self, Kind};
@@ -91,7 +92,11 @@ pub(super) async fn hash_batch(
         let outcome = match (known, digests.get(path.as_bytes())) {
             (AtServer::Known(outcome), _) => outcome,
             (AtServer::There(size), Some(digest)) => {
-                let level = if session.backend.has_sha256 { session.backend.level_told() } else { session.backend.level_read() };
+                let level = if session.backend.has_sha256 {
+                    session.backend.level_told()
+                } else {
+                    session.backend.level_read()
+                };
                 HashOutcome::Digest { digest: *digest, size, level }
             }
             (AtServer::There(_), None) => read_back(session, run, &path, context).await?,
@@ -102,7 +107,13 @@ pub(super) async fn hash_batch(
     Ok(hashed)
 }
 
-async fn ask(session: &Session, run: &RunPath, there: &There, path: &FilePath, context: &CallContext) -> Result<AtServer, TransportError> {
+async fn ask(
+    session: &Session,
+    run: &RunPath,
+    there: &There,
+    path: &FilePath,
+    context: &CallContext,
+) -> Result<AtServer, TransportError> {
     let reason = |text: String| Ok(AtServer::Known(failed(path.clone(), text).outcome));
     for folder in folders_above(path) {
         if there.plain(folder)?.is_some_and(|seen| seen.kind == Kind::Other) {
@@ -142,12 +153,15 @@ async fn digests(
     }
     let told = session.backend.has_sha256;
     let largest = sizes.values().copied().max().unwrap_or(0);
-    let mut call = session.call("hashsum", format!("hashing {run} at {}", session.place.describe())).args(["sha256", "--no-traverse"]);
+    let mut call = session
+        .call("hashsum", format!("hashing {run} at {}", session.place.describe()))
+        .args(["sha256", "--no-traverse"]);
     if !told {
         call = call.arg("--download");
     }
     let what = call.what().to_owned();
-    let names: Vec<&[u8]> = asked.iter().map(|(path, _)| path.as_bytes()).filter(|name| sizes.contains_key(name)).collect();
+    let names: Vec<&[u8]> =
+        asked.iter().map(|(path, _)| path.as_bytes()).filter(|name| sizes.contains_key(name)).collect();
     let call = call.operands([session.at(&session.in_run(run, b""))]).only(names);
     // What is read back shows how it comes.
     let call = call.patient(if told { largest } else { 0 });
@@ -193,7 +207,12 @@ fn parse(line: &[u8]) -> Option<(Digest, &[u8])> {
 }
 
 /// Reads one file back here.
-async fn read_back(session: &Session, run: &RunPath, path: &FilePath, context: &CallContext) -> Result<HashOutcome, TransportError> {
+async fn read_back(
+    session: &Session,
+    run: &RunPath,
+    path: &FilePath,
+    context: &CallContext,
+) -> Result<HashOutcome, TransportError> {
     let (mut hash, mut size) = (Sha256::new(), 0_u64);
     let mut take = |bytes: &[u8]| {
         hash.update(bytes);
@@ -201,7 +220,9 @@ async fn read_back(session: &Session, run: &RunPath, path: &FilePath, context: &
         context.progress.add_bytes(bytes.len() as u64);
     };
     Ok(match read_whole(session, run, path, &mut take, context).await? {
-        None => HashOutcome::Digest { digest: Digest(hash.finalize().into()), size, level: session.backend.level_read() },
+        None => {
+            HashOutcome::Digest { digest: Digest(hash.finalize().into()), size, level: session.backend.level_read() }
+        }
         Some(reason) => HashOutcome::Failed { reason: format!("it could not be read back: {reason}") },
     })
 }
@@ -221,7 +242,13 @@ mod tests {
         let line = format!("{digest}   a \\b ");
         let (found, name) = parse(line.as_bytes()).unwrap();
         assert_eq!((found.to_string().as_str(), name), (digest, b" a \\b ".as_slice()));
-        for wrong in ["UNSUPPORTED  a", "ERROR  a", "", "                                                                  a", digest] {
+        for wrong in [
+            "UNSUPPORTED  a",
+            "ERROR  a",
+            "",
+            "                                                                  a",
+            digest,
+        ] {
             assert!(parse(wrong.as_bytes()).is_none(), "{wrong}");
         }
     }

@@ -14,7 +14,12 @@ pub(super) async fn read(place: &Arc<Place>, context: &CallContext) -> Result<Ma
 }
 
 /// Writes the marker, and the root when it is not there.
-pub(super) async fn write(place: &Arc<Place>, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
+pub(super) async fn write(
+    place: &Arc<Place>,
+    marker: &Marker,
+    replace: bool,
+    context: &CallContext,
+) -> Result<(), TransportError> {
     let session = Session::open(place, context).await?;
     if !marker.must_be_written(&session.marker, replace, &place.describe())? {
         return Ok(());
@@ -39,12 +44,18 @@ pub(super) async fn write(place: &Arc<Place>, marker: &Marker, replace: bool, co
 async fn put(session: &Session, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
     let temporary = format!("{TEMPORARY}/identity-{}", uuid::Uuid::new_v4().simple());
     let what = format!("writing the marker of {}", session.place.describe());
-    session.write("rcat", what.as_str()).operands([session.at(temporary.as_bytes())]).input(marker.text()).ask(context).await?;
+    session
+        .write("rcat", what.as_str())
+        .operands([session.at(temporary.as_bytes())])
+        .input(marker.text())
+        .ask(context)
+        .await?;
     let how = if replace { "--ignore-times" } else { "--ignore-existing" };
     let places = [session.at(temporary.as_bytes()), session.at(MARKER.as_bytes())];
     let moved = session.write("moveto", what.as_str()).arg(how).operands(places).collect(context).await;
     // Where it was not moved, since another was quicker, it is in nobody's way.
-    let tidied = session.call("deletefile", "tidying").operands([session.at(temporary.as_bytes())]).collect(context).await;
+    let tidied =
+        session.call("deletefile", "tidying").operands([session.at(temporary.as_bytes())]).collect(context).await;
     let (ended, _) = moved?;
     tidied?;
     if ended.success() { Ok(()) } else { Err(classify::rclone(&ended, &what)) }

@@ -1,4 +1,5 @@
-//! Looking at files at the destination: everything in a folder at once, since one listing is cheaper than many questions.
+//! Looking at files at the destination: everything in a folder at once, since one listing is cheaper than many
+//! questions.
 //!
 //! Links are never followed: a local listing shows them as what they are, an sftp listing leaves them out.
 
@@ -56,12 +57,16 @@ impl ListedEntry {
 }
 
 /// Everything below a folder of the root; `None` when it is not there.
-pub(super) async fn everything(session: &Session, folder: &[u8], context: &CallContext) -> Result<Option<There>, TransportError> {
+pub(super) async fn everything(
+    session: &Session,
+    folder: &[u8],
+    context: &CallContext,
+) -> Result<Option<There>, TransportError> {
     everything_below(session, folder, "", &mut |_| (), context).await
 }
 
-/// The same, seen from a folder above: every name begins with `prefix`. `file` is told of every file whose name is shown as it is, without the
-/// prefix.
+/// The same, seen from a folder above: every name begins with `prefix`. `file` is told of every file whose name is
+/// shown as it is, without the prefix.
 pub(super) async fn everything_below(
     session: &Session,
     folder: &[u8],
@@ -114,7 +119,11 @@ pub(super) async fn everything_below(
         return Err(classify::rclone(&ended, &what));
     }
     if garbled || !closed {
-        return Err(TransportError::new(FailureClass::Network, Side::Destination, format!("{what}: the answer is incomplete")));
+        return Err(TransportError::new(
+            FailureClass::Network,
+            Side::Destination,
+            format!("{what}: the answer is incomplete"),
+        ));
     }
     kept.map_err(|error| not_kept(&error))?;
     Ok(Some(listed.finish().map_err(|error| not_kept(&error))?))
@@ -134,7 +143,10 @@ pub(super) async fn one(
     let Some(listed) = there.odd(name)? else { return Ok(None) };
     // Two names may be shown as one: the very name must be there too.
     let what = format!("looking at {}", domain::path::escape_bytes(name));
-    let call = session.call("lsjson", what.as_str()).args(["--stat", "--no-mimetype"]).operands([session.at(&join(folder, name))]);
+    let call = session
+        .call("lsjson", what.as_str())
+        .args(["--stat", "--no-mimetype"])
+        .operands([session.at(&join(folder, name))]);
     let (ended, said) = call.collect(context).await?;
     if ended.not_there() {
         return Ok(None);
@@ -161,13 +173,19 @@ mod tests {
 
     #[test]
     fn v9_v12_listings_are_read_whatever_is_in_them() {
-        let seen = entry(r#"{"Path":" a ","Name":" a ","Size":1,"ModTime":"2026-11-25T03:24:17.428644364Z","IsDir":false}"#);
-        assert_eq!(seen.seen(seen.kind()), Seen { kind: Kind::File, size: 1, mtime_ns: Some(1_795_577_057_428_644_364) });
+        let seen =
+            entry(r#"{"Path":" a ","Name":" a ","Size":1,"ModTime":"2026-11-25T03:24:17.428644364Z","IsDir":false}"#);
+        assert_eq!(
+            seen.seen(seen.kind()),
+            Seen { kind: Kind::File, size: 1, mtime_ns: Some(1_795_577_057_428_644_364) }
+        );
         let folder = entry(r#"{"Path":"sub","Name":"sub","Size":-1,"ModTime":"","IsDir":true}"#);
         assert_eq!(folder.seen(folder.kind()), Seen { kind: Kind::Folder, size: 0, mtime_ns: None });
         let link = entry(r#"{"Path":"sub/l.rclonelink","Name":"l","Size":3,"ModTime":"","IsDir":false}"#);
         assert_eq!(link.link(), Some("sub/l"));
-        let odd = entry("{\"Path\":\"new\u{240a}line\",\"Size\":2,\"ModTime\":\"2000-01-01T01:00:00+01:00\",\"IsDir\":false}");
+        let odd = entry(
+            "{\"Path\":\"new\u{240a}line\",\"Size\":2,\"ModTime\":\"2000-01-01T01:00:00+01:00\",\"IsDir\":false}",
+        );
         let mut listed = Listed::below("");
         listed.add(&odd.path, &odd.seen(odd.kind())).unwrap();
         let there = listed.finish().unwrap();

@@ -1,11 +1,11 @@
 //! A NAS that is reached by rclone: whatever backend the operator's rclone.conf names.
 //!
-//! One rclone per step, each with the exact list of what it may touch; no daemon and no mount. Every call shows the marker anew
-//! before anything else. rclone writes below a folder of our own at the root, from where files are moved to their names, which
-//! must be free. It is never asked whether two files are equal: hashes are, and the seal decides.
+//! One rclone per step, each with the exact list of what it may touch; no daemon and no mount. Every call shows the
+//! marker anew before anything else. rclone writes below a folder of our own at the root, from where files are moved to
+//! their names, which must be free. It is never asked whether two files are equal: hashes are, and the seal decides.
 //!
-//! rclone cannot make a destination durable (`syncfs`), and has no rename that refuses to replace: names are looked at first and
-//! moved to with `--ignore-existing`.
+//! rclone cannot make a destination durable (`syncfs`), and has no rename that refuses to replace: names are looked at
+//! first and moved to with `--ignore-existing`.
 
 use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, RecordFile, Transport, TransportError};
 use crate::files::source::RunFolder;
@@ -102,7 +102,8 @@ impl Place {
 }
 
 impl RcloneTransport {
-    /// `staging`: the staging root, which the destination must not overlap. `max_stream_bytes`: of reading back, per file.
+    /// `staging`: the staging root, which the destination must not overlap. `max_stream_bytes`: of reading back, per
+    /// file.
     pub fn new(remote: Remote, staging: PathBuf, max_stream_bytes: Option<u64>) -> RcloneTransport {
         let Remote { program, config, name, path } = remote;
         let place = Place {
@@ -176,7 +177,12 @@ impl Transport for RcloneTransport {
         10_000
     }
 
-    async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+    async fn remove_empty_folders(
+        &self,
+        run: &RunPath,
+        folders: &[FilePath],
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
         moves::remove_empty_folders(&self.place, run, folders, context).await
     }
 
@@ -194,7 +200,13 @@ impl Transport for RcloneTransport {
         record::put(&self.place, run, life, files, context).await
     }
 
-    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
+    async fn first_difference(
+        &self,
+        run: &RunPath,
+        file: &FilePath,
+        source: &RunFolder,
+        context: &CallContext,
+    ) -> Option<FirstDifference> {
         difference::find(&self.place, run, file, source, context).await
     }
 

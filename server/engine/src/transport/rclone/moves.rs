@@ -1,7 +1,8 @@
-//! Giving files their names at the destination: from our temporary folder to where they belong, or aside. Never over another file.
+//! Giving files their names at the destination: from our temporary folder to where they belong, or aside. Never over
+//! another file.
 //!
-//! The names were seen to be free just before; `--ignore-existing` leaves alone what appeared since. What then still lies where
-//! it lay was not moved.
+//! The names were seen to be free just before; `--ignore-existing` leaves alone what appeared since. What then still
+//! lies where it lay was not moved.
 
 use super::look::{self, Kind};
 use super::names::is_odd;
@@ -15,8 +16,8 @@ use domain::path::{FilePath, RunPath};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Moves files from below one folder of the root to below another; the names of those that something was in the way of. `largest`: bytes of the
-/// largest of them, which some destinations copy to move it.
+/// Moves files from below one folder of the root to below another; the names of those that something was in the way of.
+/// `largest`: bytes of the largest of them, which some destinations copy to move it.
 pub(super) async fn move_files(
     session: &Session,
     from: &[u8],
@@ -62,7 +63,10 @@ pub(super) async fn move_files(
             return Err(match &complaint {
                 Some(ended) => classify::rclone(ended, what),
                 None => {
-                    let message = format!("{what}: {} was not moved, and rclone did not say why", domain::path::escape_bytes(name));
+                    let message = format!(
+                        "{what}: {} was not moved, and rclone did not say why",
+                        domain::path::escape_bytes(name)
+                    );
                     TransportError::new(FailureClass::Unknown, Side::Destination, message)
                 }
             });
@@ -72,7 +76,13 @@ pub(super) async fn move_files(
 }
 
 /// Something stands under the name, or where a folder above it must be.
-async fn is_taken(session: &Session, to: &[u8], name: &[u8], there: &There, context: &CallContext) -> Result<bool, TransportError> {
+async fn is_taken(
+    session: &Session,
+    to: &[u8],
+    name: &[u8],
+    there: &There,
+    context: &CallContext,
+) -> Result<bool, TransportError> {
     for (at, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
         if there.plain(&name[..at])?.is_some_and(|seen| seen.kind != Kind::Folder) {
             return Ok(true);
@@ -131,7 +141,10 @@ pub(super) async fn move_files_aside(
     let mut found = Vec::new();
     for file in files {
         // A folder of that name is none of the files that we put there.
-        if look::one(&session, &folder, file.as_bytes(), &there, context).await?.is_some_and(|seen| seen.kind != Kind::Folder) {
+        if look::one(&session, &folder, file.as_bytes(), &there, context)
+            .await?
+            .is_some_and(|seen| seen.kind != Kind::Folder)
+        {
             found.push(file.as_bytes());
         }
     }
@@ -153,7 +166,8 @@ pub(super) async fn remove_empty_folders(
             continue;
         }
         let what = format!("removing the empty folder {folder}");
-        let call = session.write("rmdirs", what.as_str()).operands([session.at(&session.in_run(run, folder.as_bytes()))]);
+        let call =
+            session.write("rmdirs", what.as_str()).operands([session.at(&session.in_run(run, folder.as_bytes()))]);
         let ended = call.run(&mut |_| (), &mut |_| (), context).await?;
         let gone = ended.not_there() || ended.telling().contains("no such file or directory");
         if !ended.success() && !gone {

@@ -1,13 +1,16 @@
 //! Names and how rclone writes them.
 //!
-//! Its file lists cannot carry a newline, drop a carriage return at the end, and its listings show control characters and what is
-//! not UTF-8 as other characters. Files with such names are handled one by one, with the name as an argument, which carries all.
+//! Its file lists cannot carry a newline, drop a carriage return at the end, and its listings show control characters
+//! and what is not UTF-8 as other characters. Files with such names are handled one by one, with the name as an
+//! argument, which carries all.
 
 /// True for names that rclone's lists or listings do not give back as they are.
 pub(super) fn is_odd(name: &[u8]) -> bool {
     match std::str::from_utf8(name) {
         Err(_) => true,
-        Ok(text) => text.chars().any(|c| c.is_control() || ('\u{2400}'..='\u{243f}').contains(&c) || matches!(c, '\u{201b}' | '\u{fffd}')),
+        Ok(text) => text
+            .chars()
+            .any(|c| c.is_control() || ('\u{2400}'..='\u{243f}').contains(&c) || matches!(c, '\u{201b}' | '\u{fffd}')),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What rclone says on standard error: JSON lines with messages and its own counting, and plain lines before and after those.
+//! What rclone says on standard error: JSON lines with messages and its own counting, and plain lines before and after
+//! those.
 
 use crate::machine::child::Ended;
 use serde::Deserialize;
@@ -64,7 +65,10 @@ pub(super) struct CallOutput {
 
 impl CallOutput {
     pub fn new(ended: Ended) -> CallOutput {
-        CallOutput { code: ended.code, complaints: ended.stderr.lines().filter_map(complaint).map(|line| scrub(&line)).collect() }
+        CallOutput {
+            code: ended.code,
+            complaints: ended.stderr.lines().filter_map(complaint).map(|line| scrub(&line)).collect(),
+        }
     }
 
     /// Exit code 0.
@@ -87,8 +91,15 @@ impl CallOutput {
 fn complaint(line: &str) -> Option<String> {
     let Ok(line) = serde_json::from_str::<Line>(line) else {
         // `2026/11/25 03:24:19 Failed to ...`
-        let words = line.splitn(3, ' ').nth(2).filter(|_| line.starts_with(|first: char| first.is_ascii_digit())).unwrap_or(line).trim();
-        let telling = !words.is_empty() && !words.starts_with("NOTICE: Config file") && !words.contains("Replacing invalid UTF-8");
+        let words = line
+            .splitn(3, ' ')
+            .nth(2)
+            .filter(|_| line.starts_with(|first: char| first.is_ascii_digit()))
+            .unwrap_or(line)
+            .trim();
+        let telling = !words.is_empty()
+            && !words.starts_with("NOTICE: Config file")
+            && !words.contains("Replacing invalid UTF-8");
         return telling.then(|| words.strip_prefix("NOTICE: ").unwrap_or(words).to_owned());
     };
     let grave = matches!(line.level.as_str(), "error" | "critical" | "fatal" | "panic" | "emergency" | "alert");
@@ -134,10 +145,16 @@ mod tests {
                    {\"level\":\"error\",\"msg\":\"Attempt 1/1 failed with 1 errors and: x\"}\n\
                    {\"level\":\"warning\",\"msg\":\"Transferred: 0\",\"stats\":{\"bytes\":7,\"eta\":null}}\n\
                    2026/11/25 03:24:19 Failed to move: open /x: is a directory\n";
-        assert_eq!(said(old), ["b: Failed to copy: open /x: is a directory", "Failed to move: open /x: is a directory"]);
+        assert_eq!(
+            said(old),
+            ["b: Failed to copy: open /x: is a directory", "Failed to move: open /x: is a directory"]
+        );
         let new = "{\"level\":\"critical\",\"msg\":\"Failed to create file system for \\\"nope:\\\": didn't find section\"}\n\
                    {\"level\":\"notice\",\"msg\":\"Failed to lsjson: x\"}\n{\"level\":\"notice\",\"msg\":\"No host key validation\"}\n";
-        assert_eq!(said(new), ["Failed to create file system for \"nope:\": didn't find section", "Failed to lsjson: x"]);
+        assert_eq!(
+            said(new),
+            ["Failed to create file system for \"nope:\": didn't find section", "Failed to lsjson: x"]
+        );
     }
 
     #[test]

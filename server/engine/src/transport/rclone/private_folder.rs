@@ -1,4 +1,5 @@
-//! A folder of this computer that only this account can enter, for what rclone is to carry and what is no file of the run.
+//! A folder of this computer that only this account can enter, for what rclone is to carry and what is no file of the
+//! run.
 
 use crate::transport::{TransportError, private_name};
 use domain::job::{FailureClass, Side};

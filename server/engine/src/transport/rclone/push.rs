@@ -1,8 +1,8 @@
-//! Sending the sealed files, some thousands at a time: let rclone carry what is not there yet, look at what arrived, give it its
-//! names.
+//! Sending the sealed files, some thousands at a time: let rclone carry what is not there yet, look at what arrived,
+//! give it its names.
 //!
-//! What the run's folder holds is listed once, before anything is sent. A portion that stands under its names is not sent again,
-//! and neither is what an interrupted attempt left whole in our temporary folder.
+//! What the run's folder holds is listed once, before anything is sent. A portion that stands under its names is not
+//! sent again, and neither is what an interrupted attempt left whole in our temporary folder.
 
 use super::Place;
 use super::capacity;
@@ -152,7 +152,8 @@ impl Pushing<'_> {
         let failed = send(&sending).await?;
         let changed = changed(self.push.source, files.iter().map(|wanted| (*wanted).clone()).collect()).await?;
         let arrived = self.arrived(files).await?;
-        let whole: Vec<&Wanted> = files.iter().copied().filter(|(path, _)| arrived.contains(path) && !changed.contains(path)).collect();
+        let whole: Vec<&Wanted> =
+            files.iter().copied().filter(|(path, _)| arrived.contains(path) && !changed.contains(path)).collect();
         self.place(&whole).await?;
         if let Some(first) = changed.first() {
             self.session.purge(&self.temporary, self.context).await?;
@@ -170,7 +171,8 @@ impl Pushing<'_> {
         }
     }
 
-    /// Not every server says that its disk is full: where one gives no reason and has less room than what is lacking, this is it.
+    /// Not every server says that its disk is full: where one gives no reason and has less room than what is lacking,
+    /// this is it.
     async fn full_or(&self, error: TransportError, lacking: u64) -> TransportError {
         if error.class != FailureClass::Unknown {
             return error;
@@ -186,7 +188,9 @@ impl Pushing<'_> {
 
     /// Which files lie in our temporary folder with their sizes.
     async fn arrived<'w>(&self, files: &[&'w Wanted]) -> Result<BTreeSet<&'w FilePath>, TransportError> {
-        let Some(found) = look::everything(&self.session, &self.temporary, self.context).await? else { return Ok(BTreeSet::new()) };
+        let Some(found) = look::everything(&self.session, &self.temporary, self.context).await? else {
+            return Ok(BTreeSet::new());
+        };
         let mut arrived = BTreeSet::new();
         for (path, stat) in files {
             let seen = look::one(&self.session, &self.temporary, path.as_bytes(), &found, self.context).await?;
@@ -205,7 +209,8 @@ impl Pushing<'_> {
         let names: Vec<&[u8]> = files.iter().map(|(path, _)| path.as_bytes()).collect();
         let largest = files.iter().map(|(_, stat)| stat.size).max().unwrap_or(0);
         let what = format!("placing files in {}", self.session.place.describe());
-        let taken = move_files(&self.session, &self.temporary, &self.folder, &names, largest, &what, self.context).await?;
+        let taken =
+            move_files(&self.session, &self.temporary, &self.folder, &names, largest, &what, self.context).await?;
         self.is_new = false;
         for (path, _) in files {
             if taken.contains(path.as_bytes()) {

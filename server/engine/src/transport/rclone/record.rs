@@ -1,4 +1,5 @@
-//! The record at the destination: replaced as it grows, hashed there. An earlier life's record moves to `.exlab-wizard/lives/<n>/` first.
+//! The record at the destination: replaced as it grows, hashed there. An earlier life's record moves to
+//! `.exlab-wizard/lives/<n>/` first.
 
 use super::hashes::hash_batch;
 use super::look;
@@ -67,12 +68,21 @@ async fn hash_record(
 }
 
 /// Moves everything of the earlier life's record to `lives/<n>/`, once.
-async fn keep_earlier_life(session: &Session, run: &RunPath, earlier: u64, context: &CallContext) -> Result<(), TransportError> {
+async fn keep_earlier_life(
+    session: &Session,
+    run: &RunPath,
+    earlier: u64,
+    context: &CallContext,
+) -> Result<(), TransportError> {
     let record = session.in_run(run, RECORD_FOLDER.as_bytes());
-    let kept = |name: &[u8]| NOT_OF_ONE_LIFE.iter().any(|kept| name.split(|byte| *byte == b'/').next() == Some(kept.as_bytes()));
+    let kept = |name: &[u8]| {
+        NOT_OF_ONE_LIFE.iter().any(|kept| name.split(|byte| *byte == b'/').next() == Some(kept.as_bytes()))
+    };
     let mut files: Vec<Vec<u8>> = Vec::new();
     let mut note = |name: &[u8]| files.extend((!kept(name)).then(|| name.to_vec()));
-    let Some(there) = look::everything_below(session, &record, RECORD_FOLDER, &mut note, context).await? else { return Ok(()) };
+    let Some(there) = look::everything_below(session, &record, RECORD_FOLDER, &mut note, context).await? else {
+        return Ok(());
+    };
     let lives = format!("{RECORD_FOLDER}/lives");
     if there.folders_in(&lives).any(|name| name == earlier.to_string().as_bytes()) {
         return Ok(());
@@ -89,12 +99,22 @@ async fn keep_earlier_life(session: &Session, run: &RunPath, earlier: u64, conte
     if files.is_empty() && !begun {
         return Ok(());
     }
-    session.write("move", what).arg("--ignore-existing").operands([session.at(&moving), session.at(&done)]).ask(context).await?;
+    session
+        .write("move", what)
+        .arg("--ignore-existing")
+        .operands([session.at(&moving), session.at(&done)])
+        .ask(context)
+        .await?;
     Ok(())
 }
 
 /// Brings the files to our temporary folder with one call, then to their names with another.
-async fn write(session: &Session, run: &RunPath, files: &[&RecordFile], context: &CallContext) -> Result<(), TransportError> {
+async fn write(
+    session: &Session,
+    run: &RunPath,
+    files: &[&RecordFile],
+    context: &CallContext,
+) -> Result<(), TransportError> {
     let temporary = temporary_of_record(run).into_bytes();
     let what = format!("writing the record of {run}");
     let mut here = PrivateFolder::make()?;
@@ -106,10 +126,16 @@ async fn write(session: &Session, run: &RunPath, files: &[&RecordFile], context:
     let call = session.write("copy", what.as_str()).args(options).args(session.backend.copy_options());
     let call = call.operands([OsString::from("."), session.at(&temporary)]);
     call.in_folder(here.path().to_owned()).ask(context).await?;
-    let call = session.write("move", what.as_str()).args(options).operands([session.at(&temporary), session.at(&session.in_run(run, b""))]);
+    let call = session
+        .write("move", what.as_str())
+        .args(options)
+        .operands([session.at(&temporary), session.at(&session.in_run(run, b""))]);
     // What an earlier try left there under other names stays behind, and goes with the folder.
-    let call =
-        if files.iter().any(|file| is_odd(file.path.as_bytes())) { call } else { call.only(files.iter().map(|file| file.path.as_bytes())) };
+    let call = if files.iter().any(|file| is_odd(file.path.as_bytes())) {
+        call
+    } else {
+        call.only(files.iter().map(|file| file.path.as_bytes()))
+    };
     let (ended, _) = call.collect(context).await?;
     if !ended.success() {
         return Err(classify::rclone(&ended, &what));
@@ -127,7 +153,10 @@ impl RecordList {
     /// Reads what is known; unreadable lines are nothing known.
     async fn read(session: &Session, run: &RunPath, context: &CallContext) -> Result<RecordList, TransportError> {
         let place = format!("{RECORDS}/{}", list_name(run)).into_bytes();
-        let call = session.call("cat", "reading what is ours").arg(format!("--head={LIST_BYTES_AT_MOST}")).operands([session.at(&place)]);
+        let call = session
+            .call("cat", "reading what is ours")
+            .arg(format!("--head={LIST_BYTES_AT_MOST}"))
+            .operands([session.at(&place)]);
         let (ended, text) = call.collect(context).await?;
         if !ended.success() && !ended.not_there() {
             return Err(classify::rclone(&ended, "reading what is ours"));
@@ -136,8 +165,16 @@ impl RecordList {
         Ok(RecordList { place, entries: entries_of(&text) })
     }
 
-    async fn write(&self, session: &Session, entries: &[(FilePath, Digest)], context: &CallContext) -> Result<(), TransportError> {
-        let call = session.write("rcat", "writing what is ours").operands([session.at(&self.place)]).input(list_of(entries).into_bytes());
+    async fn write(
+        &self,
+        session: &Session,
+        entries: &[(FilePath, Digest)],
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
+        let call = session
+            .write("rcat", "writing what is ours")
+            .operands([session.at(&self.place)])
+            .input(list_of(entries).into_bytes());
         call.ask(context).await.map(drop)
     }
 }

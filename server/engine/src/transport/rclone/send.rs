@@ -1,7 +1,7 @@
 //! One rclone: the named files of the run into our temporary folder at the destination.
 //!
-//! When our limit changes, rclone is told ([`Control`]) and goes on. One that does not listen is ended and started anew: what it had
-//! finished stays; the files in flight, four at most, are sent again.
+//! When our limit changes, rclone is told ([`Control`]) and goes on. One that does not listen is ended and started
+//! anew: what it had finished stays; the files in flight, four at most, are sent again.
 
 use super::classify;
 use super::control::Control;
@@ -40,7 +40,8 @@ pub(super) struct CopyCall<'a> {
 
 /// Sends files. Gives the failure of single files back, with what rclone said; the others are there.
 pub(super) async fn send(sending: &CopyCall<'_>) -> Result<Option<TransportError>, TransportError> {
-    let mut counted = Counted { progress: sending.context.progress.clone(), total: sending.bytes, this_attempt: 0, counted: 0 };
+    let mut counted =
+        Counted { progress: sending.context.progress.clone(), total: sending.bytes, this_attempt: 0, counted: 0 };
     let mut failed = None;
     let (odd, plain): (Vec<&[u8]>, Vec<&[u8]>) = sending.names.iter().copied().partition(|name| is_odd(name));
     let mut groups: Vec<Group<'_>> = odd.into_iter().map(Group::One).collect();

@@ -76,11 +76,13 @@ impl Session {
         Ok(session)
     }
 
-    /// Whether the destination tells the marker's hash. The bytes that were read are known here: a hash that is refused, or is of something
-    /// else, says that its hashes are not of what it holds for us. Then everything is read back.
+    /// Whether the destination tells the marker's hash. The bytes that were read are known here: a hash that is
+    /// refused, or is of something else, says that its hashes are not of what it holds for us. Then everything is read
+    /// back.
     async fn tells_the_marker(&self, context: &CallContext) -> Result<bool, TransportError> {
         let place = &self.place;
-        let call = self.call("hashsum", format!("asking {} for the hash of its marker", place.describe())).arg("sha256");
+        let call =
+            self.call("hashsum", format!("asking {} for the hash of its marker", place.describe())).arg("sha256");
         let what = call.what().to_owned();
         let (ended, said) = call.operands([place.at(MARKER.as_bytes())]).collect(context).await?;
         if !ended.success() && classify::connecting(&ended, &what).class == FailureClass::DestinationUnreachable {
@@ -89,7 +91,10 @@ impl Session {
         let told = said.get(..64).and_then(|digest| std::str::from_utf8(digest).ok()).and_then(Digest::parse);
         let agrees = told == Some(super::hashes::digest_of_bytes(&self.marker));
         if !agrees {
-            tracing::warn!(destination = place.describe(), "it tells no hash of its own marker, or another: what it holds is read back");
+            tracing::warn!(
+                destination = place.describe(),
+                "it tells no hash of its own marker, or another: what it holds is read back"
+            );
         }
         Ok(agrees)
     }
@@ -117,8 +122,8 @@ impl Session {
         self.place.rclone.call(command, what)
     }
 
-    /// A call that writes. None verifies by itself: over SFTP that asks the account's shell, which may see other paths than SFTP does or
-    /// none; we verify.
+    /// A call that writes. None verifies by itself: over SFTP that asks the account's shell, which may see other paths
+    /// than SFTP does or none; we verify.
     pub fn write(&self, command: &str, what: impl Into<String>) -> Call {
         self.call(command, what).args(["--ignore-checksum", "--sftp-disable-hashcheck"])
     }

@@ -1,7 +1,8 @@
-//! What a folder of the destination holds, whatever the number of files: each name as a number, on disk beyond some ten thousand.
+//! What a folder of the destination holds, whatever the number of files: each name as a number, on disk beyond some ten
+//! thousand.
 //!
-//! A name's number is made up anew at every start. That one name more has the number of one of a million is as likely as 1 in 10^13: a file
-//! would be taken for sent then that is not, and proving, which asks by name, finds it missing.
+//! A name's number is made up anew at every start. That one name more has the number of one of a million is as likely
+//! as 1 in 10^13: a file would be taken for sent then that is not, and proving, which asks by name, finds it missing.
 
 use super::look::{Kind, Seen};
 use super::names::{fold, is_odd};
@@ -24,7 +25,8 @@ const WINDOW: u64 = 64;
 const PLAIN: u8 = 0;
 const ODD: u8 = 1;
 
-/// One name and what stands under it. Of two of one name the first counts: a file rather than a folder, and either rather than a link.
+/// One name and what stands under it. Of two of one name the first counts: a file rather than a folder, and either
+/// rather than a link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Numbered {
     number: u64,
@@ -44,13 +46,19 @@ impl Numbered {
             Kind::Folder => 1,
             Kind::Other => 2,
         };
-        let mtime_ns = seen.mtime_ns.map_or(Numbered::NO_TIME, |time| i64::try_from(time).unwrap_or(i64::MAX).max(Numbered::NO_TIME + 1));
+        let mtime_ns = seen
+            .mtime_ns
+            .map_or(Numbered::NO_TIME, |time| i64::try_from(time).unwrap_or(i64::MAX).max(Numbered::NO_TIME + 1));
         Numbered { number, kind, size: seen.size, mtime_ns }
     }
 
     fn seen(&self) -> Seen {
         let kind = [Kind::File, Kind::Folder].get(usize::from(self.kind)).copied().unwrap_or(Kind::Other);
-        Seen { kind, size: self.size, mtime_ns: (self.mtime_ns != Numbered::NO_TIME).then(|| i128::from(self.mtime_ns)) }
+        Seen {
+            kind,
+            size: self.size,
+            mtime_ns: (self.mtime_ns != Numbered::NO_TIME).then(|| i128::from(self.mtime_ns)),
+        }
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
@@ -213,7 +221,8 @@ impl There {
 
     /// Names of folders directly in `folder`, a folder of the record.
     pub fn folders_in<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let within = move |name: &'a String| name.strip_prefix(folder)?.strip_prefix('/').filter(|rest| !rest.contains('/'));
+        let within =
+            move |name: &'a String| name.strip_prefix(folder)?.strip_prefix('/').filter(|rest| !rest.contains('/'));
         self.of_the_record.iter().filter_map(within).map(str::as_bytes)
     }
 
@@ -239,7 +248,8 @@ fn first_from(entries: &[Numbered], number: u64) -> Option<Numbered> {
     entries.get(entries.partition_point(|entry| entry.number < number)).copied()
 }
 
-/// The first entry of at least this number. Numbers are spread evenly: the place is guessed, and the guess is seldom far off.
+/// The first entry of at least this number. Numbers are spread evenly: the place is guessed, and the guess is seldom
+/// far off.
 fn find_in(file: &File, count: u64, number: u64) -> io::Result<Option<Numbered>> {
     let (mut low, mut high) = (0, count);
     let guess = u64::try_from((u128::from(number) * u128::from(count)) >> 64).unwrap_or(0);

@@ -1,7 +1,7 @@
 //! Calling rclone: the options that every call has, and ending one that makes no progress.
 //!
-//! The operator's own rclone.conf and environment count, since remotes and secrets are defined there; what this program relies
-//! on is said in every call, where neither can change it. Nothing secret is ever an argument.
+//! The operator's own rclone.conf and environment count, since remotes and secrets are defined there; what this program
+//! relies on is said in every call, where neither can change it. Nothing secret is ever an argument.
 
 use super::classify;
 use super::control::Control;
@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 /// A call that shows no progress for so long is ended.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
-/// A destination that works by itself, on a copy or a hash of one file, says nothing meanwhile; none is thought to be slower than this.
+/// A destination that works by itself, on a copy or a hash of one file, says nothing meanwhile; none is thought to be
+/// slower than this.
 const SLOWEST_BYTES_PER_SECOND: u64 = 10 << 20;
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -80,7 +81,14 @@ impl Rclone {
         if let Some(config) = &self.config {
             tool = tool.arg("--config").arg(config);
         }
-        Call { tool, operands: Vec::new(), input: Vec::new(), patience: self.patience, what: what.into(), control: None }
+        Call {
+            tool,
+            operands: Vec::new(),
+            input: Vec::new(),
+            patience: self.patience,
+            what: what.into(),
+            control: None,
+        }
     }
 }
 
@@ -203,7 +211,8 @@ impl Call {
             Some(Ok(ended)) => Ok(CallOutput::new(ended)),
             Some(Err(error)) => Err(child(error)),
             None => {
-                let message = format!("{}: rclone made no progress for {} s and was ended", self.what, self.patience.as_secs());
+                let message =
+                    format!("{}: rclone made no progress for {} s and was ended", self.what, self.patience.as_secs());
                 Err(TransportError::new(FailureClass::Network, Side::Destination, message))
             }
         }

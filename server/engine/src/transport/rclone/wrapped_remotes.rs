@@ -1,6 +1,7 @@
 //! Where a remote's bytes come to lie in the end: remotes of rclone may wrap others.
 //!
-//! Read from `rclone config dump`, which may hold secrets: it lives in memory while it is looked through, and nowhere else.
+//! Read from `rclone config dump`, which may hold secrets: it lives in memory while it is looked through, and nowhere
+//! else.
 
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -40,7 +41,9 @@ fn follow(config: &Map<String, Value>, remote: &str, depth: u32, found: &mut End
     let text = |key: &str| section.and_then(|section| section.get(key)).and_then(Value::as_str);
     match text("type") {
         Some("local") => found.local = true,
-        Some(kind @ ("alias" | "crypt" | "chunker" | "compress" | "cache" | "hasher" | "union" | "combine" | "archive")) => {
+        Some(
+            kind @ ("alias" | "crypt" | "chunker" | "compress" | "cache" | "hasher" | "union" | "combine" | "archive"),
+        ) => {
             found.remembers |= kind == "hasher";
             let targets: Vec<&str> = match text("upstreams") {
                 Some(upstreams) => upstreams.split_whitespace().collect(),
@@ -49,7 +52,11 @@ fn follow(config: &Map<String, Value>, remote: &str, depth: u32, found: &mut End
             found.unknown |= targets.is_empty();
             for target in targets {
                 let target = target.trim_matches('"');
-                let target = if kind == "combine" { target.split_once('=').map_or(target, |(_, target)| target) } else { target };
+                let target = if kind == "combine" {
+                    target.split_once('=').map_or(target, |(_, target)| target)
+                } else {
+                    target
+                };
                 target_of(config, target, depth, found);
             }
         }

@@ -19,7 +19,8 @@ pub(super) async fn free_bytes(place: &Arc<Place>, context: &CallContext) -> Opt
     available(&session.ask(&script, "asking for the free space", context).await.ok()?)
 }
 
-/// Files that can still be made there, and that there can be in all; nothing where there is no such limit, or `df` knows no `-i`.
+/// Files that can still be made there, and that there can be in all; nothing where there is no such limit, or `df`
+/// knows no `-i`.
 pub(super) async fn free_files(place: &Arc<Place>, context: &CallContext) -> Option<(u64, u64)> {
     let session = Session::open_marked(place, context).await.ok()?;
     let script = [b"df -Pi ".to_vec(), shell_word(&session.root)].concat();
@@ -43,7 +44,8 @@ fn available(said: &[u8]) -> Option<u64> {
     available.checked_mul(BLOCK)
 }
 
-/// All, used and available, of the last line: they stand before the one with the percent sign, whatever blanks the names hold.
+/// All, used and available, of the last line: they stand before the one with the percent sign, whatever blanks the
+/// names hold.
 fn counts(said: &[u8]) -> Option<[u64; 3]> {
     let text = String::from_utf8_lossy(said);
     let fields: Vec<&str> = text.trim_end().lines().last()?.split_whitespace().collect();
@@ -67,7 +69,8 @@ mod tests {
         assert_eq!(said("//server/a 100% b 900 100 800 12% /mnt"), Some(800 * 1024));
         assert_eq!(said("nothing to see"), None);
         assert_eq!(available(b""), None);
-        let inodes = |line: &str| counts(format!("Filesystem Inodes IUsed IFree IUse% Mounted on\n{line}\n").as_bytes());
+        let inodes =
+            |line: &str| counts(format!("Filesystem Inodes IUsed IFree IUse% Mounted on\n{line}\n").as_bytes());
         assert_eq!(inodes("tmpfs 200 200 0 100% /mnt"), Some([200, 200, 0]));
         assert_eq!(inodes("/dev/sdb 0 0 0 - /mnt/btrfs"), None, "one without a limit");
     }

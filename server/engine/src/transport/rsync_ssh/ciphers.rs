@@ -5,10 +5,12 @@ use crate::machine::child::{Tool, run};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Tried first where this computer's processor has instructions for it: half the work of what ssh tries first by itself.
+/// Tried first where this computer's processor has instructions for it: half the work of what ssh tries first by
+/// itself.
 const QUICK_CIPHERS: [&str; 2] = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"];
 
-/// The ciphers that ssh would use by itself and by the account's own file, the quick ones first; none is added. `None`: as ssh likes.
+/// The ciphers that ssh would use by itself and by the account's own file, the quick ones first; none is added. `None`:
+/// as ssh likes.
 pub(super) async fn of(server: &Server) -> Option<String> {
     if !has_aes() {
         return None;

@@ -1,10 +1,12 @@
-//! What failures of ssh, of rsync and of our scripts mean: the exit code first, the tool's words second, and whose side it was.
+//! What failures of ssh, of rsync and of our scripts mean: the exit code first, the tool's words second, and whose side
+//! it was.
 
 use super::session::NO_MARKER;
 use crate::machine::child::{ChildError, Ended};
 use crate::transport::TransportError;
 use domain::job::FailureClass::{
-    Authentication, Configuration, DestinationFull, DestinationUnreachable, Interrupted, LocalFileVanished, LocalRead, Network, Unknown,
+    Authentication, Configuration, DestinationFull, DestinationUnreachable, Interrupted, LocalFileVanished, LocalRead,
+    Network, Unknown,
 };
 use domain::job::{FailureClass, Side};
 
@@ -61,10 +63,15 @@ pub(super) fn ssh(ended: &Ended, connecting: bool) -> TransportError {
 pub(super) fn script(ended: &Ended, what: &str) -> TransportError {
     match ended.code {
         Some(255) => ssh(ended, false),
-        Some(NO_MARKER) => {
-            error(DestinationUnreachable, Side::Destination, what, "the marker is gone: the NAS's disk is not mounted any more")
+        Some(NO_MARKER) => error(
+            DestinationUnreachable,
+            Side::Destination,
+            what,
+            "the marker is gone: the NAS's disk is not mounted any more",
+        ),
+        Some(126 | 127) => {
+            error(Configuration, Side::Destination, &format!("{what}: the server lacks a program"), &last_line(ended))
         }
-        Some(126 | 127) => error(Configuration, Side::Destination, &format!("{what}: the server lacks a program"), &last_line(ended)),
         _ => match find(AT_SERVER, &ended.stderr, |_| true) {
             Some((line, class)) => error(class, Side::Destination, what, line),
             None => error(Unknown, Side::Destination, what, &last_line(ended)),
@@ -90,14 +97,18 @@ pub(super) fn rsync(ended: &Ended) -> TransportError {
     }
     match ended.code {
         Some(255) => ssh(ended, false),
-        Some(12 | 127 | 126) if ended.stderr.contains("not found") || ended.stderr.contains("No such file or directory") => {
+        Some(12 | 127 | 126)
+            if ended.stderr.contains("not found") || ended.stderr.contains("No such file or directory") =>
+        {
             let line = line_with(&ended.stderr, &["not found", "No such file or directory"]).unwrap_or(&last);
             error(Configuration, Side::Destination, "the server has no rsync", line)
         }
         Some(1 | 2 | 4 | 6) => error(Configuration, Side::Here, "the two rsync do not understand each other", &last),
         Some(3) => error(Configuration, Side::Destination, "rsync", &last),
         Some(20) => error(Interrupted, Side::Here, "rsync", &last),
-        Some(24) => error(LocalFileVanished, Side::Source, "rsync", line_with(&ended.stderr, &["vanished"]).unwrap_or(&last)),
+        Some(24) => {
+            error(LocalFileVanished, Side::Source, "rsync", line_with(&ended.stderr, &["vanished"]).unwrap_or(&last))
+        }
         Some(10 | 12 | 30 | 35) => error(Network, Side::Destination, "rsync", &last),
         _ => error(Unknown, Side::Here, "rsync", &last),
     }
@@ -121,7 +132,9 @@ pub(super) fn greeted(ended: &Ended, greeting: Option<&str>) -> Option<Transport
 pub(super) fn child(failed: ChildError) -> TransportError {
     match failed {
         ChildError::Interrupted => TransportError::interrupted(),
-        ChildError::NotFound { .. } | ChildError::Start { .. } => TransportError::new(Configuration, Side::Here, failed.to_string()),
+        ChildError::NotFound { .. } | ChildError::Start { .. } => {
+            TransportError::new(Configuration, Side::Here, failed.to_string())
+        }
         ChildError::Talk { .. } => TransportError::new(Unknown, Side::Here, failed.to_string()),
     }
 }
@@ -132,7 +145,11 @@ pub(super) fn trouble(ended: &Ended) -> Option<TransportError> {
     Some(error(class, Side::Destination, "looking at files there", line))
 }
 
-fn find<'a>(table: &[(&str, FailureClass)], text: &'a str, concerns: impl Fn(&str) -> bool) -> Option<(&'a str, FailureClass)> {
+fn find<'a>(
+    table: &[(&str, FailureClass)],
+    text: &'a str,
+    concerns: impl Fn(&str) -> bool,
+) -> Option<(&'a str, FailureClass)> {
     table.iter().find_map(|(words, class)| {
         let line = text.lines().find(|line| concerns(line) && line.contains(words))?;
         Some((line.trim(), *class))
@@ -146,7 +163,12 @@ fn line_with<'a>(text: &'a str, words: &[&str]) -> Option<&'a str> {
 fn last_line(ended: &Ended) -> String {
     // rsync's own last line only repeats its exit code; the one before says why.
     let telling = |line: &&str| !line.trim().is_empty() && !line.starts_with("rsync error:");
-    let line = ended.stderr.lines().rev().find(telling).or_else(|| ended.stderr.lines().rev().find(|line| !line.trim().is_empty()));
+    let line = ended
+        .stderr
+        .lines()
+        .rev()
+        .find(telling)
+        .or_else(|| ended.stderr.lines().rev().find(|line| !line.trim().is_empty()));
     match (line, ended.code, ended.signal) {
         (Some(line), Some(code), _) => format!("{} (exit code {code})", line.trim()),
         (None, Some(code), _) => format!("exit code {code}"),
@@ -160,8 +182,9 @@ fn error(class: FailureClass, side: Side, what: &str, words: &str) -> TransportE
     const WORDS: usize = 500;
     let words: String = words.chars().take(WORDS).collect();
     if class == Authentication && side == Side::Destination && is_about_renaming(&words) {
-        let message =
-            format!("{what}: the account may write there but not rename or remove, which a whole file's name needs; allow it: {words}");
+        let message = format!(
+            "{what}: the account may write there but not rename or remove, which a whole file's name needs; allow it: {words}"
+        );
         return TransportError::new(class, side, message);
     }
     TransportError::new(class, side, format!("{what}: {words}"))
@@ -184,7 +207,10 @@ mod tests {
     #[rstest]
     #[case("user@host: Permission denied (publickey).", Authentication)]
     #[case("@@@\nWARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verification failed.", Authentication)]
-    #[case("No ED25519 host key is known for host and you have requested strict checking.\nHost key verification failed.", Authentication)]
+    #[case(
+        "No ED25519 host key is known for host and you have requested strict checking.\nHost key verification failed.",
+        Authentication
+    )]
     #[case("command-line: line 0: Bad configuration option: nonsense", Configuration)]
     #[case("ssh: Could not resolve hostname nas: Name or service not known", DestinationUnreachable)]
     #[case("ssh: connect to host 127.0.0.1 port 1: Connection refused", DestinationUnreachable)]
@@ -205,7 +231,12 @@ mod tests {
         DestinationFull,
         Side::Destination
     )]
-    #[case(23, "rsync: [receiver] mkstemp \"/x\" failed: Disk quota exceeded (122)", DestinationFull, Side::Destination)]
+    #[case(
+        23,
+        "rsync: [receiver] mkstemp \"/x\" failed: Disk quota exceeded (122)",
+        DestinationFull,
+        Side::Destination
+    )]
     #[case(
         12,
         "rsync: [receiver] write failed on \"/x\": No space left on device (28)\nrsync error: code 12",
@@ -213,11 +244,31 @@ mod tests {
         Side::Destination
     )]
     #[case(23, "rsync: [receiver] mkstemp \"/x\" failed: Permission denied (13)", Authentication, Side::Destination)]
-    #[case(23, "rsync: [receiver] mkstemp \"/x\" failed: Read-only file system (30)", DestinationUnreachable, Side::Destination)]
-    #[case(11, "rsync: [Receiver] mkdir \"/x/tmp/0\" failed: No such file or directory (2)", DestinationUnreachable, Side::Destination)]
-    #[case(23, "rsync: [generator] recv_generator: mkdir \"/x\" failed: File name too long (36)", Configuration, Side::Destination)]
+    #[case(
+        23,
+        "rsync: [receiver] mkstemp \"/x\" failed: Read-only file system (30)",
+        DestinationUnreachable,
+        Side::Destination
+    )]
+    #[case(
+        11,
+        "rsync: [Receiver] mkdir \"/x/tmp/0\" failed: No such file or directory (2)",
+        DestinationUnreachable,
+        Side::Destination
+    )]
+    #[case(
+        23,
+        "rsync: [generator] recv_generator: mkdir \"/x\" failed: File name too long (36)",
+        Configuration,
+        Side::Destination
+    )]
     #[case(23, "rsync: [sender] send_files failed to open \"/a\": Permission denied (13)", LocalRead, Side::Source)]
-    #[case(24, "file has vanished: \"/a\"\nrsync warning: some files vanished (code 24)", LocalFileVanished, Side::Source)]
+    #[case(
+        24,
+        "file has vanished: \"/a\"\nrsync warning: some files vanished (code 24)",
+        LocalFileVanished,
+        Side::Source
+    )]
     #[case(127, "sh: 1: rsync: not found\nrsync: connection unexpectedly closed", Configuration, Side::Destination)]
     #[case(
         12,
@@ -261,7 +312,11 @@ mod tests {
                 assert!(error.message.contains("may write there but not rename"), "{error}");
             }
         }
-        assert!(!script(&ended(1, "mkdir: cannot create directory './x': Permission denied"), "x").message.contains("rename"));
+        assert!(
+            !script(&ended(1, "mkdir: cannot create directory './x': Permission denied"), "x")
+                .message
+                .contains("rename")
+        );
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! The connection to a server: one ssh that the others share, started when needed, ended when nobody needed it for a while.
+//! The connection to a server: one ssh that the others share, started when needed, ended when nobody needed it for a
+//! while.
 //!
-//! It is a child of ours and never a daemon: it ends with this program, also when that is killed. Its socket lies in a private folder with a short path,
-//! since such paths must be shorter than 100 bytes.
+//! It is a child of ours and never a daemon: it ends with this program, also when that is killed. Its socket lies in a
+//! private folder with a short path, since such paths must be shorter than 100 bytes.
 
 use super::framing::{Framing, Stands};
 use super::private_folder::PrivateFolder;
-use super::quote::{rsync_shell_word, ssh_path};
+use super::quote::rsync_shell_word;
 use super::server::Server;
 use super::session::Known;
 use super::waiting_shell::WaitingShell;
@@ -13,7 +14,6 @@ use super::{ciphers, classify, ssh_words};
 use crate::machine::child::{Ended, Input, Running, Tool, run_listening};
 use crate::transport::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
-use domain::settings::HostKeyPolicy;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -21,18 +21,14 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Receiver;
 
-/// How long one attempt to connect may take, seconds.
-const CONNECT_SECONDS: u32 = 15;
-/// How often a silent server is asked whether it lives, seconds; four silences end the connection.
-const ALIVE_SECONDS: u32 = 15;
 /// How often it is looked whether the connection stands.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The shell that runs our scripts. Without `exec` and without a path: a restricted shell refuses both.
 const SHELL: &str = "sh -s";
 
-/// Becomes what follows, which gets a `TERM` once our end of the standard input is closed, as the system does when this program ends, however
-/// it ends. Whoever waits for that only speaks to the process it was started by.
+/// Becomes what follows, which gets a `TERM` once our end of the standard input is closed, as the system does when this
+/// program ends, however it ends. Whoever waits for that only speaks to the process it was started by.
 const ENDS_WITH_US: &str = "exec 3<&0
 watch() { read x; read a b c parent rest </proc/self/stat; [ \"$parent\" != \"$1\" ] || kill -TERM \"$1\"; }
 watch $$ <&3 3<&- >/dev/null 2>&1 &
@@ -92,7 +88,8 @@ impl Connection {
         &self.server
     }
 
-    /// Runs a script of ours at the server. Its text goes in on standard input, so that no name is part of a command line.
+    /// Runs a script of ours at the server. Its text goes in on standard input, so that no name is part of a command
+    /// line.
     pub async fn script(
         &self,
         script: &[u8],
@@ -105,7 +102,8 @@ impl Connection {
         self.answered(&framing, ended, output)
     }
 
-    /// The same, for a script that only looks: the shell that the look before this one left waiting runs it, and one is left for the next look.
+    /// The same, for a script that only looks: the shell that the look before this one left waiting runs it, and one is
+    /// left for the next look.
     pub async fn looking_script(
         &self,
         script: &[u8],
@@ -119,8 +117,10 @@ impl Connection {
             let mut framing = Framing::new();
             let input = framing.wrap(script);
             let mut take = |bytes: &[u8]| framing.take(bytes, output);
-            let ended =
-                shell.converse_until(Input::Whole(&input), &mut take, &mut |_| (), &context.cancel).await.map_err(classify::child)?;
+            let ended = shell
+                .converse_until(Input::Whole(&input), &mut take, &mut |_| (), &context.cancel)
+                .await
+                .map_err(classify::child)?;
             // One that ended while it waited has run nothing.
             if framing.stands() != Stands::Before {
                 answer = Some(self.answered(&framing, self.unless_broken(ended)?, output)?);
@@ -139,7 +139,8 @@ impl Connection {
         Ok(ended)
     }
 
-    /// Runs a script of ours whose commands read these pieces on standard input, which nobody else reads: the script goes before them.
+    /// Runs a script of ours whose commands read these pieces on standard input, which nobody else reads: the script
+    /// goes before them.
     pub async fn script_taking(
         &self,
         script: &[u8],
@@ -149,14 +150,23 @@ impl Connection {
     ) -> Result<Ended, TransportError> {
         let mut framing = Framing::new();
         let script = framing.wrap(script);
-        // Only the length is part of the command line. A shell that reads its script itself would read on; byte by byte none does.
+        // Only the length is part of the command line. A shell that reads its script itself would read on; byte by byte
+        // none does.
         let command = format!("sh -c 'eval \"$(dd bs=1 count={} 2>/dev/null)\"'", script.len());
-        let ended = self.ask(&command, Input::Pieces(&script, pieces), &mut |bytes| framing.take(bytes, output), context).await?;
+        let ended = self
+            .ask(&command, Input::Pieces(&script, pieces), &mut |bytes| framing.take(bytes, output), context)
+            .await?;
         self.answered(&framing, ended, output)
     }
 
-    /// Notes what the account prints besides; a script that said to have ended well without having said its end did not.
-    fn answered(&self, framing: &Framing, ended: Ended, output: &mut (dyn FnMut(&[u8]) + Send)) -> Result<Ended, TransportError> {
+    /// Notes what the account prints besides; a script that said to have ended well without having said its end did
+    /// not.
+    fn answered(
+        &self,
+        framing: &Framing,
+        ended: Ended,
+        output: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<Ended, TransportError> {
         match framing.stands() {
             // No shell of ours answered: whoever asked says so, with what was said instead.
             Stands::Before => output(framing.greeting()),
@@ -212,7 +222,12 @@ impl Connection {
     }
 
     fn calling(&self, socket: &Path, command: &str) -> Tool {
-        Tool::new(&self.server.ssh).args(self.options(socket)).args(["-T", "--", &self.server.for_ssh(), command])
+        Tool::new(&self.server.ssh).args(self.server.options(socket)).args([
+            "-T",
+            "--",
+            &self.server.for_ssh(),
+            command,
+        ])
     }
 
     fn unless_broken(&self, ended: Ended) -> Result<Ended, TransportError> {
@@ -237,7 +252,7 @@ impl Connection {
         let socket = self.ready(context).await?;
         self.waiting.end().await;
         let mut words = vec![rsync_shell_word(&self.server.ssh)];
-        words.extend(self.options(&socket).iter().map(|word| rsync_shell_word(word)));
+        words.extend(self.server.options(&socket).iter().map(|word| rsync_shell_word(word)));
         Ok((words.join(" "), call))
     }
 
@@ -282,8 +297,8 @@ impl Connection {
             Ok(master) => return Ok(master),
             Err(ended) => ended,
         };
-        // Some reasons are no errors to ssh, but news, and the fingerprint of a key that it does not know is not even that: it says them only to
-        // who asks for more.
+        // Some reasons are no errors to ssh, but news, and the fingerprint of a key that it does not know is not even
+        // that: it says them only to who asks for more.
         if ended.stderr.trim().is_empty() {
             match self.attempt("-oLogLevel=INFO").await? {
                 Ok(master) => return Ok(master),
@@ -303,7 +318,7 @@ impl Connection {
     async fn attempt(&self, level: &str) -> Result<Result<Master, Ended>, TransportError> {
         let folder = PrivateFolder::make()?;
         let socket = folder.socket();
-        let mut options = self.options(&socket);
+        let mut options = self.server.options(&socket);
         options.retain(|option| option != "-oControlMaster=no" && !option.starts_with("-oLogLevel="));
         options.push(level.to_owned());
         options.extend(ciphers::of(&self.server).await.map(|ciphers| format!("-oCiphers={ciphers}")));
@@ -355,41 +370,5 @@ impl Connection {
                 }
             }
         });
-    }
-
-    /// Everything but what to run. Where several say something, the first one counts, so this goes before the user's own file.
-    fn options(&self, socket: &Path) -> Vec<String> {
-        let Server { port, key, known_hosts, host_keys, .. } = &self.server;
-        let policy = match host_keys {
-            HostKeyPolicy::AcceptNew => "accept-new",
-            HostKeyPolicy::Strict => "yes",
-        };
-        vec![
-            "-S".to_owned(),
-            socket.display().to_string(),
-            "-oControlMaster=no".to_owned(),
-            "-oControlPersist=no".to_owned(),
-            "-i".to_owned(),
-            key.display().to_string(),
-            "-p".to_owned(),
-            port.to_string(),
-            "-oIdentitiesOnly=yes".to_owned(),
-            "-oBatchMode=yes".to_owned(),
-            "-oPreferredAuthentications=publickey".to_owned(),
-            format!("-oStrictHostKeyChecking={policy}"),
-            format!("-oUserKnownHostsFile={}", ssh_path(&known_hosts.display().to_string())),
-            format!("-oConnectTimeout={CONNECT_SECONDS}"),
-            format!("-oServerAliveInterval={ALIVE_SECONDS}"),
-            "-oServerAliveCountMax=4".to_owned(),
-            "-oClearAllForwardings=yes".to_owned(),
-            "-oForwardAgent=no".to_owned(),
-            "-oForwardX11=no".to_owned(),
-            "-oPermitLocalCommand=no".to_owned(),
-            "-oRequestTTY=no".to_owned(),
-            // Another command in the account's own file would refuse ours.
-            "-oRemoteCommand=none".to_owned(),
-            "-oEscapeChar=none".to_owned(),
-            "-oLogLevel=ERROR".to_owned(),
-        ]
     }
 }

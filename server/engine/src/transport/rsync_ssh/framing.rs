@@ -1,6 +1,7 @@
 //! Tells what a script of ours says from what a login prints around it: a greeting, a word of the day, a farewell.
 //!
-//! Each call makes up its own markers, so that no text holds them by chance, and none of an earlier call is taken for it.
+//! Each call makes up its own markers, so that no text holds them by chance, and none of an earlier call is taken for
+//! it.
 
 /// Of a greeting this much is kept, for messages.
 const KEPT: usize = 2_000;
@@ -34,8 +35,8 @@ impl Framing {
         Framing { id, begin, end, held: Vec::new(), stands: Stands::Before, greeting: Vec::new() }
     }
 
-    /// A script that says the markers around what it says. In braces, so that one whose end was cut off by a broken connection does nothing at
-    /// all; and in a shell of its own, so that the last marker is said however it ends.
+    /// A script that says the markers around what it says. In braces, so that one whose end was cut off by a broken
+    /// connection does nothing at all; and in a shell of its own, so that the last marker is said however it ends.
     pub fn wrap(&self, script: &[u8]) -> Vec<u8> {
         let say = |what: &str| format!("printf '\\001exlab-{what} %s\\001' {}\n", self.id);
         let first = format!("{{ LC_ALL=C; export LC_ALL; umask 022\n{}(\n", say("begin"));
@@ -109,10 +110,17 @@ mod tests {
         let script = framing.wrap(b"printf 'a\\001exlab-b\\000'; exit 7");
         let mut said = Vec::new();
         let tool = Tool::new("sh").args(["-c", "echo welcome; sh -s; code=$?; echo bye; exit $code"]);
-        let ended = run(&tool, &script, &mut |bytes: &[u8]| said.extend_from_slice(bytes), &CancellationToken::new()).await.unwrap();
+        let ended = run(&tool, &script, &mut |bytes: &[u8]| said.extend_from_slice(bytes), &CancellationToken::new())
+            .await
+            .unwrap();
         assert_eq!(ended.code, Some(7));
         for piece in [1, 2, 7, said.len()] {
-            let mut framing = Framing { id: framing.id.clone(), begin: framing.begin.clone(), end: framing.end.clone(), ..Framing::new() };
+            let mut framing = Framing {
+                id: framing.id.clone(),
+                begin: framing.begin.clone(),
+                end: framing.end.clone(),
+                ..Framing::new()
+            };
             let mut heard = Vec::new();
             for bytes in said.chunks(piece) {
                 framing.take(bytes, &mut |bytes: &[u8]| heard.extend_from_slice(bytes));

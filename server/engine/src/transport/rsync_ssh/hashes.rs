@@ -1,4 +1,5 @@
-//! Hashing what the server holds: by the server itself, many files per command, some commands at once; in the seal's order.
+//! Hashing what the server holds: by the server itself, many files per command, some commands at once; in the seal's
+//! order.
 //!
 //! A server without a SHA-256 tool has its files read back over the connection, within `verify.max_stream_bytes`.
 
@@ -23,8 +24,8 @@ const BATCH_FILES: usize = 1_000;
 const BATCH_BYTES: u64 = 256 << 20;
 /// Commands at once: what hides the time that starting them takes, and keeps two or three cores there busy.
 const AT_ONCE: usize = 3;
-/// A server that hashes says nothing for as long as a file takes it; none is thought to be slower than this. So much longer it may take
-/// at most: a disk that hangs there while the connection lives must not hold the job for ever.
+/// A server that hashes says nothing for as long as a file takes it; none is thought to be slower than this. So much
+/// longer it may take at most: a disk that hangs there while the connection lives must not hold the job for ever.
 const SLOWEST_BYTES_PER_SECOND: u64 = 5 << 20;
 pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 /// Between what `look` says and the digests.
@@ -108,7 +109,12 @@ pub(super) async fn hash_batch(
 }
 
 /// Runs a script that hashes so many bytes.
-async fn ask(session: &Session, script: &[u8], bytes: u64, context: &CallContext) -> Result<(Ended, Vec<u8>), TransportError> {
+async fn ask(
+    session: &Session,
+    script: &[u8],
+    bytes: u64,
+    context: &CallContext,
+) -> Result<(Ended, Vec<u8>), TransportError> {
     let mut said = Vec::new();
     let ended = ask_into(&mut said, session, script, bytes, context).await?;
     Ok((ended, said))
@@ -126,7 +132,8 @@ pub(super) async fn ask_into(
     let mut hear = |bytes: &[u8]| said.extend_from_slice(bytes);
     let ended = tokio::time::timeout(patience, session.place.connection.script(script, &mut hear, context)).await;
     ended.map_err(|_| {
-        let message = format!("{} gave no hashes within {} s: its disk may hang", session.place.describe(), patience.as_secs());
+        let message =
+            format!("{} gave no hashes within {} s: its disk may hang", session.place.describe(), patience.as_secs());
         TransportError::new(FailureClass::Network, Side::Destination, message)
     })?
 }
@@ -217,7 +224,9 @@ async fn judge(
         Some(there) => *there,
     };
     let outcome = match (session.can.hash_tool, digest) {
-        (HashTool::Openssl | HashTool::Sha256sum, Some(digest)) => HashOutcome::Digest { digest, size: there.size, level: ProofLevel::L2 },
+        (HashTool::Openssl | HashTool::Sha256sum, Some(digest)) => {
+            HashOutcome::Digest { digest, size: there.size, level: ProofLevel::L2 }
+        }
         (HashTool::Openssl | HashTool::Sha256sum, None) => {
             let reason = said.lines().last().unwrap_or("the server gave no digest");
             HashOutcome::Failed { reason: reason.chars().take(300).collect() }
@@ -237,7 +246,12 @@ fn linked_folder(path: &FilePath, seen: &Looked) -> Option<String> {
 }
 
 /// Reads a file over the connection: from the server, past any cache of ours.
-async fn read_back(session: &Session, run: &RunPath, path: &FilePath, context: &CallContext) -> Result<HashOutcome, TransportError> {
+async fn read_back(
+    session: &Session,
+    run: &RunPath,
+    path: &FilePath,
+    context: &CallContext,
+) -> Result<HashOutcome, TransportError> {
     let (mut hash, mut size) = (Sha256::new(), 0_u64);
     let mut take = |bytes: &[u8]| {
         hash.update(bytes);
@@ -261,7 +275,8 @@ fn digests(script: &mut Vec<u8>, session: &Session, files: &[FilePath]) {
         HashTool::Sha256sum => "sha256sum",
         HashTool::None => return,
     };
-    // Where it is GNU's, `find` tells files apart thousands at a time; a shell takes as long for it as hashing small ones does.
+    // Where it is GNU's, `find` tells files apart thousands at a time; a shell takes as long for it as hashing small
+    // ones does.
     let hash = match session.can.find_prints {
         true => format!(
             r#"hash_lines() {{ tr '\n' '\000' | xargs -0 -r -s 1000000 sh -c 'exec find "$@" -maxdepth 0 -type f -print0' sh | xargs -0 -r -s 1000000 {command}; true; }}"#
@@ -279,7 +294,9 @@ odd() {{ if [ -f "$1" ] && [ ! -L "$1" ]; then {command} <"$1" || echo '!'; fi; 
     script.extend_from_slice(functions.as_bytes());
     for group in files.chunk_by(|a, b| is_odd(a) == is_odd(b)) {
         match is_odd(&group[0]) {
-            false if session.can.find_prints => look::call_lines(script, "hash_lines", group.iter().map(FilePath::as_bytes)),
+            false if session.can.find_prints => {
+                look::call_lines(script, "hash_lines", group.iter().map(FilePath::as_bytes))
+            }
             false => look::call(script, "hash", group.iter().map(FilePath::as_bytes)),
             true => {
                 for file in group {
@@ -312,7 +329,10 @@ fn digest_of(line: &[u8]) -> Option<Digest> {
 
 /// What `find` could not look at: then nothing can be said of what is missing.
 fn unseen(stderr: &str) -> Option<String> {
-    stderr.lines().find(|line| line.starts_with("find:") && !line.contains("No such file or directory")).map(str::to_owned)
+    stderr
+        .lines()
+        .find(|line| line.starts_with("find:") && !line.contains("No such file or directory"))
+        .map(str::to_owned)
 }
 
 #[cfg(test)]

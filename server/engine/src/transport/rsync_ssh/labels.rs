@@ -1,5 +1,5 @@
-//! Streams and labels beside the bytes at the server, where it has a `setfattr` and a file system that takes them. What is proven is the list
-//! of them in the record; so what is not taken there is not lost, and fails nothing.
+//! Streams and labels beside the bytes at the server, where it has a `setfattr` and a file system that takes them. What
+//! is proven is the list of them in the record; so what is not taken there is not lost, and fails nothing.
 
 use super::look;
 use super::session::Session;
@@ -107,7 +107,8 @@ mod tests {
             )],
             bytes: 2,
         };
-        let expected = "# file: ./a\\040b\\012\\134c\nuser.DosStream.Zone.Identifier\\072\\044DATA=0x00ff\nuser.a\\075b=\"\"\n\n";
+        let expected =
+            "# file: ./a\\040b\\012\\134c\nuser.DosStream.Zone.Identifier\\072\\044DATA=0x00ff\nuser.a\\075b=\"\"\n\n";
         assert_eq!(labels.listed(), expected);
     }
 }

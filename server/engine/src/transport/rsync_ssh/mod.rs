@@ -1,8 +1,9 @@
 //! A NAS that is reached by ssh: rsync carries the bytes, small scripts on the server's own shell do the rest.
 //!
-//! Every call shows the marker anew before anything else. rsync, or `tar` for many small files, writes below a folder of our own at the
-//! root; from there files get their final names by hard links, which fail if the name exists. The server hashes what it holds by itself; where it cannot, its
-//! bytes are read back over the connection. Verification decides, never rsync's word.
+//! Every call shows the marker anew before anything else. rsync, or `tar` for many small files, writes below a folder
+//! of our own at the root; from there files get their final names by hard links, which fail if the name exists. The
+//! server hashes what it holds by itself; where it cannot, its bytes are read back over the connection. Verification
+//! decides, never rsync's word.
 
 use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, RecordFile, Transport, TransportError};
 use crate::files::source::RunFolder;
@@ -106,7 +107,9 @@ impl RsyncSshTransport {
     pub fn new(server: Server, path: String, staging: PathBuf, max_stream_bytes: Option<u64>) -> RsyncSshTransport {
         let tool = AtomicU8::new(HashTool::Openssl as u8);
         let (connection, patience) = (Connection::new(server), hashes::PATIENCE);
-        RsyncSshTransport { place: Arc::new(Place { connection, path, staging, owner: None, max_stream_bytes, tool, patience }) }
+        RsyncSshTransport {
+            place: Arc::new(Place { connection, path, staging, owner: None, max_stream_bytes, tool, patience }),
+        }
     }
 
     /// Bears less with a server that hangs while it hashes.
@@ -150,7 +153,9 @@ impl Transport for RsyncSshTransport {
 
     async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
         match push::push(&self.place, push, context).await {
-            Err(error) if error.class == FailureClass::DestinationFull => Err(error.full_of_files(self.free_files(context).await)),
+            Err(error) if error.class == FailureClass::DestinationFull => {
+                Err(error.full_of_files(self.free_files(context).await))
+            }
             pushed => pushed,
         }
     }
@@ -166,7 +171,12 @@ impl Transport for RsyncSshTransport {
         hashes::of_seal(&self.place, run, seal, found, context).await
     }
 
-    async fn look(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<Vec<Option<FileStat>>, TransportError> {
+    async fn look(
+        &self,
+        run: &RunPath,
+        files: &[FilePath],
+        context: &CallContext,
+    ) -> Result<Vec<Option<FileStat>>, TransportError> {
         look::stats(&self.place, run, files, context).await?.1
     }
 
@@ -180,7 +190,12 @@ impl Transport for RsyncSshTransport {
         Ok(Some((identity::parse(&session)?, stats)))
     }
 
-    async fn remove_empty_folders(&self, run: &RunPath, folders: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+    async fn remove_empty_folders(
+        &self,
+        run: &RunPath,
+        folders: &[FilePath],
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
         moves::remove_empty_folders(&self.place, run, folders, context).await
     }
 
@@ -198,7 +213,13 @@ impl Transport for RsyncSshTransport {
         record::put(&self.place, run, life, files, context).await
     }
 
-    async fn first_difference(&self, run: &RunPath, file: &FilePath, source: &RunFolder, context: &CallContext) -> Option<FirstDifference> {
+    async fn first_difference(
+        &self,
+        run: &RunPath,
+        file: &FilePath,
+        source: &RunFolder,
+        context: &CallContext,
+    ) -> Option<FirstDifference> {
         difference::find(&self.place, run, file, source, context).await
     }
 

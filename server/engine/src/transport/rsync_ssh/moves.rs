@@ -1,7 +1,8 @@
-//! Giving files their names at the server: from our temporary folder to where they belong, or aside. Never over another file.
+//! Giving files their names at the server: from our temporary folder to where they belong, or aside. Never over another
+//! file.
 //!
-//! A second name is made, which never replaces; then the first one is taken away. Many files of one folder take one command.
-//! Where there are no second names, a look and a move that does not replace.
+//! A second name is made, which never replaces; then the first one is taken away. Many files of one folder take one
+//! command. Where there are no second names, a look and a move that does not replace.
 
 use super::look::{self, word_here};
 use super::session::Session;
@@ -18,10 +19,10 @@ use std::sync::Arc;
 const FILES: usize = 250;
 const NAME_BYTES: usize = 60_000;
 
-/// `place FOLDER FILE...` moves files into an existing folder; those it cannot move are said, `T` for a taken name, `F` for a
-/// failure whose reason stands on standard error. A folder of that name is none of the files.
-/// `whole FOLDER FOLDER...` moves folders that are not there yet into an existing one, `D`
-/// where it cannot: the system never puts a folder in the place of a file or of a folder that holds anything.
+/// `place FOLDER FILE...` moves files into an existing folder; those it cannot move are said, `T` for a taken name, `F`
+/// for a failure whose reason stands on standard error. A folder of that name is none of the files. `whole FOLDER
+/// FOLDER...` moves folders that are not there yet into an existing one, `D` where it cannot: the system never puts a
+/// folder in the place of a file or of a folder that holds anything.
 const PLACE: &str = r#"
 place() { d=$1; shift
 if ln "$@" "$d/" 2>/dev/null </dev/null; then rm -f "$@"; return; fi
@@ -51,7 +52,9 @@ pub(super) struct Unmoved {
 impl Unmoved {
     /// Whether a file, alone or with the folder that it was to move with, has not moved.
     pub fn has(&self, file: &[u8], folder: Option<&[u8]>) -> bool {
-        self.taken.contains(file) || self.failed.contains(file) || folder.is_some_and(|folder| self.folders.contains(folder))
+        self.taken.contains(file)
+            || self.failed.contains(file)
+            || folder.is_some_and(|folder| self.folders.contains(folder))
     }
 }
 
@@ -123,7 +126,13 @@ pub(super) fn read(said: &[u8]) -> Option<Unmoved> {
 }
 
 /// A script that places folders and files of our temporary folder `from` (absolute) under their names in the run.
-pub(super) fn placing(session: &Session, run: &RunPath, from: &[u8], folders: &BTreeSet<&[u8]>, files: &[&[u8]]) -> Vec<u8> {
+pub(super) fn placing(
+    session: &Session,
+    run: &RunPath,
+    from: &[u8],
+    folders: &BTreeSet<&[u8]>,
+    files: &[&[u8]],
+) -> Vec<u8> {
     let mut script = [session.make(&[&session.run(run)]), session.enter_run(run)].concat();
     let target = super::quote::shell_word(&session.run(run));
     script.extend(moving(&super::quote::shell_word(from), &target, folders, files));
@@ -154,7 +163,13 @@ pub(super) struct Aside {
 
 impl Aside {
     /// Moves the files to `.exlab-wizard/superseded/<n>/`; missing ones are done already.
-    pub async fn take(&mut self, session: &Session, run: &RunPath, files: &[&[u8]], context: &CallContext) -> Result<(), TransportError> {
+    pub async fn take(
+        &mut self,
+        session: &Session,
+        run: &RunPath,
+        files: &[&[u8]],
+        context: &CallContext,
+    ) -> Result<(), TransportError> {
         let Some(seen) = look::in_run(session, run, files.iter().copied(), context).await? else { return Ok(()) };
         let mut there: Vec<&[u8]> = files.to_vec();
         there.retain(|file| seen.contains_key(*file));
@@ -224,7 +239,10 @@ pub(super) async fn remove_empty_folders(
     let mut script = [session.enter_run(run), REMOVE_EMPTY.as_bytes().to_vec()].concat();
     for folder in folders {
         let word = word_here(folder.as_bytes());
-        script.extend([b"if [ -d ".to_vec(), word.clone(), b" ] && [ ! -L ".to_vec(), word.clone(), b" ]; then empty ".to_vec()].concat());
+        script.extend(
+            [b"if [ -d ".to_vec(), word.clone(), b" ] && [ ! -L ".to_vec(), word.clone(), b" ]; then empty ".to_vec()]
+                .concat(),
+        );
         script.extend([word, b"; fi\n".to_vec()].concat());
     }
     session.ask(&script, "removing empty folders", context).await.map(drop)

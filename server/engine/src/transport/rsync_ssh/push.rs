@@ -1,7 +1,9 @@
-//! Sending the sealed files, portion by portion: look what is there, carry the rest over, many small files as a stream and the others by
-//! rsync; what has arrived gets its names and is hashed by the server ([`super::settle`]) while the next portion is on its way.
+//! Sending the sealed files, portion by portion: look what is there, carry the rest over, many small files as a stream
+//! and the others by rsync; what has arrived gets its names and is hashed by the server ([`super::settle`]) while the
+//! next portion is on its way.
 //!
-//! Only two portions are held in memory, whatever the run's size. A portion that stands under its names is not sent again.
+//! Only two portions are held in memory, whatever the run's size. A portion that stands under its names is not sent
+//! again.
 
 use super::Place;
 use super::labels::Labels;
@@ -23,7 +25,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-/// What is carried at once at most: enough that a start costs little, and little enough that hashing is soon at work beside it.
+/// What is carried at once at most: enough that a start costs little, and little enough that hashing is soon at work
+/// beside it.
 const PORTION: Size = Size { files: 16_000, bytes: 512 << 20 };
 
 /// Sends everything.
@@ -81,7 +84,12 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
 }
 
 /// Makes what was sent durable, and takes our temporary folder away.
-async fn finish(session: &Session, push: &Push<'_>, temporary: &[u8], context: &CallContext) -> Result<(), TransportError> {
+async fn finish(
+    session: &Session,
+    push: &Push<'_>,
+    temporary: &[u8],
+    context: &CallContext,
+) -> Result<(), TransportError> {
     // Also the folder of an empty run: it is there, and proves nothing.
     let folder = super::quote::shell_word(temporary);
     let mut script = [session.make(&[&session.run(push.run)]), b"rm -rf ".to_vec(), folder, b"\n".to_vec()].concat();
@@ -162,8 +170,8 @@ impl Pushing<'_> {
         Ok(Sent { data, files, empty_folders: free, carried })
     }
 
-    /// What stands under the names of a portion; and above them, which is `known` from then on. Files are asked for only where there was
-    /// something before this push.
+    /// What stands under the names of a portion; and above them, which is `known` from then on. Files are asked for
+    /// only where there was something before this push.
     async fn look(&mut self, portion: &Portion) -> Result<look::Looked, TransportError> {
         let (session, run) = (&self.session, self.push.run);
         let folders = portion.files.iter().map(|(path, _)| path).chain(&portion.empty_folders).flat_map(folders_above);
@@ -188,8 +196,13 @@ impl Pushing<'_> {
                 self.known.insert(folder.to_vec(), stands);
             }
         }
-        let files: Vec<&[u8]> =
-            portion.files.iter().map(|(path, _)| path).filter(|path| self.may_be_there(path)).map(FilePath::as_bytes).collect();
+        let files: Vec<&[u8]> = portion
+            .files
+            .iter()
+            .map(|(path, _)| path)
+            .filter(|path| self.may_be_there(path))
+            .map(FilePath::as_bytes)
+            .collect();
         if files.is_empty() {
             return Ok(look::Looked::new());
         }
@@ -229,17 +242,22 @@ impl Pushing<'_> {
 
     /// Carries the files over.
     async fn send(&mut self, files: &[Outgoing], data: &[u8]) -> Result<Carried, TransportError> {
-        let (small, others): (Vec<&Outgoing>, Vec<&Outgoing>) = files.iter().partition(|file| stream::is_small(&file.stat));
+        let (small, others): (Vec<&Outgoing>, Vec<&Outgoing>) =
+            files.iter().partition(|file| stream::is_small(&file.stat));
         // What was wrong there goes another way the second time.
         let streams = self.session.can.unpacks && small.len() >= stream::FEWEST && self.push.again.is_none();
         let (small, others) = if streams { (small, others) } else { (Vec::new(), files.iter().collect()) };
         let mut carried = Carried::default();
         if !small.is_empty() {
             let there = match self.has_left {
-                true => look::below(&self.session, data, "looking at what an earlier attempt sent", self.context).await?,
+                true => {
+                    look::below(&self.session, data, "looking at what an earlier attempt sent", self.context).await?
+                }
                 false => look::Looked::new(),
             };
-            let is_there = |file: &Outgoing| there.get(file.path.as_bytes()).is_some_and(|seen| standing(seen, &file.stat) == EQUAL);
+            let is_there = |file: &Outgoing| {
+                there.get(file.path.as_bytes()).is_some_and(|seen| standing(seen, &file.stat) == EQUAL)
+            };
             let (done, missing): (Vec<&Outgoing>, Vec<&Outgoing>) = small.into_iter().partition(|file| is_there(file));
             self.context.progress.add_bytes(done.iter().map(|file| file.stat.size).sum());
             let done: Vec<FilePath> = done.into_iter().map(|file| file.path.clone()).collect();

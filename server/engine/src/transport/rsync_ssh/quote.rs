@@ -1,6 +1,8 @@
-//! Words for shells: the one quoting function for the remote shell, and one for the option in which rsync is told its ssh.
+//! Words for shells: the one quoting function for the remote shell, and one for the option in which rsync is told its
+//! ssh.
 //!
-//! Almost everything goes to the server as a script on standard input, so that no name is ever part of a command line there.
+//! Almost everything goes to the server as a script on standard input, so that no name is ever part of a command line
+//! there.
 
 /// One word of a POSIX shell, whatever its bytes are. NUL cannot be in it, and is in no path.
 pub(super) fn shell_word(bytes: &[u8]) -> Vec<u8> {
@@ -39,15 +41,23 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut out = Vec::new();
         let mut take = |bytes: &[u8]| out.extend_from_slice(bytes);
-        let ended = runtime.block_on(run(&Tool::new("sh").arg("-s"), &script, &mut take, &CancellationToken::new())).unwrap();
+        let ended =
+            runtime.block_on(run(&Tool::new("sh").arg("-s"), &script, &mut take, &CancellationToken::new())).unwrap();
         assert!(ended.success(), "{ended:?}");
         out
     }
 
     #[test]
     fn v14_a_shell_reads_back_what_was_quoted() {
-        for word in [&b"it's $(touch /tmp/pwned) `id` \"x\" \\ ; & | \n two\n"[..], b"", b"'", b"''", b"-n", b"\xff\xfe~*?[a]{b}!", b"\\'"]
-        {
+        for word in [
+            &b"it's $(touch /tmp/pwned) `id` \"x\" \\ ; & | \n two\n"[..],
+            b"",
+            b"'",
+            b"''",
+            b"-n",
+            b"\xff\xfe~*?[a]{b}!",
+            b"\\'",
+        ] {
             assert_eq!(through_shell(word), word);
         }
     }

@@ -1,4 +1,5 @@
-//! The record at the server: replaced by rename as it grows, hashed there. An earlier life's record moves to `.exlab-wizard/lives/<n>/` first.
+//! The record at the server: replaced by rename as it grows, hashed there. An earlier life's record moves to
+//! `.exlab-wizard/lives/<n>/` first.
 
 use super::hashes::hash_batch;
 use super::look::word_here;
@@ -68,7 +69,12 @@ async fn begin(session: &Session, run: &RunPath, life: u64, context: &CallContex
     session.ask(&script, &format!("writing the record of {run}"), context).await.map(drop)
 }
 
-async fn hash_record(session: &Session, run: &RunPath, files: &[RecordFile], context: &CallContext) -> Result<Vec<Hashed>, TransportError> {
+async fn hash_record(
+    session: &Session,
+    run: &RunPath,
+    files: &[RecordFile],
+    context: &CallContext,
+) -> Result<Vec<Hashed>, TransportError> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
@@ -96,7 +102,13 @@ async fn write(session: &Session, run: &RunPath, plan: &Plan<'_>, context: &Call
     for (n, file) in plan.to_write.iter().enumerate() {
         let word = word_here(file.path.as_bytes());
         script.extend(
-            [b"if [ -d ".to_vec(), word.clone(), format!(" ]; then exit 62; fi\nmv -f \"$from/{n}\" ").into_bytes(), word].concat(),
+            [
+                b"if [ -d ".to_vec(),
+                word.clone(),
+                format!(" ]; then exit 62; fi\nmv -f \"$from/{n}\" ").into_bytes(),
+                word,
+            ]
+            .concat(),
         );
         script.extend_from_slice(b" || exit 1\n");
     }
@@ -104,8 +116,15 @@ async fn write(session: &Session, run: &RunPath, plan: &Plan<'_>, context: &Call
     session.ask(&script, &format!("writing the record of {run}"), context).await.map(drop)
 }
 
-/// Writes one file into our temporary folder; `temporary` is a word. One that changes here meanwhile arrives otherwise than it was hashed.
-async fn upload(session: &Session, temporary: &[u8], name: &str, bytes: &RecordBytes, context: &CallContext) -> Result<(), TransportError> {
+/// Writes one file into our temporary folder; `temporary` is a word. One that changes here meanwhile arrives otherwise
+/// than it was hashed.
+async fn upload(
+    session: &Session,
+    temporary: &[u8],
+    name: &str,
+    bytes: &RecordBytes,
+    context: &CallContext,
+) -> Result<(), TransportError> {
     let inner = [b"cat >".to_vec(), temporary.to_vec(), format!("/{name}").into_bytes()].concat();
     let command = [b"sh -c ".to_vec(), shell_word(&inner)].concat();
     let command = String::from_utf8(command).map_err(|_| {
@@ -131,7 +150,11 @@ async fn upload(session: &Session, temporary: &[u8], name: &str, bytes: &RecordB
 }
 
 /// The record files of one run that are ours, with their digests; unreadable lines are nothing known.
-async fn ours(session: &Session, run: &RunPath, context: &CallContext) -> Result<Vec<(FilePath, Digest)>, TransportError> {
+async fn ours(
+    session: &Session,
+    run: &RunPath,
+    context: &CallContext,
+) -> Result<Vec<(FilePath, Digest)>, TransportError> {
     let word = session.word(format!("{RECORDS}/{}", list_name(run)).as_bytes());
     let head = format!(" ]; then head -c {LIST_BYTES_AT_MOST} ").into_bytes();
     let script = [b"if [ -f ".to_vec(), word.clone(), head, word, b" || exit 1; fi".to_vec()].concat();

@@ -1,7 +1,7 @@
 //! One rsync: the named files of the run into our temporary folder at the server.
 //!
-//! rsync's limit is fixed when it starts: when ours changes, it is ended and started anew. What it had finished stays, and so
-//! does the part of the file it was at, so that hardly a byte is sent twice.
+//! rsync's limit is fixed when it starts: when ours changes, it is ended and started anew. What it had finished stays,
+//! and so does the part of the file it was at, so that hardly a byte is sent twice.
 
 use super::classify;
 use super::session::Session;
@@ -19,8 +19,8 @@ use std::time::Duration;
 
 /// How often the limit is asked for while a transfer runs.
 const ASK_EVERY: Duration = Duration::from_millis(50);
-/// Folder that the part of a file lies in which was being sent, beside its place. By a relative name: of a part under an absolute one the
-/// rsync of Debian 12 (3.2.7-1+deb12u5) does not go on, and crashes where it makes holes.
+/// Folder that the part of a file lies in which was being sent, beside its place. By a relative name: of a part under
+/// an absolute one the rsync of Debian 12 (3.2.7-1+deb12u5) does not go on, and crashes where it makes holes.
 pub(super) const PARTS: &str = ".exlab-orchestrator-part";
 /// rsync ends itself after so many seconds without a byte.
 const SILENCE_SECONDS: u32 = 120;
@@ -62,7 +62,11 @@ pub(super) async fn send(sending: &RsyncCall<'_>) -> Result<Option<TransportErro
 }
 
 /// Runs rsync once; `None` when it was ended because the limit is another now.
-async fn attempt(sending: &RsyncCall<'_>, limit: Option<u64>, counted: &mut Counted) -> Result<Option<Ended>, TransportError> {
+async fn attempt(
+    sending: &RsyncCall<'_>,
+    limit: Option<u64>,
+    counted: &mut Counted,
+) -> Result<Option<Ended>, TransportError> {
     let RsyncCall { session, source, data, files, again, context, .. } = sending;
     let connection = &session.place.connection;
     let (shell, _in_call) = connection.rsync_shell(context).await?;
@@ -175,7 +179,8 @@ mod tests {
     #[test]
     fn progress_is_read_however_it_is_cut() {
         let progress = ProgressSink::new();
-        let mut counted = Counted { progress: progress.clone(), total: 2_500, this_attempt: 0, counted: 0, line: Vec::new() };
+        let mut counted =
+            Counted { progress: progress.clone(), total: 2_500, this_attempt: 0, counted: 0, line: Vec::new() };
         let said = b"\r      1,000  12%  100.00MB/s    0:00:01\r   2000  24%  1MB/s  0:00:01 (xfr#1, to-chk=0/3)\nsending 5 files\n";
         for piece in said.chunks(7) {
             counted.take(piece);

@@ -1,8 +1,14 @@
 //! How a server is reached, as ssh and rsync want to be told.
 
+use super::quote::ssh_path;
 use domain::settings::HostKeyPolicy;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// How long one attempt to connect may take, seconds.
+const CONNECT_SECONDS: u32 = 15;
+/// How often a silent server is asked whether it lives, seconds; four silences end the connection.
+const ALIVE_SECONDS: u32 = 15;
 
 /// How a server is reached.
 #[derive(Clone, Debug)]
@@ -45,7 +51,45 @@ impl Server {
 
     /// The account, where one is named, and the host without brackets.
     pub(super) fn parts(&self) -> (Option<&str>, &str) {
-        let (user, host) = self.target.rsplit_once('@').map_or((None, self.target.as_str()), |(user, host)| (Some(user), host));
+        let (user, host) =
+            self.target.rsplit_once('@').map_or((None, self.target.as_str()), |(user, host)| (Some(user), host));
         (user, host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host))
+    }
+
+    /// Everything but what to run. Where several say something, the first one counts, so this goes before the user's
+    /// own file.
+    pub(super) fn options(&self, socket: &Path) -> Vec<String> {
+        let Server { port, key, known_hosts, host_keys, .. } = self;
+        let policy = match host_keys {
+            HostKeyPolicy::AcceptNew => "accept-new",
+            HostKeyPolicy::Strict => "yes",
+        };
+        vec![
+            "-S".to_owned(),
+            socket.display().to_string(),
+            "-oControlMaster=no".to_owned(),
+            "-oControlPersist=no".to_owned(),
+            "-i".to_owned(),
+            key.display().to_string(),
+            "-p".to_owned(),
+            port.to_string(),
+            "-oIdentitiesOnly=yes".to_owned(),
+            "-oBatchMode=yes".to_owned(),
+            "-oPreferredAuthentications=publickey".to_owned(),
+            format!("-oStrictHostKeyChecking={policy}"),
+            format!("-oUserKnownHostsFile={}", ssh_path(&known_hosts.display().to_string())),
+            format!("-oConnectTimeout={CONNECT_SECONDS}"),
+            format!("-oServerAliveInterval={ALIVE_SECONDS}"),
+            "-oServerAliveCountMax=4".to_owned(),
+            "-oClearAllForwardings=yes".to_owned(),
+            "-oForwardAgent=no".to_owned(),
+            "-oForwardX11=no".to_owned(),
+            "-oPermitLocalCommand=no".to_owned(),
+            "-oRequestTTY=no".to_owned(),
+            // Another command in the account's own file would refuse ours.
+            "-oRemoteCommand=none".to_owned(),
+            "-oEscapeChar=none".to_owned(),
+            "-oLogLevel=ERROR".to_owned(),
+        ]
     }
 }

@@ -1,4 +1,5 @@
-//! What one call knows of its destination: that the marker is there, where the root really lies, and what the server can do.
+//! What one call knows of its destination: that the marker is there, where the root really lies, and what the server
+//! can do.
 
 use super::connection::Connection;
 use super::look::word_here;
@@ -95,8 +96,8 @@ impl Session {
         Ok(Some(session))
     }
 
-    /// Opens a marked destination and runs the script that `more` makes for it, which must only look: how it ended, and what it said. With one
-    /// call where this connection has been there before, the marker first.
+    /// Opens a marked destination and runs the script that `more` makes for it, which must only look: how it ended, and
+    /// what it said. With one call where this connection has been there before, the marker first.
     pub async fn open_marked_and(
         place: &Arc<Place>,
         more: impl Fn(&Session) -> Vec<u8>,
@@ -126,7 +127,10 @@ impl Session {
     pub async fn open_marked(place: &Arc<Place>, context: &CallContext) -> Result<Session, TransportError> {
         let session = Session::open(place, context).await?;
         let session = session.ok_or_else(|| {
-            let message = format!("{} is not there: the NAS's disk is not mounted, or `nas init` was never run", place.describe());
+            let message = format!(
+                "{} is not there: the NAS's disk is not mounted, or `nas init` was never run",
+                place.describe()
+            );
             TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message)
         })?;
         if session.marker.is_empty() {
@@ -146,7 +150,9 @@ impl Session {
             same_host::refuse(&place.describe(), Some(local), &place.staging, &marker)
         })
         .await;
-        looked.map_err(|error| TransportError::new(FailureClass::Unknown, Side::Here, format!("a fault in this program: {error}")))?
+        looked.map_err(|error| {
+            TransportError::new(FailureClass::Unknown, Side::Here, format!("a fault in this program: {error}"))
+        })?
     }
 
     /// Something below the root, as a word for a script.
@@ -171,13 +177,16 @@ impl Session {
         script
     }
 
-    /// The part of a script that makes folders, given as absolute paths below the root; nothing without the marker, which may have gone since
-    /// this session began: what lies under a mount point is no destination. They are made from within the root that shows the marker: where the
-    /// NAS goes right after, they are made on it or not at all.
+    /// The part of a script that makes folders, given as absolute paths below the root; nothing without the marker,
+    /// which may have gone since this session began: what lies under a mount point is no destination. They are made
+    /// from within the root that shows the marker: where the NAS goes right after, they are made on it or not at all.
     pub fn make(&self, folders: &[&[u8]]) -> Vec<u8> {
-        let mut script =
-            [b"( cd -- ".to_vec(), shell_word(&self.root), format!(" && [ -f {MARKER} ] || exit {NO_MARKER}\nmkdir -p").into_bytes()]
-                .concat();
+        let mut script = [
+            b"( cd -- ".to_vec(),
+            shell_word(&self.root),
+            format!(" && [ -f {MARKER} ] || exit {NO_MARKER}\nmkdir -p").into_bytes(),
+        ]
+        .concat();
         let root = self.root.strip_suffix(b"/").unwrap_or(&self.root);
         for folder in folders {
             let below = folder.strip_prefix(root).and_then(|below| below.strip_prefix(b"/")).unwrap_or(folder);
@@ -199,7 +208,8 @@ impl Session {
         match ended.code {
             Some(0) => Ok(said),
             Some(NOT_PLAIN) => {
-                let message = format!("{what}: a folder of the run is a link or no folder in {}", self.place.describe());
+                let message =
+                    format!("{what}: a folder of the run is a link or no folder in {}", self.place.describe());
                 Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
             }
             _ => Err(classify::script(&ended, what)),
@@ -265,7 +275,9 @@ struct Opened<'s> {
 fn opened<'s>(place: &Place, ended: &Ended, said: &'s [u8]) -> Result<Option<Opened<'s>>, TransportError> {
     let Some(answer) = after_hello(said) else {
         return match ended.code {
-            Some(NO_ROOT) if ended.stderr.contains("ermission denied") => Err(classify::script(ended, &place.describe())),
+            Some(NO_ROOT) if ended.stderr.contains("ermission denied") => {
+                Err(classify::script(ended, &place.describe()))
+            }
             Some(NO_ROOT) => Ok(None),
             _ => Err(no_shell(place, ended, said)),
         };
@@ -301,7 +313,11 @@ fn no_shell(place: &Place, ended: &Ended, said: &[u8]) -> TransportError {
 }
 
 /// Runs a script and keeps what it says.
-pub(super) async fn collect(connection: &Connection, script: &[u8], context: &CallContext) -> Result<(Ended, Vec<u8>), TransportError> {
+pub(super) async fn collect(
+    connection: &Connection,
+    script: &[u8],
+    context: &CallContext,
+) -> Result<(Ended, Vec<u8>), TransportError> {
     let mut said = Vec::new();
     let ended = connection.script(script, &mut |bytes: &[u8]| said.extend_from_slice(bytes), context).await?;
     Ok((ended, said))

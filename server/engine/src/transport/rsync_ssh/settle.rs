@@ -71,8 +71,9 @@ fn cut(said: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 impl Settling<'_> {
-    /// Gives a portion its names and has it hashed. `alone`: nothing is sent meanwhile, so that the server has time for more. Files that
-    /// changed meanwhile, or that could not be carried, are its failure, after all others have their names.
+    /// Gives a portion its names and has it hashed. `alone`: nothing is sent meanwhile, so that the server has time for
+    /// more. Files that changed meanwhile, or that could not be carried, are its failure, after all others have their
+    /// names.
     pub async fn settle(&mut self, sent: Option<Sent>, alone: bool) -> Result<(), TransportError> {
         let Some(Sent { data, files, empty_folders, carried }) = sent else { return Ok(()) };
         if !files.is_empty() {
@@ -94,8 +95,14 @@ impl Settling<'_> {
         self.make_folders(&empty_folders).await
     }
 
-    /// Which files lie in our own folder with their sizes. What else lies there is left from another attempt, and removed.
-    async fn arrived(&self, data: &[u8], files: &[Outgoing], there: Option<Looked>) -> Result<HashSet<Vec<u8>>, TransportError> {
+    /// Which files lie in our own folder with their sizes. What else lies there is left from another attempt, and
+    /// removed.
+    async fn arrived(
+        &self,
+        data: &[u8],
+        files: &[Outgoing],
+        there: Option<Looked>,
+    ) -> Result<HashSet<Vec<u8>>, TransportError> {
         let mut found = match there {
             Some(there) => there,
             None => look::below(&self.session, data, "looking at what was sent", self.context).await?,
@@ -103,7 +110,8 @@ impl Settling<'_> {
         let mut arrived = HashSet::with_capacity(files.len());
         for Outgoing { path, stat, .. } in files {
             // One of another size is taken away below: it is not what was listed.
-            let whole = found.get(path.as_bytes()).is_some_and(|seen| (seen.kind, seen.size) == (Kind::File, stat.size));
+            let whole =
+                found.get(path.as_bytes()).is_some_and(|seen| (seen.kind, seen.size) == (Kind::File, stat.size));
             if whole {
                 found.remove(path.as_bytes());
                 arrived.insert(path.as_bytes().to_vec());
@@ -121,8 +129,8 @@ impl Settling<'_> {
         Ok(arrived)
     }
 
-    /// Gives files their names, and has the server hash those that have them, while the next portion is sent. `all`: nothing else lies in
-    /// our own folder, so that folders may move as they are.
+    /// Gives files their names, and has the server hash those that have them, while the next portion is sent. `all`:
+    /// nothing else lies in our own folder, so that folders may move as they are.
     async fn place(&mut self, data: &[u8], files: &[&Outgoing], all: bool, alone: bool) -> Result<(), TransportError> {
         if files.is_empty() {
             return Ok(());
@@ -197,9 +205,13 @@ impl Settling<'_> {
         }
     }
 
-    /// Which of the names that were taken meanwhile hold a file of the right size: a call that broke off may still be at work at the
-    /// server and have placed it.
-    async fn same_size(&self, taken: &BTreeSet<Vec<u8>>, files: &[&Outgoing]) -> Result<HashSet<Vec<u8>>, TransportError> {
+    /// Which of the names that were taken meanwhile hold a file of the right size: a call that broke off may still be
+    /// at work at the server and have placed it.
+    async fn same_size(
+        &self,
+        taken: &BTreeSet<Vec<u8>>,
+        files: &[&Outgoing],
+    ) -> Result<HashSet<Vec<u8>>, TransportError> {
         if taken.is_empty() || self.push.again.is_some() {
             return Ok(HashSet::new());
         }
@@ -216,7 +228,8 @@ impl Settling<'_> {
         if folders.is_empty() {
             return Ok(());
         }
-        let mut script = [self.session.make(&[&self.session.run(self.push.run)]), self.session.enter_run(self.push.run)].concat();
+        let mut script =
+            [self.session.make(&[&self.session.run(self.push.run)]), self.session.enter_run(self.push.run)].concat();
         look::call(&mut script, "mkdir -p", folders.iter().map(|folder| folder.as_bytes()));
         self.session.ask(&script, "making empty folders", self.context).await.map(drop)
     }

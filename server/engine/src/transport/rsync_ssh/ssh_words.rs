@@ -1,7 +1,7 @@
 //! What ssh says when it cannot connect, told as what is wrong, where, and the command that mends it.
 //!
-//! ssh's own warnings are framed in lines of decoration, and the line that says where comes last; no line of theirs is shown whole here but the
-//! one that names the fault.
+//! ssh's own warnings are framed in lines of decoration, and the line that says where comes last; no line of theirs is
+//! shown whole here but the one that names the fault.
 
 use super::classify;
 use super::server::Server;
@@ -26,10 +26,13 @@ fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)
     let named = if port == 22 { host.clone() } else { format!("[{host}]:{port}") };
     let there = |class, message: String| Some((class, Side::Destination, message));
     let here = |message: String| Some((Configuration, Side::Here, message));
-    if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") || line("Host key for ").is_some_and(|line| line.contains("has changed")) {
+    if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED")
+        || line("Host key for ").is_some_and(|line| line.contains("has changed"))
+    {
         let place = line("Offending ").and_then(|line| line.split_once(" key in ")).map(|(_, place)| place.to_owned());
         let place = place.map_or_else(|| known_hosts.to_string(), |place| with_line(&place));
-        let print = line("SHA256:").map(|line| format!(" (it shows {})", line.trim_end_matches('.'))).unwrap_or_default();
+        let print =
+            line("SHA256:").map(|line| format!(" (it shows {})", line.trim_end_matches('.'))).unwrap_or_default();
         let message = format!(
             "the host key of {named} is not the one in {place}{print}; ask who runs the server whether it was changed, and only then run \
              `ssh-keygen -f '{known_hosts}' -R '{named}'`"
@@ -37,7 +40,9 @@ fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)
         return there(Authentication, message);
     }
     if is_unknown_key(said) {
-        let shown = line("Server host key: ").and_then(|line| line.split_once("key: ")).map(|(_, key)| format!("; it shows {key}"));
+        let shown = line("Server host key: ")
+            .and_then(|line| line.split_once("key: "))
+            .map(|(_, key)| format!("; it shows {key}"));
         let message = format!(
             "the host key of {named} is not in {known_hosts}, and `host_key_policy: strict` takes no unknown one{}; compare it with what the \
              server's owner says, and only then run `ssh-keyscan -p {port} {host} >>'{known_hosts}'`",
@@ -56,7 +61,10 @@ fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)
         return there(Authentication, message);
     }
     if let Some(words) = line("account has expired").or_else(|| line("assword has expired")) {
-        return there(Authentication, format!("the account {target} has expired ({words}); the server's administrator can renew it"));
+        return there(
+            Authentication,
+            format!("the account {target} has expired ({words}); the server's administrator can renew it"),
+        );
     }
     if line("Permission denied (").is_some() {
         let message = format!(
@@ -68,16 +76,21 @@ fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)
     }
     if let Some(words) = line("Unable to negotiate with") {
         let offer = words.split_once(": ").map_or(words, |(_, offer)| offer);
-        let message = format!("{named} and this computer share no algorithm: {offer}; compare with `ssh -G -p {port} {target}`");
+        let message =
+            format!("{named} and this computer share no algorithm: {offer}; compare with `ssh -G -p {port} {target}`");
         return there(Configuration, message);
     }
     if line("Connection refused").is_some() {
-        let message =
-            format!("nothing listens on port {port} of {host}: ssh is off there, or `ssh_port` is another; try `ssh -p {port} {target}`");
+        let message = format!(
+            "nothing listens on port {port} of {host}: ssh is off there, or `ssh_port` is another; try `ssh -p {port} {target}`"
+        );
         return there(DestinationUnreachable, message);
     }
     if line("Could not resolve hostname").is_some() {
-        return there(DestinationUnreachable, format!("no host is called {host}; check `ssh_target`, or try `getent hosts {host}`"));
+        return there(
+            DestinationUnreachable,
+            format!("no host is called {host}; check `ssh_target`, or try `getent hosts {host}`"),
+        );
     }
     if let Some(words) = line("kex_exchange_identification").or_else(|| line("banner exchange")) {
         let message = format!(

@@ -1,8 +1,8 @@
 //! Many small files as one stream: packed here while they are read, unpacked by the server's `tar` into our own folder.
 //!
-//! rsync spends more on each small file than on its bytes: three processes that look at it, agree on it and rename it. Here every file is
-//! read whole before the first byte of it goes out, so that nothing half is ever packed, and an interruption loses no more than what was
-//! on its way. What was sent is looked at and hashed like everything else.
+//! rsync spends more on each small file than on its bytes: three processes that look at it, agree on it and rename it.
+//! Here every file is read whole before the first byte of it goes out, so that nothing half is ever packed, and an
+//! interruption loses no more than what was on its way. What was sent is looked at and hashed like everything else.
 
 use super::Place;
 use super::classify;
@@ -30,8 +30,8 @@ use tokio::sync::mpsc::{Sender, channel};
 const SMALL: u64 = 1 << 20;
 /// Fewer are rsync's too: they take it no time, and it is started for the others anyway.
 pub(super) const FEWEST: usize = 32;
-/// About so many bytes go out at once, and so many times as much is read ahead: little, since what is on its way to a server that takes nothing
-/// looks like what is on its way over a very slow line.
+/// About so many bytes go out at once, and so many times as much is read ahead: little, since what is on its way to a
+/// server that takes nothing looks like what is on its way over a very slow line.
 const PIECE: usize = 256 << 10;
 const PIECES: usize = 2;
 
@@ -68,7 +68,8 @@ impl Streaming<'_> {
             let packed = packing.pack(&files);
             (packed.map(|()| packing.failed), packing.labels)
         });
-        let script = [&look::enter_own(self.session, self.data), UNPACK.as_bytes(), &look::all_here(self.session)].concat();
+        let script =
+            [&look::enter_own(self.session, self.data), UNPACK.as_bytes(), &look::all_here(self.session)].concat();
         let context = CallContext { cancel: stop.clone(), ..self.context.clone() };
         let Place { connection, patience, .. } = &*self.session.place;
         let unpacking = async move {
@@ -96,7 +97,11 @@ impl Streaming<'_> {
             return Err(TransportError::interrupted());
         }
         if silent {
-            let message = format!("{} took nothing for {} s: its disk may hang", self.session.place.describe(), patience.as_secs());
+            let message = format!(
+                "{} took nothing for {} s: its disk may hang",
+                self.session.place.describe(),
+                patience.as_secs()
+            );
             return Err(TransportError::new(FailureClass::Network, Side::Destination, message));
         }
         let (ended, said) = unpacked?;
@@ -130,7 +135,8 @@ pub(super) struct Streamed {
 }
 
 const WHAT: &str = "unpacking what was sent";
-/// As whoever unpacks, with rights as the umask gives them, many blocks at a time. A failure of `tar` is said before all else.
+/// As whoever unpacks, with rights as the umask gives them, many blocks at a time. A failure of `tar` is said before
+/// all else.
 const UNPACK: &str = "unset TAR_OPTIONS\ntar -xob 256 -f - || printf '!%s\\0' $?\n";
 
 /// The exit code of a `tar` that failed, and the rest of what was said.
@@ -208,7 +214,9 @@ impl Packing {
     fn note(&mut self, error: TransportError) {
         match &mut self.failed {
             None => self.failed = Some(error),
-            Some(first) if first.class == error.class && first.files.len() < FILES_NAMED_AT_MOST => first.files.extend(error.files),
+            Some(first) if first.class == error.class && first.files.len() < FILES_NAMED_AT_MOST => {
+                first.files.extend(error.files)
+            }
             Some(_) => {}
         }
     }
@@ -224,7 +232,8 @@ fn pieces(bytes: Vec<u8>, most: usize) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Reads a file as it was listed, all of it or nothing. Answers its mode for the other end: closed to others where it is closed here.
+/// Reads a file as it was listed, all of it or nothing. Answers its mode for the other end: closed to others where it
+/// is closed here.
 fn read_whole(
     source: &mut InOrder,
     path: &FilePath,
@@ -236,15 +245,26 @@ fn read_whole(
     if stat != *listed {
         return Err(HashError::Changed { path: path.clone() });
     }
-    let here = rustix::fs::fstat(&file).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?.st_mode;
+    let here =
+        rustix::fs::fstat(&file).map_err(|error| HashError::Read { path: path.clone(), error: error.into() })?.st_mode;
     labels.note(path, &file);
     bytes.clear();
     // One byte more than there should be tells a file that grows.
     file.take(listed.size + 1).read_to_end(bytes).map_err(|error| HashError::Read { path: path.clone(), error })?;
-    if bytes.len() as u64 == listed.size { Ok((here & 0o044) | 0o600) } else { Err(HashError::Changed { path: path.clone() }) }
+    if bytes.len() as u64 == listed.size {
+        Ok((here & 0o044) | 0o600)
+    } else {
+        Err(HashError::Changed { path: path.clone() })
+    }
 }
 
-fn add(archive: &mut tar::Builder<Vec<u8>>, path: &FilePath, stat: &FileStat, mode: u32, bytes: &[u8]) -> Result<(), TransportError> {
+fn add(
+    archive: &mut tar::Builder<Vec<u8>>,
+    path: &FilePath,
+    stat: &FileStat,
+    mode: u32,
+    bytes: &[u8],
+) -> Result<(), TransportError> {
     let (seconds, fraction) = (stat.mtime_ns.div_euclid(1_000_000_000), stat.mtime_ns.rem_euclid(1_000_000_000));
     if fraction > 0 {
         let time = format!("{seconds}.{fraction:09}");
@@ -297,8 +317,15 @@ mod tests {
         read_whole(&mut source, &path, &stat, &mut bytes, &mut Labels::default()).unwrap();
         assert_eq!(bytes, b"content");
         for other in [FileStat { size: 6, ..stat }, FileStat { mtime_ns: stat.mtime_ns - 1, ..stat }] {
-            assert!(matches!(read_whole(&mut source, &path, &other, &mut bytes, &mut Labels::default()), Err(HashError::Changed { .. })));
+            assert!(matches!(
+                read_whole(&mut source, &path, &other, &mut bytes, &mut Labels::default()),
+                Err(HashError::Changed { .. })
+            ));
         }
-        assert!(is_small(&stat) && !is_small(&FileStat { size: SMALL + 1, ..stat }) && !is_small(&FileStat { mtime_ns: -1, ..stat }));
+        assert!(
+            is_small(&stat)
+                && !is_small(&FileStat { size: SMALL + 1, ..stat })
+                && !is_small(&FileStat { mtime_ns: -1, ..stat })
+        );
     }
 }

@@ -1,11 +1,12 @@
-//! A shell at the server that is started before its script is known: most of the time of a short call is the start of one.
+//! A shell at the server that is started before its script is known: most of the time of a short call is the start of
+//! one.
 
 use crate::machine::child::{Running, Tool};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The one that waits, if one does. It ends with the connection that it was started over. It knows nothing ahead: what it is asked begins with
-/// where the root is now and what its marker says, as every script does.
+/// The one that waits, if one does. It ends with the connection that it was started over. It knows nothing ahead: what
+/// it is asked begins with where the root is now and what its marker says, as every script does.
 #[derive(Debug, Default)]
 pub(super) struct WaitingShell(Mutex<Option<Waiting>>);
 

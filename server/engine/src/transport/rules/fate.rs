@@ -37,8 +37,8 @@ pub enum Fate {
     Conflict,
 }
 
-/// `again`: what stands there was found wrong, whatever its size and time. `ours`: whether our own records say that we put a file of that name
-/// there in this life; asked only where it decides.
+/// `again`: what stands there was found wrong, whatever its size and time. `ours`: whether our own records say that we
+/// put a file of that name there in this life; asked only where it decides.
 pub fn fate<E>(standing: Standing, again: bool, ours: impl FnOnce() -> Result<bool, E>) -> Result<Fate, E> {
     let decided = match standing {
         Standing::Nothing => Fate::Send,
@@ -58,8 +58,8 @@ pub fn fate<E>(standing: Standing, again: bool, ours: impl FnOnce() -> Result<bo
     Ok(decided)
 }
 
-/// Whether a time in whole seconds is the sealed one. `fraction`: the destination showed parts of a second; without, it may hold even seconds
-/// alone, as FAT does.
+/// Whether a time in whole seconds is the sealed one. `fraction`: the destination showed parts of a second; without, it
+/// may hold even seconds alone, as FAT does.
 pub fn same_second(seconds: i64, fraction: bool, sealed: &FileStat) -> bool {
     let sent = sealed.mtime_ns.div_euclid(1_000_000_000);
     seconds == sent || (!fraction && seconds == sent - sent.rem_euclid(2))
@@ -106,7 +106,12 @@ mod tests {
     #[case(Standing::Folder, true, false, Fate::Conflict)]
     #[case(Standing::Other, false, false, Fate::Conflict)]
     #[case(Standing::Other, true, true, Fate::SendAfterAside)]
-    fn what_stands_there_decides(#[case] standing: Standing, #[case] again: bool, #[case] ours: bool, #[case] expected: Fate) {
+    fn what_stands_there_decides(
+        #[case] standing: Standing,
+        #[case] again: bool,
+        #[case] ours: bool,
+        #[case] expected: Fate,
+    ) {
         assert_eq!(fate(standing, again, || Ok::<_, ()>(ours)), Ok(expected));
     }
 

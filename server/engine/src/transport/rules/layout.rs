@@ -43,7 +43,8 @@ pub fn next_superseded<'a>(names: impl Iterator<Item = &'a [u8]>) -> u64 {
     names.filter_map(number).max().unwrap_or(0).saturating_add(1)
 }
 
-/// Where the record of an earlier life goes, below the run, and where it is gathered before, so that a crash in between cannot mix the two.
+/// Where the record of an earlier life goes, below the run, and where it is gathered before, so that a crash in between
+/// cannot mix the two.
 pub fn earlier_life(life: u64) -> (String, String) {
     let done = format!("{}/lives/{life}", domain::path::RECORD_FOLDER);
     let moving = format!("{done}.moving");

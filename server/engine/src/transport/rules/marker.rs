@@ -1,4 +1,5 @@
-//! The marker at an equipment's root: without it nothing is written there, and one of another installation is not replaced unasked.
+//! The marker at an equipment's root: without it nothing is written there, and one of another installation is not
+//! replaced unasked.
 
 use super::super::TransportError;
 use super::layout::MARKER;
@@ -43,8 +44,14 @@ impl Marker {
         (&self.installation, &self.equipment) == (&other.installation, &other.equipment)
     }
 
-    /// Whether it has to be written where `found` stands (empty: none does). An error where that is another's, and nobody adopted it.
-    pub(in crate::transport) fn must_be_written(&self, found: &[u8], replace: bool, destination: &str) -> Result<bool, TransportError> {
+    /// Whether it has to be written where `found` stands (empty: none does). An error where that is another's, and
+    /// nobody adopted it.
+    pub(in crate::transport) fn must_be_written(
+        &self,
+        found: &[u8],
+        replace: bool,
+        destination: &str,
+    ) -> Result<bool, TransportError> {
         if found.is_empty() || replace {
             return Ok(true);
         }
@@ -58,12 +65,14 @@ impl Marker {
             return Ok(());
         }
         let Marker { equipment, installation, host, .. } = found;
-        let message = format!("{destination} belongs to equipment {equipment} of installation {installation} on {host}");
+        let message =
+            format!("{destination} belongs to equipment {equipment} of installation {installation} on {host}");
         Err(TransportError::new(FailureClass::DestinationForeign, Side::Destination, message))
     }
 }
 
-/// Whose the destination is to be: every call that finds another's marker ends there, also when it was ours a moment ago.
+/// Whose the destination is to be: every call that finds another's marker ends there, also when it was ours a moment
+/// ago.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MarkedFor {
     /// UUID of the installation.
@@ -103,7 +112,13 @@ mod tests {
 
     fn marker(installation: &str, host: &str) -> Marker {
         let created_at = domain::timestamp::Timestamp::from_unix_seconds(0);
-        Marker { what: String::new(), installation: installation.into(), equipment: "EQ_1".into(), created_at, host: host.into() }
+        Marker {
+            what: String::new(),
+            installation: installation.into(),
+            equipment: "EQ_1".into(),
+            created_at,
+            host: host.into(),
+        }
     }
 
     #[test]

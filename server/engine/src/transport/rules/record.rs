@@ -1,6 +1,6 @@
-//! What is to be done with a run's record at a destination, by what stands there and what is known to be ours. Only a file that we put there
-//! ourselves is replaced: the digests of what was put last are kept at the root, in a folder of our own. Such a list never says that something
-//! is proven; lost, it costs one needless moving aside.
+//! What is to be done with a run's record at a destination, by what stands there and what is known to be ours. Only a
+//! file that we put there ourselves is replaced: the digests of what was put last are kept at the root, in a folder of
+//! our own. Such a list never says that something is proven; lost, it costs one needless moving aside.
 
 use super::super::{HashOutcome, Hashed, RecordFile, TransportError};
 use domain::job::{FailureClass, Side};
@@ -13,17 +13,24 @@ use std::collections::HashSet;
 pub struct Plan<'a> {
     /// What stands under names of the record, is not ours, and has to move aside first.
     pub strangers: Vec<FilePath>,
-    /// What counts as ours from now on: the old and the new while one takes the place of the other, and what is not asked about.
+    /// What counts as ours from now on: the old and the new while one takes the place of the other, and what is not
+    /// asked about.
     pub ours: Vec<(FilePath, Digest)>,
-    /// Files that are not there yet as they are to be. What is equal is not written: where nothing may be replaced, it need not be.
+    /// Files that are not there yet as they are to be. What is equal is not written: where nothing may be replaced, it
+    /// need not be.
     pub to_write: Vec<&'a RecordFile>,
     /// A file of ours is to be replaced.
     pub replaces: bool,
 }
 
 impl<'a> Plan<'a> {
-    /// `ours`: what is known to be ours. `there`: what the destination holds under the names of `files`. An error where that cannot be read.
-    pub fn of(files: &'a [RecordFile], ours: &[(FilePath, Digest)], there: Vec<Hashed>) -> Result<Plan<'a>, TransportError> {
+    /// `ours`: what is known to be ours. `there`: what the destination holds under the names of `files`. An error where
+    /// that cannot be read.
+    pub fn of(
+        files: &'a [RecordFile],
+        ours: &[(FilePath, Digest)],
+        there: Vec<Hashed>,
+    ) -> Result<Plan<'a>, TransportError> {
         let (mut replaced, mut strangers, mut equal) = (Vec::new(), Vec::new(), HashSet::new());
         for Hashed { path, outcome } in there {
             let wanted = files.iter().find(|file| file.path == path).map(|file| file.bytes.digest());
@@ -53,8 +60,8 @@ impl<'a> Plan<'a> {
         Ok(Plan { strangers, ours: replaced.into_iter().chain(others).chain(new).collect(), to_write, replaces })
     }
 
-    /// Whether the list of what is ours may stay as it was when the destination refuses to replace it: where it replaces nothing, what has a
-    /// name of its own may stand all the same.
+    /// Whether the list of what is ours may stay as it was when the destination refuses to replace it: where it
+    /// replaces nothing, what has a name of its own may stand all the same.
     pub fn list_may_stay(&self, refusal: &TransportError) -> bool {
         refusal.class == FailureClass::Authentication && !self.replaces
     }
@@ -109,15 +116,26 @@ mod tests {
     #[case::ours(holds("old"), "old", (false, true, true))]
     #[case::a_strangers(holds("old"), "other", (true, true, false))]
     #[case::the_very_file_here(HashOutcome::SameFile, "old", (true, true, false))]
-    fn what_stands_there_decides(#[case] outcome: HashOutcome, #[case] ours: &str, #[case] expected: (bool, bool, bool)) {
+    fn what_stands_there_decides(
+        #[case] outcome: HashOutcome,
+        #[case] ours: &str,
+        #[case] expected: (bool, bool, bool),
+    ) {
         let files = [file("new")];
         let elsewhere = (FilePath::new(".exlab-wizard/versions/1/ingest.json").unwrap(), Digest([1; 32]));
         let known = [(files[0].path.clone(), file(ours).bytes.digest()), elsewhere.clone()];
         let plan = Plan::of(&files, &known, vec![Hashed { path: files[0].path.clone(), outcome }]).unwrap();
         assert_eq!((!plan.strangers.is_empty(), !plan.to_write.is_empty(), plan.replaces), expected);
-        assert!(plan.ours.contains(&(files[0].path.clone(), files[0].bytes.digest())), "the new one is ours before it is put");
+        assert!(
+            plan.ours.contains(&(files[0].path.clone(), files[0].bytes.digest())),
+            "the new one is ours before it is put"
+        );
         assert!(plan.ours.contains(&elsewhere), "what is not asked about stays ours");
-        assert_eq!(plan.ours.contains(&known[0]), plan.replaces || ours == "new", "the old one as long as it may stand there");
+        assert_eq!(
+            plan.ours.contains(&known[0]),
+            plan.replaces || ours == "new",
+            "the old one as long as it may stand there"
+        );
         let refusal = |class| TransportError::new(class, Side::Destination, "");
         assert_eq!(plan.list_may_stay(&refusal(FailureClass::Authentication)), !plan.replaces);
         assert!(!plan.list_may_stay(&refusal(FailureClass::Network)));
