@@ -13,6 +13,8 @@ mod deny;
 #[cfg(test)]
 mod dependencies;
 mod hazards;
+#[cfg(test)]
+mod laws;
 mod machine;
 mod packages;
 mod process;

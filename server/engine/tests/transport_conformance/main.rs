@@ -137,7 +137,19 @@ conformance!(
 );
 all_laws!(over_rsync_ssh, crate::ssh_servers::RSYNC_SSH);
 all_laws!(over_rsync_ssh_to_a_plain_server, crate::ssh_servers::PLAIN_SERVER);
-all_laws!(over_rclone, crate::remotes::LOCAL);
+// Debian's rclone is asked all laws over SFTP; here those that depend on what a backend tells of links, names and times.
+conformance!(
+    over_rclone,
+    crate::remotes::LOCAL,
+    crate::faithful::odd_names as v9_odd_names,
+    crate::faithful::mirrored_with_times_and_empty_folders as v2_mirrored_with_times_and_empty_folders,
+    crate::faithful::record as d10_record_and_lives,
+    crate::lives::equal_is_equal as v19_equal_is_equal,
+    crate::lives::what_differs_is_named as v19_what_differs_is_named,
+    crate::damage::superseded as d22_superseded,
+    crate::damage::gives_way as d22_gives_way,
+    crate::gap::damage_is_seen as d16_damage_is_seen,
+);
 all_laws!(over_rclone_current, crate::remotes::LOCAL_CURRENT);
 all_laws!(over_rclone_sftp, crate::remotes::SFTP);
 all_laws!(over_rclone_sftp_current, crate::remotes::SFTP_CURRENT);
