@@ -4,7 +4,7 @@ use super::node::Position;
 use super::place;
 use super::section::{Located, Section};
 use crate::environment::Environment;
-use domain::bandwidth::{Bandwidth, Day, Window};
+use domain::bandwidth::{Bandwidth, Day, Window, parse_time_of_day};
 use domain::settings::{HostKeyPolicy, Target, Transport};
 
 #[derive(Clone, Copy)]
@@ -17,15 +17,6 @@ enum Kind {
 const KINDS: [(&str, Kind); 3] = [("mount", Kind::Mount), ("rclone", Kind::Rclone), ("rsync_ssh", Kind::RsyncSsh)];
 const POLICIES: [(&str, HostKeyPolicy); 2] =
     [("accept-new", HostKeyPolicy::AcceptNew), ("strict", HostKeyPolicy::Strict)];
-const DAYS: [(&str, Day); 7] = [
-    ("mon", Day::Mon),
-    ("tue", Day::Tue),
-    ("wed", Day::Wed),
-    ("thu", Day::Thu),
-    ("fri", Day::Fri),
-    ("sat", Day::Sat),
-    ("sun", Day::Sun),
-];
 
 /// Reads the block; `None` when something in it is wrong.
 pub fn read(mut section: Section<'_>, environment: &Environment) -> Option<Located<Transport>> {
@@ -129,7 +120,7 @@ fn read_bandwidth(mut section: Section<'_>) -> Bandwidth {
 }
 
 fn read_window(section: &mut Section<'_>) -> Option<Window> {
-    let days = section.words("days", &DAYS);
+    let days = section.words("days", &Day::ALL.map(|day| (day.as_str(), day)));
     if section.list("days").is_empty() {
         section.missing("days", "write e.g. [mon, tue, wed, thu, fri]");
     }
@@ -155,25 +146,8 @@ fn time_of_day(section: &Section<'_>, key: &str, text: Option<Located<String>>) 
         section.missing(key, "write a time as \"HH:MM\"");
         return None;
     };
-    let seconds = parse_time(&text.value);
-    if seconds.is_none() {
-        section.mistake(
-            text.at,
-            key,
-            format!("{:?} is not a time; write \"HH:MM\", \"00:00\" to \"24:00\"", text.value),
-        );
-    }
-    seconds.map(|value| Located { at: text.at, value })
-}
-
-fn parse_time(text: &str) -> Option<u32> {
-    let (hours, minutes) = text.split_once(':')?;
-    let two = |part: &str| {
-        (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<u32>().ok()).flatten()
-    };
-    let (hours, minutes) = (two(hours)?, two(minutes)?);
-    let second = hours * 3_600 + minutes * 60;
-    (minutes < 60 && second <= 86_400).then_some(second)
+    let read = parse_time_of_day(&text.value).map_err(|what| section.mistake(text.at, key, what));
+    read.ok().map(|value| Located { at: text.at, value })
 }
 
 /// What two equipments must not share (V13): the folder a target names, whatever account or spelling leads there.
@@ -225,18 +199,6 @@ pub struct PlacedTarget<'a> {
 mod tests {
     use super::*;
     use rstest::rstest;
-
-    #[rstest]
-    #[case("08:00", Some(28_800))]
-    #[case("24:00", Some(86_400))]
-    #[case("00:00", Some(0))]
-    #[case("24:01", None)]
-    #[case("8:00", None)]
-    #[case("08:60", None)]
-    #[case("08:00:00", None)]
-    fn times(#[case] text: &str, #[case] expected: Option<u32>) {
-        assert_eq!(parse_time(text), expected);
-    }
 
     fn ssh(ssh_target: &str, path: &str) -> Target {
         Target::RsyncSsh {
