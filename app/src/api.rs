@@ -73,10 +73,7 @@ pub async fn staging() -> Result<StagingList<RunRow>, PanelError> {
 
 /// One window of the table; `search` is the query string of the page's address.
 #[server(name = AskStagingView, prefix = "/api/v1/fn", endpoint = "staging_view", input = Json, output = Json)]
-pub async fn staging_view(
-    /// Query string.
-    search: String,
-) -> Result<StagingView, PanelError> {
+pub async fn staging_view(search: String) -> Result<StagingView, PanelError> {
     use crate::lists::{query::ViewQuery, select};
     let list = backend()?.staging().await.map_err(crate::error::answered)?;
     let query = ViewQuery::parse(&search);
@@ -107,7 +104,6 @@ pub async fn run_detail(
 pub async fn run_files(
     /// Absolute, or relative to the staging root.
     run: String,
-    /// Which window.
     query: FilesQuery,
 ) -> Result<RunFiles, PanelError> {
     backend()?.run_files(&run, query).await.map_err(crate::error::answered)
@@ -118,7 +114,6 @@ pub async fn run_files(
 pub async fn run_log(
     /// Absolute, or relative to the staging root.
     run: String,
-    /// Which lines.
     query: LogQuery,
 ) -> Result<RunLog, PanelError> {
     backend()?.run_log(&run, query).await.map_err(crate::error::answered)
@@ -163,7 +158,6 @@ pub async fn act_plan(
 /// Starts an act over one run or many.
 #[server(name = AskStartAct, prefix = "/api/v1/fn", endpoint = "start_act", input = Json, output = Json)]
 pub async fn start_act(
-    /// What is asked.
     kind: ActKind,
     /// On which runs; at least one.
     runs: Vec<String>,
@@ -188,10 +182,7 @@ pub async fn act(
 
 /// Findings of the gate as asked for.
 #[server(name = AskProblems, prefix = "/api/v1/fn", endpoint = "problems", input = Json, output = Json)]
-pub async fn problems(
-    /// Filters and page.
-    query: ProblemQuery,
-) -> Result<ProblemList, PanelError> {
+pub async fn problems(query: ProblemQuery) -> Result<ProblemList, PanelError> {
     backend()?.problems(query).await.map_err(crate::error::answered)
 }
 
@@ -211,7 +202,6 @@ pub async fn override_findings(
 pub async fn revoke_override(
     /// Absolute, or relative to the staging root.
     run: String,
-    /// Which, why, who.
     request: RevokeRequest,
 ) -> Result<OverrideEntry, PanelError> {
     backend()?.revoke_override(&run, request).await.map_err(crate::error::answered)
@@ -222,7 +212,6 @@ pub async fn revoke_override(
 pub async fn mark_known(
     /// The finding's `run_path`, or a run's absolute path.
     path: String,
-    /// Which finding.
     request: KnownRequest,
     /// Known, or not any more.
     known: bool,

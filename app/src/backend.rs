@@ -21,7 +21,6 @@ pub type EventStream = Pin<Box<dyn futures::Stream<Item = Event> + Send>>;
 /// A log to be sent as it is.
 #[derive(Debug)]
 pub struct LogFile {
-    /// Its name.
     pub name: String,
     /// Its size when it was opened: what is sent, however it grows.
     pub bytes: u64,

@@ -44,10 +44,7 @@ pub fn CertificatePage() -> impl IntoView {
 }
 
 #[component]
-fn Sheet(
-    /// What it says.
-    certificate: Certificate,
-) -> impl IntoView {
+fn Sheet(certificate: Certificate) -> impl IntoView {
     let (tone, icon, verdict) = match certificate.damage() {
         _ if certificate.is_proven() => ("tone-good", "shield", "Every sealed byte was proven on the NAS.".to_owned()),
         Some(damage) => {
@@ -141,10 +138,7 @@ fn Sheet(
 
 /// Who wrote down which step, and when.
 #[component]
-fn Steps(
-    /// Oldest first.
-    history: Vec<HistoryView>,
-) -> impl IntoView {
+fn Steps(history: Vec<HistoryView>) -> impl IntoView {
     let step = |entry: HistoryView| {
         view! {
             <tr>

@@ -78,10 +78,7 @@ fn Nothing() -> impl IntoView {
 
 /// What nobody has any more: above all others, on the first page.
 #[component]
-fn Damaged(
-    /// The runs.
-    runs: Vec<ClearedRun>,
-) -> impl IntoView {
+fn Damaged(runs: Vec<ClearedRun>) -> impl IntoView {
     (!runs.is_empty()).then(|| {
         view! {
             <section class="panel damaged" aria-labelledby="damaged-title">
@@ -95,10 +92,7 @@ fn Damaged(
 }
 
 #[component]
-fn Listing(
-    /// The runs.
-    runs: Vec<ClearedRun>,
-) -> impl IntoView {
+fn Listing(runs: Vec<ClearedRun>) -> impl IntoView {
     view! {
         <div class="listing" tabindex="0" role="region" aria-label="Table of cleared runs">
             <table class="plain cleared">
@@ -122,7 +116,6 @@ fn Listing(
 
 #[component]
 fn Page(
-    /// The runs.
     page: ClearedRuns,
     /// True on the first page.
     first: bool,

@@ -9,15 +9,11 @@ use domain::job::{FailureClass, JobState};
 /// Which way a word leans; chooses colour, never replaces the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tone {
-    /// Nothing to do.
     Idle,
-    /// Going on.
     Busy,
-    /// Proven.
     Good,
     /// Waits, or worth a look.
     Warn,
-    /// Needs an operator.
     Bad,
 }
 
@@ -37,11 +33,8 @@ impl Tone {
 /// A word with its icon (a symbol of the shell's sprite).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Word {
-    /// Colour.
     pub tone: Tone,
-    /// Symbol.
     pub icon: &'static str,
-    /// Text.
     pub text: String,
 }
 

@@ -12,6 +12,8 @@ mod demo;
 mod deny;
 #[cfg(test)]
 mod dependencies;
+#[cfg(test)]
+mod documented;
 mod hazards;
 #[cfg(test)]
 mod laws;

@@ -16,7 +16,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Files, String> {
     let mut reader = serde_json::Deserializer::from_slice(&bytes);
     let found = Top.deserialize(&mut reader).and_then(|found| reader.end().map(|()| found));
     let files = found.map_err(|error| {
-        format!("the manifest is no JSON: {}; the instrument must write it whole", no_json(&bytes, &error))
+        format!("the manifest is not JSON: {}; the instrument must write it whole", no_json(&bytes, &error))
     })??;
     if files.is_empty() {
         return Err("the manifest's `files` is empty: it must list every file of the run".into());

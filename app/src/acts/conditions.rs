@@ -25,7 +25,6 @@ fn item(condition: Condition) -> impl IntoView {
 /// The conditions of a plan: first what the operator's own clear needs, then what only clearing by itself needs.
 #[component]
 pub fn Conditions(
-    /// The plan.
     plan: ClearPlan,
     /// Whether the second part is unfolded.
     #[prop(default = false)]

@@ -14,7 +14,6 @@ use leptos::prelude::*;
 /// An act that waits for its confirmation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asked {
-    /// What.
     pub kind: ActKind,
     /// On which runs; at least one.
     pub runs: Vec<String>,

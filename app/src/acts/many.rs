@@ -20,13 +20,9 @@ const LISTED: usize = 500;
 /// The dialog's content for many runs.
 #[component]
 pub fn Many(
-    /// What is asked.
     kind: ActKind,
-    /// Of which runs.
     runs: Vec<String>,
-    /// Goes ahead.
     confirm: impl Fn(Vec<String>) + Copy + Send + Sync + 'static,
-    /// Leaves it.
     close: impl Fn() + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
     let store = use_store();

@@ -14,11 +14,8 @@ use leptos::task::spawn_local;
 /// The dialog's content for one run.
 #[component]
 pub fn One(
-    /// Which.
     run: String,
-    /// Goes ahead.
     confirm: impl Fn(Vec<String>) + Copy + Send + Sync + 'static,
-    /// Leaves it.
     close: impl Fn() + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
     let store = use_store();

@@ -21,7 +21,6 @@ pub fn files_of(problem: &Problem) -> Vec<String> {
 /// The dialog's content once it was confirmed.
 #[component]
 pub fn Working(
-    /// The act.
     number: u32,
     /// Leaves the dialog; the act goes on.
     close: impl Fn() + Copy + Send + Sync + 'static,

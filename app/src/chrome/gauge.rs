@@ -25,10 +25,7 @@ pub fn is_tight(disk: &DiskGauge) -> bool {
 
 /// The bar.
 #[component]
-pub fn Gauge(
-    /// What to show.
-    disk: DiskGauge,
-) -> impl IntoView {
+pub fn Gauge(disk: DiskGauge) -> impl IntoView {
     let (kept, clearable) = parts(&disk);
     let used = disk.total_bytes.saturating_sub(disk.free_bytes);
     let label =

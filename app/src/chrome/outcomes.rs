@@ -28,10 +28,7 @@ pub fn Outcomes() -> impl IntoView {
 }
 
 #[component]
-fn Outcome(
-    /// Which act.
-    number: u32,
-) -> impl IntoView {
+fn Outcome(number: u32) -> impl IntoView {
     let store = use_store();
     let act = Memo::new(move |_| store.act(number));
     Effect::new(move |_: Option<()>| {

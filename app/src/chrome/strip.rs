@@ -87,7 +87,7 @@ fn unrecognised(status: &PanelStatus) -> Option<AnyView> {
     let count = status.unrecognised.len() as u64;
     let head = match (count, first.rule) {
         (1, Rule::LinkedFolder) => "A link is not looked at.",
-        (1, _) => "A folder is no run.",
+        (1, _) => "A folder is not a run.",
         _ => "Some folders are not looked at, or are not runs.",
     };
     let more = if count > 1 { format!(" {} in all.", counted(count, "folder", "folders")) } else { String::new() };

@@ -13,7 +13,6 @@ pub const PER_PAGE: u64 = 100;
 pub struct View {
     /// Filters; its offset and limit are not used.
     pub filters: ProblemQuery,
-    /// From 1.
     pub page: u64,
 }
 

@@ -10,17 +10,12 @@ pub enum SortKey {
     /// Latest change; the default, newest first.
     #[default]
     Activity,
-    /// Lifecycle order.
     State,
     /// Leaf of the path.
     Run,
-    /// Equipment id.
     Equipment,
-    /// Project folder.
     Project,
-    /// Data files.
     Files,
-    /// Data bytes.
     Bytes,
 }
 
@@ -60,7 +55,6 @@ impl SortKey {
 pub struct ViewQuery {
     /// State texts to show; empty is all.
     pub states: Vec<String>,
-    /// Only this equipment.
     pub equipment: Option<String>,
     /// Only this project folder.
     pub project: Option<String>,
@@ -72,9 +66,7 @@ pub struct ViewQuery {
     pub why: Option<AttentionKind>,
     /// Words that must all occur in path or project.
     pub text: String,
-    /// Order.
     pub sort: SortKey,
-    /// Downwards.
     pub descending: bool,
     /// From 1; only used where there is no script to scroll by.
     pub page: usize,

@@ -14,9 +14,7 @@ pub const WINDOW: usize = 60;
 /// Count and size of some rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Amount {
-    /// Runs.
     pub runs: u64,
-    /// Their data bytes.
     pub bytes: u64,
 }
 
@@ -31,17 +29,13 @@ impl Amount {
 /// shows.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Summary {
-    /// Everything staged.
     pub total: Amount,
     /// What the view shows.
     pub matching: Amount,
     /// Of that, what may be cleared.
     pub clearable: Amount,
-    /// By state text.
     pub states: BTreeMap<String, u64>,
-    /// By equipment id.
     pub equipments: BTreeMap<String, u64>,
-    /// Needs an operator.
     pub attention: u64,
     /// Needs an operator, whatever the filters.
     pub attention_total: u64,
@@ -54,7 +48,6 @@ pub struct Summary {
 pub struct Selection<K> {
     /// Keys of the rows to show, in order.
     pub keys: Vec<K>,
-    /// Counts.
     pub summary: Summary,
 }
 
@@ -138,11 +131,9 @@ fn rank(state: &str) -> usize {
 /// Whether a changed row changes which rows are shown or counted (at once), or only their order (soon).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shift {
-    /// Neither.
     None,
     /// A sort key or a sum.
     Order,
-    /// A filter's answer.
     Membership,
 }
 

@@ -9,11 +9,8 @@ use web_sys::{EventSource, MessageEvent};
 
 /// What an open source tells.
 pub enum Heard {
-    /// The server answered.
     Open,
-    /// An event's data.
     Message(String),
-    /// It is broken.
     Broken,
 }
 

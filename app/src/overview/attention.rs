@@ -33,10 +33,7 @@ fn look(kind: AttentionKind) -> (Tone, &'static str) {
 
 /// The list, or that there is nothing to do.
 #[component]
-pub fn Attention(
-    /// Everything.
-    overview: RwSignal<Option<Overview>>,
-) -> impl IntoView {
+pub fn Attention(overview: RwSignal<Option<Overview>>) -> impl IntoView {
     let items = Memo::new(move |_| {
         overview.with(|overview| overview.as_ref().map(|known| known.attention.clone()).unwrap_or_default())
     });

@@ -29,10 +29,7 @@ fn height(value: u64, most: u64) -> u32 {
 
 /// The charts.
 #[component]
-pub fn Charts(
-    /// Everything.
-    overview: RwSignal<Option<Overview>>,
-) -> impl IntoView {
+pub fn Charts(overview: RwSignal<Option<Overview>>) -> impl IntoView {
     let hours = Memo::new(move |_| {
         overview.with(|overview| overview.as_ref().map(|known| known.hours.clone()).unwrap_or_default())
     });

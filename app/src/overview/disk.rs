@@ -35,10 +35,7 @@ fn days(seconds: u64) -> String {
 
 /// The disk.
 #[component]
-pub fn Disk(
-    /// Everything.
-    overview: RwSignal<Option<Overview>>,
-) -> impl IntoView {
+pub fn Disk(overview: RwSignal<Option<Overview>>) -> impl IntoView {
     let disk = Memo::new(move |_| overview.with(|overview| overview.as_ref().and_then(|known| known.disk)));
     let shown = move || match disk.get() {
         Some(disk) => known(disk).into_any(),

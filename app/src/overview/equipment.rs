@@ -12,10 +12,7 @@ use leptos::prelude::*;
 
 /// The table.
 #[component]
-pub fn Equipment(
-    /// Everything.
-    overview: RwSignal<Option<Overview>>,
-) -> impl IntoView {
+pub fn Equipment(overview: RwSignal<Option<Overview>>) -> impl IntoView {
     let ids = Memo::new(move |_| {
         let id = |equipment: &EquipmentOverview| equipment.equipment_id.clone();
         overview.with(|overview| {
@@ -55,12 +52,7 @@ pub fn Equipment(
 }
 
 #[component]
-fn Row(
-    /// Equipment id.
-    id: String,
-    /// Everything.
-    overview: RwSignal<Option<Overview>>,
-) -> impl IntoView {
+fn Row(id: String, overview: RwSignal<Option<Overview>>) -> impl IntoView {
     let known = {
         let id = id.clone();
         Memo::new(move |_| {

@@ -85,10 +85,7 @@ pub fn OverviewPage() -> impl IntoView {
 }
 
 #[component]
-fn Body(
-    /// What to show.
-    shown: Shown,
-) -> impl IntoView {
+fn Body(shown: Shown) -> impl IntoView {
     let at = Memo::new(move |_| shown.overview.with(|overview| overview.as_ref().map(|overview| overview.at)));
     let known = Memo::new(move |_| shown.overview.with(Option::is_some));
     view! {
@@ -115,10 +112,7 @@ fn Body(
 }
 
 #[component]
-fn Refused(
-    /// Why.
-    problem: Problem,
-) -> impl IntoView {
+fn Refused(problem: Problem) -> impl IntoView {
     view! {
         <div class="banner tone-bad" role="alert">
             <Icon name="alert" />

@@ -19,24 +19,17 @@ pub fn why_not(action: &Action, link_broken: bool) -> Option<&'static str> {
 /// A button with a reason.
 #[component]
 pub fn ActButton(
-    /// What it does.
-    #[prop(into)]
-    label: Signal<&'static str>,
-    /// Its symbol.
-    #[prop(into)]
-    icon: Signal<&'static str>,
+    #[prop(into)] label: Signal<&'static str>,
+    #[prop(into)] icon: Signal<&'static str>,
     /// The run it is for, for screen readers.
     #[prop(into)]
     about: String,
-    /// Why not now.
-    #[prop(into)]
-    why_not: Signal<Option<&'static str>>,
+    #[prop(into)] why_not: Signal<Option<&'static str>>,
     /// Unique on the page.
     id: String,
     /// Class of the button.
     #[prop(default = "button small")]
     class: &'static str,
-    /// What happens.
     on_press: impl Fn() + 'static,
 ) -> impl IntoView {
     let described = {

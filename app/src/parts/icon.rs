@@ -20,7 +20,6 @@ pub fn Icon(
 /// A word with its icon, in its tone.
 #[component]
 pub fn WordTag(
-    /// What to show.
     word: Signal<Word>,
     /// Class beside the tone's.
     #[prop(default = "word")]

@@ -10,9 +10,7 @@ use leptos_router::hooks::use_navigate;
 /// A link to a page of the panel.
 #[component]
 pub fn Go(
-    /// Encoded address.
-    #[prop(into)]
-    href: Signal<String>,
+    #[prop(into)] href: Signal<String>,
     /// Class of the `<a>`.
     #[prop(default = "")]
     class: &'static str,
@@ -22,7 +20,6 @@ pub fn Go(
     /// `aria-current`, when it is where we are.
     #[prop(optional, into)]
     current: MaybeProp<&'static str>,
-    /// What it says.
     children: Children,
 ) -> impl IntoView {
     let navigate = use_navigate();

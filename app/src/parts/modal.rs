@@ -10,14 +10,11 @@ pub fn Modal(
     /// Whether it is shown.
     #[prop(into)]
     open: Signal<bool>,
-    /// Heading.
-    #[prop(into)]
-    title: Signal<String>,
+    #[prop(into)] title: Signal<String>,
     /// Unique on the page; the heading's id is made from it.
     id: &'static str,
     /// Asked to close: by Escape or its cross.
     on_close: impl Fn() + Clone + Send + Sync + 'static,
-    /// What it holds.
     children: ChildrenFn,
 ) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();

@@ -43,10 +43,7 @@ fn use_store_hydrated() -> bool {
 
 /// A point in time.
 #[component]
-pub fn When(
-    /// The time.
-    at: Timestamp,
-) -> impl IntoView {
+pub fn When(at: Timestamp) -> impl IntoView {
     let store = use_store();
     view! {
         <time datetime=at.to_string() title=utc(at)>
@@ -66,7 +63,6 @@ pub fn stamped(at: String) -> AnyView {
 /// How long ago something was, with the point in time as its title.
 #[component]
 pub fn Ago(
-    /// Seconds since then.
     seconds: Signal<i64>,
     /// The point in time, as the documents write it.
     at: Signal<String>,

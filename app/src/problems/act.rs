@@ -14,18 +14,12 @@ use leptos::task::spawn_local;
 pub enum Asked {
     /// To let a class through.
     Override {
-        /// On which run.
         run: String,
-        /// Which class.
         rule: Rule,
     },
-    /// To end that.
     Revoke {
-        /// On which run.
         run: String,
-        /// Which class.
         rule: Rule,
-        /// The override.
         entry: OverrideEntry,
     },
 }

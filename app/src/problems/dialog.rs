@@ -49,14 +49,7 @@ pub fn OverrideDialog() -> impl IntoView {
 }
 
 #[component]
-fn Form(
-    /// On which run.
-    run: String,
-    /// Which class.
-    rule: domain::finding::Rule,
-    /// Leaves it.
-    close: impl Fn() + Copy + Send + Sync + 'static,
-) -> impl IntoView {
+fn Form(run: String, rule: domain::finding::Rule, close: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView {
     let state = expect_context::<PageState>();
     let operator = RwSignal::new(kept_operator());
     let reason = RwSignal::new(String::new());
@@ -179,9 +172,7 @@ pub fn told(outcome: Result<String, Problem>) -> impl IntoView {
 /// Who and why, with a live count.
 #[component]
 pub fn OperatorAndReason(
-    /// Who.
     operator: RwSignal<String>,
-    /// Why.
     reason: RwSignal<String>,
     /// Makes ids unique on the page.
     prefix: &'static str,

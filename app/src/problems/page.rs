@@ -26,11 +26,9 @@ const SETTLE: Duration = Duration::from_millis(150);
 /// What the parts of the page share.
 #[derive(Clone, Copy)]
 pub struct PageState {
-    /// The panel's store.
     pub store: Store,
     /// What the address says.
     pub view: Memo<View>,
-    /// The newest answer.
     pub list: RwSignal<ProblemList>,
     /// Why the newest question was not answered.
     pub refused: RwSignal<Option<Problem>>,

@@ -39,14 +39,7 @@ pub fn RevokeDialog() -> impl IntoView {
 }
 
 #[component]
-fn Form(
-    /// On which run.
-    run: String,
-    /// The override.
-    entry: OverrideEntry,
-    /// Leaves it.
-    close: impl Fn() + Copy + Send + Sync + 'static,
-) -> impl IntoView {
+fn Form(run: String, entry: OverrideEntry, close: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView {
     let state = expect_context::<PageState>();
     let operator = RwSignal::new(kept_operator());
     let reason = RwSignal::new(String::new());

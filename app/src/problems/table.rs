@@ -46,10 +46,7 @@ pub fn Table() -> impl IntoView {
 }
 
 #[component]
-fn Line(
-    /// The finding.
-    found: ProblemFinding,
-) -> impl IntoView {
+fn Line(found: ProblemFinding) -> impl IntoView {
     let finding = &found.finding;
     let kind = match finding.offending_kind {
         OffendingKind::DirectorySegment => "Folder",
@@ -104,10 +101,7 @@ fn Line(
 }
 
 #[component]
-fn Actions(
-    /// The finding.
-    found: ProblemFinding,
-) -> impl IntoView {
+fn Actions(found: ProblemFinding) -> impl IntoView {
     let state = expect_context::<PageState>();
     let broken = move || state.store.link.get().is_broken().then_some("true");
     let about = format!(" {} on {}", words::class(found.finding.rule), leaf(&found.finding.run_path));

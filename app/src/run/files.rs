@@ -34,9 +34,7 @@ fn word(state: FileState) -> Word {
 /// The section.
 #[component]
 pub fn Files(
-    /// Which run.
     run: Memo<String>,
-    /// Which window.
     view: Memo<RunView>,
     /// Grows when the run has changed.
     changes: RwSignal<u32>,
@@ -75,12 +73,7 @@ pub fn Files(
 }
 
 #[component]
-fn Search(
-    /// Which run.
-    run: Memo<String>,
-    /// Which window.
-    view: Memo<RunView>,
-) -> impl IntoView {
+fn Search(run: Memo<String>, view: Memo<RunView>) -> impl IntoView {
     let navigate = use_navigate();
     let go = move |files: FilesQuery| {
         let href = view.get_untracked().with_files(files).href(&run.get_untracked());

@@ -45,7 +45,6 @@ const LISTED: usize = 50;
 pub fn Findings(
     /// As the gate sorted them; of many, the first.
     findings: Vec<Finding>,
-    /// All of them.
     counts: FindingCounts,
 ) -> impl IntoView {
     let blocking = u64::from(counts.blocking);
@@ -108,12 +107,7 @@ fn finding(finding: Finding) -> impl IntoView {
 
 /// Files that appeared or changed after the seal.
 #[component]
-pub fn LateFiles(
-    /// At most 1,000.
-    files: Vec<FileDifference>,
-    /// All of them.
-    total: u64,
-) -> impl IntoView {
+pub fn LateFiles(files: Vec<FileDifference>, total: u64) -> impl IntoView {
     let more = total.saturating_sub(files.len() as u64);
     (!files.is_empty()).then(|| {
         view! {
@@ -149,10 +143,7 @@ fn recorded(at: Option<String>) -> AnyView {
 
 /// Overrides and the tombstones that revoke them, as recorded.
 #[component]
-pub fn Overrides(
-    /// Oldest first.
-    entries: Vec<OverrideEntry>,
-) -> impl IntoView {
+pub fn Overrides(entries: Vec<OverrideEntry>) -> impl IntoView {
     (!entries.is_empty()).then(|| {
         view! {
             <section class="panel block" aria-labelledby="overrides-title">

@@ -13,7 +13,6 @@ use leptos::prelude::*;
 /// Name, state, acts.
 #[component]
 pub fn Head(
-    /// The run.
     row: RwSignal<SeenRow>,
     /// Opens the clear dialog.
     clearing: RwSignal<Option<Asked>>,

@@ -13,10 +13,7 @@ use std::time::Duration;
 
 /// The run's present.
 #[component]
-pub fn Job(
-    /// The run.
-    row: RwSignal<SeenRow>,
-) -> impl IntoView {
+pub fn Job(row: RwSignal<SeenRow>) -> impl IntoView {
     let store = use_store();
     let told = Memo::new(move |_| row.with(|seen| story::tell(seen, store.tick.get())));
     let quiet = Signal::derive(move || row.with(|seen| seen.quiet_seconds(store.tick.get())));
@@ -112,7 +109,6 @@ fn job_facts(job: &JobView, row: RwSignal<SeenRow>) -> impl IntoView + use<> {
 fn Countdown(
     /// When it is due.
     at: Timestamp,
-    /// The run.
     row: RwSignal<SeenRow>,
 ) -> impl IntoView {
     let wait = row.with_untracked(|seen| seen.seconds_since(at, seen.seen_at)).map_or(0, |seconds| -seconds);

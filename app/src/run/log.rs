@@ -32,9 +32,7 @@ fn look(level: Level) -> (&'static str, &'static str, &'static str) {
 /// The section.
 #[component]
 pub fn Log(
-    /// Which run.
     run: Memo<String>,
-    /// Which lines.
     view: Memo<RunView>,
     /// Grows when the run has changed.
     changes: RwSignal<u32>,
@@ -99,12 +97,7 @@ pub fn Log(
 }
 
 #[component]
-fn Search(
-    /// Which run.
-    run: Memo<String>,
-    /// Which lines.
-    view: Memo<RunView>,
-) -> impl IntoView {
+fn Search(run: Memo<String>, view: Memo<RunView>) -> impl IntoView {
     let navigate = use_navigate();
     let go = move |log: LogQuery| {
         let href = view.get_untracked().with_log(log).href(&run.get_untracked());

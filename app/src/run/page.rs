@@ -156,7 +156,6 @@ pub fn RunPage() -> impl IntoView {
 
 #[component]
 fn Body(
-    /// Everything.
     detail: RunDetail,
     /// Opens the clear dialog.
     clearing: RwSignal<Option<Asked>>,
@@ -200,7 +199,6 @@ fn Body(
 
 #[component]
 fn Refused(
-    /// Why.
     error: PanelError,
     /// What was asked for.
     run: String,

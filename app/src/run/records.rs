@@ -44,10 +44,7 @@ pub fn Seal(
 
 /// Every proof attempt, newest first.
 #[component]
-pub fn Proofs(
-    /// Newest first.
-    proofs: Vec<ProofRecord>,
-) -> impl IntoView {
+pub fn Proofs(proofs: Vec<ProofRecord>) -> impl IntoView {
     (!proofs.is_empty()).then(|| {
         view! {
             <section class="panel block" aria-labelledby="proofs-title">
@@ -81,10 +78,7 @@ fn proof(proof: ProofRecord) -> impl IntoView {
 
 /// Facts kept outside the folder.
 #[component]
-pub fn Ledger(
-    /// Newest first.
-    entries: Vec<LedgerEntry>,
-) -> impl IntoView {
+pub fn Ledger(entries: Vec<LedgerEntry>) -> impl IntoView {
     (!entries.is_empty()).then(|| {
         view! {
             <section class="panel block" aria-labelledby="ledger-title">

@@ -28,7 +28,6 @@ fn when(state: &str) -> &'static str {
 /// The timeline.
 #[component]
 pub fn Timeline(
-    /// Oldest first.
     history: Vec<HistoryView>,
     /// Where the run stands.
     state: String,

@@ -79,9 +79,7 @@ impl RunView {
 /// A list of the page, with a form of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum List {
-    /// Its files.
     Files,
-    /// Its log.
     Log,
 }
 

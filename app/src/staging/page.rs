@@ -168,10 +168,7 @@ fn Empty() -> impl IntoView {
 
 /// Why there is no list: off, starting, or an error.
 #[component]
-fn Refused(
-    /// The answer.
-    problem: Problem,
-) -> impl IntoView {
+fn Refused(problem: Problem) -> impl IntoView {
     let (icon, title, busy) = match problem.code {
         ErrorCode::OrchestratorDisabled => ("off", "The orchestrator is off", false),
         ErrorCode::Starting => ("working", "Starting: the staging tree is read for the first time", true),

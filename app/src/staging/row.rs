@@ -16,7 +16,6 @@ use wasm_bindgen::JsCast;
 /// A row; nothing when its run has just left the list.
 #[component]
 pub fn Row(
-    /// Which.
     key: Key,
     /// Place in the list, from 0.
     index: Signal<usize>,

@@ -65,12 +65,7 @@ fn place(popover: &web_sys::HtmlElement, button: Option<(f64, f64, f64)>) {
 }
 
 #[component]
-fn Items(
-    /// The run.
-    row: RwSignal<SeenRow>,
-    /// Closes the menu.
-    close: impl Fn() + Copy + Send + Sync + 'static,
-) -> impl IntoView {
+fn Items(row: RwSignal<SeenRow>, close: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView {
     let state = expect_context::<StagingState>();
     let run = row.with_untracked(|seen| seen.row.run_path.clone());
     let told = Memo::new(move |_| row.with(|seen| story::tell(seen, state.store.tick.get())));

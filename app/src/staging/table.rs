@@ -20,7 +20,6 @@ const HOLD_SECONDS: i64 = 3;
 fn Head(
     /// What it sorts by.
     sort: SortKey,
-    /// Text.
     label: &'static str,
     /// Class of the cell.
     class: &'static str,

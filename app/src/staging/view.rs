@@ -12,11 +12,9 @@ use std::collections::HashSet;
 /// The staging page's state, passed by context.
 #[derive(Clone, Copy)]
 pub struct StagingState {
-    /// Rows.
     pub store: Store,
     /// As the address says.
     pub query: Memo<ViewQuery>,
-    /// What that shows.
     pub selection: Memo<Selection<Key>>,
     /// Picked rows, also such as are not shown now.
     pub picked: RwSignal<HashSet<Key>>,

@@ -14,9 +14,7 @@ use std::time::Duration;
 pub struct OwnAct {
     /// Counts from 1 within this page.
     pub number: u32,
-    /// What was asked.
     pub kind: ActKind,
-    /// On which runs.
     pub runs: Vec<String>,
     /// How far it is; `None` until the server has taken it.
     pub view: Option<ActView>,

@@ -24,11 +24,9 @@ pub type Key = Arc<str>;
 /// How much of the list is here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Loaded {
-    /// Nothing.
     Nothing,
     /// One window, as the server rendered it.
     Window,
-    /// Every row.
     Whole,
 }
 
@@ -37,7 +35,6 @@ pub enum Loaded {
 pub enum Link {
     /// Not tried yet, or first try.
     Starting,
-    /// Patches come in.
     Live,
     /// Broken; tried again in so many seconds.
     Retrying {
@@ -64,7 +61,6 @@ pub struct Store {
     pub loaded: RwSignal<Loaded>,
     /// Why the list cannot be shown.
     pub problem: RwSignal<Option<Problem>>,
-    /// The event stream.
     pub link: RwSignal<Link>,
     /// Seconds since hydration, in steps; 0 on the server.
     pub tick: RwSignal<i64>,

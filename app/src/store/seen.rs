@@ -9,7 +9,6 @@ use domain::timestamp::Timestamp;
 /// A row as received.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SeenRow {
-    /// The row.
     pub row: RunRow,
     /// The panel's tick when it came, in seconds.
     pub seen_at: i64,

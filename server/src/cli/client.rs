@@ -118,6 +118,6 @@ impl Client {
 
     fn strange(&self, what: &str) -> CommandError {
         let address = &self.address;
-        CommandError::Failed(format!("What answers at http://{address} is no orchestrator of this version: {what}"))
+        CommandError::Failed(format!("What answers at http://{address} is not an orchestrator of this version: {what}"))
     }
 }

@@ -98,7 +98,7 @@ fn read_id(section: &mut Section<'_>) -> Option<Located<String>> {
         id.at,
         "id",
         format!(
-            "{:?} is no equipment id; write 1-32 of A-Z, 0-9 and _, beginning with a letter, e.g. CONFOCAL_01",
+            "{:?} is not an equipment id; write 1-32 of A-Z, 0-9 and _, beginning with a letter, e.g. CONFOCAL_01",
             id.value
         ),
     );

@@ -56,7 +56,9 @@ pub fn rclone_remote(text: &str) -> Result<String, String> {
         ));
     }
     if !text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | '@' | ' ')) {
-        return Err(format!("{text:?} is no name of an rclone remote: letters, digits, _ - . + @ and blanks only"));
+        return Err(format!(
+            "{text:?} is not the name of an rclone remote: letters, digits, _ - . + @ and blanks only"
+        ));
     }
     Ok(text.to_owned())
 }
@@ -74,7 +76,7 @@ pub fn ssh_target(text: &str) -> Result<String, String> {
     }
     if host.is_empty() || host.starts_with('-') || !host.chars().all(plain) || text.contains(char::is_whitespace) {
         return Err(format!(
-            "{text:?} is no ssh target; write user@host (port under ssh_port, path under remote_path)"
+            "{text:?} is not an ssh target; write user@host (port under ssh_port, path under remote_path)"
         ));
     }
     Ok(text.to_owned())
@@ -101,7 +103,7 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
         Some(port) => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
         None => text
             .parse::<SocketAddr>()
-            .map_err(|_| format!("{text:?} is no address; write HOST:PORT, e.g. 127.0.0.1:8080 or [::1]:8080"))?,
+            .map_err(|_| format!("{text:?} is not an address; write HOST:PORT, e.g. 127.0.0.1:8080 or [::1]:8080"))?,
     };
     if address.ip().is_loopback() {
         return Ok(address);

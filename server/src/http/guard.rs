@@ -41,7 +41,7 @@ impl Ours {
         let Some(host) = host.filter(|host| self.contains(host)) else {
             let host = host.unwrap_or("nothing");
             return Err(format!(
-                "This server is asked for as {host:?}, which is none of its names ({}).",
+                "This server is asked for as {host:?}, which is not one of its names ({}).",
                 self.0.join(", ")
             ));
         };

@@ -126,7 +126,7 @@ fn kind_of(act: &str, face: Face) -> Option<ActKind> {
 
 fn unknown_act(act: &str) -> Refusal {
     let known = "POST /api/v1/staging/RUN/ takes force-sync, clear, verify and retry; POST /staging/RUN/ the first two";
-    Problem::new(ErrorCode::NotFound, format!("{act:?} is no act on a run: {known}.")).into()
+    Problem::new(ErrorCode::NotFound, format!("{act:?} is not an act on a run: {known}.")).into()
 }
 
 /// Runs an act as a task of its own: a client that hangs up only stops waiting (S14).

@@ -48,7 +48,7 @@ fn pace(text: &str) -> Result<f64, String> {
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
     /// No such folder.
-    #[error("The staging tree {} is no folder; make it first.", .0.display())]
+    #[error("The staging tree {} is not a folder; make it first.", .0.display())]
     NoStaging(PathBuf),
     /// A file cannot be written.
     #[error("{} cannot be written: {source}", path.display())]

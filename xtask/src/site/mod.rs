@@ -13,7 +13,6 @@ mod compress;
 mod split;
 mod stamp;
 mod styles;
-mod unused;
 mod wasm;
 
 pub use wasm::add_target;

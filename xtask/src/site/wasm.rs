@@ -4,7 +4,7 @@
 //! The page asks for `/pkg/NAME.js` and `/pkg/NAME.wasm` (see `app/src/shell.rs`); parts are asked for by
 //! [`split::LOADER`].
 
-use super::{OUTPUT_NAME, WASM_TARGET, split, stamp::Stamp, unused, write_if_changed};
+use super::{OUTPUT_NAME, WASM_TARGET, split, stamp::Stamp, write_if_changed};
 use crate::machine;
 use crate::process::{self, Call};
 use crate::step::Step;
@@ -43,7 +43,7 @@ pub fn build(package: &Path) -> Result<()> {
     let step = Step::begin("panel: splitting");
     let raw = machine::target_folder()?.join("xtask/split");
     empty(&raw)?;
-    let split = split::split(&unused::leave_out(&input)?, &raw, &format!("{OUTPUT_NAME}.js"))?;
+    let split = split::split(&input, &raw, &format!("{OUTPUT_NAME}.js"))?;
     step.end(&format!("{} parts beside the first", split.parts.len()));
 
     let step = Step::begin("panel: wasm-bindgen");

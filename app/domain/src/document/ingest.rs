@@ -116,7 +116,7 @@ impl Ingest {
         match object.get("history") {
             None => {}
             Some(Value::Array(entries)) if entries.iter().all(Value::is_object) => {}
-            Some(_) => return Err(unreadable("`history` is no list of objects")),
+            Some(_) => return Err(unreadable("`history` is not a list of objects")),
         }
         Ok(Ingest::of(object, minor))
     }

@@ -28,7 +28,7 @@ pub(crate) fn no_json(bytes: &[u8], reader: &dyn std::fmt::Display) -> String {
     } else if bytes.iter().all(|byte| *byte == 0) {
         "it holds zeros only, as after a crash of the computer that wrote it"
     } else if bytes.contains(&0) || std::str::from_utf8(bytes).is_err() {
-        "it is no UTF-8 text: save it as UTF-8"
+        "it is not UTF-8 text: save it as UTF-8"
     } else {
         return reader.to_string();
     };

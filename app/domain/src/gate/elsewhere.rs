@@ -16,7 +16,7 @@ pub fn unrecognised_folder(path: &str, files: u64, bytes: u64) -> Finding {
              Run_... or TestRun_...."
         ),
         None => format!(
-            "This folder is no run, so nothing in it is sent or cleared {size}: rename it to Run_... or TestRun_... if it holds a run."
+            "This folder is not a run, so nothing in it is sent or cleared {size}: rename it to Run_... or TestRun_... if it holds a run."
         ),
     };
     of_a_folder(Rule::UnrecognisedFolder, path, detail)

@@ -26,7 +26,6 @@ const LINE_SHOWN: usize = 4 << 10;
 /// A log to be sent as it is.
 #[derive(Debug)]
 pub struct LogFile {
-    /// Its name.
     pub name: String,
     /// Its size when it was opened: what is sent, however it grows.
     pub bytes: u64,

@@ -72,8 +72,9 @@ impl Engine {
         request: &OverrideRequest,
     ) -> Result<OverrideEntry, Problem> {
         let core = &self.core;
-        let rule = Rule::from_text(&request.problem_class)
-            .ok_or_else(|| refused(format!("`problem_class` {:?} is no class of findings", request.problem_class)))?;
+        let rule = Rule::from_text(&request.problem_class).ok_or_else(|| {
+            refused(format!("`problem_class` {:?} is not a class of findings", request.problem_class))
+        })?;
         if !rule.can_be_overridden() {
             let why = match rule.tier() {
                 Tier::Soft => "blocks nothing, so there is nothing to override",
@@ -214,7 +215,7 @@ impl Engine {
     ) -> Result<ProblemFinding, Problem> {
         let core = &self.core;
         let rule = Rule::from_text(&request.rule)
-            .ok_or_else(|| refused(format!("`rule` {:?} is no class of findings", request.rule)))?;
+            .ok_or_else(|| refused(format!("`rule` {:?} is not a class of findings", request.rule)))?;
         let operator = match request.operator.as_deref().map(str::trim).filter(|operator| !operator.is_empty()) {
             Some(operator) => Some(check_operator(operator).map_err(refused)?),
             None => None,

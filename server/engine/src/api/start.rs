@@ -29,13 +29,11 @@ use tokio_util::sync::CancellationToken;
 /// What the engine is started with, besides the configuration.
 #[derive(Clone)]
 pub struct Options {
-    /// Database, seals, identity.
     pub state_folder: PathBuf,
     /// As written into documents.
     pub host: String,
     /// How often the tree is scanned when nothing happens.
     pub poll_interval: Duration,
-    /// Clocks.
     pub clock: Clock,
     /// For tests that kill the program.
     pub checkpoints: Checkpoints,
@@ -63,10 +61,8 @@ pub enum StartError {
     /// The orchestrator is off.
     #[error("the orchestrator is off in this config: set orchestrator.staging_root and orchestrator.label")]
     Off,
-    /// Its state folder.
     #[error(transparent)]
     StateFolder(#[from] StateFolderError),
-    /// Its database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -223,21 +219,12 @@ pub enum MarkError {
     /// The orchestrator is off.
     #[error("the orchestrator is off in this config: nothing is sent from here")]
     Off,
-    /// No such equipment.
     #[error("equipment {equipment} is not in the config; there are: {known}")]
-    Unknown {
-        /// As asked.
-        equipment: String,
-        /// What there is.
-        known: String,
-    },
-    /// Staged only.
+    Unknown { equipment: String, known: String },
     #[error("equipment {0} has no transport: it is not synced from here")]
     NoTransport(String),
-    /// The state folder.
     #[error(transparent)]
     StateFolder(#[from] StateFolderError),
-    /// The destination.
     #[error(transparent)]
     Transport(#[from] TransportError),
 }

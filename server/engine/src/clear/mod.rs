@@ -97,7 +97,6 @@ pub fn start_automatic(core: &Arc<Core>, run: &RunPath) {
 /// Why a clear did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ClearStop {
-    /// It is over.
     #[error(transparent)]
     Refused(Box<Refusal>),
     /// The intent stands and goes on by itself.

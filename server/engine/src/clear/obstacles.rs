@@ -145,7 +145,6 @@ struct About {
     owner: u32,
     is_folder: bool,
     is_file: bool,
-    /// Immutable or append-only.
     fixed: bool,
     mount: Option<u64>,
 }

@@ -29,12 +29,7 @@ pub enum Refusal {
     },
     /// It is verified, but by no seal of this installation.
     #[error("{run} is not proven by this installation ({why}): force a sync to seal, send and verify it")]
-    NotOurs {
-        /// The run.
-        run: RunPath,
-        /// What is missing.
-        why: String,
-    },
+    NotOurs { run: RunPath, why: String },
     /// What is here is not what was sealed.
     #[error("{sentence}")]
     Changed {
@@ -42,13 +37,11 @@ pub enum Refusal {
         sentence: String,
         /// Names of files that differ.
         files: Vec<String>,
-        /// Of the seal.
         generation: u64,
     },
     /// Something here cannot be read, moved or removed, or had to stay.
     #[error("{sentence}")]
     Held {
-        /// What, and why.
         sentence: String,
         /// Names of files that are meant.
         files: Vec<String>,
@@ -59,7 +52,6 @@ pub enum Refusal {
     /// The destination answered, and does not hold what was sealed.
     #[error("{sentence}")]
     Disproven {
-        /// What differs.
         sentence: String,
         /// Names of files that differ.
         files: Vec<String>,
@@ -67,9 +59,7 @@ pub enum Refusal {
     /// The proof that can be made now is weaker than the config asks for.
     #[error("{run} is proven at level {level} ({}), verify.clear_needs asks for {needs}", level.meaning())]
     TooWeak {
-        /// The run.
         run: RunPath,
-        /// What was reached.
         level: ProofLevel,
         /// `verify.clear_needs`
         needs: ProofLevel,
@@ -77,12 +67,10 @@ pub enum Refusal {
     /// The destination, or something the proof needs, cannot answer now.
     #[error("{sentence}")]
     NoAnswer {
-        /// Why.
         sentence: String,
         /// What kind of failure; `None` where nothing was asked.
         class: Option<FailureClass>,
     },
-    /// The program stops.
     #[error("{sentence}")]
     Stopping {
         /// What was given up.
@@ -108,7 +96,6 @@ pub enum Refusal {
     /// What was not proven is back where it stood; the rest was proven and went.
     #[error("{}", kept_back(.kept))]
     KeptBack {
-        /// What went.
         freed: Totals,
         /// Names of what stayed, and why.
         kept: Vec<(String, String)>,
@@ -167,31 +154,18 @@ pub enum NotCalledOff {
     /// It is at work, or another act is.
     #[error("{run} is busy ({holder}): a clear that is at work ends or waits; call it off then")]
     Busy {
-        /// The run.
         run: RunPath,
         /// What it is busy with.
         holder: String,
     },
-    /// There is none.
     #[error("{run}: no clear of it waits")]
-    NoClear {
-        /// The run.
-        run: RunPath,
-    },
+    NoClear { run: RunPath },
     /// Everything is gone already.
     #[error("{run}: its folder is neither at its path nor in {CLEARING_FOLDER}: its clear ends by itself")]
-    EndsByItself {
-        /// The run.
-        run: RunPath,
-    },
+    EndsByItself { run: RunPath },
     /// What calling it off needs cannot be done now.
     #[error("{run}: it cannot be called off now: {why}")]
-    NotNow {
-        /// The run.
-        run: RunPath,
-        /// Why.
-        why: String,
-    },
+    NotNow { run: RunPath, why: String },
     /// The state folder cannot be read or written now.
     #[error(transparent)]
     State(#[from] StoreError),

@@ -113,10 +113,12 @@ async fn go_on_with(core: Arc<Core>, intents: Vec<Intent>) {
 
 /// Where the folder of an intent is.
 pub(super) enum FolderOf {
-    /// Renamed aside.
     Aside(RunFolder),
     /// Still at the run's path, untouched or with this intent's `cleared`.
-    AtRun { folder: RunFolder, cleared: bool },
+    AtRun {
+        folder: RunFolder,
+        cleared: bool,
+    },
     /// At the run's path again, with this intent's `cleared`: the clear was being given up, or what it kept or retained
     /// had been put back, and that is not written yet.
     PutBack(RunFolder),

@@ -18,7 +18,6 @@ pub struct Desk {
 /// Runs to be looked at.
 #[derive(Default)]
 pub struct ToLookAt {
-    /// At once.
     pub runs: BTreeSet<RunPath>,
     /// Something outside touched them: soon, but not at every touch.
     pub touched: BTreeSet<RunPath>,

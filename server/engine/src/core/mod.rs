@@ -40,11 +40,8 @@ use tokio::time::Instant;
 pub struct Core {
     /// What the program was started with.
     pub site: Site,
-    /// The staging tree.
     pub staging: Staging,
-    /// Queue, intents, ledger.
     pub store: Store,
-    /// All staged runs.
     pub index: Index,
     /// What everyone is told.
     pub tell: Tell,
@@ -54,7 +51,6 @@ pub struct Core {
     pub desk: Desk,
     /// Where runs are sent.
     pub destinations: Destinations,
-    /// Clears under way.
     pub clears: Clears,
     /// Cleared runs, whose copy on the NAS is the only one.
     pub only_copies: OnlyCopies,
@@ -62,9 +58,7 @@ pub struct Core {
 
 /// What everyone is told beside the rows.
 pub struct Tell {
-    /// What changed.
     pub events: Events,
-    /// What operators started.
     pub acts: Acts,
     /// What moved in the last day, for the overview.
     pub tally: Tally,

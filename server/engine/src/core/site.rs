@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 /// This installation, as it was started.
 pub struct Site {
-    /// Configuration.
     pub settings: Settings,
     /// `orchestrator.label`
     pub label: String,
@@ -24,7 +23,6 @@ pub struct Site {
     pub installation: String,
     /// Where database, seals and identity live.
     pub state_folder: PathBuf,
-    /// Clocks.
     pub clock: Clock,
     /// For tests that kill the program.
     pub checkpoints: Checkpoints,

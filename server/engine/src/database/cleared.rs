@@ -14,7 +14,6 @@ use domain::timestamp::Timestamp;
 /// Proofs of cleared runs, by the full hour after they were made.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClearedHour {
-    /// The equipment.
     pub equipment_id: String,
     /// Hours since 1970, UTC.
     pub hour: i64,

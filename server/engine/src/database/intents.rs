@@ -51,9 +51,7 @@ impl ClearStep {
 pub struct Intent {
     /// UUID; also the name of the folder the run is renamed into.
     pub id: String,
-    /// The run.
     pub run: RunPath,
-    /// Its life.
     pub life: u64,
     /// The job whose seal is cleared.
     pub job_id: String,
@@ -61,7 +59,6 @@ pub struct Intent {
     pub step: ClearStep,
     /// What was really removed so far.
     pub freed: Totals,
-    /// Why it waits.
     pub waiting: Option<String>,
     /// The finished ingest.json: it is deleted before the life is recorded as ended.
     pub history: String,

@@ -12,17 +12,13 @@ use sqlx::{FromRow, Row};
 /// A job as stored.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Job {
-    /// UUID.
     pub id: String,
-    /// The run.
     pub run: RunPath,
     /// How often the path was pushed and cleared before, plus one.
     pub life: u64,
     /// How often this life's content was sealed.
     pub generation: u64,
-    /// State.
     pub state: JobState,
-    /// Retries used.
     pub attempts: u32,
     /// Second pushes after a hash mismatch.
     pub hash_retries: u32,
@@ -36,15 +32,12 @@ pub struct Job {
     pub seal: Option<Digest>,
     /// When the seal was closed.
     pub sealed_ms: Option<i64>,
-    /// What is sealed.
     pub totals: Totals,
-    /// Newest proof.
     pub proof_level: Option<ProofLevel>,
     /// How the newest proof was made.
     pub proof_method: Option<String>,
     /// First proof of this generation.
     pub first_proof_ms: Option<i64>,
-    /// Newest proof.
     pub last_proof_ms: Option<i64>,
     /// Proofs of this generation.
     pub verify_passes: u32,
@@ -59,11 +52,8 @@ pub struct Job {
 /// Which job: a run's life and generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct JobKey<'a> {
-    /// The run.
     pub run: &'a RunPath,
-    /// Its life.
     pub life: u64,
-    /// Its generation.
     pub generation: u64,
 }
 

@@ -21,7 +21,6 @@ pub enum LedgerKind {
     Cleared,
     /// The destination does not hold what was sealed.
     Disproven,
-    /// A job failed.
     Failed,
     /// Files whose stat changed hold the sealed bytes.
     HashedAgain,
@@ -79,24 +78,18 @@ impl LedgerKind {
 /// A fact to append.
 #[derive(Clone, Debug)]
 pub struct NewLedgerEntry<'a> {
-    /// When.
     pub at_ms: i64,
-    /// The run.
     pub run: &'a RunPath,
-    /// Its life.
     pub life: u64,
     /// What it is about.
     pub kind: LedgerKind,
-    /// One line.
     pub detail: String,
 }
 
 /// A life that ended by clearing.
 #[derive(Clone, Debug)]
 pub struct ClearedLife {
-    /// The run.
     pub run: RunPath,
-    /// Which life.
     pub life: u64,
     /// When its local copy went.
     pub cleared_ms: i64,

@@ -8,9 +8,7 @@ use super::{Store, StoreError};
 pub struct Note {
     /// The run, or the folder that is none, relative to the staging root.
     pub run_path: String,
-    /// Its rule's text.
     pub rule: String,
-    /// Its offending path.
     pub offending_path: String,
     /// When it was found first, in milliseconds.
     pub first_ms: i64,

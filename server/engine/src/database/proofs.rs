@@ -17,17 +17,11 @@ pub(super) fn ahead_of(now_ms: i64) -> i64 {
 /// A proof attempt to record beside a job.
 #[derive(Clone, Debug)]
 pub struct NewProof {
-    /// When, in milliseconds.
     pub at_ms: i64,
-    /// Everything equal.
     pub proven: bool,
-    /// Strength.
     pub level: ProofLevel,
-    /// How.
     pub method: String,
-    /// What was compared.
     pub totals: Totals,
-    /// What differed.
     pub detail: String,
 }
 

@@ -21,7 +21,6 @@ const RCLONE: (u64, u64) = (1, 60);
 
 /// What everything else needs.
 pub(super) struct Prepared {
-    /// Our id.
     pub installation: String,
     pub scratch: Scratch,
 }
@@ -47,7 +46,7 @@ impl Exam<'_> {
         let path = staging_root.to_owned();
         let looked = self.answer(move || {
             if !std::fs::metadata(&path)?.is_dir() {
-                return Err(std::io::Error::other("it is no folder"));
+                return Err(std::io::Error::other("it is not a folder"));
             }
             let may_write = rustix::fs::access(path.as_str(), Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK);
             let space = rustix::fs::statvfs(path.as_str())?;

@@ -38,25 +38,16 @@ pub enum DoctorError {
     /// The orchestrator is off.
     #[error("the orchestrator is off in this config: set orchestrator.staging_root and orchestrator.label")]
     Off,
-    /// No such equipment.
     #[error("equipment {equipment} is not in the config; there are: {known}")]
-    Unknown {
-        /// As asked.
-        equipment: String,
-        /// What there is.
-        known: String,
-    },
-    /// Staged only.
+    Unknown { equipment: String, known: String },
     #[error("equipment {0} is not synced from here")]
     NotSynced(String),
-    /// None is.
     #[error("no equipment is synced from here: add one with a transport to the config")]
     Nothing,
 }
 
 /// A visit: what all examinations share.
 pub struct Visit<'a> {
-    /// The checked config.
     pub settings: &'a Settings,
     /// Where made-up runs lie while they are sent.
     pub state_folder: &'a Path,

@@ -33,11 +33,9 @@ impl Outcome {
 pub struct Check {
     /// Stable: scripts look for it.
     pub name: String,
-    /// The word.
     pub outcome: Outcome,
     /// What was found, and what to do.
     pub message: String,
-    /// What was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
@@ -57,7 +55,6 @@ impl Check {
 /// Everything about one equipment.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct EquipmentReport {
-    /// Equipment id.
     pub id: String,
     /// Its destination, as the operator wrote it.
     pub target: String,

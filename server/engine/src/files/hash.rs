@@ -30,17 +30,13 @@ pub enum HashError {
     /// Its bytes cannot be read.
     #[error("{path} cannot be read: {error}")]
     Read {
-        /// Inside the run.
         path: FilePath,
         /// The system's own words.
         error: io::Error,
     },
     /// Its stat is not (or no longer) the one it was listed with.
     #[error("{path} changed since it was listed")]
-    Changed {
-        /// Inside the run.
-        path: FilePath,
-    },
+    Changed { path: FilePath },
     /// `cancel` fired.
     #[error("interrupted")]
     Interrupted,
@@ -49,7 +45,6 @@ pub enum HashError {
 /// A digest and when its making began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LocalHash {
-    /// Of all bytes.
     pub digest: Digest,
     /// Just before the first byte was read, nanoseconds since the epoch; for `SealWriter::put`.
     pub began_ns: i64,

@@ -28,31 +28,23 @@ pub enum SourceError {
     /// The staging root itself.
     #[error("the staging root {} cannot be opened: {error}", path.display())]
     Root {
-        /// As configured.
         path: PathBuf,
         /// The system's own words.
         error: io::Error,
     },
     /// The run's folder is no longer there.
     #[error("{} is gone", path.display())]
-    RunGone {
-        /// Its folder.
-        path: PathBuf,
-    },
+    RunGone { path: PathBuf },
     /// The run's folder cannot be opened: no permission, or a link or file on the way.
     #[error("{} cannot be opened: {error}", path.display())]
     Run {
-        /// Its folder.
         path: PathBuf,
         /// The system's own words.
         error: io::Error,
     },
     /// An entry was listed, then gone (or something else) when it was looked at.
     #[error("{path} vanished while the run was read")]
-    Vanished {
-        /// Inside the run.
-        path: FilePath,
-    },
+    Vanished { path: FilePath },
     /// A folder or file cannot be read.
     #[error("{path} cannot be read: {error}")]
     Unreadable {
@@ -63,10 +55,7 @@ pub enum SourceError {
     },
     /// It is there, but no regular file.
     #[error("{path} is not a regular file")]
-    NotRegular {
-        /// Inside the run.
-        path: FilePath,
-    },
+    NotRegular { path: FilePath },
 }
 
 /// A path inside the run, or the run's folder itself; for messages.

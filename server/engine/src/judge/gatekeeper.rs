@@ -23,20 +23,16 @@ use std::sync::Arc;
 /// Why a run could not be judged or queued.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
-    /// Its files.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// Its documents.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The queue.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// What asking for the queue gave.
 pub enum Gated {
-    /// In the queue.
     Queued(Box<Job>),
     /// Held back by these.
     Blocked(Vec<Finding>),

@@ -35,16 +35,13 @@ pub enum MetadataError {
     /// The run is no longer what was sealed.
     #[error("{0} has other extended attributes (streams, labels) than a moment ago")]
     Changed(FilePath),
-    /// Its files.
     #[error(transparent)]
     Source(#[from] SourceError),
     /// Our seal of it.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The record.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// Writing it.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -97,7 +94,6 @@ struct Gathered {
 /// Attributes beyond what a record takes.
 #[derive(Default)]
 pub struct Left {
-    /// How many.
     pub attributes: u64,
     /// Of all their values.
     pub bytes: u64,

@@ -18,26 +18,16 @@ use std::time::Duration;
 pub enum RecordError {
     /// The staging disk is full.
     #[error("the staging disk is full: {what} could not be written")]
-    Full {
-        /// Which file.
-        what: String,
-    },
+    Full { what: String },
     /// Another program holds the lock.
     #[error("{what} is locked by another program for more than {} s", LOCK_PATIENCE.as_secs())]
-    Locked {
-        /// Which file.
-        what: String,
-    },
+    Locked { what: String },
     /// A record file that is far larger than any document.
     #[error("{what} is larger than {} MiB and is not read", limit_of(what) >> 20)]
-    TooLarge {
-        /// Which file.
-        what: String,
-    },
+    TooLarge { what: String },
     /// The system's own words.
     #[error("{what}: {source}")]
     Io {
-        /// Which file.
         what: String,
         /// What the system said.
         source: std::io::Error,

@@ -35,16 +35,13 @@ pub struct Owner {
     pub installation: String,
     /// The host it works on.
     pub host: String,
-    /// Since when.
     pub since: Timestamp,
 }
 
 /// An owner, and when it was last heard of (seconds since 1970).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Heard {
-    /// Who.
     pub owner: Owner,
-    /// When.
     pub at: i64,
 }
 
@@ -66,9 +63,7 @@ pub enum AdoptError {
         units::counted(age_seconds.unsigned_abs(), "second")
     )]
     AtWork {
-        /// The staging root.
         root: PathBuf,
-        /// The owner's host.
         host: String,
         /// Since it was heard of.
         age_seconds: i64,

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 /// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateFolderError {
-    /// A second instance.
     #[error("another exlab-orchestrator works on {} already: stop it first, or give this one a state folder of its own", .0.display())]
     InUse(PathBuf),
     /// The system's own words.

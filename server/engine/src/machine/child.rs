@@ -79,7 +79,6 @@ impl std::fmt::Debug for Tool {
 
 /// What a child is given on its standard input.
 pub(crate) enum Input<'a> {
-    /// All of it.
     Whole(&'a [u8]),
     /// This, and then pieces as they come, until nobody sends any more. When the child takes no more, the receiver is
     /// closed.
@@ -91,7 +90,6 @@ pub(crate) enum Input<'a> {
 pub(crate) struct Ended {
     /// Its exit code; `None` when a signal ended it.
     pub code: Option<i32>,
-    /// The signal.
     pub signal: Option<i32>,
     /// The end of what it said on standard error.
     pub stderr: String,
@@ -111,16 +109,11 @@ impl Ended {
 /// Why a child gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChildError {
-    /// No such program.
     #[error("{program} is not installed here")]
-    NotFound {
-        /// As configured.
-        program: String,
-    },
+    NotFound { program: String },
     /// It could not be started.
     #[error("{program} cannot be started: {error}")]
     Start {
-        /// As configured.
         program: String,
         /// The system's own words.
         error: std::io::Error,
@@ -128,7 +121,6 @@ pub(crate) enum ChildError {
     /// It ran, but could not be talked with.
     #[error("{program} could not be listened to: {error}")]
     Talk {
-        /// As configured.
         program: String,
         /// The system's own words.
         error: std::io::Error,

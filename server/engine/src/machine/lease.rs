@@ -15,7 +15,6 @@ const F_SETSIG: libc::c_int = 10;
 pub(crate) enum Answer {
     /// Nobody has the file open for writing while this is held.
     Nobody(Lease),
-    /// Somebody has.
     Somebody,
     /// This file system has no leases, or this account may take none on a file of another owner.
     Untold,

@@ -44,9 +44,7 @@ pub fn is_shared(on: impl AsFd) -> bool {
 /// Who has a file open for writing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Writing {
-    /// Nobody.
     Nobody,
-    /// This program.
     By(String),
     /// It cannot be told here.
     Untold,

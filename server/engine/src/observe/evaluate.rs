@@ -25,16 +25,13 @@ pub enum EvaluateError {
     /// Its folder or files.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// Its documents.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// Our database.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Judging or queueing it.
     #[error(transparent)]
     Gate(#[from] GateError),
-    /// A panic.
     #[error("a fault in this program stopped the look at it: {0}")]
     Fault(String),
 }

@@ -248,7 +248,7 @@ pub fn signal_lacks(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Optio
         Err(sentence) => return Some(sentence),
     };
     let filename = signal.filename().to_owned();
-    let Ok(path) = FilePath::new(filename.clone()) else { return Some(format!("{filename} is no file name")) };
+    let Ok(path) = FilePath::new(filename.clone()) else { return Some(format!("{filename} is not a file name")) };
     let of_manifest = |finding: &Finding| finding.rule == domain::finding::Rule::UnusableManifest;
     if facts.findings.iter().any(of_manifest) {
         Arc::make_mut(&mut facts.findings).retain(|finding| !of_manifest(finding));

@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 /// A run that stands at its path, as it was looked at.
 pub struct Observed {
-    /// Its folder, opened.
     pub folder: RunFolder,
     /// What the look found beyond the facts.
     pub looked: Look,

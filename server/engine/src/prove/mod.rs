@@ -22,18 +22,14 @@ use std::sync::Arc;
 pub enum Proof {
     /// The destination holds every sealed byte.
     Holds(VerifiedManifest),
-    /// It does not.
     Broken(Differences),
 }
 
 /// How seal and destination differ.
 #[derive(Clone, Debug)]
 pub struct Differences {
-    /// The gravest reason.
     pub class: FailureClass,
-    /// At most 1,000.
     pub first: Vec<Difference>,
-    /// All.
     pub total: u64,
     /// One sentence that names the first.
     pub sentence: String,

@@ -37,7 +37,6 @@ fn in_order<'a>(names: impl Iterator<Item = &'a Box<[u8]>>) -> Vec<FilePath> {
 /// be moved aside then, where it is a conflict, or a file that a later generation lacks would stay under its name.
 struct Names {
     keys: RandomState,
-    /// In order.
     numbers: Vec<u64>,
 }
 

@@ -21,7 +21,6 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(120);
 
 /// One equipment's destination.
 pub struct Destination {
-    /// The equipment.
     pub equipment: Equipment,
     /// The way to it.
     pub transport: Arc<dyn Transport>,

@@ -18,9 +18,7 @@ pub const FILES_NAMED_AT_MOST: usize = 1_000;
 pub struct Failure {
     /// Decides what happens next.
     pub class: FailureClass,
-    /// Which side.
     pub side: Side,
-    /// What happened.
     pub message: String,
 }
 

@@ -47,7 +47,6 @@ pub use rules::marker::{MarkedFor, Marker};
 pub struct TransportError {
     /// Decides what happens next.
     pub class: FailureClass,
-    /// Which side failed.
     pub side: Side,
     /// What, where, and the system's own words.
     pub message: String,
@@ -70,7 +69,6 @@ impl TransportError {
 /// What every call is given besides its own arguments.
 #[derive(Clone)]
 pub struct CallContext {
-    /// Ends the call.
     pub cancel: CancellationToken,
     /// Counts files and bytes from our own totals.
     pub progress: ProgressSink,
@@ -113,22 +111,18 @@ pub struct Hashed {
 /// What hashing a destination file gave.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum HashOutcome {
-    /// Read or computed.
     Digest {
         /// Of all its bytes.
         digest: Digest,
-        /// Its size.
         size: u64,
         /// L1, L2 or L3.
         level: ProofLevel,
     },
-    /// No such file.
     Missing,
     /// It is the very file in staging: same device and inode (D12).
     SameFile,
     /// Larger than `verify.max_stream_bytes`, and the destination cannot hash.
     Oversize {
-        /// Its size.
         size: u64,
     },
     /// Could not be read or hashed.
@@ -143,7 +137,6 @@ pub enum HashOutcome {
 pub struct RecordFile {
     /// Path inside the run, e.g. `.exlab-wizard/ingest.json`.
     pub path: FilePath,
-    /// Its bytes.
     pub bytes: RecordBytes,
 }
 
@@ -176,7 +169,8 @@ pub trait Transport: Send + Sync + 'static {
     fn method(&self) -> String;
 
     /// Reads the marker. [`FailureClass::DestinationUnreachable`] when there is none or it cannot be read,
-    /// [`FailureClass::DestinationForeign`] when it is visible inside the staging tree. Comparing it with ours is the caller's matter.
+    /// [`FailureClass::DestinationForeign`] when it is visible inside the staging tree. Comparing it with ours is the
+    /// caller's matter.
     async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError>;
 
     /// Writes the marker; `replace` only after the operator adopted another's.

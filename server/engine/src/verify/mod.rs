@@ -60,7 +60,6 @@ impl VerifiedManifest {
 pub enum Verification {
     /// Every sealed file is there and equal.
     Proven(VerifiedManifest),
-    /// Anything else.
     Differs {
         /// The gravest reason: `destination_foreign`, then `hash_mismatch`, `could_not_hash`,
         /// `verify_skipped_oversize`.
@@ -69,7 +68,6 @@ pub enum Verification {
         differences: Vec<Difference>,
         /// All of them. Zero only for an empty seal, which proves nothing.
         total: u64,
-        /// One sentence.
         reason: String,
     },
 }

@@ -137,7 +137,8 @@ conformance!(
 );
 all_laws!(over_rsync_ssh, crate::ssh_servers::RSYNC_SSH);
 all_laws!(over_rsync_ssh_to_a_plain_server, crate::ssh_servers::PLAIN_SERVER);
-// Debian's rclone is asked all laws over SFTP; here those that depend on what a backend tells of links, names and times.
+// Debian's rclone is asked all laws over SFTP; here those that depend on what a backend tells of links, names and
+// times.
 conformance!(
     over_rclone,
     crate::remotes::LOCAL,

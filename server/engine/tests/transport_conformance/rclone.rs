@@ -177,7 +177,7 @@ async fn v8_a_killed_rclone_leaves_no_half_file_under_a_final_name() {
 #[tokio::test]
 async fn v8_an_older_rclone_is_refused_and_a_missing_one_named() {
     let bench = Bench::new(LOCAL).await;
-    for (version, words) in [("echo 'rclone v1.53.3'", "too old"), ("echo bash", "is no rclone")] {
+    for (version, words) in [("echo 'rclone v1.53.3'", "too old"), ("echo bash", "is not rclone")] {
         let old = bench.dir.path().join("rclone");
         write_program(
             &old,

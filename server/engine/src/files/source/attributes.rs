@@ -20,7 +20,6 @@ const MOST: usize = 64 << 10;
 pub struct Attribute {
     /// With its name space: `user.DosStream.Zone.Identifier:$DATA`.
     pub name: Vec<u8>,
-    /// Its bytes.
     pub value: Vec<u8>,
 }
 

@@ -9,7 +9,6 @@ use sha2::{Digest as _, Sha256};
 pub struct Survey {
     /// Regular files of the data.
     pub files: u64,
-    /// Their bytes.
     pub bytes: u64,
     /// Newest mtime or ctime of a data file, nanoseconds since the epoch; `None` without files. A camera's wrong clock
     /// shows here.

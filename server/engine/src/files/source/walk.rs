@@ -18,7 +18,6 @@ use std::cmp::Ordering;
 /// One entry of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Inside the run.
     pub path: FilePath,
     /// What it is, by `lstat`.
     pub kind: EntryKind,

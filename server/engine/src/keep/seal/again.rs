@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 pub struct HashedAgain {
     /// The bytes that were sealed.
     pub equal: u64,
-    /// Others.
     pub other: u64,
 }
 

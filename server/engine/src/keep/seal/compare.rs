@@ -32,7 +32,6 @@ pub enum Rehash {
 pub struct Capped<T> {
     /// At most [`LISTED_AT_MOST`].
     pub first: Vec<T>,
-    /// All of them.
     pub total: u64,
 }
 
@@ -60,20 +59,15 @@ impl<T> Capped<T> {
 /// In what way a file is no longer the sealed one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// Another size.
     Size {
-        /// Sealed.
         sealed: u64,
-        /// Now.
         found: u64,
     },
     /// Same size; mtime, ctime or inode differ, and the bytes were not looked at.
     Touched,
     /// Same size, other bytes.
     Content {
-        /// Sealed.
         sealed: Digest,
-        /// Now.
         found: Digest,
     },
     /// Same bytes so far as was looked; its extended attributes (streams, labels) are not those that were sealed.
@@ -111,7 +105,6 @@ pub struct LocalComparison {
     pub changed: Capped<(FilePath, Change)>,
     /// There, and not sealed. Links, FIFOs and devices count.
     pub late: Capped<FilePath>,
-    /// Sealed, and gone.
     pub missing: Capped<FilePath>,
     /// How many of the changed ones have the sealed size, and were not hashed again.
     pub touched: u64,

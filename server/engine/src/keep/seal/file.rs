@@ -202,7 +202,7 @@ impl ItemReader {
         let Some(line) = self.buffer.strip_suffix(b"\n") else {
             return Err(self.torn("it is cut short"));
         };
-        let line = std::str::from_utf8(line).map_err(|_| self.torn("a line is no text"))?;
+        let line = std::str::from_utf8(line).map_err(|_| self.torn("a line is not text"))?;
         if let Some(trailer) = Trailer::parse(line) {
             if trailer.digest.0 != <[u8; 32]>::from(std::mem::take(&mut self.hash).finalize())
                 || trailer.totals != self.totals

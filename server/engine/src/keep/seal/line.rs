@@ -13,11 +13,8 @@ use std::fmt::Write as _;
 /// What a run can hold that is never sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UnsupportedKind {
-    /// Symbolic link.
     Link,
-    /// Named pipe.
     Fifo,
-    /// Socket.
     Socket,
     /// Block or character device.
     Device,
@@ -55,9 +52,7 @@ impl UnsupportedKind {
 /// One entry of a listing or a seal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Item {
-    /// A data file.
     File {
-        /// Inside the run.
         path: FilePath,
         /// When it was listed.
         stat: FileStat,
@@ -67,23 +62,17 @@ pub enum Item {
         /// (D14).
         young: bool,
     },
-    /// An empty folder.
     EmptyFolder {
-        /// Inside the run.
         path: FilePath,
     },
     /// The data file of the line before has extended attributes.
     Attributes {
-        /// Inside the run.
         path: FilePath,
         /// Of their names and values.
         digest: Digest,
     },
-    /// Never sent.
     Unsupported {
-        /// Inside the run.
         path: FilePath,
-        /// What it is.
         kind: UnsupportedKind,
         /// When it was listed.
         stat: FileStat,

@@ -66,24 +66,13 @@ pub enum SealError {
     },
     /// A digest was given for a file that the listing does not hold, or whose stat is another.
     #[error("{path} is not listed as it was hashed")]
-    NotListed {
-        /// Inside the run.
-        path: FilePath,
-    },
+    NotListed { path: FilePath },
     /// Digests came too far ahead of a file that is still missing.
     #[error("too many digests wait for that of {waiting_for}")]
-    OutOfWindow {
-        /// Inside the run.
-        waiting_for: FilePath,
-    },
+    OutOfWindow { waiting_for: FilePath },
     /// The seal was to be closed, but digests are missing.
     #[error("{missing} listed files have no digest yet, the first is {first}")]
-    Incomplete {
-        /// How many.
-        missing: u64,
-        /// The first.
-        first: FilePath,
-    },
+    Incomplete { missing: u64, first: FilePath },
     /// The run could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),

@@ -98,7 +98,6 @@ impl Iterator for SealItems {
 /// Something sealed: an item that is no line of attributes, and those of a file.
 #[derive(Debug)]
 pub struct Sealed {
-    /// What.
     pub item: Item,
     /// The digest of its attributes; `None` where it has none, or where the seal says nothing of them.
     pub attributes: Option<Digest>,

@@ -25,7 +25,6 @@ use tokio_util::sync::CancellationToken;
 /// Everything known of a run that stands in the staging tree.
 #[derive(Clone)]
 pub struct Facts {
-    /// The run.
     pub run: RunPath,
     /// Which life of its path.
     pub life: u64,
@@ -70,7 +69,6 @@ pub enum Trouble {
     Staging,
     /// The folder went before the run was proven.
     Vanished,
-    /// creation.json.
     Creation,
     /// The seal, or what is compared with it.
     Seal,
@@ -97,7 +95,6 @@ pub struct Watch {
     pub swept_at: Option<Duration>,
     /// Which folder stands at the run's path (device and inode), and which one stood there before it.
     pub folder: Option<(u64, u64)>,
-    /// The one before.
     pub former_folder: Option<(u64, u64)>,
     /// mtime of the run's folder when it was last looked at.
     pub folder_mtime_ns: i128,
@@ -113,7 +110,6 @@ pub struct Judged {
     pub fingerprint: [u8; 32],
     /// Late or changed files of a sealed run, whose fingerprint is not taken any more.
     pub late: u64,
-    /// Of creation.json.
     pub creation: Option<Stamp>,
     /// When the next active override expires.
     pub expires: Option<Timestamp>,
@@ -123,13 +119,10 @@ pub struct Judged {
 
 /// What rows need besides the facts of their run.
 pub struct RowContext<'a> {
-    /// Configuration.
     pub settings: &'a Settings,
-    /// Absolute staging root.
     pub staging_root: &'a str,
     /// The equipment's destination: reachable, or why not.
     pub destination: Result<(), String>,
-    /// Now.
     pub now: Timestamp,
 }
 

@@ -10,7 +10,6 @@ pub enum LateKind {
     Arrived,
     /// It is another than was sealed.
     Changed(Change),
-    /// It was sealed.
     Gone,
 }
 
@@ -27,7 +26,6 @@ impl fmt::Display for LateKind {
 /// Late, changed and missing files.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Late {
-    /// All.
     pub count: u64,
     /// The first 1,000: shown name, and what is with it.
     pub names: Vec<(String, LateKind)>,

@@ -19,7 +19,6 @@ const NO_TIMES: i64 = 3_153_600_000_000_000_000;
 /// What was learnt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Backend {
-    /// Major and minor.
     pub version: (u32, u32),
     /// The destination tells SHA-256 by itself.
     pub has_sha256: bool,
@@ -89,7 +88,7 @@ pub(super) async fn ask(place: &Place, context: &CallContext) -> Result<Backend,
     let said = place.rclone.call("version", "asking rclone for its version").ask(context).await?;
     let said = String::from_utf8_lossy(&said).into_owned();
     let version =
-        version_of(&said).ok_or_else(|| wrong(format!("{program} is no rclone: it does not tell its version")))?;
+        version_of(&said).ok_or_else(|| wrong(format!("{program} is not rclone: it does not tell its version")))?;
     if version < OLDEST {
         let (major, minor) = OLDEST;
         let message = format!(

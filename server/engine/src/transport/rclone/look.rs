@@ -16,7 +16,6 @@ use serde::Deserialize;
 pub(super) enum Kind {
     File,
     Folder,
-    /// A link.
     Other,
 }
 

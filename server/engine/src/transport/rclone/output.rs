@@ -8,7 +8,6 @@ use serde::Deserialize;
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Stats {
-    /// Bytes carried.
     pub bytes: u64,
     checks: u64,
     transfers: u64,

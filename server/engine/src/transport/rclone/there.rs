@@ -85,7 +85,6 @@ impl Numbered {
 /// What a listing tells, while it does.
 pub(super) struct Listed {
     there: There,
-    /// Not sorted yet.
     entries: Vec<Numbered>,
     most: usize,
     /// The rest, each file sorted.
@@ -191,7 +190,6 @@ fn unnamed() -> io::Result<File> {
 #[derive(Default)]
 pub(super) struct There {
     keys: RandomState,
-    /// Sorted by number.
     entries: Entries,
     /// The folders of the run's record that tell of earlier lives and generations.
     of_the_record: Vec<String>,

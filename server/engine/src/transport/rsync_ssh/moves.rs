@@ -43,7 +43,6 @@ for f; do if [ -e "$f" ] || [ -L "$f" ]; then printf 'D%s\0' "$f"; fi; done; }
 pub(super) struct Unmoved {
     /// Something stands under the name.
     pub taken: BTreeSet<Vec<u8>>,
-    /// The system refused.
     pub failed: BTreeSet<Vec<u8>>,
     /// Folders that could not move as they are: their files must, one by one.
     pub folders: BTreeSet<Vec<u8>>,

@@ -128,7 +128,7 @@ async fn upload(
     let inner = [b"cat >".to_vec(), temporary.to_vec(), format!("/{name}").into_bytes()].concat();
     let command = [b"sh -c ".to_vec(), shell_word(&inner)].concat();
     let command = String::from_utf8(command).map_err(|_| {
-        let message = format!("the path {} is no text", session.place.describe());
+        let message = format!("the path {} is not text", session.place.describe());
         TransportError::new(FailureClass::Configuration, Side::Destination, message)
     })?;
     let (give, mut pieces) = tokio::sync::mpsc::channel(PIECES_WAITING);

@@ -15,17 +15,13 @@ const ALIVE_SECONDS: u32 = 15;
 pub struct Server {
     /// `user@host`; never begins with `-`.
     pub target: String,
-    /// Port.
     pub port: u16,
-    /// Private key file.
     pub key: PathBuf,
     /// Where the keys of hosts are kept.
     pub known_hosts: PathBuf,
     /// What is done with an unknown one.
     pub host_keys: HostKeyPolicy,
-    /// The ssh program.
     pub ssh: String,
-    /// The rsync program.
     pub rsync: String,
     /// The connection ends after this long without use.
     pub idle: Duration,

@@ -267,7 +267,6 @@ struct Opened<'s> {
     /// Where it really lies.
     root: &'s [u8],
     marker: &'s [u8],
-    /// All that follows.
     rest: &'s [u8],
 }
 
@@ -301,7 +300,7 @@ fn no_shell(place: &Place, ended: &Ended, said: &[u8]) -> TransportError {
     let why = if said.trim().is_empty() {
         ""
     } else {
-        " (its login shell is none, or a fixed command stands in the server's sshd_config (ForceCommand) or before the key in its authorized_keys \
+        " (it has no login shell, or a fixed command stands in the server's sshd_config (ForceCommand) or before the key in its authorized_keys \
          (command=): this is what it answers, whatever is asked for)"
     };
     let message = format!(

@@ -6,9 +6,7 @@ use domain::proof::FileStat;
 /// What stands under a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
-    /// Nothing.
     Nothing,
-    /// A regular file.
     File {
         /// It has the size that was sealed.
         same_size: bool,
@@ -29,7 +27,6 @@ pub const EQUAL: Standing = Standing::File { same_size: true, same_time: true };
 pub enum Fate {
     /// It counts as sent: verification says what it holds, and asks for it again where that is wrong.
     Sent,
-    /// It is sent.
     Send,
     /// What stands there is ours, or stands where ours stood: it moves aside, then the file is sent.
     SendAfterAside,

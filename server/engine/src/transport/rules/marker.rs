@@ -16,11 +16,9 @@ pub struct Marker {
     pub what: String,
     /// UUID of the installation (made once in the state folder).
     pub installation: String,
-    /// Equipment id.
     pub equipment: String,
     /// When it was made.
     pub created_at: domain::timestamp::Timestamp,
-    /// By which host.
     pub host: String,
 }
 
@@ -77,7 +75,6 @@ impl Marker {
 pub struct MarkedFor {
     /// UUID of the installation.
     pub installation: String,
-    /// Equipment id.
     pub equipment: String,
 }
 
