@@ -7,6 +7,7 @@ use crate::words::{bytes, clearing_step, counted, leaf};
 use domain::api::{ActKind, ActResult};
 use domain::problem::Problem;
 use leptos::prelude::*;
+use std::collections::HashSet;
 
 /// Names of files a problem carries, as text.
 pub fn files_of(problem: &Problem) -> Vec<String> {
@@ -60,7 +61,7 @@ pub fn Working(
     let steps = move || {
         let waiting = act.with(|act| {
             let act = act.as_ref().filter(|act| !act.is_over())?;
-            let ended: Vec<&String> =
+            let ended: HashSet<&String> =
                 act.view.iter().flat_map(|view| &view.results).map(|result| &result.run_path).collect();
             Some(act.runs.iter().filter(|run| !ended.contains(run)).take(20).cloned().collect::<Vec<_>>())
         })?;
