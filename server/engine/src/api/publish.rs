@@ -42,11 +42,14 @@ pub async fn publish_loop(engine: Engine) {
         if count.is_multiple_of(PROBLEMS_EVERY) && core.desk.is_ready() && core.index.take_problems_changed() {
             core.follow_problems().await;
         }
-        if count.is_multiple_of(STATUS_EVERY) {
+        if count == 1 || count.is_multiple_of(STATUS_EVERY) {
             // A disk that hangs is asked once, and holds up nothing that is told.
-            if asking.as_ref().is_none_or(JoinHandle::is_finished) {
+            let mut asked = asking.take().unwrap_or_else(|| {
                 let engine = engine.clone();
-                asking = Some(tokio::spawn(async move { engine.refresh_disk().await }));
+                tokio::spawn(async move { engine.refresh_disk().await })
+            });
+            if tokio::time::timeout(TICK, &mut asked).await.is_err() {
+                asking = Some(asked);
             }
             publish_status(&engine);
         }
