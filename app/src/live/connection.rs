@@ -37,9 +37,9 @@ pub enum Input {
     Broken(u32),
     /// Where the server stands, as asked by this try; nothing when it did not answer.
     Status(u32, Option<Box<PanelStatus>>),
-    /// The same, as asked because of a silence.
-    Checked(Option<u64>),
-    /// The list came, or there was no answer, or it was refused.
+    /// The same, as asked because of a silence of this try.
+    Checked(u32, Option<u64>),
+    /// The list that was asked for last came, or there was no answer, or it was refused.
     List(ListAnswer),
     /// What had to be applied is to be applied now.
     Frame,
@@ -66,8 +66,8 @@ pub enum Effect {
     Close,
     /// Ask where the server stands, for this try.
     AskStatus(u32),
-    /// Ask where the server stands, because it is silent.
-    CheckSilence,
+    /// Ask where the server stands, because this try is silent.
+    CheckSilence(u32),
     /// Ask for the header alone.
     AskHeader,
     /// Ask for the list.
@@ -141,14 +141,18 @@ impl Connection {
                 Some(status) => self.found(now, status),
                 None => self.lost(),
             },
-            // Of a try that was given up.
-            Input::Opened(_) | Input::Heard(..) | Input::Noise(_) | Input::Broken(_) | Input::Status(..) => Vec::new(),
-            Input::Checked(Some(seq)) => {
+            Input::Checked(of, Some(seq)) if of == self.try_number => {
                 self.expected = (seq > self.last_seq).then_some((seq, now + MUST_COME_WITHIN));
                 Vec::new()
             }
-            Input::Checked(None) if self.is_open => self.lost(),
-            Input::Checked(None) => Vec::new(),
+            Input::Checked(of, None) if of == self.try_number => self.lost(),
+            // Of a try that was given up.
+            Input::Opened(_)
+            | Input::Heard(..)
+            | Input::Noise(_)
+            | Input::Broken(_)
+            | Input::Status(..)
+            | Input::Checked(..) => Vec::new(),
             Input::List(answer) => {
                 self.loading = false;
                 if answer == ListAnswer::Refused {
@@ -239,7 +243,7 @@ impl Connection {
     }
 
     fn lost(&mut self) -> Vec<Effect> {
-        self.is_open = false;
+        (self.is_open, self.expected) = (false, None);
         self.try_number += 1;
         let seconds = BACKOFF[self.attempt.min(BACKOFF.len() - 1)];
         self.attempt += 1;
@@ -279,7 +283,7 @@ impl Connection {
             effects.extend(self.lost());
         } else if self.is_open && now - self.heard_at > SILENCE {
             self.heard_at = now;
-            effects.push(Effect::CheckSilence);
+            effects.push(Effect::CheckSilence(self.try_number));
         }
         effects
     }

@@ -106,7 +106,8 @@ fn what_a_try_that_was_given_up_says_later_counts_for_nothing() {
         Input::Noise(old),
         Input::Broken(old),
         Input::Status(old, Some(status(99, "1"))),
-        Input::Checked(None),
+        Input::Checked(old, None),
+        Input::Checked(old, Some(99)),
     ];
     for input in stale {
         assert_eq!(connection.step(2, input), []);
@@ -141,23 +142,33 @@ fn a_list_that_was_refused_is_asked_for_again_and_one_without_answer_is_not() {
 fn a_silent_stream_is_looked_into_and_given_up_when_the_server_has_gone_on() {
     let (mut connection, of) = open();
     assert_eq!(second(&mut connection, 25), []);
-    assert_eq!(second(&mut connection, 26), [Effect::CheckSilence]);
+    assert_eq!(second(&mut connection, 26), [Effect::CheckSilence(of)]);
     // Nothing happened there either.
-    assert_eq!(connection.step(26, Input::Checked(Some(7))), []);
+    assert_eq!(connection.step(26, Input::Checked(of, Some(7))), []);
     assert_eq!(second(&mut connection, 40), []);
     // It has gone on; what comes in time is well.
-    connection.step(41, Input::Checked(Some(8)));
+    connection.step(41, Input::Checked(of, Some(8)));
     connection.step(43, Input::Heard(of, Box::new(gone(8))));
     assert_eq!(second(&mut connection, 50), []);
     // Nothing comes.
-    connection.step(51, Input::Checked(Some(12)));
+    connection.step(51, Input::Checked(of, Some(12)));
     assert_eq!(second(&mut connection, 54), []);
     assert_eq!(second(&mut connection, 55), [Effect::Close, Effect::ShowBroken(1), LOST]);
+    // Once: then it is tried again, and that try is left alone.
+    let [Effect::ShowBroken(0), Effect::ShowBroken(0), Effect::AskStatus(tried)] = second(&mut connection, 56)[..]
+    else {
+        panic!("it tries again");
+    };
+    assert_eq!(second(&mut connection, 57), [Effect::ShowBroken(0)]);
+    assert!(matches!(
+        connection.step(58, Input::Status(tried, Some(status(12, "1"))))[2],
+        Effect::Open { since: 12, .. }
+    ));
     // A sign of life that is not understood is one.
     let (mut connection, of) = open();
     connection.step(20, Input::Noise(of));
     assert_eq!(second(&mut connection, 45), []);
-    connection.step(46, Input::Checked(None));
+    connection.step(46, Input::Checked(of, None));
     assert!(connection.is_broken);
 }
 

@@ -24,6 +24,8 @@ struct Live {
     store: Store,
     source: Option<Source>,
     connection: Connection,
+    /// Lists that were asked for.
+    lists_asked: u32,
     zero: f64,
 }
 
@@ -56,7 +58,13 @@ pub fn start(store: Store) {
         let mut live = live.borrow_mut();
         let fresh = live.is_none();
         if fresh {
-            *live = Some(Live { store, source: None, connection: Connection::default(), zero: milliseconds() });
+            *live = Some(Live {
+                store,
+                source: None,
+                connection: Connection::default(),
+                lists_asked: 0,
+                zero: milliseconds(),
+            });
         }
         fresh
     });
@@ -118,8 +126,8 @@ fn carry_out(store: Store, effect: Effect) {
         Effect::AskStatus(of) => spawn_local(async move {
             feed(Input::Status(of, api::status().await.ok().map(Box::new)));
         }),
-        Effect::CheckSilence => spawn_local(async {
-            feed(Input::Checked(api::status().await.ok().map(|status| status.seq)));
+        Effect::CheckSilence(of) => spawn_local(async move {
+            feed(Input::Checked(of, api::status().await.ok().map(|status| status.seq)));
         }),
         Effect::AskHeader => spawn_local(async move {
             if let Ok(status) = api::status().await {
@@ -127,7 +135,18 @@ fn carry_out(store: Store, effect: Effect) {
             }
         }),
         Effect::AskList => spawn_local(async move {
-            feed(Input::List(match api::staging().await {
+            let Some(asked) = with(|live| {
+                live.lists_asked += 1;
+                live.lists_asked
+            }) else {
+                return;
+            };
+            let answer = api::staging().await;
+            // Of two that are on their way the later one counts: the other may be older than what was heard since.
+            if with(|live| live.lists_asked) != Some(asked) {
+                return;
+            }
+            feed(Input::List(match answer {
                 Ok(list) => {
                     store.take_list(list.runs);
                     ListAnswer::Came

@@ -40,7 +40,9 @@ pub struct Engine {
 }
 
 /// How long `stop` waits for what cannot be interrupted, such as a hung mount.
-const STOP_PATIENCE: Duration = Duration::from_secs(20);
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long giving the staging tree up may take.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Engine {
     /// Interrupts transfers so that they resume, waits for everything to end, closes the database. A second call does
@@ -56,9 +58,13 @@ impl Engine {
             );
         }
         self.keep_tally().await;
-        let core = self.core.clone();
-        blocking(move || core.staging.owner.release()).await;
         self.core.store.close().await;
+        // The disk of the staging tree may hang: another installation then waits until the heartbeat is old.
+        let core = self.core.clone();
+        let released = blocking(move || core.staging.owner.release());
+        if tokio::time::timeout(RELEASE_PATIENCE, released).await.is_err() {
+            tracing::warn!("the staging tree does not answer; it is given up when its heartbeat is old");
+        }
         self.state_folder.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 

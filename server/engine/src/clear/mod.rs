@@ -83,8 +83,11 @@ pub fn start_automatic(core: &Arc<Core>, run: &RunPath) {
         let Err(stop) = begin(&core, &run).await else { return };
         let message = format!("not cleared by itself: {stop}");
         core.log(None, &run, Level::Warn, &message);
-        let problem = RowProblem { code: "not_cleared_by_itself".into(), message };
-        core.change(&run, |facts| drop(facts.troubles.insert(Trouble::Clearing, problem)));
+        // One that goes on says what it waits for.
+        if matches!(stop, ClearStop::Refused(_)) {
+            let problem = RowProblem { code: "not_cleared_by_itself".into(), message };
+            core.change(&run, |facts| drop(facts.troubles.insert(Trouble::Clearing, problem)));
+        }
         let rest = core.rest_from_clearing(&run, began.elapsed());
         drop(guard);
         tokio::select! {

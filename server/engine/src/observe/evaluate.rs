@@ -11,7 +11,7 @@ use crate::database::StoreError;
 use crate::files::source::SourceError;
 use crate::judge::gatekeeper::GateError;
 use crate::keep::record::RecordError;
-use crate::tell::index::Facts;
+use crate::tell::index::{Facts, Trouble};
 use domain::job::{JobEvent, JobState};
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
@@ -57,12 +57,17 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
     let Ok(_guard) = core.turns.runs.try_hold(run, "evaluating") else {
         return Ok(Evaluated { state: state_of(core, run), ..busy(core) });
     };
+    let looking = core.staging.looking_at(run.as_str());
     let Some(seen) = observe(core, run).await? else { return Ok(Evaluated::default()) };
+    drop(looking);
     if let Some(settled) = settle_what_came_before(core, run, &seen).await? {
         return Ok(settled);
     }
     follow_interlocks(core, run).await?;
     let step = next_step(&observation(core, run, &seen.looked));
+    if step != Step::Clear {
+        core.change(run, |facts| drop(facts.troubles.remove(&Trouble::Clearing)));
+    }
     let stepped = apply(core, run, step, &seen.folder).await?;
     if seen.looked.touched {
         again::hash_touched(core, run);

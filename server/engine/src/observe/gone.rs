@@ -10,13 +10,15 @@ use std::collections::BTreeSet;
 
 impl StagingWatcher {
     /// Rows of runs whose folder is gone go, unless the folder above cannot be read or a clear still works on them.
-    pub(super) fn forget_gone(&self, known: &[RunPath], scan: &Scan, unfinished: &[Job]) {
+    pub(super) fn forget_gone(&self, known: &[RunPath], scan: &Scan, unfinished: Option<&[Job]>) {
         let standing: BTreeSet<&RunPath> = scan.runs.iter().collect();
-        let unfinished: BTreeSet<&RunPath> = unfinished.iter().map(|job| &job.run).collect();
+        let unfinished: Option<BTreeSet<&RunPath>> = unfinished.map(|jobs| jobs.iter().map(|job| &job.run).collect());
+        // What cannot be asked for is not over.
+        let is_unfinished = |run: &RunPath| unfinished.as_ref().is_none_or(|runs| runs.contains(run));
         let hidden = |run: &RunPath| scan.unreadable.iter().any(|(path, _)| run.as_str().starts_with(path.as_str()));
         for run in known.iter().filter(|run| !standing.contains(run) && !hidden(run)) {
             let in_hand = self.core.index.look(run, |facts| {
-                let is_shown_as_gone = unfinished.contains(run) && facts.troubles.contains_key(&Trouble::Vanished);
+                let is_shown_as_gone = is_unfinished(run) && facts.troubles.contains_key(&Trouble::Vanished);
                 is_shown_as_gone
                     || facts.clearing.is_some()
                     || facts.job.as_ref().is_some_and(|job| job.state.is_in_work())
@@ -27,14 +29,14 @@ impl StagingWatcher {
         }
     }
 
-    /// Jobs of runs that vanished before they were proven.
-    pub(super) async fn unfinished(&self, scan: &Scan) -> Vec<Job> {
+    /// Jobs of runs that vanished before they were proven; `None` when they cannot be asked for.
+    pub(super) async fn unfinished(&self, scan: &Scan) -> Option<Vec<Job>> {
         let standing: BTreeSet<&RunPath> = scan.runs.iter().collect();
         match self.core.store.unproven_jobs().await {
-            Ok(jobs) => jobs.into_iter().filter(|job| !standing.contains(&job.run)).collect(),
+            Ok(jobs) => Some(jobs.into_iter().filter(|job| !standing.contains(&job.run)).collect()),
             Err(error) => {
                 tracing::error!(%error, "jobs of vanished runs cannot be read");
-                Vec::new()
+                None
             }
         }
     }

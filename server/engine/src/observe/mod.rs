@@ -41,7 +41,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long a stop waits for what looks at the tree.
-const STOP_PATIENCE: Duration = Duration::from_secs(20);
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often the whole tree is scanned when nothing happens.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(10);
@@ -245,8 +245,8 @@ impl StagingWatcher {
         memory.parents.clone_from(&scan.parents);
         stray_folders::note(&self.core, &scan, &mut memory.stray_folders).await;
         let unfinished = self.unfinished(&scan).await;
-        self.forget_gone(&known, &scan, &unfinished);
-        self.show_unfinished(unfinished);
+        self.forget_gone(&known, &scan, unfinished.as_deref());
+        self.show_unfinished(unfinished.unwrap_or_default());
         let moving = {
             let (core, runs) = (self.core.clone(), scan.runs.clone());
             blocking(move || changed_since::changed_since(&core, &runs)).await
@@ -297,7 +297,6 @@ impl StagingWatcher {
 
     async fn evaluate(&self, run: &RunPath, memory: &mut Memory) {
         memory.again.remove(run);
-        let _looking = self.core.staging.looking_at(run.as_str());
         let evaluated = unless_it_panics(evaluate_run(&self.core, run)).await;
         match evaluated.unwrap_or_else(|fault| Err(EvaluateError::Fault(fault))) {
             Ok(evaluated) => {
@@ -309,8 +308,6 @@ impl StagingWatcher {
                 }
                 if evaluated.clear_due {
                     (self.clear_due)(run);
-                } else {
-                    self.core.change(run, |facts| drop(facts.troubles.remove(&Trouble::Clearing)));
                 }
                 if let Some(at) = evaluated.look_again_at {
                     memory.again.insert(run.clone(), at);

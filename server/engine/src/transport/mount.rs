@@ -11,7 +11,7 @@ use domain::path::{FilePath, RunPath};
 use domain::proof::{FileStat, FirstDifference};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 mod aside;
 mod capacity;
@@ -42,6 +42,8 @@ pub struct MountTransport {
     way: Arc<AtomicU8>,
     /// Whose it is to be; anybody's where nothing is said.
     owner: Option<MarkedFor>,
+    /// A thread asks the destination whether it is there, and has no answer yet.
+    asking: Arc<AtomicBool>,
     /// Another process may be at work on the same root: its temporary files are left alone.
     beside_others: bool,
 }
@@ -51,7 +53,14 @@ impl MountTransport {
     /// overlap.
     pub fn new(root: PathBuf, staging: PathBuf) -> MountTransport {
         let way = Arc::new(AtomicU8::new(Way::Direct as u8));
-        MountTransport { root: root.into(), staging: staging.into(), way, owner: None, beside_others: false }
+        MountTransport {
+            root: root.into(),
+            staging: staging.into(),
+            way,
+            owner: None,
+            asking: Arc::default(),
+            beside_others: false,
+        }
     }
 
     /// Every call refuses a root that is marked for another.
@@ -72,8 +81,9 @@ impl MountTransport {
 
     fn call(&self, context: &CallContext) -> thread::OwnCall {
         let own = self.clone();
-        // What it answers is for those who ask for it.
-        thread::OwnCall::new(context, move || drop(own.read_marker()))
+        // Of the destination alone, not of what lies here: what it answers is for those who ask for it.
+        let ask = move || drop(root::Root::open(&own).and_then(|root| root.marker()));
+        thread::OwnCall::new(context, &self.asking, ask)
     }
 
     fn weaker_way(&self, way: Way) {
@@ -93,7 +103,7 @@ impl Transport for MountTransport {
 
     async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
         let own = self.clone();
-        self.call(context).run(move |_| own.read_marker()).await
+        thread::OwnCall::patient(context).run(move |_| own.read_marker()).await
     }
 
     async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
@@ -142,7 +152,7 @@ impl Transport for MountTransport {
         context: &CallContext,
     ) -> Result<(), TransportError> {
         let (own, run, folders) = (self.clone(), run.clone(), folders.to_vec());
-        self.call(context).run(move |_| own.remove_folders_without_files(&run, &folders)).await
+        self.call(context).run(move |cancel| own.remove_folders_without_files(&run, &folders, cancel)).await
     }
 
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {

@@ -132,3 +132,29 @@ async fn s29_more_files_that_rot_than_are_named_are_all_sent_once_more() {
     assert_eq!(row(&engine, &run).await.job.unwrap().hash_retries, 1);
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v26_a_job_whose_destination_becomes_another_s_waits_until_it_is_ours_again() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let marker = lab.path("nas/SCOPE_01/.exlab-orchestrator/identity.json");
+    let (place, kept) = (marker.clone(), lab.path("marker"));
+    let hook = once(Checkpoint::Pushed, move || {
+        fs::copy(&place, kept).unwrap();
+        let theirs = fs::read_to_string(&place).unwrap().replace("SCOPE_01", "SCOPE_99");
+        fs::write(&place, theirs).unwrap();
+    });
+    let engine = lab.start_with(hook).await;
+    lab.push_usual(&run);
+    let waits = |row: &domain::api::RunRow| {
+        let job = row.job.as_ref().filter(|job| job.state == domain::job::JobState::Queued);
+        job.and_then(|job| job.error.as_ref())
+            .is_some_and(|error| error.message.contains("marked for equipment SCOPE_99"))
+    };
+    until_row(&engine, &run, "it waits, and says whose it is", waits).await;
+    fs::copy(lab.path("marker"), &marker).unwrap();
+    engine.core().destinations.get(EQUIPMENT).unwrap().probe_now();
+    engine.core().destinations.work_now(EQUIPMENT);
+    until_verified(&engine, &run).await;
+    assert_eq!(row(&engine, &run).await.job.unwrap().attempts, 0);
+    engine.stop().await;
+}

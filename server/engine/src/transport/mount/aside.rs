@@ -93,10 +93,14 @@ impl MountTransport {
         &self,
         run: &RunPath,
         folders: &[FilePath],
+        cancel: &CancellationToken,
     ) -> Result<(), TransportError> {
         let (root, _) = Root::open_marked(self)?;
         let Some(run) = root.run(run)? else { return Ok(()) };
         for folder in folders {
+            if cancel.is_cancelled() {
+                return Err(TransportError::interrupted());
+            }
             let (parent, name) = beneath::split(folder.as_bytes());
             let removed = match beneath::open_folder(&run, parent) {
                 Ok(parent) => remove_without_files(&parent, name, 0),

@@ -42,7 +42,10 @@ impl MountTransport {
         };
         beneath::make_folders(&folder, RECORD_FOLDER.as_bytes()).map_err(failed)?;
         if life > 1 {
-            keep_earlier_life(&folder, life - 1).map_err(failed)?;
+            keep_earlier_life(&folder, life - 1, cancel).map_err(failed)?;
+        }
+        if cancel.is_cancelled() {
+            return Err(TransportError::interrupted());
         }
         let (progress, throttle) = (ProgressSink::new(), Throttle::new(Arc::new(|| None)));
         let copying = Copying::new(&root, &temporary, &throttle, &progress, cancel);
@@ -117,7 +120,7 @@ fn put(copying: &Copying<'_>, run: &OwnedFd, file: &RecordFile) -> Result<(), Tr
 }
 
 /// Moves everything of the earlier life's record to `lives/<n>/`, once.
-fn keep_earlier_life(run: &OwnedFd, earlier: u64) -> Result<(), Errno> {
+fn keep_earlier_life(run: &OwnedFd, earlier: u64, cancel: &CancellationToken) -> Result<(), Errno> {
     let record = beneath::open_folder(run, RECORD_FOLDER.as_bytes())?;
     let (lives, _) = beneath::make_folders(&record, b"lives")?;
     let (done, moving) = (earlier.to_string(), format!("{earlier}.moving"));
@@ -133,6 +136,10 @@ fn keep_earlier_life(run: &OwnedFd, earlier: u64) -> Result<(), Errno> {
         }
     }
     for name in names {
+        // What is begun is gone on with by the next one.
+        if cancel.is_cancelled() {
+            return Ok(());
+        }
         beneath::rename_new(&record, &name, &target, &name)?;
     }
     beneath::rename_new(&lives, moving.as_bytes(), &lives, done.as_bytes())

@@ -12,6 +12,7 @@
 use super::super::{CallContext, TransportError};
 use domain::job::{FailureClass, Side};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -39,16 +40,24 @@ impl<M> Outbox<M> {
 /// A call that can be given up without cancelling the caller's.
 pub(super) struct OwnCall {
     context: CallContext,
-    /// Asks the destination who it is, and blocks as long as that takes.
-    ask: Arc<dyn Fn() + Send + Sync>,
+    /// Asks the destination whether it is there, and blocks as long as that takes; `None`: it is waited for.
+    ask: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// One thread asks at a time: one that has no answer yet is the answer to everybody else.
+    asking: Arc<AtomicBool>,
     quiet: Duration,
     answers_within: Duration,
 }
 
 impl OwnCall {
-    pub fn new(context: &CallContext, ask: impl Fn() + Send + Sync + 'static) -> OwnCall {
+    /// One that waits, and is given up by whoever asked.
+    pub fn patient(context: &CallContext) -> OwnCall {
         let context = CallContext { cancel: context.cancel.child_token(), ..context.clone() };
-        OwnCall { context, ask: Arc::new(ask), quiet: QUIET, answers_within: ANSWERS_WITHIN }
+        OwnCall { context, ask: None, asking: Arc::default(), quiet: QUIET, answers_within: ANSWERS_WITHIN }
+    }
+
+    /// One that is given up where the destination does not answer `ask`; `asking` is of all calls to it.
+    pub fn new(context: &CallContext, asking: &Arc<AtomicBool>, ask: impl Fn() + Send + Sync + 'static) -> OwnCall {
+        OwnCall { ask: Some(Arc::new(ask)), asking: asking.clone(), ..OwnCall::patient(context) }
     }
 
     /// What the work is to be given.
@@ -58,18 +67,42 @@ impl OwnCall {
 
     /// Ends when nothing was done for a while and the destination does not say who it is.
     async fn hangs(&self) {
+        let Some(ask) = &self.ask else { return std::future::pending().await };
         loop {
             while let Some(rest) =
                 self.quiet.checked_sub(self.context.progress.idle_for()).filter(|rest| !rest.is_zero())
             {
                 tokio::time::sleep(rest).await;
             }
-            let ask = self.ask.clone();
-            if tokio::time::timeout(self.answers_within, tokio::task::spawn_blocking(move || ask())).await.is_err() {
+            if !self.answers(ask.clone()).await {
                 return;
             }
             tokio::time::sleep(self.quiet).await;
         }
+    }
+
+    /// Whether a question that somebody else asks is answered in time.
+    async fn answers_soon(&self) -> bool {
+        let until = tokio::time::Instant::now() + self.answers_within;
+        while self.asking.load(Ordering::SeqCst) {
+            if tokio::time::Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(self.answers_within / 20).await;
+        }
+        true
+    }
+
+    async fn answers(&self, ask: Arc<dyn Fn() + Send + Sync>) -> bool {
+        if self.asking.swap(true, Ordering::SeqCst) {
+            return self.answers_soon().await;
+        }
+        let asking = self.asking.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            ask();
+            asking.store(false, Ordering::SeqCst);
+        });
+        tokio::time::timeout(self.answers_within, asked).await.is_ok()
     }
 
     /// Runs `work` on a thread.
@@ -91,6 +124,14 @@ impl OwnCall {
         if cancel.is_cancelled() {
             return Err(TransportError::interrupted());
         }
+        let unreachable =
+            |message: String| TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message);
+        if self.ask.is_some() && !self.answers_soon().await {
+            // No further thread is given to it.
+            return Err(unreachable(
+                "the destination hangs: whether it is there was asked, and it does not say".to_owned(),
+            ));
+        }
         let (sender, mut messages) = mpsc::channel(MESSAGES);
         let thread = tokio::task::spawn_blocking(move || work(&Outbox(sender)));
         let finished = async {
@@ -103,8 +144,6 @@ impl OwnCall {
             cancel.cancelled().await;
             tokio::time::sleep(GRACE).await;
         };
-        let unreachable =
-            |message: String| TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message);
         tokio::select! {
             biased;
             outcome = finished => outcome.unwrap_or_else(|error| {
@@ -125,7 +164,7 @@ mod tests {
     use super::*;
     use crate::machine::progress::ProgressSink;
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     fn call(ask: impl Fn() + Send + Sync + 'static) -> OwnCall {
         let limit: Arc<dyn Fn() -> Option<u64> + Send + Sync> = Arc::new(|| None);
@@ -133,7 +172,7 @@ mod tests {
         OwnCall {
             quiet: Duration::from_millis(30),
             answers_within: Duration::from_millis(30),
-            ..OwnCall::new(&context, ask)
+            ..OwnCall::new(&context, &Arc::default(), ask)
         }
     }
 
@@ -153,7 +192,18 @@ mod tests {
             .unwrap_err();
         assert_eq!((error.class, error.side), (FailureClass::DestinationUnreachable, Side::Destination), "{error}");
         assert!(call.context.cancel.is_cancelled(), "it is to do nothing more when it wakes up");
-        drop((end_work, end_ask));
+        // No further thread is given to it while that one has no answer.
+        let began = Arc::new(AtomicBool::new(false));
+        let next =
+            OwnCall { context: CallContext { cancel: CancellationToken::new(), ..call.context.clone() }, ..call };
+        let begins = began.clone();
+        let error = next.run(move |_| Ok(begins.swap(true, Ordering::SeqCst))).await.unwrap_err();
+        assert_eq!(error.class, FailureClass::DestinationUnreachable, "{error}");
+        assert!(!began.load(Ordering::SeqCst));
+        drop(end_ask);
+        // It is back.
+        while next.run(|_| Ok(1)).await != Ok(1) {}
+        drop(end_work);
     }
 
     #[tokio::test]
