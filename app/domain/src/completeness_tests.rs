@@ -27,9 +27,9 @@ fn the_record_and_the_manifest_itself_may_be_listed() {
 }
 
 #[rstest]
-#[case("", "no JSON")]
-#[case("{\"files\":[{\"path\":\"a\",\"size\":1}", "no JSON")]
-#[case("{\"files\":[{\"path\":\"a\",\"size\":1}]} x", "no JSON")]
+#[case("", "not JSON")]
+#[case("{\"files\":[{\"path\":\"a\",\"size\":1}", "not JSON")]
+#[case("{\"files\":[{\"path\":\"a\",\"size\":1}]} x", "not JSON")]
 #[case("[]", "an object with `files`")]
 #[case("{}", "has no `files`")]
 #[case(r#"{"Files":[{"path":"a","size":1}]}"#, "has no `files`")]

@@ -65,8 +65,8 @@ mod tests {
     #[case(b"", "it is empty")]
     #[case(b" \r\n", "it is empty")]
     #[case(&[0; 4096], "zeros only")]
-    #[case(b"{\"a\": \"\xe9\"}", "no UTF-8 text")]
-    #[case(b"\xff\xfe{", "no UTF-8 text")]
+    #[case(b"{\"a\": \"\xe9\"}", "not UTF-8 text")]
+    #[case(b"\xff\xfe{", "not UTF-8 text")]
     #[case(b"{", "EOF at line 1")]
     fn s24_what_is_no_json_is_named_by_what_it_is(#[case] bytes: &[u8], #[case] says: &str) {
         let told = no_json(bytes, &"EOF at line 1");

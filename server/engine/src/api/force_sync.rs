@@ -73,7 +73,7 @@ impl Engine {
             None if run.arriving().is_some() => Err(not_complete(run, &facts)),
             None | Some(RunState::Staging) if request.assume_complete => {
                 self.assume_complete(run, &facts, request).await?;
-                self.queue(run, 1).await
+                self.queue(run, generation_to_queue(core, facts.job.as_ref()).await).await
             }
             None | Some(RunState::Staging) => Err(not_complete(run, &facts)),
             Some(RunState::Complete) => self.queue(run, generation_to_queue(core, facts.job.as_ref()).await).await,

@@ -205,6 +205,16 @@ impl Store {
         Ok(updated)
     }
 
+    /// Retires the job of a life that was cleared although a look at its copy had failed before: what was proven in between ended what was
+    /// amiss. `None` when it is not failed any more.
+    pub async fn retire_failed(&self, job: &Job) -> Result<Option<Job>, StoreError> {
+        let query = change_jobs!(
+            "state = 'cleaned', next_attempt_ms = 0, waiting = 0, error_class = NULL, error_side = NULL, error_message = NULL \
+                     WHERE id = $1 AND state = 'failed' AND seal_digest IS NOT NULL RETURNING *"
+        );
+        Ok(sqlx::query_as::<_, Job>(query).bind(&job.id).fetch_all(&self.writer).await?.pop())
+    }
+
     /// Makes a queued job due now, whatever it waits for.
     pub async fn make_due(&self, id: &str) -> Result<(), StoreError> {
         let query = change_jobs!("next_attempt_ms = 0, waiting = 0 WHERE id = $1 AND state = 'queued'");

@@ -107,3 +107,18 @@ async fn records_are_due_until_they_are_sent_with_a_wait_that_grows() {
     store.record_due_now(&job.id).await.unwrap();
     assert!(store.record_due("E", 0).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn d26_a_life_that_was_cleared_is_retired_although_a_look_had_failed_before() {
+    let (_folder, store) = store().await;
+    store.enqueue(&admitted(&run(0)), 1, 1, 0).await.unwrap();
+    let mut claim = store.claim("E", 0).await.unwrap().unwrap();
+    assert!(store.retire_failed(claim.job()).await.unwrap().is_none(), "it is in work");
+    sent(&store, &mut claim, 0).await.unwrap();
+    let job = store.settle_verified(&claim, proof(0), 1).await.unwrap();
+    let rot = failure(FailureClass::HashMismatch);
+    let failed = store.advance(&job, JobEvent::Disproven, Some(&rot)).await.unwrap().unwrap();
+    let retired = store.retire_failed(&failed).await.unwrap().unwrap();
+    assert_eq!((retired.state, retired.error, retired.last_proof_ms), (JobState::Cleaned, None, Some(1)));
+    assert!(store.cleared_due("E", 9, 9).await.unwrap().is_some(), "its copy is proven again as every other");
+}

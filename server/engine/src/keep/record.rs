@@ -4,7 +4,8 @@
 //! sees the old document or the new one and a crash leaves one of the two. Links are never followed: a record folder
 //! that is a link is an error, not a place to write.
 
-use crate::keep::ingest_store::{CHECKSUMS, CREATION, INGEST, METADATA, UNSENT};
+use crate::files::beneath::rename_new;
+use crate::keep::ingest_store::{CHECKSUMS, CREATION, INGEST, METADATA, NOT_CARRIED, UNSENT};
 use crate::keep::record_bytes::RecordBytes;
 use cap_std::fs::Dir;
 use domain::path::{FilePath, RECORD_FOLDER};
@@ -221,9 +222,14 @@ impl RecordFolder {
         let lives = self.subfolder(&self.dir, "lives")?;
         let folder = self.subfolder(&lives, &life.to_string())?;
         for name in names {
-            match rustix::fs::renameat_with(&self.dir, *name, &folder, *name, rustix::fs::RenameFlags::NOREPLACE) {
-                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-                Err(errno) => return Err(os(name)(errno)),
+            // Somebody may have put something under the name: what is moved gets the next one that is free.
+            let free = (1..).map(|n| if n == 1 { (*name).to_owned() } else { format!("{name}.{n}") });
+            for to in free.take(NAMES_TRIED) {
+                match rename_new(&self.dir, name.as_bytes(), &folder, to.as_bytes()) {
+                    Ok(()) | Err(rustix::io::Errno::NOENT) => break,
+                    Err(rustix::io::Errno::EXIST) => {}
+                    Err(errno) => return Err(os(name)(errno)),
+                }
             }
         }
         rustix::fs::fsync(&folder).and_then(|()| rustix::fs::fsync(&self.dir)).map_err(os("lives"))
@@ -298,12 +304,16 @@ impl RecordFolder {
 /// one.
 pub fn is_ours(name: &str) -> bool {
     let document = |name: &str| [INGEST, CREATION, CHECKSUMS].contains(&name);
+    let list = |name: &str| [METADATA, UNSENT, NOT_CARRIED].contains(&name);
     let temporary = |name: &str| {
         let (stem, id) = name.strip_suffix(".tmp")?.rsplit_once('.')?;
-        Some(document(stem) && id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        Some((document(stem) || list(stem)) && id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
     };
     name.strip_suffix(".lock").is_some_and(document) || temporary(name) == Some(true)
 }
+
+/// Names tried for a document of an earlier life.
+const NAMES_TRIED: usize = 100;
 
 fn limit_of(name: &str) -> u64 {
     if [CHECKSUMS, METADATA, UNSENT].contains(&name) { LIST_LIMIT } else { DOCUMENT_LIMIT }

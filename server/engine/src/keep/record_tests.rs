@@ -150,6 +150,24 @@ fn an_ended_life_moves_aside_and_repeating_it_is_harmless() {
     let files = record.files().unwrap();
     assert_eq!(files[0].0.to_string(), ".exlab-wizard/lives/1/ingest.json");
     assert_eq!(files[0].1, b"old".to_vec().into());
+    // Something stands under the name: both are kept.
+    record.replace("ingest.json", b"older").unwrap();
+    record.move_to_lives(1, &["ingest.json"]).unwrap();
+    let names: Vec<String> = record.files().unwrap().into_iter().map(|(path, _)| path.to_string()).collect();
+    assert_eq!(names, [".exlab-wizard/lives/1/ingest.json", ".exlab-wizard/lives/1/ingest.json.2"]);
+}
+
+#[test]
+fn what_a_kill_left_of_any_document_of_ours_is_known_as_ours() {
+    let id = "0123456789abcdef0123456789abcdef";
+    for name in ["ingest.json", "checksums.sha256", "metadata.json", "unsent.json", "metadata_not_carried.json"] {
+        assert!(is_ours(&format!("{name}.{id}.tmp")), "{name}");
+    }
+    for name in
+        ["scratch.0123456789abcdef0123456789abcdef.tmp", "metadata.json.tmp", "metadata.json.lock", "unsent.json"]
+    {
+        assert!(!is_ours(name), "{name}");
+    }
 }
 
 #[test]

@@ -49,7 +49,8 @@ impl Heard {
     /// Seconds since it was heard of, while it counts as at work.
     fn fresh_for(&self, now: Timestamp) -> Option<i64> {
         let age = now.unix_seconds().saturating_sub(self.at);
-        (age.abs() < FRESH_SECONDS).then_some(age.max(0))
+        // One that is ahead of our clock is at work: whose clock is right is not ours to say.
+        (age < FRESH_SECONDS).then_some(age.max(0))
     }
 }
 
@@ -287,6 +288,19 @@ fn set_time(file: impl AsFd, seconds: i64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn d17_a_heartbeat_that_is_ahead_of_our_clock_is_one() {
+        let owner = Owner {
+            what: String::new(),
+            installation: String::new(),
+            host: String::new(),
+            since: Timestamp::default(),
+        };
+        let heard = Heard { owner, at: 10_000 };
+        let fresh = |now| heard.fresh_for(Timestamp::from_unix_seconds(now));
+        assert_eq!((fresh(10_299), fresh(10_300), fresh(9_000), fresh(0)), (Some(299), None, Some(0), Some(0)));
+    }
 
     /// Whoever begins on a tree that nobody has: one of them has it, and all others know.
     #[test]

@@ -50,6 +50,9 @@ pub async fn cleared_by(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> 
     }
 }
 
+/// No path is used so often.
+const LIVES_AT_MOST: u64 = 1 << 32;
+
 fn intent_of(facts: &Facts) -> Option<String> {
     let Ok(Some(ingest)) = &facts.ingest else { return None };
     if ingest.current_state().known() != Some(RunState::Cleared) {
@@ -58,11 +61,13 @@ fn intent_of(facts: &Facts) -> Option<String> {
     ingest.last(RunState::Cleared)?.fields.get("intent")?.as_str().map(ToOwned::to_owned)
 }
 
-/// A cleared record that our own clear wrote belongs to the life it ended.
+/// A cleared record that our own clear wrote belongs to the life it ended. One that was copied here from elsewhere may say any: more lives than
+/// anybody clears are none.
 pub fn settle_life(facts: &mut Facts) {
     let Ok(Some(ingest)) = &facts.ingest else { return };
     if ingest.current_state().known() == Some(RunState::Cleared)
         && let Some(life) = ingest.last(RunState::Cleared).and_then(|entry| entry.fields.get("life")?.as_u64())
+        && (1..LIVES_AT_MOST).contains(&life)
     {
         facts.life = life;
     }

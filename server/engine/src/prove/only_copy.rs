@@ -21,10 +21,16 @@ const AGAIN_WITHOUT_ANSWER_MS: i64 = 3_600_000;
 /// Retires the job of a life that ended: from now on its copy on the NAS is the only one.
 pub async fn retire(core: &Core, job: &Job) -> Result<(), StoreError> {
     let _recording = core.only_copies.recording().await;
-    if let Some(current) = core.store.job(&job.id).await?
-        && domain::job::apply(current.state, JobEvent::Cleaned).is_some()
-        && let Some(cleaned) = core.store.advance(&current, JobEvent::Cleaned, None).await?
-    {
+    let Some(current) = core.store.job(&job.id).await? else { return Ok(()) };
+    let cleaned = match current.state {
+        // A look at its copy failed while the clear waited; the clear has proven it anew, and it is cleared.
+        JobState::Failed => core.store.retire_failed(&current).await?,
+        state if domain::job::apply(state, JobEvent::Cleaned).is_some() => {
+            core.store.advance(&current, JobEvent::Cleaned, None).await?
+        }
+        _ => None,
+    };
+    if let Some(cleaned) = cleaned {
         core.only_copies.retired(&cleaned);
     }
     Ok(())

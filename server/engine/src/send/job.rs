@@ -49,12 +49,7 @@ pub async fn run(
     let shown = core.show(&job.run, progress);
     core.change(&job.run, |facts| facts.sending = Some(stop.clone()));
     let outcome = unless_it_panics(work(core, destination, &mut claim, progress, &stop)).await;
-    let outcome = match outcome.unwrap_or_else(|text| Err(fault(&text))) {
-        Err(failure) if failure.class == FailureClass::DestinationForeign => {
-            Err(became_another_s(core, destination, &job, failure).await)
-        }
-        outcome => outcome,
-    };
+    let outcome = outcome.unwrap_or_else(|text| Err(fault(&text)));
     let is_proven = outcome.is_ok();
     let settled = settle_outcome(core, destination, &claim, outcome).await;
     if is_proven {
@@ -66,18 +61,6 @@ pub async fn run(
     drop(shown);
     core.desk.look_at(&job.run);
     settled
-}
-
-/// Where the destination as a whole is another's now, jobs wait until it is ours again, as those do that have not begun. A file of the run that
-/// is found to be no copy of it is a matter of that job alone.
-async fn became_another_s(core: &Core, destination: &Destination, job: &Job, failure: Failure) -> Failure {
-    let context = core.site.call_context(job.run.equipment(), &core.site.stop, &ProgressSink::new());
-    match destination.prove_identity(&context).await {
-        Err(whole) if whole.class == FailureClass::DestinationForeign => {
-            Failure { class: FailureClass::DestinationUnreachable, ..whole }
-        }
-        _ => failure,
-    }
 }
 
 /// Takes the next due job only to record why it cannot run.

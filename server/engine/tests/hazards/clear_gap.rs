@@ -150,7 +150,7 @@ async fn v17_s23_a_clear_waits_for_the_record_in_flight_and_the_finished_one_arr
     let (go_on, wait) = std::sync::mpsc::channel();
     let hook = once(Checkpoint::RecordRead, move || {
         read.send(()).unwrap();
-        wait.recv_timeout(PATIENCE).unwrap();
+        hold_up(|| wait.recv_timeout(PATIENCE).unwrap());
     });
     let engine = lab.start_with(hook).await;
     lab.push_usual(&run);

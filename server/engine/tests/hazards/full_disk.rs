@@ -294,7 +294,7 @@ async fn s22_what_is_queued_behind_a_job_that_waits_to_be_recorded_says_so() {
     let filled = state.clone();
     let hook = once(Checkpoint::ReadBack, move || {
         reached.send(()).unwrap();
-        may_go.recv().unwrap();
+        hold_up(|| may_go.recv().unwrap());
         fill(&filled);
     });
     let engine = lab.start_with(hook).await;

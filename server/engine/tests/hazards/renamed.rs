@@ -123,7 +123,7 @@ async fn s16_a_run_that_is_renamed_while_it_is_sent_is_sent_under_its_new_name_a
         .start_with(once(Checkpoint::FilePlaced, move || {
             fs::rename(from, to).unwrap();
             renamed.send(()).unwrap();
-            wait.lock().unwrap().recv().unwrap();
+            hold_up(|| wait.lock().unwrap().recv().unwrap());
         }))
         .await;
     // More than any queue between copying and telling holds.
@@ -219,7 +219,7 @@ async fn s16_a_run_that_is_renamed_while_it_is_cleared_keeps_its_history() {
     let hook = once(Checkpoint::IntentRecorded, move || {
         fs::rename(&from, &to).unwrap();
         // The watcher has seen it under its new name before the clear finds out.
-        looked.recv_timeout(PATIENCE).unwrap();
+        hold_up(|| looked.recv_timeout(PATIENCE).unwrap());
     });
     let engine = Arc::new(lab.start_with(hook).await);
     lab.push_usual(&before);

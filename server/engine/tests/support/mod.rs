@@ -205,6 +205,11 @@ pub fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     }
 }
 
+/// Waits inside a step: the thread that takes it waits, and what else it had to do goes on elsewhere.
+pub fn hold_up<T>(wait: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(wait)
+}
+
 /// Does something once, when a step is reached for the first time.
 pub fn once(step: Checkpoint, act: impl FnOnce() + Send + 'static) -> Checkpoints {
     nth(step, 1, act)

@@ -52,9 +52,14 @@ impl EarlyHashes {
         let rest = beside(&self.path, ".rest");
         let mut early = ItemReader::open(&self.path, Content::Early)?.peekable();
         let mut out = ItemWriter::create(beside(&rest, ".partial"), Content::Seal)?;
+        let mut is_told = false;
         for item in seal.items()? {
             let item = item?;
-            if early.next_if(|early| matches!(early, Ok(early) if early.path() == item.path())).is_none() {
+            // Attributes go with their file.
+            if !matches!(item, Item::Attributes { .. }) {
+                is_told = early.next_if(|early| matches!(early, Ok(early) if early.path() == item.path())).is_some();
+            }
+            if !is_told {
                 out.put(&item)?;
             }
         }

@@ -94,8 +94,14 @@ impl Item {
     pub(super) fn follows(&self, before: &Item) -> bool {
         match self {
             Item::Attributes { path, .. } => matches!(before, Item::File { path: file, .. } if file == path),
-            _ => before.path() < self.path(),
+            _ => before.place().lt(self.place()),
         }
+    }
+
+    /// Where it stands in a walk: a folder where what lies in it would.
+    pub(super) fn place(&self) -> impl Iterator<Item = u8> + '_ {
+        let folder = matches!(self, Item::EmptyFolder { .. }).then_some(b'/');
+        self.path().as_bytes().iter().copied().chain(folder)
     }
 
     /// What a listing keeps of an entry; `None` for the record and for folders that hold something.

@@ -7,16 +7,21 @@ use super::{SealError, SealReader};
 use domain::path::FilePath;
 use domain::proof::{FileStat, SealedFile};
 use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn file_of(seal: &SealReader) -> PathBuf {
     beside(seal.path(), ".seen")
 }
 
-/// Takes what is seen, in path order.
+/// Takes what is seen, in path order. Each has a file of its own: a clear, a repeated proof and an operator may look at one
+/// run at the same time, and what one of them saw says nothing about the proof of another.
 #[derive(Debug)]
 pub struct SeenWriter {
     path: PathBuf,
-    out: ItemWriter,
+    /// Until it is kept.
+    out: Option<ItemWriter>,
+    partial: PathBuf,
 }
 
 impl SeenWriter {
@@ -24,19 +29,33 @@ impl SeenWriter {
     pub fn begin(seal: &SealReader) -> Result<SeenWriter, SealError> {
         let path = file_of(seal);
         forget(&path)?;
-        Ok(SeenWriter { out: ItemWriter::create(beside(&path, ".partial"), Content::Seen)?, path })
+        let partial = beside(&path, &format!(".{}-{}.partial", *THIS_START, NEXT.fetch_add(1, Ordering::Relaxed)));
+        let out = Some(ItemWriter::create(partial.clone(), Content::Seen)?);
+        Ok(SeenWriter { path, out, partial })
     }
 
     /// The destination's file looks like this.
     pub fn put(&mut self, path: &FilePath, stat: FileStat) -> Result<(), SealError> {
-        self.out.put(&Item::File { path: path.clone(), stat, digest: None, young: false })
+        let item = Item::File { path: path.clone(), stat, digest: None, young: false };
+        self.out.as_mut().map_or(Ok(()), |out| out.put(&item))
     }
 
     /// The proof held: what was seen before it may be relied on.
-    pub fn keep(self) -> Result<(), SealError> {
-        self.out.close(&self.path, 0).map(|_| ())
+    pub fn keep(mut self) -> Result<(), SealError> {
+        self.out.take().map_or(Ok(()), |out| out.close(&self.path, 0).map(|_| ()))
     }
 }
+
+impl Drop for SeenWriter {
+    fn drop(&mut self) {
+        // Best effort: it costs room and nothing else.
+        let _ = std::fs::remove_file(&self.partial);
+    }
+}
+
+/// Names this start of the program, and what it wrote last.
+static THIS_START: LazyLock<String> = LazyLock::new(|| uuid::Uuid::new_v4().simple().to_string());
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 fn forget(path: &std::path::Path) -> Result<(), SealError> {
     match std::fs::remove_file(path) {

@@ -364,3 +364,6 @@ fn d19_an_older_seal_loads_and_does_not_vouch_for_attributes() {
     std::fs::write(fixture.state("seal"), format!("{edited}end 2 2 0 {digest}\n")).unwrap();
     assert!(matches!(SealReader::open(&fixture.state("seal")), Err(SealError::Torn { .. })));
 }
+
+#[path = "order_tests.rs"]
+mod order;

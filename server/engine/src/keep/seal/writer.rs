@@ -204,13 +204,13 @@ impl TakenOver {
         if partial.exists() {
             let older = if known.exists() { known.clone() } else { path.to_owned() };
             let mut merged = ItemWriter::create(beside(path, ".merging"), Content::Seal)?;
-            let mut last = None;
+            let mut last: Option<Item> = None;
             for item in readable(&partial).into_iter().flatten().map_while(Result::ok) {
                 merged.put(&item)?;
-                last = Some(item.path().clone());
+                last = Some(item);
             }
             let rest = readable(&older).into_iter().flatten().map_while(Result::ok);
-            for item in rest.skip_while(|item| last.as_ref().is_some_and(|last| item.path() <= last)) {
+            for item in rest.skip_while(|item| last.as_ref().is_some_and(|last| item.place().le(last.place()))) {
                 merged.put(&item)?;
             }
             merged.close(&known, 0)?;
