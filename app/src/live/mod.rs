@@ -1,7 +1,7 @@
 //! Keeps the store up to date in the browser.
 //!
 //! One event stream, reconnected by an own timer, and patches applied once per frame. What follows from what is decided
-//! by [`connection`]; here it is done. Nothing here runs on the server.
+//! by `connection`; here it is done. Nothing here runs on the server.
 
 mod connection;
 mod source;

@@ -132,7 +132,7 @@ fn with_transport(transport: &str) -> String {
 #[case("orchestrator:\n  staging_cleanup:\n    retain_hours: 0\n", 3, 19, "from 1 to")]
 #[case("orchestrator:\n  staging_cleanup:\n    mode: sometimes\n", 3, 11, "manual, scheduled")]
 #[case("equipment: 5\n", 1, 12, "expected a list")]
-#[case("equipment:\n  - id: confocal\n    sync_mode: stage\n", 2, 9, "no equipment id")]
+#[case("equipment:\n  - id: confocal\n    sync_mode: stage\n", 2, 9, "not an equipment id")]
 #[case("equipment:\n  - label: x\n    sync_mode: stage\n", 2, 5, "equipment[0].id: is missing")]
 #[case("equipment:\n  - id: A\n", 2, 5, "transport: is missing")]
 #[case("equipment:\n  - {id: A, sync_mode: stage}\n  - {id: A, sync_mode: stage}\n", 3, 10, "already used in line 2")]
