@@ -34,16 +34,8 @@ pub fn first_status(settings: &Settings, hostname: &str) -> PanelStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         staging_root: on.map(|on| on.staging_root.clone()).unwrap_or_default(),
         staging_cleanup: on.map_or(StagingCleanup::Manual, |on| on.staging_cleanup),
-        disk: None,
-        state_error: None,
-        staging_error: None,
         queue_paused: !settings.sync.enabled,
-        ready: false,
-        destinations: Vec::new(),
-        unrecognised: Vec::new(),
-        blocking_findings: 0,
-        cleared_damaged: 0,
-        seq: 0,
+        ..PanelStatus::default()
     }
 }
 

@@ -40,10 +40,11 @@ pub struct Orchestrator {
 }
 
 /// `orchestrator.staging_cleanup`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "lowercase")]
 pub enum StagingCleanup {
     /// Only an operator clears.
+    #[default]
     Manual,
     /// Cleared by itself once verified for this long.
     Scheduled {

@@ -181,27 +181,9 @@ pub fn orchestrator_disabled() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::settings::StagingCleanup;
 
     fn status(on: bool) -> PanelStatus {
-        PanelStatus {
-            orchestrator_on: on,
-            label: String::new(),
-            host: String::new(),
-            version: String::new(),
-            staging_root: String::new(),
-            staging_cleanup: StagingCleanup::Manual,
-            disk: None,
-            state_error: None,
-            staging_error: None,
-            queue_paused: false,
-            ready: false,
-            destinations: Vec::new(),
-            unrecognised: Vec::new(),
-            blocking_findings: 0,
-            cleared_damaged: 0,
-            seq: 0,
-        }
+        PanelStatus { orchestrator_on: on, ..PanelStatus::default() }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,29 +1,11 @@
 //! What follows from what, second by second.
 
 use super::*;
-use domain::settings::StagingCleanup;
 
 const LOST: Effect = Effect::Say("Connection lost. Nothing can be started until it is back.");
 
 fn status(seq: u64, version: &str) -> Box<PanelStatus> {
-    Box::new(PanelStatus {
-        orchestrator_on: true,
-        label: String::new(),
-        host: String::new(),
-        version: version.to_owned(),
-        staging_root: String::new(),
-        staging_cleanup: StagingCleanup::Manual,
-        disk: None,
-        state_error: None,
-        staging_error: None,
-        queue_paused: false,
-        ready: true,
-        destinations: Vec::new(),
-        unrecognised: Vec::new(),
-        blocking_findings: 0,
-        cleared_damaged: 0,
-        seq,
-    })
+    Box::new(PanelStatus { version: version.to_owned(), seq, ..PanelStatus::default() })
 }
 
 fn gone(seq: u64) -> Event {

@@ -5,8 +5,8 @@ use crate::settings::StagingCleanup;
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Header of the panel: what concerns all runs.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+/// Header of the panel: what concerns all runs. The default one knows nothing.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct PanelStatus {
     /// False: the orchestrator is off, and everything else is empty.
     pub orchestrator_on: bool,

@@ -172,4 +172,19 @@ mod tests {
         let said = takes_long("/data/staging", Duration::from_secs(200)).unwrap();
         assert!(said.starts_with("looking at /data/staging has taken 3 minutes: its disk hangs"), "{said}");
     }
+
+    #[test]
+    fn s31_what_is_looked_at_is_forgotten_when_the_look_is_over() {
+        let root = tempfile::tempdir().unwrap();
+        let owner = StagingOwner::new(root.path().to_owned(), "i", "h", crate::machine::clock::Clock::system());
+        let staging = Staging::new(root.path().display().to_string(), owner);
+        let looking = staging.looking_at("Run_1");
+        if let Some((_, since)) = &mut staging.seen().looking {
+            *since -= LONG;
+        }
+        assert!(staging.error().is_some_and(|error| error.contains("Run_1") && error.contains("2 minutes")));
+        staging.note_error(Some("unreadable"));
+        drop(looking);
+        assert_eq!(staging.error().as_deref(), Some("unreadable"));
+    }
 }

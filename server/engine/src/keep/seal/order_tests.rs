@@ -46,9 +46,12 @@ fn d25_what_one_proof_saw_says_nothing_about_another() {
     let seen = |inode| domain::proof::FileStat { size: 1, mtime_ns: 1, ctime_ns: 1, inode };
     let mut proof = SeenWriter::begin(&seal).unwrap();
     names.iter().for_each(|name| proof.put(&file(name), seen(1)).unwrap());
+    let left_by_a_kill = fixture.state("seal.seen.0123-0.partial");
+    std::fs::write(&left_by_a_kill, "half").unwrap();
     // Somebody else looks at the same run meanwhile, and its proof does not hold.
     let mut other = SeenWriter::begin(&seal).unwrap();
     names.iter().for_each(|name| other.put(&file(name), seen(2)).unwrap());
+    assert!(!left_by_a_kill.exists(), "what a killed start left goes, and what this one writes stays");
     proof.keep().unwrap();
     drop(other);
     let mut kept = SeenAtNas::of(&seal);

@@ -6,7 +6,7 @@ use super::line::Item;
 use super::{SealError, SealReader};
 use domain::path::FilePath;
 use domain::proof::{FileStat, SealedFile};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,6 +29,7 @@ impl SeenWriter {
     pub fn begin(seal: &SealReader) -> Result<SeenWriter, SealError> {
         let path = file_of(seal);
         forget(&path)?;
+        remove_what_a_killed_start_left(&path);
         let partial = beside(&path, &format!(".{}-{}.partial", *THIS_START, NEXT.fetch_add(1, Ordering::Relaxed)));
         let out = Some(ItemWriter::create(partial.clone(), Content::Seen)?);
         Ok(SeenWriter { path, out, partial })
@@ -53,11 +54,24 @@ impl Drop for SeenWriter {
     }
 }
 
+/// What an earlier start of the program did not come to keep. Best effort: it costs room and nothing else.
+fn remove_what_a_killed_start_left(kept: &Path) {
+    let (Some(folder), Some(name)) = (kept.parent(), kept.file_name().and_then(|name| name.to_str())) else { return };
+    for entry in std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
+        let left = entry.file_name();
+        let of_a_start =
+            left.to_str().and_then(|left| left.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".partial"));
+        if of_a_start.is_some_and(|start| !start.starts_with(THIS_START.as_str())) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Names this start of the program, and what it wrote last.
 static THIS_START: LazyLock<String> = LazyLock::new(|| uuid::Uuid::new_v4().simple().to_string());
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-fn forget(path: &std::path::Path) -> Result<(), SealError> {
+fn forget(path: &Path) -> Result<(), SealError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(super::file::io_error(path)(error)),
         _ => Ok(()),
