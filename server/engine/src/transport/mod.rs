@@ -1,5 +1,6 @@
 //! How sealed bytes reach a destination and are hashed there (docs/proof.md). One implementation per kind of
-//! destination.
+//! destination: it opens it ([`Wire`]), carries many bytes fast, and says what a failure means. What is done to a
+//! destination is decided once for all of them ([`rules`]).
 //!
 //! **The contract of every implementation**
 //! - It writes only below the equipment's root, only into folders that mirror the staging tree and its own temporary folder
@@ -21,7 +22,6 @@ use domain::proof::{Digest, FileStat, FirstDifference, ProofLevel, SealedFile};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-mod comparing;
 pub mod destination;
 mod failure;
 mod hash_all;
@@ -34,12 +34,14 @@ pub mod rsync_ssh;
 mod rules;
 mod same_host;
 pub(crate) mod throttle;
+pub mod wire;
 
 pub use failure::{FILES_NAMED_AT_MOST, Failure};
 pub use hash_all::hash_all;
 pub use of_settings::transport_of;
 pub use private_name::remove_leftovers;
 pub use rules::marker::{MarkedFor, Marker};
+pub use wire::Wire;
 
 /// Why a transport failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -168,13 +170,24 @@ pub trait Transport: Send + Sync + 'static {
     /// How hashes are made, for rows, e.g. `read back with O_DIRECT`.
     fn method(&self) -> String;
 
-    /// Reads the marker. [`FailureClass::DestinationUnreachable`] when there is none or it cannot be read,
-    /// [`FailureClass::DestinationForeign`] when it is visible inside the staging tree. Comparing it with ours is the
-    /// caller's matter.
-    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError>;
+    /// Opens the destination: [`FailureClass::DestinationUnreachable`] when there is no marker or it cannot be read,
+    /// [`FailureClass::DestinationForeign`] when it is another's, or is visible inside the staging tree.
+    async fn open(&self, context: &CallContext) -> Result<Box<dyn Wire>, TransportError>;
+
+    /// The same whatever marker it has, if any. With `make` a root that is not there is made where that cannot hide a
+    /// missing mount.
+    async fn open_to_mark(&self, make: bool, context: &CallContext) -> Result<Box<dyn Wire>, TransportError>;
+
+    /// Reads the marker; failures as of [`Transport::open`]. Comparing it with ours is the caller's matter.
+    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
+        let wire = self.open(context).await?;
+        Marker::read(wire.marker(), &wire.destination())
+    }
 
     /// Writes the marker; `replace` only after the operator adopted another's.
-    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError>;
+    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
+        rules::marker::mark(self, marker, replace, context).await
+    }
 
     /// True when [`Transport::push`] gives every file's digest to the seal as it reads it; false when the seal must be
     /// complete before.
@@ -233,7 +246,9 @@ pub trait Transport: Send + Sync + 'static {
     }
 
     /// Moves our own earlier files aside to `.exlab-wizard/superseded/<n>/` of the run.
-    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError>;
+    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
+        rules::aside::move_aside(&*self.open(context).await?, run, files).await
+    }
 
     /// Removes folders of the run that hold no file, only folders that hold none: a file is to take their name. What
     /// holds anything stays, and what is not there is done. Called after [`Transport::move_aside`].
@@ -242,7 +257,11 @@ pub trait Transport: Send + Sync + 'static {
         run: &RunPath,
         folders: &[FilePath],
         context: &CallContext,
-    ) -> Result<(), TransportError>;
+    ) -> Result<(), TransportError> {
+        let wire = self.open(context).await?;
+        wire.remove_empty_folders(run, folders).await?;
+        wire.sync().await
+    }
 
     /// Puts the record, replacing its own earlier version by rename, makes it durable, hashes it there, and answers
     /// what it hashed. An earlier life's record is first moved to `.exlab-wizard/lives/<life>/` when `life > 1`.
@@ -252,7 +271,17 @@ pub trait Transport: Send + Sync + 'static {
         life: u64,
         files: &[RecordFile],
         context: &CallContext,
-    ) -> Result<Vec<Hashed>, TransportError>;
+    ) -> Result<Vec<Hashed>, TransportError> {
+        // The progress of the run is that of its data.
+        let quiet = CallContext { progress: ProgressSink::new(), ..context.clone() };
+        let wire = self.open(&quiet).await?;
+        match rules::record::put(&*wire, run, life, files).await {
+            Err(error) if error.class == FailureClass::DestinationFull => {
+                Err(error.full_of_files(self.free_files(context).await))
+            }
+            put => put,
+        }
+    }
 
     /// First differing byte of a destination file and the run's, when both can be read; for messages only.
     async fn first_difference(
@@ -261,7 +290,9 @@ pub trait Transport: Send + Sync + 'static {
         file: &FilePath,
         source: &RunFolder,
         context: &CallContext,
-    ) -> Option<FirstDifference>;
+    ) -> Option<FirstDifference> {
+        rules::difference::first_difference(self, run, file, source, context).await
+    }
 
     /// Bytes free at the destination for this account, where that can be told.
     async fn free_bytes(&self, _context: &CallContext) -> Option<u64> {

@@ -3,26 +3,25 @@
 //! Every call opens the root anew and looks for the marker in what it opened: a NAS that was unmounted meanwhile leaves
 //! an empty folder behind, and nothing must be written there (V10), and nothing at all into the staging tree (D12).
 
-use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, RecordFile, Transport, TransportError};
+use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, Transport, TransportError, Wire};
 use crate::files::source::RunFolder;
 use crate::keep::seal::SealReader;
 use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
-use domain::proof::{FileStat, FirstDifference};
+use domain::proof::FileStat;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use tokio_util::sync::CancellationToken;
 
 mod aside;
 mod capacity;
 mod copy;
 mod hashes;
-mod identity;
 mod look;
+mod opened;
 mod push;
 mod read_back;
-mod record;
-mod record_list;
 mod root;
 mod same_tree;
 mod send;
@@ -101,14 +100,30 @@ impl Transport for MountTransport {
         Way::from_number(self.way.load(Ordering::Relaxed)).describe().to_owned()
     }
 
-    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
-        let own = self.clone();
-        thread::OwnCall::patient(context).run(move |_| own.read_marker()).await
+    async fn open(&self, context: &CallContext) -> Result<Box<dyn Wire>, TransportError> {
+        let (own, context) = (self.clone(), context.clone());
+        let (root, marker) = self.call(&context).run(move |_| root::Root::open_marked(&own)).await?;
+        Ok(Box::new(opened::MountWire { transport: self.clone(), root: Arc::new(root), marker, context }))
     }
 
-    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
-        let (own, marker) = (self.clone(), marker.clone());
-        self.call(context).run(move |_| own.write_marker(&marker, replace)).await
+    /// The root is never made: that would hide a missing mount.
+    async fn open_to_mark(&self, _make: bool, context: &CallContext) -> Result<Box<dyn Wire>, TransportError> {
+        let (own, context) = (self.clone(), context.clone());
+        let open = move |_: &CancellationToken| {
+            let root = root::Root::open(&own)?;
+            same_tree::refuse(&root, &own.staging)?;
+            let marker = root.marker()?.unwrap_or_default();
+            Ok((root, marker))
+        };
+        let (root, marker) = self.call(&context).run(open).await?;
+        Ok(Box::new(opened::MountWire { transport: self.clone(), root: Arc::new(root), marker, context }))
+    }
+
+    /// Who it is is what is asked of a destination that may hang: whoever asks waits as long as they will.
+    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
+        let own = self.clone();
+        let (root, marker) = thread::OwnCall::patient(context).run(move |_| root::Root::open_marked(&own)).await?;
+        Marker::read(&marker, &root.path.display().to_string())
     }
 
     fn hashes_while_pushing(&self) -> bool {
@@ -143,48 +158,6 @@ impl Transport for MountTransport {
     ) -> Result<Vec<Option<FileStat>>, TransportError> {
         let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
         self.call(context).run(move |cancel| look::look(&own, &run, &files, cancel)).await
-    }
-
-    async fn remove_empty_folders(
-        &self,
-        run: &RunPath,
-        folders: &[FilePath],
-        context: &CallContext,
-    ) -> Result<(), TransportError> {
-        let (own, run, folders) = (self.clone(), run.clone(), folders.to_vec());
-        self.call(context).run(move |cancel| own.remove_folders_without_files(&run, &folders, cancel)).await
-    }
-
-    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
-        let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
-        self.call(context).run(move |cancel| own.move_files_aside(&run, &files, cancel)).await
-    }
-
-    async fn put_record(
-        &self,
-        run: &RunPath,
-        life: u64,
-        files: &[RecordFile],
-        context: &CallContext,
-    ) -> Result<Vec<Hashed>, TransportError> {
-        let (own, run, files) = (self.clone(), run.clone(), files.to_vec());
-        let written = self.call(context).run(move |cancel| own.write_record(&run, life, &files, cancel)).await;
-        written.map_err(|error| self.of_what_it_is_full(error))
-    }
-
-    async fn first_difference(
-        &self,
-        run: &RunPath,
-        file: &FilePath,
-        source: &RunFolder,
-        context: &CallContext,
-    ) -> Option<FirstDifference> {
-        let (own, run, file, source) = (self.clone(), run.clone(), file.clone(), source.clone());
-        self.call(context)
-            .run(move |cancel| Ok(own.find_first_difference(&run, &file, &source, cancel)))
-            .await
-            .ok()
-            .flatten()
     }
 
     async fn free_bytes(&self, context: &CallContext) -> Option<u64> {

@@ -2,14 +2,18 @@
 //!
 //! Only one portion is held in memory, whatever the run's size. For transports that let a tool carry the bytes.
 
-use super::{FILES_NAMED_AT_MOST, TransportError};
+use super::rules::fate::{Fate, Standing, fate, is_another, no_folder};
+use super::wire::Sized;
+use super::{FILES_NAMED_AT_MOST, Push, TransportError};
 use crate::files::source::{InOrder, RunFolder};
 use crate::keep::seal::{Item, Listing, ListingItems};
+use crate::machine::progress::ProgressSink;
 use domain::job::{FailureClass, Side};
 use domain::path::FilePath;
 use domain::proof::{FileStat, Totals};
 use domain::units;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// How much one portion is at most; about, for its bytes.
@@ -92,6 +96,58 @@ fn evenly(all: Totals, most: Size) -> usize {
 pub(super) fn folders_above(path: &FilePath) -> impl Iterator<Item = &[u8]> {
     let bytes = path.as_bytes();
     bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &bytes[..at])
+}
+
+/// What a portion meets under the name of one of its files.
+pub(super) enum Met {
+    /// No file can stand there: this must be a folder and is none.
+    NoFolder(Vec<u8>),
+    /// With its bytes.
+    Under(Standing, u64),
+}
+
+/// A portion, sorted out.
+#[derive(Default)]
+pub(super) struct Sorted {
+    pub send: Vec<Wanted>,
+    /// What moves aside before, ours or in the place of ours.
+    pub aside: Vec<Sized>,
+}
+
+/// Decides what becomes of each file of a portion: it is sent, counts as sent, or is a problem.
+pub(super) fn sort_out(
+    push: &Push<'_>,
+    files: impl IntoIterator<Item = (Wanted, Met)>,
+    problems: &mut Problems,
+    progress: &ProgressSink,
+) -> Sorted {
+    let mut sorted = Sorted::default();
+    for ((path, stat), met) in files {
+        let mut there = 0;
+        let fate = match met {
+            Met::NoFolder(folder) => Err(no_folder(push.run, &folder)),
+            Met::Under(standing, bytes) => {
+                there = bytes;
+                match fate(standing, push.again.is_some(), || Ok::<_, Infallible>((push.placed_by_us)(&path))) {
+                    Ok(Fate::Conflict) => Err(is_another(&path)),
+                    Ok(fate) => Ok(fate),
+                }
+            }
+        };
+        match fate {
+            Ok(Fate::Send) => sorted.send.push((path, stat)),
+            Ok(Fate::SendAfterAside) => {
+                sorted.aside.push((path.clone(), there));
+                sorted.send.push((path, stat));
+            }
+            Ok(Fate::Sent | Fate::Conflict) => progress.skip_file(stat.size),
+            Err(why) => {
+                problems.add(&path, why);
+                progress.skip_file(stat.size);
+            }
+        }
+    }
+    sorted
 }
 
 /// The files that are no longer what was listed: what the tool read of them is something else.

@@ -4,7 +4,7 @@ use super::*;
 use crate::files::source::StagingRoot;
 use crate::keep::seal::{Listing, SealWriter};
 use crate::machine::progress::ProgressSink;
-use crate::transport::{Marker, Push};
+use crate::transport::{Push, Wire};
 use domain::proof::{FileStat, FirstDifference};
 use rstest::rstest;
 use sha2::{Digest as _, Sha256};
@@ -22,10 +22,10 @@ impl Transport for Oracle {
     fn method(&self) -> String {
         "asked".to_owned()
     }
-    async fn identify(&self, _: &CallContext) -> Result<Marker, TransportError> {
+    async fn open(&self, _: &CallContext) -> Result<Box<dyn Wire>, TransportError> {
         Err(TransportError::interrupted())
     }
-    async fn mark(&self, _: &Marker, _: bool, _: &CallContext) -> Result<(), TransportError> {
+    async fn open_to_mark(&self, _: bool, _: &CallContext) -> Result<Box<dyn Wire>, TransportError> {
         Err(TransportError::interrupted())
     }
     fn hashes_while_pushing(&self) -> bool {
@@ -44,21 +44,6 @@ impl Transport for Oracle {
     ) -> Result<(), TransportError> {
         self.0.iter().cloned().for_each(found);
         Ok(())
-    }
-    async fn remove_empty_folders(&self, _: &RunPath, _: &[FilePath], _: &CallContext) -> Result<(), TransportError> {
-        Ok(())
-    }
-    async fn move_aside(&self, _: &RunPath, _: &[FilePath], _: &CallContext) -> Result<(), TransportError> {
-        Err(TransportError::interrupted())
-    }
-    async fn put_record(
-        &self,
-        _: &RunPath,
-        _: u64,
-        _: &[RecordFile],
-        _: &CallContext,
-    ) -> Result<Vec<Hashed>, TransportError> {
-        Err(TransportError::interrupted())
     }
     async fn first_difference(
         &self,

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use domain::job::{FailureClass, Side};
-use domain::path::{FilePath, RunPath};
-use domain::proof::{FirstDifference, ProofLevel};
+use domain::path::RunPath;
+use domain::proof::ProofLevel;
 use engine::files::source::RunFolder;
 use engine::keep::seal::{Item, SealReader};
 use engine::transport::mount::MountTransport;
-use engine::transport::{CallContext, HashOutcome, Hashed, Marker, Push, RecordFile, Transport, TransportError};
+use engine::transport::{CallContext, HashOutcome, Hashed, Push, Transport, TransportError, Wire};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
@@ -51,12 +51,12 @@ impl Transport for Liar {
         "trust me".into()
     }
 
-    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
-        self.honest.identify(context).await
+    async fn open(&self, context: &CallContext) -> Result<Box<dyn Wire>, TransportError> {
+        self.honest.open(context).await
     }
 
-    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
-        self.honest.mark(marker, replace, context).await
+    async fn open_to_mark(&self, make: bool, context: &CallContext) -> Result<Box<dyn Wire>, TransportError> {
+        self.honest.open_to_mark(make, context).await
     }
 
     fn hashes_while_pushing(&self) -> bool {
@@ -86,38 +86,5 @@ impl Transport for Liar {
             found(self.colour(honest, expected));
         };
         self.honest.hashes(run, seal, source, &mut coloured, context).await
-    }
-
-    async fn remove_empty_folders(
-        &self,
-        run: &RunPath,
-        folders: &[FilePath],
-        context: &CallContext,
-    ) -> Result<(), TransportError> {
-        self.honest.remove_empty_folders(run, folders, context).await
-    }
-
-    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
-        self.honest.move_aside(run, files, context).await
-    }
-
-    async fn put_record(
-        &self,
-        run: &RunPath,
-        life: u64,
-        files: &[RecordFile],
-        context: &CallContext,
-    ) -> Result<Vec<Hashed>, TransportError> {
-        self.honest.put_record(run, life, files, context).await
-    }
-
-    async fn first_difference(
-        &self,
-        run: &RunPath,
-        file: &FilePath,
-        source: &RunFolder,
-        context: &CallContext,
-    ) -> Option<FirstDifference> {
-        self.honest.first_difference(run, file, source, context).await
     }
 }

@@ -36,6 +36,21 @@ pub async fn equal_is_equal(make: Make) {
     bench.assert_no_leftovers();
 }
 
+/// A later life of which nothing earlier is there keeps its own record, however often it is put.
+pub async fn nothing_earlier_is_there(make: Make) {
+    let bench = Bench::new(make).await;
+    let run = bench.run("P/Runs/Run_1", &[(b"a", b"1")]);
+    bench.push_and_prove(&run).await;
+    for text in ["verified", "cleared"] {
+        let files = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: text.as_bytes().to_vec().into() }];
+        bench.transport().put_record(&run.path, 2, &files, &bench.context).await.unwrap();
+        assert_eq!(std::fs::read_to_string(run.there.join(".exlab-wizard/ingest.json")).unwrap(), text);
+    }
+    let earlier = run.there.join(".exlab-wizard/lives/1/ingest.json");
+    assert!(!earlier.exists(), "{}", std::fs::read_to_string(&earlier).unwrap());
+    bench.assert_no_leftovers();
+}
+
 /// What a later life adds is sent, what it lacks stays, and what differs is named, and nothing else is.
 pub async fn what_differs_is_named(make: Make) {
     let bench = Bench::new(make).await;

@@ -8,7 +8,7 @@ use domain::job::FailureClass;
 use engine::transport::mount::MountTransport;
 use engine::transport::rclone::RcloneTransport;
 use engine::transport::rsync_ssh::RsyncSshTransport;
-use engine::transport::{MarkedFor, RecordFile, Transport, TransportError};
+use engine::transport::{MarkedFor, Marker, RecordFile, Transport, TransportError};
 use std::sync::Arc;
 
 fn every_way(bench: &Bench, owner: MarkedFor) -> Vec<Arc<dyn Transport>> {
@@ -46,5 +46,25 @@ async fn v26_a_destination_that_became_another_s_is_not_touched() {
     }
     for way in every_way(&bench, ours) {
         assert_eq!(way.identify(&bench.context).await.unwrap().host, marker().host);
+    }
+}
+
+#[tokio::test]
+async fn v26_only_the_marker_that_was_put_is_taken_back() {
+    let bench = Bench::new(MOUNT as Make).await;
+    let marked = marker();
+    let ours = MarkedFor { installation: marked.installation.clone(), equipment: marked.equipment.clone() };
+    let another = Marker { installation: "another".to_owned(), ..marked };
+    let place = bench.destination.root().join(".exlab-orchestrator/identity.json");
+    let put = std::fs::read(&place).unwrap();
+    for way in every_way(&bench, ours) {
+        let wire = way.open_to_mark(false, &bench.context).await.unwrap();
+        std::fs::write(&place, serde_json::to_vec(&another).unwrap()).unwrap();
+        wire.take_marker_back(&put).await.unwrap();
+        assert!(place.exists(), "{}: another was quicker", way.describe());
+        std::fs::write(&place, &put).unwrap();
+        wire.take_marker_back(&put).await.unwrap();
+        assert!(!place.exists(), "{}", way.describe());
+        std::fs::write(&place, &put).unwrap();
     }
 }

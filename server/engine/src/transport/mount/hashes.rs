@@ -6,15 +6,14 @@ use super::read_back::{Way, read_back};
 use super::root::Root;
 use super::thread::Outbox;
 use crate::files::beneath::{self, identity};
-use crate::files::hash::{Hasher, read_some};
+use crate::files::hash::Hasher;
 use crate::files::source::{RunFolder, SourceError};
 use crate::keep::seal::SealReader;
 use crate::machine::ordered::{WORKERS, ordered};
-use domain::path::{FilePath, RunPath};
-use domain::proof::{FirstDifference, SealedFile};
+use domain::path::RunPath;
+use domain::proof::SealedFile;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use std::fs::File;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -142,48 +141,4 @@ impl Reader {
         }
         Ok(())
     }
-}
-
-impl MountTransport {
-    /// For messages: where the destination's bytes begin to differ.
-    pub(super) fn find_first_difference(
-        &self,
-        run: &RunPath,
-        file: &FilePath,
-        source: &RunFolder,
-        cancel: &CancellationToken,
-    ) -> Option<FirstDifference> {
-        let (root, _) = Root::open_marked(self).ok()?;
-        let folder = root.run(run).ok()??;
-        let (fd, _) = beneath::open_regular(&folder, file.as_bytes()).ok()??;
-        let (mut there, mut here) = (File::from(fd), source.open_file(file).ok()?.0);
-        let mut at = 0;
-        let (mut left, mut right) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-        while !cancel.is_cancelled() {
-            let n = read_full(&mut there, &mut left)?;
-            let m = read_full(&mut here, &mut right)?;
-            if let Some(first) = (0..n.min(m)).find(|i| left[*i] != right[*i]) {
-                return Some(FirstDifference::new(at + first as u64, &left[first..n]));
-            }
-            if n != m {
-                return Some(FirstDifference::new(at + n.min(m) as u64, &left[n.min(m)..n]));
-            }
-            if n == 0 {
-                return None;
-            }
-            at += n as u64;
-        }
-        None
-    }
-}
-
-fn read_full(file: &mut File, space: &mut [u8]) -> Option<usize> {
-    let mut filled = 0;
-    while filled < space.len() {
-        match read_some(file, &mut space[filled..]).ok()? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    Some(filled)
 }

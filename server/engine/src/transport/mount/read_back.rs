@@ -72,28 +72,42 @@ pub(super) fn read_back(
     cancel: &CancellationToken,
     read: &(dyn Fn(u64) + Sync),
 ) -> Option<(HashOutcome, Way)> {
-    let failed =
-        |error: Errno| Some((HashOutcome::Failed { reason: std::io::Error::from(error).to_string() }, Way::Direct));
+    try_read_back(hasher, folder, name, source, at_best, cancel, read)
+        .unwrap_or_else(|error| Some((unreadable(error), Way::Direct)))
+}
+
+/// As an outcome of its own.
+pub(super) fn unreadable(error: Errno) -> HashOutcome {
+    HashOutcome::Failed { reason: std::io::Error::from(error).to_string() }
+}
+
+/// The same; an error where it cannot be read.
+pub(super) fn try_read_back(
+    hasher: &mut Hasher,
+    folder: &OwnedFd,
+    name: &[u8],
+    source: Option<(u64, u64)>,
+    at_best: Way,
+    cancel: &CancellationToken,
+    read: &(dyn Fn(u64) + Sync),
+) -> Result<Option<(HashOutcome, Way)>, Errno> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     let (fd, direct) = match beneath::open(folder, name, flags | OFlags::DIRECT, Mode::empty()) {
         Ok(fd) => (fd, true),
         Err(Errno::INVAL | Errno::NOTSUP) => match beneath::open(folder, name, flags, Mode::empty()) {
             Ok(fd) => (fd, false),
-            Err(Errno::NOENT) => return Some((HashOutcome::Missing, Way::Direct)),
-            Err(error) => return failed(error),
+            Err(Errno::NOENT) => return Ok(Some((HashOutcome::Missing, Way::Direct))),
+            Err(error) => return Err(error),
         },
-        Err(Errno::NOENT) => return Some((HashOutcome::Missing, Way::Direct)),
-        Err(error) => return failed(error),
+        Err(Errno::NOENT) => return Ok(Some((HashOutcome::Missing, Way::Direct))),
+        Err(error) => return Err(error),
     };
-    let stat = match rustix::fs::fstat(&fd) {
-        Ok(stat) => stat,
-        Err(error) => return failed(error),
-    };
+    let stat = rustix::fs::fstat(&fd)?;
     if !FileType::from_raw_mode(stat.st_mode).is_file() {
-        return Some((HashOutcome::Failed { reason: "it is not a regular file".to_owned() }, Way::Direct));
+        return Ok(Some((HashOutcome::Failed { reason: "it is not a regular file".to_owned() }, Way::Direct)));
     }
     if source == Some(identity(&stat)) {
-        return Some((HashOutcome::SameFile, Way::Direct));
+        return Ok(Some((HashOutcome::SameFile, Way::Direct)));
     }
     let size = beneath::file_stat(&stat).size;
     // Some file systems take the flag and read through the cache all the same.
@@ -109,10 +123,10 @@ pub(super) fn read_back(
     }
     way = way.max(at_best);
     match hashed {
-        Ok((digest, size)) => Some((HashOutcome::Digest { digest, size, level: way.level() }, way)),
-        Err(Failure::Interrupted) => None,
-        Err(Failure::NotDirect) => failed(Errno::INVAL),
-        Err(Failure::System(error)) => failed(error),
+        Ok((digest, size)) => Ok(Some((HashOutcome::Digest { digest, size, level: way.level() }, way))),
+        Err(Failure::Interrupted) => Ok(None),
+        Err(Failure::NotDirect) => Err(Errno::INVAL),
+        Err(Failure::System(error)) => Err(error),
     }
 }
 

@@ -88,8 +88,15 @@ impl Root {
         match beneath::open_folder(&self.folder, relative) {
             Ok(fd) => Ok(Some(fd)),
             Err(Errno::NOENT) => Ok(None),
+            Err(error @ (Errno::LOOP | Errno::NOTDIR)) => Err(self.not_plain(relative, error)),
             Err(error) => Err(TransportError::destination(error, format!("opening {}", self.shown(relative)))),
         }
+    }
+
+    /// A link or a file stands where a folder must be: neither ours, nor to be touched.
+    fn not_plain(&self, relative: &[u8], error: Errno) -> TransportError {
+        let message = format!("{} is not a plain folder: {}", self.shown(relative), std::io::Error::from(error));
+        TransportError::new(FailureClass::Conflict, Side::Destination, message)
     }
 
     /// Opens the run's folder, making it when it is not there.
@@ -97,12 +104,7 @@ impl Root {
         let relative = run.below_equipment().as_bytes();
         match beneath::make_folders(&self.folder, relative) {
             Ok(made) => Ok(made),
-            // A link or a file stands where a folder must be: neither ours, nor to be touched.
-            Err(error @ (Errno::LOOP | Errno::NOTDIR)) => {
-                let message =
-                    format!("{} is not a plain folder: {}", self.shown(relative), std::io::Error::from(error));
-                Err(TransportError::new(FailureClass::Conflict, Side::Destination, message))
-            }
+            Err(error @ (Errno::LOOP | Errno::NOTDIR)) => Err(self.not_plain(relative, error)),
             Err(error) => Err(TransportError::destination(error, format!("making {}", self.shown(relative)))),
         }
     }

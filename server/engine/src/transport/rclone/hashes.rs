@@ -5,7 +5,6 @@
 //! is pointed at. A file for which no digest came is read back alone; when that fails too it could not be hashed, which
 //! is never a pass.
 
-use super::difference::read_whole;
 use super::look::{self, Kind};
 use super::names::is_odd;
 use super::session::Session;
@@ -230,6 +229,24 @@ async fn read_back(
 /// Hashes bytes of ours.
 pub(super) fn digest_of_bytes(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
+}
+
+/// Reads a file of the run; `None` when all of it came, else why not.
+pub(super) async fn read_whole(
+    session: &Session,
+    run: &RunPath,
+    file: &FilePath,
+    output: &mut (dyn FnMut(&[u8]) + Send),
+    context: &CallContext,
+) -> Result<Option<String>, TransportError> {
+    // Without the option rclone looks for the name in a listing, and says nothing when that shows the name in another
+    // way.
+    let call = session
+        .call("cat", format!("reading {file} back"))
+        .arg("--no-traverse")
+        .operands([session.at(&session.in_run(run, file.as_bytes()))]);
+    let ended = call.run(output, &mut |_| (), context).await?;
+    Ok((!ended.success()).then(|| ended.telling().chars().take(300).collect()))
 }
 
 #[cfg(test)]

@@ -118,14 +118,33 @@ pub(super) async fn everything_below(
         return Err(classify::rclone(&ended, &what));
     }
     if garbled || !closed {
-        return Err(TransportError::new(
-            FailureClass::Network,
-            Side::Destination,
-            format!("{what}: the answer is incomplete"),
-        ));
+        return Err(incomplete(&what));
     }
     kept.map_err(|error| not_kept(&error))?;
     Ok(Some(listed.finish().map_err(|error| not_kept(&error))?))
+}
+
+/// The names directly in a folder of the root, as rclone shows them; none when it is not there.
+pub(super) async fn names_in(
+    session: &Session,
+    folder: &[u8],
+    context: &CallContext,
+) -> Result<Vec<Vec<u8>>, TransportError> {
+    let what = format!("looking at {}/{}", session.place.describe(), domain::path::escape_bytes(folder));
+    let call = session.call("lsjson", what.as_str()).args(["--no-modtime", "--no-mimetype", "--sftp-skip-links"]);
+    let (ended, said) = call.operands([session.at(folder)]).collect(context).await?;
+    if ended.not_there() {
+        return Ok(Vec::new());
+    }
+    if !ended.success() {
+        return Err(classify::rclone(&ended, &what));
+    }
+    let entries: Vec<ListedEntry> = serde_json::from_slice(&said).map_err(|_| incomplete(&what))?;
+    Ok(entries.into_iter().map(|entry| entry.path.into_bytes()).collect())
+}
+
+fn incomplete(what: &str) -> TransportError {
+    TransportError::new(FailureClass::Network, Side::Destination, format!("{what}: the answer is incomplete"))
 }
 
 /// What stands under one name of a folder that was listed; asked anew when the listing shows such names in another way.

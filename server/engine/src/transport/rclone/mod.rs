@@ -7,12 +7,11 @@
 //! rclone cannot make a destination durable (`syncfs`), and has no rename that refuses to replace: names are looked at
 //! first and moved to with `--ignore-existing`.
 
-use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, RecordFile, Transport, TransportError};
+use super::{CallContext, HashOutcome, Hashed, MarkedFor, Push, Transport, TransportError, Wire};
 use crate::files::source::RunFolder;
 use crate::keep::seal::SealReader;
 use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
-use domain::proof::FirstDifference;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,16 +21,14 @@ mod backend;
 mod capacity;
 mod classify;
 mod control;
-mod difference;
 mod hashes;
-mod identity;
 mod look;
 mod moves;
 mod names;
+mod opened;
 mod output;
 mod private_folder;
 mod push;
-mod record;
 mod send;
 mod session;
 mod there;
@@ -39,6 +36,8 @@ mod tool;
 mod wrapped_remotes;
 
 use backend::Backend;
+use opened::RcloneWire;
+use session::Session;
 use tool::Rclone;
 
 /// Where an equipment's runs go, and with which rclone.
@@ -142,12 +141,20 @@ impl Transport for RcloneTransport {
         self.place.method.get().copied().unwrap_or("hashed by rclone").to_owned()
     }
 
-    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
-        identity::read(&self.place, context).await
+    async fn open(&self, context: &CallContext) -> Result<Box<dyn Wire>, TransportError> {
+        let session = Session::open_marked(&self.place, context).await?;
+        Ok(Box::new(RcloneWire { session, context: context.clone() }))
     }
 
-    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
-        identity::write(&self.place, marker, replace, context).await
+    async fn open_to_mark(&self, make: bool, context: &CallContext) -> Result<Box<dyn Wire>, TransportError> {
+        let session = Session::open(&self.place, context).await?;
+        if make && session.marker.is_empty() {
+            let call = session.call("mkdir", format!("making {}", self.place.describe()));
+            call.operands([session.at(b"")]).ask(context).await?;
+            // Now the root is there, and can be compared.
+            session.refuse_staging().await?;
+        }
+        Ok(Box::new(RcloneWire { session, context: context.clone() }))
     }
 
     fn hashes_while_pushing(&self) -> bool {
@@ -175,39 +182,6 @@ impl Transport for RcloneTransport {
 
     fn looks_at_once(&self) -> usize {
         10_000
-    }
-
-    async fn remove_empty_folders(
-        &self,
-        run: &RunPath,
-        folders: &[FilePath],
-        context: &CallContext,
-    ) -> Result<(), TransportError> {
-        moves::remove_empty_folders(&self.place, run, folders, context).await
-    }
-
-    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
-        moves::move_files_aside(&self.place, run, files, context).await
-    }
-
-    async fn put_record(
-        &self,
-        run: &RunPath,
-        life: u64,
-        files: &[RecordFile],
-        context: &CallContext,
-    ) -> Result<Vec<Hashed>, TransportError> {
-        record::put(&self.place, run, life, files, context).await
-    }
-
-    async fn first_difference(
-        &self,
-        run: &RunPath,
-        file: &FilePath,
-        source: &RunFolder,
-        context: &CallContext,
-    ) -> Option<FirstDifference> {
-        difference::find(&self.place, run, file, source, context).await
     }
 
     async fn free_bytes(&self, context: &CallContext) -> Option<u64> {

@@ -7,14 +7,18 @@
 use super::Place;
 use super::capacity;
 use super::look::{self, Kind, Seen};
-use super::moves::{OutOfTheWay, move_files};
+use super::moves::move_files;
+use super::opened::RcloneWire;
 use super::private_folder::PrivateFolder;
 use super::send::{CopyCall, send};
 use super::session::Session;
 use super::there::There;
 use crate::files::hash::HashError;
-use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted, changed, folders_above};
-use crate::transport::rules::fate::{Fate, Standing, fate, has_appeared, is_another, no_folder};
+use crate::transport::portions::{
+    Met, Portion, Portions, Problems, Size, Sorted, Wanted, changed, folders_above, sort_out,
+};
+use crate::transport::rules::aside::Superseded;
+use crate::transport::rules::fate::{Standing, has_appeared, no_folder};
 use crate::transport::rules::layout::temporary_of;
 use crate::transport::{CallContext, FILES_NAMED_AT_MOST, Push, TransportError};
 use domain::api::Phase;
@@ -22,7 +26,6 @@ use domain::job::{FailureClass, Side};
 use domain::path::FilePath;
 use domain::proof::FileStat;
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::sync::Arc;
 
@@ -48,7 +51,7 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
         session,
         push,
         context,
-        aside: OutOfTheWay::default(),
+        aside: Superseded::default(),
         problems: Problems::default(),
     };
     while let Some(portion) = portions.next().await? {
@@ -67,7 +70,7 @@ struct Pushing<'a> {
     temporary: Vec<u8>,
     push: Push<'a>,
     context: &'a CallContext,
-    aside: OutOfTheWay,
+    aside: Superseded,
     problems: Problems,
     /// What the run's folder held before anything was sent.
     there: There,
@@ -77,31 +80,26 @@ struct Pushing<'a> {
 
 impl Pushing<'_> {
     async fn portion(&mut self, portion: &Portion) -> Result<(), TransportError> {
-        let mut to_send: Vec<&Wanted> = Vec::new();
-        let mut old: Vec<&[u8]> = Vec::new();
+        let mut met = Vec::with_capacity(portion.files.len());
         for wanted in &portion.files {
-            let (path, stat) = wanted;
-            if let Some(folder) = self.blocked_above(path)? {
-                self.leave(path, stat, no_folder(self.push.run, folder));
-                continue;
-            }
-            let seen = look::one(&self.session, &self.folder, path.as_bytes(), &self.there, self.context).await?;
-            let standing = seen.map_or(Standing::Nothing, |seen| self.standing(&seen, stat));
-            match fate(standing, self.push.again.is_some(), || Ok::<_, Infallible>((self.push.placed_by_us)(path))) {
-                Ok(Fate::Send) => to_send.push(wanted),
-                Ok(Fate::SendAfterAside) => {
-                    old.push(path.as_bytes());
-                    to_send.push(wanted);
-                }
-                Ok(Fate::Sent) => self.context.progress.skip_file(stat.size),
-                Ok(Fate::Conflict) => self.leave(path, stat, is_another(path)),
-            }
+            met.push((wanted.clone(), self.met(wanted).await?));
         }
-        self.aside.take(&self.session, self.push.run, &self.there, &old, self.context).await?;
-        if !to_send.is_empty() {
-            self.send(&to_send).await?;
+        let Sorted { send, aside } = sort_out(&self.push, met, &mut self.problems, &self.context.progress);
+        let wire = RcloneWire { session: self.session.clone(), context: self.context.clone() };
+        self.aside.take(&wire, self.push.run, &aside).await?;
+        if !send.is_empty() {
+            self.send(&send).await?;
         }
         self.make_folders(&portion.empty_folders).await
+    }
+
+    /// What the run held under the name of a file.
+    async fn met(&self, (path, stat): &Wanted) -> Result<Met, TransportError> {
+        if let Some(folder) = self.blocked_above(path)? {
+            return Ok(Met::NoFolder(folder.to_vec()));
+        }
+        let seen = look::one(&self.session, &self.folder, path.as_bytes(), &self.there, self.context).await?;
+        Ok(seen.map_or(Met::Under(Standing::Nothing, 0), |seen| Met::Under(self.standing(&seen, stat), seen.size)))
     }
 
     /// Where no times are kept, every time is the same. rclone moves no links.
@@ -133,12 +131,7 @@ impl Pushing<'_> {
         Ok(self.there.plain(folder)?.is_some_and(|seen| seen.kind != Kind::Folder))
     }
 
-    fn leave(&mut self, path: &FilePath, stat: &FileStat, reason: String) {
-        self.problems.add(path, reason);
-        self.context.progress.skip_file(stat.size);
-    }
-
-    async fn send(&mut self, files: &[&Wanted]) -> Result<(), TransportError> {
+    async fn send(&mut self, files: &[Wanted]) -> Result<(), TransportError> {
         let names: Vec<&[u8]> = files.iter().map(|(path, _)| path.as_bytes()).collect();
         let sending = CopyCall {
             session: &self.session,
@@ -150,10 +143,10 @@ impl Pushing<'_> {
             context: self.context,
         };
         let failed = send(&sending).await?;
-        let changed = changed(self.push.source, files.iter().map(|wanted| (*wanted).clone()).collect()).await?;
+        let changed = changed(self.push.source, files.to_vec()).await?;
         let arrived = self.arrived(files).await?;
         let whole: Vec<&Wanted> =
-            files.iter().copied().filter(|(path, _)| arrived.contains(path) && !changed.contains(path)).collect();
+            files.iter().filter(|(path, _)| arrived.contains(path) && !changed.contains(path)).collect();
         self.place(&whole).await?;
         if let Some(first) = changed.first() {
             self.session.purge(&self.temporary, self.context).await?;
@@ -163,7 +156,7 @@ impl Pushing<'_> {
         match failed {
             None => Ok(()),
             Some(error) => {
-                let lacking: Vec<&Wanted> = files.iter().copied().filter(|(path, _)| !arrived.contains(path)).collect();
+                let lacking: Vec<&Wanted> = files.iter().filter(|(path, _)| !arrived.contains(path)).collect();
                 let bytes = lacking.iter().map(|(_, stat)| stat.size).sum();
                 let files = lacking.iter().take(FILES_NAMED_AT_MOST).map(|(path, _)| path.clone()).collect();
                 Err(TransportError { files, ..self.full_or(error, bytes).await })
@@ -187,7 +180,7 @@ impl Pushing<'_> {
     }
 
     /// Which files lie in our temporary folder with their sizes.
-    async fn arrived<'w>(&self, files: &[&'w Wanted]) -> Result<BTreeSet<&'w FilePath>, TransportError> {
+    async fn arrived<'w>(&self, files: &'w [Wanted]) -> Result<BTreeSet<&'w FilePath>, TransportError> {
         let Some(found) = look::everything(&self.session, &self.temporary, self.context).await? else {
             return Ok(BTreeSet::new());
         };

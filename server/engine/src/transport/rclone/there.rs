@@ -8,7 +8,6 @@ use super::look::{Kind, Seen};
 use super::names::{fold, is_odd};
 use crate::transport::{TransportError, private_name};
 use domain::job::{FailureClass, Side};
-use domain::path::RECORD_FOLDER;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
@@ -109,9 +108,6 @@ impl Listed {
         if !self.prefix.is_empty() {
             name = format!("{}/{name}", self.prefix);
         }
-        if seen.kind == Kind::Folder && is_of_the_record(&name) {
-            self.there.of_the_record.push(name.clone());
-        }
         let number = if is_odd(name.as_bytes()) {
             self.there.number(ODD, fold(name.as_bytes()).as_bytes())
         } else {
@@ -140,11 +136,6 @@ impl Listed {
         let entries = merge(self.sorted)?;
         Ok(There { entries, ..self.there })
     }
-}
-
-/// Whether a folder tells of earlier lives and generations: those of one and the same run are few.
-fn is_of_the_record(name: &str) -> bool {
-    name.strip_prefix(RECORD_FOLDER).is_some_and(|rest| rest.starts_with('/') && rest.matches('/').count() <= 2)
 }
 
 /// One file of all, sorted.
@@ -191,8 +182,6 @@ fn unnamed() -> io::Result<File> {
 pub(super) struct There {
     keys: RandomState,
     entries: Entries,
-    /// The folders of the run's record that tell of earlier lives and generations.
-    of_the_record: Vec<String>,
 }
 
 enum Entries {
@@ -215,13 +204,6 @@ impl There {
     /// What stands under a name that is shown in another way, or under one that is shown as it is.
     pub fn odd(&self, name: &[u8]) -> Result<Option<Seen>, TransportError> {
         self.find(self.number(ODD, fold(name).as_bytes()))
-    }
-
-    /// Names of folders directly in `folder`, a folder of the record.
-    pub fn folders_in<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let within =
-            move |name: &'a String| name.strip_prefix(folder)?.strip_prefix('/').filter(|rest| !rest.contains('/'));
-        self.of_the_record.iter().filter_map(within).map(str::as_bytes)
     }
 
     /// True when it holds nothing.
@@ -322,17 +304,5 @@ mod tests {
             seen.iter().for_each(|seen| listed.add("x", seen).unwrap());
             assert_eq!(listed.finish().unwrap().plain(b"x").unwrap(), Some(file(1)));
         }
-    }
-
-    #[test]
-    fn folders_of_the_record_are_known_by_name() {
-        let mut listed = Listed::below(RECORD_FOLDER);
-        let folder = Seen { kind: Kind::Folder, size: 0, mtime_ns: None };
-        for name in ["lives", "lives/1", "lives/1/logs", "superseded/12", "superseded/12/a"] {
-            listed.add(name, &folder).unwrap();
-        }
-        let there = listed.finish().unwrap();
-        assert_eq!(there.folders_in(".exlab-wizard/lives").collect::<Vec<_>>(), [b"1"]);
-        assert_eq!(there.folders_in(".exlab-wizard/superseded").collect::<Vec<_>>(), [b"12"]);
     }
 }

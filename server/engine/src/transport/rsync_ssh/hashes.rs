@@ -3,7 +3,6 @@
 //!
 //! A server without a SHA-256 tool has its files read back over the connection, within `verify.max_stream_bytes`.
 
-use super::difference::read_whole;
 use super::look::{self, Kind, Looked, folders_above, word_here};
 use super::session::{HashTool, Session};
 use super::{Place, classify, failed, session};
@@ -333,6 +332,22 @@ fn unseen(stderr: &str) -> Option<String> {
         .lines()
         .find(|line| line.starts_with("find:") && !line.contains("No such file or directory"))
         .map(str::to_owned)
+}
+
+/// Reads a file of the run over the connection; true when all of it came.
+pub(super) async fn read_whole(
+    session: &Session,
+    run: &RunPath,
+    file: &FilePath,
+    output: &mut (dyn FnMut(&[u8]) + Send),
+    context: &CallContext,
+) -> bool {
+    let word = session.word(run.below_equipment().as_bytes());
+    let mut script = [b"[ -e ".to_vec(), word, b" ] || exit 1\n".to_vec(), session.enter_run(run)].concat();
+    script.extend_from_slice(b"exec cat ");
+    script.extend(super::look::word_here(file.as_bytes()));
+    script.extend_from_slice(b" </dev/null");
+    session.place.connection.script(&script, output, context).await.is_ok_and(|ended| ended.success())
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@
 //! server hashes what it holds by itself; where it cannot, its bytes are read back over the connection. Verification
 //! decides, never rsync's word.
 
-use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, RecordFile, Transport, TransportError};
+use super::{CallContext, HashOutcome, Hashed, MarkedFor, Marker, Push, Transport, TransportError, Wire};
 use crate::files::source::RunFolder;
 use crate::keep::seal::SealReader;
 use async_trait::async_trait;
-use domain::job::FailureClass;
+use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath};
-use domain::proof::{FileStat, FirstDifference};
+use domain::proof::FileStat;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -21,28 +21,28 @@ mod capacity;
 mod ciphers;
 mod classify;
 mod connection;
-mod difference;
 mod framing;
 mod hashes;
-mod identity;
 mod labels;
 mod look;
 mod moves;
+mod opened;
 mod private_folder;
 mod push;
 mod quote;
-mod record;
 mod send;
 mod server;
 mod session;
 mod settle;
 mod ssh_words;
 mod stream;
+mod upload;
 mod waiting_shell;
 
 use connection::Connection;
+use opened::SshWire;
 pub use server::Server;
-use session::HashTool;
+use session::{HashTool, Session};
 
 /// The `rsync_ssh` transport of one equipment. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -139,12 +139,21 @@ impl Transport for RsyncSshTransport {
         .to_owned()
     }
 
-    async fn identify(&self, context: &CallContext) -> Result<Marker, TransportError> {
-        identity::read(&self.place, context).await
+    async fn open(&self, context: &CallContext) -> Result<Box<dyn Wire>, TransportError> {
+        let session = Session::open_marked(&self.place, context).await?;
+        Ok(Box::new(SshWire { session, context: context.clone() }))
     }
 
-    async fn mark(&self, marker: &Marker, replace: bool, context: &CallContext) -> Result<(), TransportError> {
-        identity::write(&self.place, marker, replace, context).await
+    async fn open_to_mark(&self, make: bool, context: &CallContext) -> Result<Box<dyn Wire>, TransportError> {
+        let session = match Session::open(&self.place, context).await? {
+            Some(session) => session,
+            None if make => Session::make_root(&self.place, context).await?,
+            None => {
+                let message = format!("{} went away", self.place.describe());
+                return Err(TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message));
+            }
+        };
+        Ok(Box::new(SshWire { session, context: context.clone() }))
     }
 
     fn hashes_while_pushing(&self) -> bool {
@@ -187,40 +196,7 @@ impl Transport for RsyncSshTransport {
         context: &CallContext,
     ) -> Result<Option<(Marker, Result<Vec<Option<FileStat>>, TransportError>)>, TransportError> {
         let (session, stats) = look::stats(&self.place, run, files, context).await?;
-        Ok(Some((identity::parse(&session)?, stats)))
-    }
-
-    async fn remove_empty_folders(
-        &self,
-        run: &RunPath,
-        folders: &[FilePath],
-        context: &CallContext,
-    ) -> Result<(), TransportError> {
-        moves::remove_empty_folders(&self.place, run, folders, context).await
-    }
-
-    async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
-        moves::move_files_aside(&self.place, run, files, context).await
-    }
-
-    async fn put_record(
-        &self,
-        run: &RunPath,
-        life: u64,
-        files: &[RecordFile],
-        context: &CallContext,
-    ) -> Result<Vec<Hashed>, TransportError> {
-        record::put(&self.place, run, life, files, context).await
-    }
-
-    async fn first_difference(
-        &self,
-        run: &RunPath,
-        file: &FilePath,
-        source: &RunFolder,
-        context: &CallContext,
-    ) -> Option<FirstDifference> {
-        difference::find(&self.place, run, file, source, context).await
+        Ok(Some((Marker::read(&session.marker, &self.place.describe())?, stats)))
     }
 
     async fn free_bytes(&self, context: &CallContext) -> Option<u64> {

@@ -5,15 +5,12 @@
 //! command. Where there are no second names, a look and a move that does not replace.
 
 use super::look::{self, word_here};
-use super::session::Session;
-use super::{Place, session};
+use super::session::{self, Session};
 use crate::machine::child::Ended;
-use crate::transport::rules::layout::{SUPERSEDED, next_superseded, not_taken_aside, refuse_record};
-use crate::transport::{CallContext, TransportError};
+use crate::transport::TransportError;
 use domain::job::{FailureClass, Side};
-use domain::path::{FilePath, RunPath};
+use domain::path::RunPath;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Files of one `place` at most, and the bytes of their names.
 const FILES: usize = 250;
@@ -59,7 +56,7 @@ impl Unmoved {
 
 /// Moves files from below one folder to below another, making the folders they need. Names are relative to both.
 /// The script's current folder must be `from`, an absolute path as a word.
-fn moving(from: &[u8], to: &[u8], folders: &BTreeSet<&[u8]>, files: &[&[u8]]) -> Vec<u8> {
+pub(super) fn moving(from: &[u8], to: &[u8], folders: &BTreeSet<&[u8]>, files: &[&[u8]]) -> Vec<u8> {
     let (folders, files) = (by_folder(folders.iter().copied()), by_folder(files.iter().copied()));
     let mut script = b"cd -- ".to_vec();
     script.extend_from_slice(from);
@@ -152,99 +149,6 @@ pub(super) fn placed(session: &Session, run: &RunPath, ended: &Ended, said: &[u8
         }
         _ => Err(super::classify::script(ended, &what)),
     }
-}
-
-/// Takes files of a run aside, all of one push under the same number.
-#[derive(Debug, Default)]
-pub(super) struct Aside {
-    number: Option<u64>,
-}
-
-impl Aside {
-    /// Moves the files to `.exlab-wizard/superseded/<n>/`; missing ones are done already.
-    pub async fn take(
-        &mut self,
-        session: &Session,
-        run: &RunPath,
-        files: &[&[u8]],
-        context: &CallContext,
-    ) -> Result<(), TransportError> {
-        let Some(seen) = look::in_run(session, run, files.iter().copied(), context).await? else { return Ok(()) };
-        let mut there: Vec<&[u8]> = files.to_vec();
-        there.retain(|file| seen.contains_key(*file));
-        if there.is_empty() {
-            return Ok(());
-        }
-        let number = match self.number {
-            Some(number) => number,
-            None => next_number(session, run, context).await?,
-        };
-        self.number = Some(number);
-        let run_folder = session.run(run);
-        let target = [run_folder.as_slice(), format!("/{SUPERSEDED}/{number}").as_bytes()].concat();
-        let (from, to) = (super::quote::shell_word(&run_folder), super::quote::shell_word(&target));
-        let mut script = session.enter_run(run);
-        script.extend(session.make(&[&target]));
-        script.extend(moving(&from, &to, &BTreeSet::new(), &there));
-        let said = session.ask(&script, "moving files aside", context).await?;
-        let unmoved = read(&said).ok_or_else(|| look::garbled("moving files aside"))?;
-        match unmoved.taken.iter().chain(&unmoved.failed).next() {
-            None => Ok(()),
-            Some(file) => Err(not_taken_aside(file, &session.place.describe())),
-        }
-    }
-}
-
-/// The number after the highest one there is.
-async fn next_number(session: &Session, run: &RunPath, context: &CallContext) -> Result<u64, TransportError> {
-    let mut script = session.enter_run(run);
-    script.extend_from_slice(format!("if [ -d {SUPERSEDED} ]; then ls {SUPERSEDED} || exit 1; fi").as_bytes());
-    let said = session.ask(&script, "looking for what was moved aside", context).await?;
-    Ok(next_superseded(said.split(|byte| *byte == b'\n')))
-}
-
-/// The operator's or the worker's own moving aside.
-pub(super) async fn move_files_aside(
-    place: &Arc<Place>,
-    run: &RunPath,
-    files: &[FilePath],
-    context: &CallContext,
-) -> Result<(), TransportError> {
-    refuse_record(files)?;
-    let session = Session::open_marked(place, context).await?;
-    let names: Vec<&[u8]> = files.iter().map(FilePath::as_bytes).collect();
-    Aside::default().take(&session, run, &names, context).await?;
-    session.sync(context).await
-}
-
-/// Removes `$1` where it holds no file; a loop's variable is everybody's, the argument each call's own.
-const REMOVE_EMPTY: &str = r#"
-empty() {
-for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do
-if [ -d "$e" ] && [ ! -L "$e" ]; then empty "$e"; fi
-done
-rmdir "$1" 2>/dev/null || :
-}
-"#;
-
-/// Removes folders that hold no file. What holds one stays, and the push names it.
-pub(super) async fn remove_empty_folders(
-    place: &Arc<Place>,
-    run: &RunPath,
-    folders: &[FilePath],
-    context: &CallContext,
-) -> Result<(), TransportError> {
-    let session = Session::open_marked(place, context).await?;
-    let mut script = [session.enter_run(run), REMOVE_EMPTY.as_bytes().to_vec()].concat();
-    for folder in folders {
-        let word = word_here(folder.as_bytes());
-        script.extend(
-            [b"if [ -d ".to_vec(), word.clone(), b" ] && [ ! -L ".to_vec(), word.clone(), b" ]; then empty ".to_vec()]
-                .concat(),
-        );
-        script.extend([word, b"; fi\n".to_vec()].concat());
-    }
-    session.ask(&script, "removing empty folders", context).await.map(drop)
 }
 
 #[cfg(test)]

@@ -8,21 +8,21 @@
 use super::Place;
 use super::labels::Labels;
 use super::look::{self, Kind, Seen, folders_above};
-use super::moves::Aside;
+use super::opened::SshWire;
 use super::send::{RsyncCall, send};
 use super::session::Session;
 use super::settle::{Carried, Outgoing, Sent, Settling};
 use super::stream::{self, Streamed, Streaming};
 use crate::machine::progress::ProgressSink;
-use crate::transport::portions::{Portion, Portions, Problems, Size, Wanted};
-use crate::transport::rules::fate::{EQUAL, Fate, Standing, fate, is_another, no_folder, same_second};
+use crate::transport::portions::{Met, Portion, Portions, Problems, Size, Sorted, Wanted, sort_out};
+use crate::transport::rules::aside::Superseded;
+use crate::transport::rules::fate::{EQUAL, Standing, no_folder, same_second};
 use crate::transport::rules::layout::temporary_of;
 use crate::transport::{CallContext, Push, TransportError};
 use domain::api::Phase;
 use domain::path::FilePath;
 use domain::proof::FileStat;
 use std::collections::{BTreeSet, HashMap};
-use std::convert::Infallible;
 use std::sync::Arc;
 
 /// What is carried at once at most: enough that a start costs little, and little enough that hashing is soon at work
@@ -52,7 +52,7 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
         temporary: temporary.clone(),
         push: &push,
         context,
-        aside: Aside::default(),
+        aside: Superseded::default(),
         problems: Problems::default(),
         run_was_there: None,
         known: HashMap::new(),
@@ -103,7 +103,7 @@ struct Pushing<'a> {
     temporary: Vec<u8>,
     push: &'a Push<'a>,
     context: &'a CallContext,
-    aside: Aside,
+    aside: Superseded,
     problems: Problems,
     /// The run's folder was there before this push; `None` before anything was looked at.
     run_was_there: Option<bool>,
@@ -129,29 +129,27 @@ impl Pushing<'_> {
     async fn portion(&mut self, portion: Portion, data: Vec<u8>) -> Result<Sent, TransportError> {
         let run = self.push.run;
         let there = self.look(&portion).await?;
-        let mut files: Vec<Outgoing> = Vec::new();
-        let mut old: Vec<Vec<u8>> = Vec::new();
-        for (path, stat) in portion.files {
-            if let Some(folder) = self.blocked_above(&path) {
-                self.leave(&path, &stat, no_folder(run, &folder));
-                continue;
-            }
-            let standing = there.get(path.as_bytes()).map_or(Standing::Nothing, |seen| standing(seen, &stat));
-            match fate(standing, self.push.again.is_some(), || Ok::<_, Infallible>((self.push.placed_by_us)(&path))) {
-                Ok(Fate::Send) => {}
-                Ok(Fate::SendAfterAside) => old.push(path.as_bytes().to_vec()),
-                Ok(Fate::Sent) => {
-                    self.context.progress.skip_file(stat.size);
-                    continue;
-                }
-                Ok(Fate::Conflict) => {
-                    self.leave(&path, &stat, is_another(&path));
-                    continue;
-                }
-            }
-            let new_folder = self.new_folder_above(&path).map(<[u8]>::to_vec);
-            files.push(Outgoing { path, stat, new_folder });
-        }
+        let met: Vec<(Wanted, Met)> = portion
+            .files
+            .into_iter()
+            .map(|wanted| {
+                let under = |seen: &Seen| Met::Under(standing(seen, &wanted.1), seen.size);
+                let nothing = || Met::Under(Standing::Nothing, 0);
+                let met = match self.blocked_above(&wanted.0) {
+                    Some(folder) => Met::NoFolder(folder),
+                    None => there.get(wanted.0.as_bytes()).map_or_else(nothing, under),
+                };
+                (wanted, met)
+            })
+            .collect();
+        let Sorted { send, aside } = sort_out(self.push, met, &mut self.problems, &self.context.progress);
+        let files: Vec<Outgoing> = send
+            .into_iter()
+            .map(|(path, stat)| {
+                let new_folder = self.new_folder_above(&path).map(<[u8]>::to_vec);
+                Outgoing { path, stat, new_folder }
+            })
+            .collect();
         let (blocked, free): (Vec<FilePath>, Vec<FilePath>) =
             portion.empty_folders.into_iter().partition(|folder| self.is_in_the_way(folder));
         for folder in blocked {
@@ -162,10 +160,8 @@ impl Pushing<'_> {
                 *stands = Stands::Brought;
             }
         }
-        if !old.is_empty() {
-            let old: Vec<&[u8]> = old.iter().map(Vec::as_slice).collect();
-            self.aside.take(&self.session, run, &old, self.context).await?;
-        }
+        let wire = SshWire { session: self.session.clone(), context: self.context.clone() };
+        self.aside.take(&wire, run, &aside).await?;
         let carried = if files.is_empty() { Carried::default() } else { self.send(&files, &data).await? };
         Ok(Sent { data, files, empty_folders: free, carried })
     }
@@ -228,11 +224,6 @@ impl Pushing<'_> {
 
     fn blocked_above(&self, path: &FilePath) -> Option<Vec<u8>> {
         folders_above(path).find(|folder| self.is_blocked(folder)).map(<[u8]>::to_vec)
-    }
-
-    fn leave(&mut self, path: &FilePath, stat: &FileStat, reason: String) {
-        self.problems.add(path, reason);
-        self.context.progress.skip_file(stat.size);
     }
 
     /// Everything that must be a folder for this empty folder to be made.

@@ -140,6 +140,14 @@ impl Session {
         Ok(session)
     }
 
+    /// Makes the root, which is not there, and opens it.
+    pub async fn make_root(place: &Arc<Place>, context: &CallContext) -> Result<Session, TransportError> {
+        let script = [b"mkdir -p -- ".to_vec(), shell_word(&place.root_word())].concat();
+        let (ended, _) = collect(&place.connection, &script, context).await?;
+        let failed = || classify::script(&ended, &format!("making {}", place.describe()));
+        Session::open(place, context).await?.ok_or_else(failed)
+    }
+
     async fn refuse_staging(&self) -> Result<(), TransportError> {
         if self.marker.is_empty() {
             return Ok(());

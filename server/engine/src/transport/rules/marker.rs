@@ -1,7 +1,7 @@
 //! The marker at an equipment's root: without it nothing is written there, and one of another installation is not
 //! replaced unasked.
 
-use super::super::TransportError;
+use super::super::{CallContext, Transport, TransportError};
 use super::layout::MARKER;
 use domain::job::{FailureClass, Side};
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ impl Marker {
     }
 
     /// As it is written.
-    pub(in crate::transport) fn text(&self) -> Vec<u8> {
+    fn text(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
         text.push(b'\n');
         text
@@ -44,12 +44,7 @@ impl Marker {
 
     /// Whether it has to be written where `found` stands (empty: none does). An error where that is another's, and
     /// nobody adopted it.
-    pub(in crate::transport) fn must_be_written(
-        &self,
-        found: &[u8],
-        replace: bool,
-        destination: &str,
-    ) -> Result<bool, TransportError> {
+    fn must_be_written(&self, found: &[u8], replace: bool, destination: &str) -> Result<bool, TransportError> {
         if found.is_empty() || replace {
             return Ok(true);
         }
@@ -57,7 +52,7 @@ impl Marker {
     }
 
     /// That what stands there is this one: another may have been quicker.
-    pub(in crate::transport) fn stands(&self, found: &[u8], destination: &str) -> Result<(), TransportError> {
+    fn stands(&self, found: &[u8], destination: &str) -> Result<(), TransportError> {
         let found = Marker::read(found, destination)?;
         if found.is_of_the_same(self) {
             return Ok(());
@@ -94,6 +89,30 @@ impl MarkedFor {
             found.equipment, found.host, found.created_at, self.equipment
         );
         Err(TransportError::new(FailureClass::DestinationForeign, Side::Destination, message))
+    }
+}
+
+/// Writes the marker of a destination, and looks at what stands there then: another may have been quicker, and only now
+/// can be seen whether a server exports this computer's own staging tree.
+pub async fn mark(
+    transport: &(impl Transport + ?Sized),
+    marker: &Marker,
+    replace: bool,
+    context: &CallContext,
+) -> Result<(), TransportError> {
+    let wire = transport.open_to_mark(true, context).await?;
+    if !marker.must_be_written(wire.marker(), replace, &wire.destination())? {
+        return Ok(());
+    }
+    wire.put_marker(&marker.text(), replace).await?;
+    match transport.open_to_mark(false, context).await {
+        Ok(there) => marker.stands(there.marker(), &there.destination()),
+        Err(error) => {
+            if wire.marker().is_empty() && error.class == FailureClass::DestinationForeign {
+                wire.take_marker_back(&marker.text()).await?;
+            }
+            Err(error)
+        }
     }
 }
 

@@ -2,31 +2,34 @@
 //! file that we put there ourselves is replaced: the digests of what was put last are kept at the root, in a folder of
 //! our own. Such a list never says that something is proven; lost, it costs one needless moving aside.
 
+use super::super::wire::{Sized, Wire};
 use super::super::{HashOutcome, Hashed, RecordFile, TransportError};
+use super::aside::Superseded;
+use super::layout::{NOT_OF_ONE_LIFE, RECORDS, list_name};
 use domain::job::{FailureClass, Side};
-use domain::path::FilePath;
+use domain::path::{FilePath, RECORD_FOLDER, RunPath};
 use domain::proof::Digest;
 use std::collections::HashSet;
 
 /// The plan.
 #[derive(Debug)]
-pub struct Plan<'a> {
+struct Plan<'a> {
     /// What stands under names of the record, is not ours, and has to move aside first.
-    pub strangers: Vec<FilePath>,
+    strangers: Vec<Sized>,
     /// What counts as ours from now on: the old and the new while one takes the place of the other, and what is not
     /// asked about.
-    pub ours: Vec<(FilePath, Digest)>,
+    ours: Vec<(FilePath, Digest)>,
     /// Files that are not there yet as they are to be. What is equal is not written: where nothing may be replaced, it
     /// need not be.
-    pub to_write: Vec<&'a RecordFile>,
+    to_write: Vec<&'a RecordFile>,
     /// A file of ours is to be replaced.
-    pub replaces: bool,
+    replaces: bool,
 }
 
 impl<'a> Plan<'a> {
     /// `ours`: what is known to be ours. `there`: what the destination holds under the names of `files`. An error where
     /// that cannot be read.
-    pub fn of(
+    fn of(
         files: &'a [RecordFile],
         ours: &[(FilePath, Digest)],
         there: Vec<Hashed>,
@@ -36,21 +39,22 @@ impl<'a> Plan<'a> {
             let wanted = files.iter().find(|file| file.path == path).map(|file| file.bytes.digest());
             match outcome {
                 HashOutcome::Missing => {}
-                HashOutcome::Digest { digest, .. } => {
+                HashOutcome::Digest { digest, size, .. } => {
                     let known = ours.iter().any(|(known, put)| *known == path && *put == digest);
                     if Some(digest) == wanted {
                         equal.insert(path);
                     } else if known {
                         replaced.push((path, digest));
                     } else {
-                        strangers.push(path);
+                        strangers.push((path, size));
                     }
                 }
                 HashOutcome::Failed { reason } => {
                     let message = format!("{path} cannot be read at the destination: {reason}");
                     return Err(TransportError::new(FailureClass::Conflict, Side::Destination, message).naming(&path));
                 }
-                HashOutcome::SameFile | HashOutcome::Oversize { .. } => strangers.push(path),
+                HashOutcome::SameFile => strangers.push((path, 0)),
+                HashOutcome::Oversize { size } => strangers.push((path, size)),
             }
         }
         let replaces = !replaced.is_empty();
@@ -60,18 +64,23 @@ impl<'a> Plan<'a> {
         Ok(Plan { strangers, ours: replaced.into_iter().chain(others).chain(new).collect(), to_write, replaces })
     }
 
-    /// Whether the list of what is ours may stay as it was when the destination refuses to replace it: where it
-    /// replaces nothing, what has a name of its own may stand all the same.
-    pub fn list_may_stay(&self, refusal: &TransportError) -> bool {
-        refusal.class == FailureClass::Authentication && !self.replaces
+    /// Whether the list of what is ours may stay as it was when it could not be written: where the destination refuses
+    /// to replace anything, what has a name of its own may stand all the same; where nothing is written, nothing
+    /// depends on it.
+    fn list_may_stay(&self, refusal: &TransportError) -> bool {
+        match refusal.class {
+            FailureClass::Interrupted => false,
+            FailureClass::Authentication => !self.replaces,
+            _ => self.to_write.is_empty(),
+        }
     }
 }
 
 /// More of a list is not read: some files of a record, two digests each.
-pub const LIST_BYTES_AT_MOST: u64 = 1 << 20;
+const LIST_BYTES_AT_MOST: u64 = 1 << 20;
 
 /// Everything that is put as a record must lie in its folder.
-pub fn refuse_stray(files: &[RecordFile]) -> Result<(), TransportError> {
+fn refuse_stray(files: &[RecordFile]) -> Result<(), TransportError> {
     match files.iter().find(|file| !file.path.is_record()) {
         None => Ok(()),
         Some(stray) => {
@@ -81,18 +90,78 @@ pub fn refuse_stray(files: &[RecordFile]) -> Result<(), TransportError> {
     }
 }
 
-/// What is ours as it is kept at a destination: a line with digest and name for each.
-pub fn list_of(entries: &[(FilePath, Digest)]) -> String {
-    entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes()))).collect()
+/// Puts a record: an earlier life's is kept, what is not ours moves aside, what is ours is replaced and listed before,
+/// and the destination hashes what it holds then.
+pub async fn put(
+    wire: &dyn Wire,
+    run: &RunPath,
+    life: u64,
+    files: &[RecordFile],
+) -> Result<Vec<Hashed>, TransportError> {
+    refuse_stray(files)?;
+    let list = format!("{RECORDS}/{}", list_name(run));
+    let read = wire.read_own(&list, LIST_BYTES_AT_MOST).await?.unwrap_or_default();
+    let (listed_life, known) = read_list(&String::from_utf8_lossy(&read));
+    // What is listed for this life has taken the place of the earlier one's.
+    if life > 1 && listed_life != Some(life) {
+        keep_earlier_life(wire, run, life - 1).await?;
+    }
+    if files.is_empty() {
+        wire.sync().await?;
+        return Ok(Vec::new());
+    }
+    let asked: Vec<Sized> = files.iter().map(|file| (file.path.clone(), file.bytes.size())).collect();
+    let plan = Plan::of(files, &known, wire.hash_record(run, &asked).await?)?;
+    Superseded::default().take(wire, run, &plan.strangers).await?;
+    // A list that was lost is made again although nothing else is to be written.
+    let lacks = listed_life != Some(life) || !plan.ours.iter().all(|entry| known.contains(entry));
+    if !plan.to_write.is_empty() || lacks {
+        match wire.write_own(run, &list, list_of(life, &plan.ours).into_bytes()).await {
+            Err(refusal) if plan.list_may_stay(&refusal) => {}
+            written => written?,
+        }
+    }
+    if !plan.to_write.is_empty() {
+        wire.replace(run, &plan.to_write).await?;
+    }
+    wire.sync().await?;
+    wire.hash_record(run, &asked).await
 }
 
-/// Reads that; unreadable lines are nothing known.
-pub fn entries_of(list: &str) -> Vec<(FilePath, Digest)> {
+/// Moves everything of the earlier life's record to `lives/<n>/`, once. It is gathered under another name before, so
+/// that what broke off is gone on with and never mixed with a later life's.
+async fn keep_earlier_life(wire: &dyn Wire, run: &RunPath, earlier: u64) -> Result<(), TransportError> {
+    let lives = format!("{RECORD_FOLDER}/lives");
+    let (done, moving) = (earlier.to_string(), format!("{earlier}.moving"));
+    if wire.names_in(run, &lives).await?.iter().any(|name| *name == done.as_bytes()) {
+        return Ok(());
+    }
+    let (done, moving_to) = (format!("{lives}/{done}"), format!("{lives}/{moving}"));
+    wire.move_contents(run, RECORD_FOLDER, &NOT_OF_ONE_LIFE, &moving_to).await?;
+    match wire.names_in(run, &lives).await?.iter().any(|name| *name == moving.as_bytes()) {
+        true => wire.rename_folder(run, &moving_to, &done).await,
+        false => Ok(()),
+    }
+}
+
+/// What is ours of a life's record, as it is kept at a destination: a line with the life, then one with digest and name
+/// for each file.
+fn list_of(life: u64, entries: &[(FilePath, Digest)]) -> String {
+    let lines = entries.iter().map(|(path, digest)| format!("{digest} {}\n", hex::encode(path.as_bytes())));
+    format!("{LIFE}{life}\n{}", lines.collect::<String>())
+}
+
+/// Begins the line that names the life.
+const LIFE: &str = "life ";
+
+/// Reads that; unreadable lines are nothing known. Earlier versions named no life.
+fn read_list(list: &str) -> (Option<u64>, Vec<(FilePath, Digest)>) {
+    let life = list.lines().find_map(|line| line.strip_prefix(LIFE)?.parse().ok());
     let parse = |line: &str| -> Option<(FilePath, Digest)> {
         let (digest, path) = line.split_once(' ')?;
         Some((FilePath::new(hex::decode(path).ok()?).ok()?, Digest::parse(digest)?))
     };
-    list.lines().filter_map(parse).collect()
+    (life, list.lines().filter_map(parse).collect())
 }
 
 #[cfg(test)]
@@ -138,7 +207,16 @@ mod tests {
         );
         let refusal = |class| TransportError::new(class, Side::Destination, "");
         assert_eq!(plan.list_may_stay(&refusal(FailureClass::Authentication)), !plan.replaces);
-        assert!(!plan.list_may_stay(&refusal(FailureClass::Network)));
+        assert_eq!(plan.list_may_stay(&refusal(FailureClass::Network)), plan.to_write.is_empty());
+        assert!(!plan.list_may_stay(&refusal(FailureClass::Interrupted)));
+    }
+
+    #[test]
+    fn a_list_reads_back_and_so_does_an_earlier_versions() {
+        let entries = vec![(file("").path, Digest([7; 32]))];
+        assert_eq!(read_list(&list_of(3, &entries)), (Some(3), entries.clone()));
+        let old = format!("{} {}\nnonsense\n", entries[0].1, hex::encode(entries[0].0.as_bytes()));
+        assert_eq!((read_list(&old), read_list("")), ((None, entries), (None, Vec::new())));
     }
 
     #[test]

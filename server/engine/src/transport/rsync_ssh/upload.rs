@@ -1,0 +1,43 @@
+//! Bringing one small file to the server over the connection.
+
+use super::classify;
+use super::quote::shell_word;
+use super::session::Session;
+use crate::files::hash::{CHUNK, read_some};
+use crate::keep::record_bytes::RecordBytes;
+use crate::transport::{CallContext, TransportError};
+use domain::job::{FailureClass, Side};
+
+/// Read ahead of the connection.
+const PIECES_WAITING: usize = 2;
+
+/// Writes a file below our own folder; `place` is a word. One that changes here meanwhile arrives otherwise than it was
+/// hashed.
+pub(super) async fn upload(
+    session: &Session,
+    place: &[u8],
+    bytes: &RecordBytes,
+    context: &CallContext,
+) -> Result<(), TransportError> {
+    let command = [b"sh -c ".to_vec(), shell_word(&[b"cat >", place].concat())].concat();
+    let command = String::from_utf8(command).map_err(|_| {
+        let message = format!("the path {} is not text", session.place.describe());
+        TransportError::new(FailureClass::Configuration, Side::Destination, message)
+    })?;
+    let (give, mut pieces) = tokio::sync::mpsc::channel(PIECES_WAITING);
+    let mut reader = bytes.reader();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut space = vec![0; CHUNK];
+        while let Ok(read @ 1..) = read_some(&mut reader, &mut space) {
+            if give.blocking_send(space[..read].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let ended = session.place.connection.command_taking(&command, &mut pieces, context).await;
+    drop(pieces);
+    // Ends by itself: nobody takes any more, or everything was read.
+    let _ = reading.await;
+    let ended = ended?;
+    if ended.success() { Ok(()) } else { Err(classify::script(&ended, "writing the record")) }
+}
