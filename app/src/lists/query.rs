@@ -118,8 +118,15 @@ impl ViewQuery {
 
     /// The address of this view; defaults are left out.
     pub fn href(&self) -> String {
+        let pairs: Vec<String> =
+            self.pairs().iter().map(|(key, value)| format!("{key}={}", address::encode_value(value))).collect();
+        if pairs.is_empty() { "/staging".to_owned() } else { format!("/staging?{}", pairs.join("&")) }
+    }
+
+    /// The same as key and value.
+    pub fn pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs = Vec::new();
-        let mut push = |key: &str, value: &str| pairs.push(format!("{key}={}", address::encode_value(value)));
+        let mut push = |key: &'static str, value: &str| pairs.push((key, value.to_owned()));
         if !self.states.is_empty() {
             push("state", &self.states.join(","));
         }
@@ -146,7 +153,7 @@ impl ViewQuery {
         if self.page > 1 {
             push("page", &self.page.to_string());
         }
-        if pairs.is_empty() { "/staging".to_owned() } else { format!("/staging?{}", pairs.join("&")) }
+        pairs
     }
 
     /// True when rows may be hidden.

@@ -29,8 +29,8 @@ impl FocusKeeper {
         self.held.set_value(true);
     }
 
-    /// The focus went: by itself, or because what held it is being taken out of the page, of which some browsers say
-    /// the same. Which of the two is seen a frame later.
+    /// The focus left: because it moved, or because its element is being removed from the page, which some browsers
+    /// report alike. A frame later it can be told which.
     pub fn went(&self, event: &web_sys::FocusEvent) {
         if event.related_target().is_some() {
             self.held.set_value(false);

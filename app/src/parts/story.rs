@@ -112,7 +112,7 @@ pub fn tell(seen: &SeenRow, tick: i64) -> Story {
     }
     if let Some(waiting) = &row.waiting_for {
         if AttentionKind::Silent.concerns(row) {
-            let way = "Still for a day or longer. If it is complete, force a sync with a reason.";
+            let way = "Unchanged for a day or longer. If it is complete, force a sync with a reason.";
             return story(Tone::Warn, "waiting", capitalised(waiting), way);
         }
         return story(Tone::Idle, "hourglass", capitalised(waiting), "");

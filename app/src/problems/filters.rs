@@ -3,20 +3,12 @@
 
 use super::page::PageState;
 use super::words;
-use crate::lists::problem_query::View;
-use crate::parts::{Go, Icon, WordTag};
+use crate::parts::{Choice, Go, Icon, ListForm, WordTag};
 use crate::words::state as state_word;
-use domain::api::Scope;
+use domain::api::{ProblemQuery, Scope};
 use domain::finding::{Rule, Tier};
 use domain::units;
-use leptos::leptos_dom::helpers::debounce;
 use leptos::prelude::*;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
-use std::time::Duration;
-
-/// How long typing may pause before the list follows.
-const TYPING: Duration = Duration::from_millis(200);
 
 fn count(
     state: PageState,
@@ -40,62 +32,36 @@ pub fn Filters() -> impl IntoView {
 #[component]
 fn Search() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let navigate = use_navigate();
-    let go = move |view: View| {
-        navigate(
-            &view.href(),
-            NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() },
-        );
-    };
-    let mut search = {
-        let go = go.clone();
-        debounce(TYPING, move |text: String| go(state.view.get_untracked().with(|filters| filters.q = text)))
-    };
-    let choose = move |event: leptos::ev::Event| {
-        let rule = Rule::from_text(&event_target_value(&event));
-        go(state.view.get_untracked().with(|filters| filters.rule = rule));
-    };
+    let with = move |change: &dyn Fn(&mut ProblemQuery)| state.view.get_untracked().with(|query| change(query)).href();
     let text = Memo::new(move |_| state.view.with(|view| view.filters.q.clone()));
-    // Without scripts the form sends only its own fields: the chips' choices travel with them.
-    let hidden = move || {
-        let kept = state.view.get().pairs().into_iter().filter(|(key, _)| !matches!(*key, "q" | "rule"));
-        kept.map(|(key, value)| view! { <input type="hidden" name=key value=value /> }).collect_view()
-    };
+    let rule = Memo::new(move |_| state.view.with(|view| view.filters.rule.map(|rule| rule.as_str().to_owned())));
+    let classes = Memo::new(move |_| {
+        let text =
+            |rule: Rule| format!("{} ({})", words::class(rule), count(state, |counts| &counts.rules, rule.as_str()));
+        Rule::ALL.map(|rule| (rule.as_str().to_owned(), text(rule))).to_vec()
+    });
+    let others = |(key, _): &(&'static str, String)| !matches!(*key, "q" | "rule");
     view! {
-        <form class="search" method="get" action="/problems" role="search" on:submit=|event| event.prevent_default()>
-            {hidden}
-            <label class="field">
-                <span class="sr-only">"Search problems"</span>
-                <Icon name="search" />
-                <input
-                    type="search"
-                    accesskey="q"
-                    name="q"
-                    placeholder="Search run, path, token"
-                    autocomplete="off"
-                    spellcheck="false"
-                    value=text.get_untracked()
-                    prop:value=move || text.get()
-                    on:input:target=move |event| search(event.target().value())
-                />
-            </label>
-            <label class="field">
-                <span class="sr-only">"Class"</span>
-                <select name="rule" on:change=choose>
-                    <option value="" selected=move || state.view.with(|view| view.filters.rule.is_none())>"All classes"</option>
-                    {Rule::ALL
-                        .map(|rule| {
-                            view! {
-                                <option value=rule.as_str() selected=move || state.view.with(|view| view.filters.rule == Some(rule))>
-                                    {move || format!("{} ({})", words::class(rule), count(state, |counts| &counts.rules, rule.as_str()))}
-                                </option>
-                            }
-                        })
-                        .collect_view()}
-                </select>
-            </label>
-            <button type="submit" class="button without-script">"Apply"</button>
-        </form>
+        <ListForm
+            label="Search problems"
+            placeholder="Search run, path, token"
+            name="q"
+            accesskey="q"
+            text=text
+            to=Callback::new(move |text: String| with(&|query| query.q.clone_from(&text)))
+            kept=Signal::derive(move || state.view.with(|view| view.pairs().into_iter().filter(others).collect()))
+        >
+            <Choice
+                label="Class"
+                name="rule"
+                all="All classes"
+                options=classes
+                chosen=rule
+                to=Callback::new(move |rule: Option<String>| {
+                    with(&|query| query.rule = rule.as_deref().and_then(Rule::from_text))
+                })
+            />
+        </ListForm>
     }
 }
 

@@ -1,21 +1,14 @@
 //! The files of a run: a window of them, found by text and state. Fetched by itself, so that neither the search nor the
 //! page is lost when the rest of the page is fetched anew.
 
-use super::view::{List, RunView, hidden_fields};
+use super::view::{List, RunView};
 use crate::api;
-use crate::parts::{Go, Icon, WordTag};
+use crate::parts::{Choice, Go, ListForm, WordTag};
 use crate::words::{Tone, Word, bytes};
 use domain::api::{FILES_PER_PAGE, FileState, FilesQuery, RunFile, RunFiles};
 use domain::problem::ErrorCode;
 use domain::units;
-use leptos::leptos_dom::helpers::debounce;
 use leptos::prelude::*;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
-use std::time::Duration;
-
-/// How long typing may pause before the list follows.
-const TYPING: Duration = Duration::from_millis(250);
 
 /// A file's state in a word.
 fn word(state: FileState) -> Word {
@@ -74,52 +67,33 @@ pub fn Files(
 
 #[component]
 fn Search(run: Memo<String>, view: Memo<RunView>) -> impl IntoView {
-    let navigate = use_navigate();
-    let go = move |files: FilesQuery| {
-        let href = view.get_untracked().with_files(files).href(&run.get_untracked());
-        navigate(&href, NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() });
-    };
-    let mut search = {
-        let go = go.clone();
-        debounce(TYPING, move |text: String| go(FilesQuery { text, offset: 0, ..view.get_untracked().files }))
-    };
-    let choose = move |event: leptos::ev::Event| {
-        let state = FileState::from_text(&event_target_value(&event));
-        go(FilesQuery { state, offset: 0, ..view.get_untracked().files });
-    };
+    let with = move |files: FilesQuery| view.get_untracked().with_files(files).href(&run.get_untracked());
     let text = Memo::new(move |_| view.with(|view| view.files.text.clone()));
-    let chosen = Memo::new(move |_| view.with(|view| view.files.state));
+    let chosen = Memo::new(move |_| view.with(|view| view.files.state.map(|state| state.as_str().to_owned())));
+    let states = FileState::ALL.map(|state| (state.as_str().to_owned(), word(state).text)).to_vec();
+    let to_state = move |state: Option<String>| {
+        let state = state.as_deref().and_then(FileState::from_text);
+        with(FilesQuery { state, offset: 0, ..view.get_untracked().files })
+    };
     view! {
-        <form class="search" method="get" role="search" aria-label="Files" on:submit=|event| event.prevent_default()>
-            {hidden_fields(&view.get_untracked(), List::Files)}
-            <label class="field">
-                <span class="sr-only">"Search files"</span>
-                <Icon name="search" />
-                <input
-                    type="search"
-                    accesskey="q"
-                    name="file"
-                    placeholder="Search path"
-                    autocomplete="off"
-                    spellcheck="false"
-                    value=text.get_untracked()
-                    prop:value=move || text.get()
-                    on:input:target=move |event| search(event.target().value())
-                />
-            </label>
-            <label class="field">
-                <span class="sr-only">"State of files"</span>
-                <select name="files" on:change=choose>
-                    <option value="" selected=move || chosen.get().is_none()>"All states"</option>
-                    {FileState::ALL
-                        .map(|state| {
-                            view! { <option value=state.as_str() selected=move || chosen.get() == Some(state)>{word(state).text}</option> }
-                        })
-                        .collect_view()}
-                </select>
-            </label>
-            <button type="submit" class="button without-script">"Apply"</button>
-        </form>
+        <ListForm
+            label="Search files"
+            placeholder="Search path"
+            name="file"
+            accesskey="q"
+            text=text
+            to=Callback::new(move |text| with(FilesQuery { text, offset: 0, ..view.get_untracked().files }))
+            kept=Signal::derive(move || view.with(|view| view.of_other(List::Files)))
+        >
+            <Choice
+                label="State of files"
+                name="files"
+                all="All states"
+                options=Signal::stored(states)
+                chosen=chosen
+                to=Callback::new(to_state)
+            />
+        </ListForm>
     }
 }
 

@@ -1,21 +1,17 @@
 //! The run's own log: its last lines, by weight and text, followed while something works on the run, and as a file.
 
-use super::view::{List, RunView, hidden_fields};
+use super::view::{List, RunView};
 use crate::api;
-use crate::parts::{Icon, When};
+use crate::parts::{Choice, Icon, ListForm, When};
 use crate::store::use_store;
 use crate::words::{bytes, counted};
 use domain::api::{LogEntry, LogQuery, RunLog};
 use domain::log_line::Level;
 use domain::problem::ErrorCode;
-use leptos::leptos_dom::helpers::{IntervalHandle, debounce, set_interval_with_handle};
+use leptos::leptos_dom::helpers::{IntervalHandle, set_interval_with_handle};
 use leptos::prelude::*;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
 use std::time::Duration;
 
-/// How long typing may pause before the lines follow.
-const TYPING: Duration = Duration::from_millis(250);
 /// How often a followed log is fetched anew while something works on the run.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 
@@ -98,64 +94,49 @@ pub fn Log(
 
 #[component]
 fn Search(run: Memo<String>, view: Memo<RunView>) -> impl IntoView {
-    let navigate = use_navigate();
-    let go = move |log: LogQuery| {
-        let href = view.get_untracked().with_log(log).href(&run.get_untracked());
-        navigate(&href, NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() });
-    };
-    let mut search = {
-        let go = go.clone();
-        debounce(TYPING, move |text: String| go(LogQuery { text, ..view.get_untracked().log }))
-    };
-    let choose = move |event: leptos::ev::Event| {
-        go(LogQuery { level: Level::from_text(&event_target_value(&event)), ..view.get_untracked().log })
-    };
+    let with = move |log: LogQuery| view.get_untracked().with_log(log).href(&run.get_untracked());
     let text = Memo::new(move |_| view.with(|view| view.log.text.clone()));
-    let chosen = Memo::new(move |_| view.with(|view| view.log.level));
-    let option = move |level: Level, text: &'static str| {
-        view! { <option value=level.as_str() selected=move || chosen.get() == Some(level)>{text}</option> }
+    let chosen = Memo::new(move |_| view.with(|view| view.log.level.map(|level| level.as_str().to_owned())));
+    let levels = [(Level::Info, "Info and above"), (Level::Warn, "Warnings and errors"), (Level::Error, "Errors only")];
+    let levels = levels.map(|(level, text)| (level.as_str().to_owned(), text.to_owned())).to_vec();
+    let to_level = move |level: Option<String>| {
+        with(LogQuery { level: level.as_deref().and_then(Level::from_text), ..view.get_untracked().log })
     };
     view! {
-        <form class="search no-print" method="get" role="search" aria-label="Log" on:submit=|event| event.prevent_default()>
-            {hidden_fields(&view.get_untracked(), List::Log)}
-            <label class="field">
-                <span class="sr-only">"Search the log"</span>
-                <Icon name="search" />
-                <input
-                    type="search"
-                    name="log"
-                    placeholder="Search lines"
-                    autocomplete="off"
-                    spellcheck="false"
-                    value=text.get_untracked()
-                    prop:value=move || text.get()
-                    on:input:target=move |event| search(event.target().value())
-                />
-            </label>
-            <label class="field">
-                <span class="sr-only">"Level"</span>
-                <select name="level" on:change=choose>
-                    <option value="" selected=move || chosen.get().is_none()>"All levels"</option>
-                    {option(Level::Info, "Info and above")}
-                    {option(Level::Warn, "Warnings and errors")}
-                    {option(Level::Error, "Errors only")}
-                </select>
-            </label>
-            <button type="submit" class="button without-script">"Apply"</button>
-        </form>
+        <ListForm
+            label="Search the log"
+            placeholder="Search lines"
+            name="log"
+            text=text
+            to=Callback::new(move |text| with(LogQuery { text, ..view.get_untracked().log }))
+            kept=Signal::derive(move || view.with(|view| view.of_other(List::Log)))
+        >
+            <Choice
+                label="Level"
+                name="level"
+                all="All levels"
+                options=Signal::stored(levels)
+                chosen=chosen
+                to=Callback::new(to_level)
+            />
+        </ListForm>
     }
 }
 
 fn lines(log: RunLog, run: String, query: &LogQuery) -> AnyView {
     let Some(file) = log.file else {
-        return view! { <p class="block muted">"No log stands here. The log of a run that is gone is on the NAS, with its record."</p> }
-            .into_any();
+        return view! {
+            <p class="block muted">
+                "There is no log here. The log of a run that is gone is on the NAS, with its record."
+            </p>
+        }
+        .into_any();
     };
     let filtered = query.level.is_some() || !query.text.trim().is_empty();
     let none = log.lines.is_empty();
     let count = counted(log.lines.len() as u64, "line", "lines");
     let told = match (filtered, log.cut) {
-        (true, true) => format!("The last {count} that match; older ones were not looked at"),
+        (true, true) => format!("The last {count} that match; older lines were not searched"),
         (true, false) => format!("{count} of the whole log"),
         (false, true) => format!("The last {count}"),
         (false, false) => format!("All {count}"),

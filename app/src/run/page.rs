@@ -29,7 +29,7 @@ use std::time::Duration;
 /// Events within this time cause one fetch.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// What of a row, when it changes, means that the detail has changed too; progress does not.
+/// The parts of a row whose change means that the detail has changed too; progress is none of them.
 fn signature(row: &RunRow) -> impl PartialEq + Clone + Send + Sync + use<> {
     let job = row.job.as_ref().map(|job| {
         (
@@ -71,7 +71,7 @@ pub fn RunPage() -> impl IntoView {
         move || run.get(),
         move |run| async move {
             let detail = api::run_detail(run).await;
-            // The view that stands is told while it stands: what it is made of is gone as soon as the next one is made.
+            // The view that is shown takes the new row while it still exists: the next view replaces it at once.
             if let Ok(detail) = &detail {
                 store.take_row(detail.row.clone());
                 tick().await;

@@ -35,7 +35,7 @@ pub fn Seal(
                     <dd><code>{seal.digest}</code></dd>
                 </dl>
                 {differs.map(|differs| view! {
-                    <Show when=differs><p class="muted small">"The folder holds something else now than was sealed."</p></Show>
+                    <Show when=differs><p class="muted small">"The folder no longer holds what was sealed."</p></Show>
                 })}
             </section>
         }
@@ -82,7 +82,9 @@ pub fn Ledger(entries: Vec<LedgerEntry>) -> impl IntoView {
     (!entries.is_empty()).then(|| {
         view! {
             <section class="panel block" aria-labelledby="ledger-title">
-                <h2 id="ledger-title">"Ledger" <span class="muted">" · kept outside the run, also when it is gone"</span></h2>
+                <h2 id="ledger-title">
+                    "Ledger" <span class="muted">" · kept outside the run, even after it is gone"</span>
+                </h2>
                 <div class="listing" tabindex="0" role="region" aria-label="Table of the ledger">
                     <table class="plain">
                         <thead>

@@ -4,7 +4,6 @@ use crate::href;
 use domain::address;
 use domain::api::{FileState, FilesQuery, LogQuery};
 use domain::log_line::Level;
-use leptos::prelude::*;
 
 /// The query of a run's page.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -56,7 +55,7 @@ impl RunView {
     }
 
     /// What the form of one list must send along, so that a page without scripts keeps its view of the other.
-    fn of_other(&self, list: List) -> Vec<(&'static str, String)> {
+    pub fn of_other(&self, list: List) -> Vec<(&'static str, String)> {
         match list {
             List::Files => self.of_log(),
             List::Log => self.of_files(),
@@ -81,12 +80,6 @@ impl RunView {
 pub enum List {
     Files,
     Log,
-}
-
-/// Hidden fields for the form of one list: what the address says of the other.
-pub fn hidden_fields(view: &RunView, list: List) -> impl IntoView + use<> {
-    let input = |(name, value): (&'static str, String)| view! { <input type="hidden" name=name value=value /> };
-    view.of_other(list).into_iter().map(input).collect_view()
 }
 
 #[cfg(test)]

@@ -3,17 +3,10 @@
 
 use super::view::StagingState;
 use crate::lists::query::{SortKey, ViewQuery};
-use crate::parts::{Go, Icon, WordTag};
+use crate::parts::{Choice, Go, Icon, ListForm, WordTag};
 use crate::words::{self, bytes, counted};
 use domain::units;
-use leptos::leptos_dom::helpers::debounce;
 use leptos::prelude::*;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
-use std::time::Duration;
-
-/// How long typing may pause before the list follows.
-const TYPING: Duration = Duration::from_millis(150);
 
 /// A state's chip.
 fn state_chip(state: StagingState, text: &'static str) -> impl IntoView {
@@ -36,42 +29,60 @@ fn is_shown(state: StagingState, text: &str) -> bool {
         || state.query.with(|query| query.states.iter().any(|known| known == text))
 }
 
-/// Search, equipment, kind, and a chip per state.
 #[component]
-pub fn Filters() -> impl IntoView {
+fn Search() -> impl IntoView {
     let state = expect_context::<StagingState>();
-    let navigate = use_navigate();
-    let go = move |query: ViewQuery| {
-        navigate(
-            &query.href(),
-            NavigateOptions { resolve: false, replace: true, scroll: false, ..NavigateOptions::default() },
-        );
-    };
-    let mut search = {
-        let go = go.clone();
-        debounce(TYPING, move |text: String| go(ViewQuery { text, page: 1, ..state.query.get_untracked() }))
-    };
-    let choose = {
-        let go = go.clone();
-        move |event: leptos::ev::Event| {
-            let value = event_target_value(&event);
-            go(ViewQuery { equipment: (!value.is_empty()).then_some(value), page: 1, ..state.query.get_untracked() });
-        }
-    };
-    let sort = move |event: leptos::ev::Event| {
-        let value = event_target_value(&event);
-        let sort = SortKey::ALL.into_iter().find(|sort| sort.as_str() == value).unwrap_or_default();
-        go(ViewQuery { sort, descending: sort.starts_descending(), page: 1, ..state.query.get_untracked() });
-    };
+    let query = move || state.query.get_untracked();
     let equipments = Memo::new(move |_| {
         let chosen = state.query.with(|query| query.equipment.clone());
         let mut known = state.selection.with(|selection| selection.summary.equipments.clone());
         if let Some(chosen) = chosen {
             known.entry(chosen).or_insert(0);
         }
-        known.into_iter().collect::<Vec<_>>()
+        known.into_iter().map(|(id, count)| (id.clone(), format!("{id} ({count})"))).collect::<Vec<_>>()
     });
+    let orders = SortKey::ALL.map(|sort| (sort.as_str().to_owned(), format!("By {}", sort.as_str()))).to_vec();
+    let sorted = move |chosen: Option<String>| {
+        let sort = SortKey::ALL.into_iter().find(|sort| Some(sort.as_str()) == chosen.as_deref()).unwrap_or_default();
+        ViewQuery { sort, descending: sort.starts_descending(), page: 1, ..query() }.href()
+    };
     let text = Memo::new(move |_| state.query.with(|query| query.text.clone()));
+    let equipment = Memo::new(move |_| state.query.with(|query| query.equipment.clone()));
+    let order = Memo::new(move |_| state.query.with(|query| Some(query.sort.as_str().to_owned())));
+    let others = |(key, _): &(&'static str, String)| !matches!(*key, "q" | "equipment" | "page");
+    view! {
+        <ListForm
+            label="Search runs"
+            placeholder="Search run, project, equipment"
+            name="q"
+            accesskey="q"
+            text=text
+            to=Callback::new(move |text| ViewQuery { text, page: 1, ..query() }.href())
+            kept=Signal::derive(move || state.query.with(|query| query.pairs().into_iter().filter(others).collect()))
+        >
+            <Choice
+                label="Equipment"
+                name="equipment"
+                all="All equipment"
+                options=equipments
+                chosen=equipment
+                to=Callback::new(move |equipment| ViewQuery { equipment, page: 1, ..query() }.href())
+            />
+            <Choice
+                label="Order"
+                options=Signal::stored(orders)
+                chosen=order
+                to=Callback::new(sorted)
+                class="only-cards needs-script"
+            />
+        </ListForm>
+    }
+}
+
+/// Search, equipment, kind, and a chip per state.
+#[component]
+pub fn Filters() -> impl IntoView {
+    let state = expect_context::<StagingState>();
     let attention = Signal::derive(move || state.query.with(|query| query.attention).then_some("true"));
     let tests =
         Signal::derive(move || state.query.with(|query| query.kind.as_deref() == Some("test")).then_some("true"));
@@ -79,56 +90,7 @@ pub fn Filters() -> impl IntoView {
     let clearable = Memo::new(move |_| state.selection.with(|selection| selection.summary.clearable));
     view! {
         <div class="filters">
-            <form class="search" method="get" action="/staging" role="search" on:submit=|event| event.prevent_default()>
-                <label class="field">
-                    <span class="sr-only">"Search runs"</span>
-                    <Icon name="search" />
-                    <input
-                        type="search"
-                        accesskey="q"
-                        name="q"
-                        id="search"
-                        placeholder="Search run, project, equipment"
-                        autocomplete="off"
-                        spellcheck="false"
-                        value=text.get_untracked()
-                        prop:value=move || text.get()
-                        on:input:target=move |event| search(event.target().value())
-                    />
-                </label>
-                <label class="field">
-                    <span class="sr-only">"Equipment"</span>
-                    <select name="equipment" on:change=choose>
-                        <option value="" selected=move || state.query.with(|query| query.equipment.is_none())>"All equipment"</option>
-                        <For each=move || equipments.get() key=|(id, count)| (id.clone(), *count) let((id, count))>
-                            <option
-                                value=id.clone()
-                                selected={
-                                    let id = id.clone();
-                                    move || state.query.with(|query| query.equipment.as_deref() == Some(id.as_str()))
-                                }
-                            >
-                                {format!("{id} ({count})")}
-                            </option>
-                        </For>
-                    </select>
-                </label>
-                <label class="field only-cards needs-script">
-                    <span class="sr-only">"Order"</span>
-                    <select on:change=sort>
-                        {SortKey::ALL
-                            .map(|sort| {
-                                view! {
-                                    <option value=sort.as_str() selected=move || state.query.with(|query| query.sort == sort)>
-                                        {format!("By {}", sort.as_str())}
-                                    </option>
-                                }
-                            })
-                            .collect_view()}
-                    </select>
-                </label>
-                <button type="submit" class="button without-script">"Apply"</button>
-            </form>
+            <Search />
             <ul class="chips" aria-label="Filters">
                 <li>
                     <Go href=Signal::derive(move || state.query.with(|query| query.unfiltered().href())) class="chip" stay=true current=all>
