@@ -49,7 +49,7 @@ fn Sheet(certificate: Certificate) -> impl IntoView {
         _ if certificate.is_proven() => ("tone-good", "shield", "Every sealed byte was proven on the NAS.".to_owned()),
         Some(damage) => {
             let verdict = format!(
-                "Not proven any more: the local copy is gone, and this was found on the NAS since. {}",
+                "Not proven any more. Since the local copy was cleared, this was found on the NAS: {}",
                 damage.message
             );
             ("tone-bad", "alert", verdict)
@@ -64,7 +64,7 @@ fn Sheet(certificate: Certificate) -> impl IntoView {
     let nas = cleared.as_ref().map(|cleared| cleared.nas_path.clone()).filter(|path| !path.is_empty());
     let nas = nas
         .or_else(|| run.row.job.as_ref().and_then(|job| job.nas_path.clone()))
-        .unwrap_or_else(|| "Nowhere but here yet".to_owned());
+        .unwrap_or_else(|| "Only here so far".to_owned());
     let kind = if summary.run_kind == "test" { "Test run" } else { "Experimental run" };
     let seal = run.seal.map(|seal| {
         view! {

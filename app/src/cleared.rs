@@ -33,7 +33,8 @@ pub fn ClearedPage() -> impl IntoView {
         <div class="page-head">
             <h1>"Cleared runs"</h1>
             <p class="muted">
-                "Their local copies are gone; every byte was proven on the NAS before, and what it holds, the only copy, is proven again since."
+                "The local copies are gone. Every byte was proven on the NAS before; the copy there, the only one, is \
+                proven again from time to time."
             </p>
         </div>
         <Transition fallback=|| view! { <p class="empty" role="status">"Loading…"</p> }>
@@ -76,7 +77,7 @@ fn Nothing() -> impl IntoView {
     }
 }
 
-/// What nobody has any more: above all others, on the first page.
+/// Runs whose last copy is damaged: listed first, on the first page.
 #[component]
 fn Damaged(runs: Vec<ClearedRun>) -> impl IntoView {
     (!runs.is_empty()).then(|| {

@@ -13,7 +13,7 @@
 //!
 //! Knows no database, process or server: all of that is behind [`backend::Backend`].
 
-// Of types and functions it is held by `cargo xtask test`; a field whose name says it may go without.
+// `cargo xtask test` demands docs of types and functions; fields with a telling name need none.
 #![allow(missing_docs)]
 #![recursion_limit = "512"]
 

@@ -1,5 +1,5 @@
-//! The pages beside the staging table. In the browser each is a part of its own, fetched when it is first shown; on the
-//! server they are there from the start.
+//! The pages other than the staging table. In the browser each is a part of its own, fetched when it is first shown; on
+//! the server they are there from the start.
 //!
 //! A part that cannot be fetched is said in its place: the orchestrator does not answer, or it was replaced by another
 //! version, whose parts do not fit what is here.

@@ -109,7 +109,8 @@ pub fn staging_adopt(settings: &Settings, state_folder: &Path, hostname: &str, f
 pub async fn import_queue(settings: &Settings, state_folder: &Path, file: &Path) -> Result<String, Problem> {
     let imported = engine::import_queue(settings, state_folder, file).await;
     let report = imported.map_err(|error| start_problem(&error))?;
-    let mut sentence = format!("{} jobs came in; {} runs had one here already.", report.imported, report.already_here);
+    let mut sentence =
+        format!("{} jobs were taken over; {} runs already had one here.", report.imported, report.already_here);
     for (path, why) in report.refused {
         sentence.push_str(&format!("\nLeft out: {path}: {why}"));
     }

@@ -72,7 +72,7 @@ pub async fn serve(settings: Settings, state_folder: &Path, hostname: &str) -> R
     stop.cancel();
     tokio::select! {
         () = end(end_work, outcome.is_ok().then_some(http)) => tracing::info!("stopped"),
-        name = signals.next() => tracing::warn!(signal = name, "stopped at once, as asked again"),
+        name = signals.next() => tracing::warn!(signal = name, "stopped at once, because asked twice"),
     }
     outcome
 }

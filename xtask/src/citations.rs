@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What stands beside the project and not in it.
+/// Names of texts that are not part of the project.
 const ELSEWHERE: [&str; 4] = ["contract section", "the seeds", "CONTRACT.md", "HAZARDS.md"];
 
 fn texts(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -69,7 +69,7 @@ fn mistakes(root: &Path, file: &Path) -> Vec<String> {
             .filter(|page| !root.join(page).is_file())
             .map(|page| format!("{shown} names {page}, which is not there")),
     );
-    // The tour leaves out the folder that it is about.
+    // The tour leaves out the folder server/engine/src.
     if file.ends_with("docs/tour.md") {
         let engine = root.join("server/engine/src");
         let sources = text.split('`').filter(|word| word.ends_with(".rs"));

@@ -19,7 +19,7 @@ struct Room {
     holds: String,
     /// Rooms of the package that its code names.
     knows: BTreeSet<String>,
-    /// Code that leads out of it another way than by the name of a room.
+    /// Code that reaches out of it other than by the name of a room.
     odd: Vec<String>,
 }
 
@@ -123,7 +123,7 @@ fn files(folder: &Path, room: &str, above: usize, found: &mut Vec<(String, usize
     Ok(())
 }
 
-/// What code says of other rooms; tests may know everything.
+/// Which other rooms the code names; tests may name any.
 fn look(text: &str, depth: usize, room: &mut Room) {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
@@ -155,7 +155,7 @@ fn first_sentence(text: &str) -> String {
         .collect();
     let docs = docs.join(" ");
     let end = docs.find(". ").unwrap_or(docs.len());
-    // Where more is said is no matter of a map.
+    // A map does not say where there is more to read.
     let first = docs[..end].trim_end_matches('.');
     first.split(" (docs/").next().unwrap_or_default().replace(['`', '[', ']'], "")
 }
@@ -179,8 +179,7 @@ mod tests {
         }
     }
 
-    /// What REST answers is made at the engine's edge: below it there are errors of types, and nobody decides by a
-    /// sentence.
+    /// Only the engine's edge makes what REST answers: below it errors are types, and no decision rests on a sentence.
     #[test]
     fn only_the_engines_edge_makes_problems() {
         let mut texts = Vec::new();
@@ -194,7 +193,7 @@ mod tests {
         assert_eq!(making, at_the_edge, "`Problem::new` stands below server/engine/src/api");
     }
 
-    /// A name that stands for three things stands for none.
+    /// A name shared by three types says nothing.
     #[test]
     fn no_type_is_named_three_times_in_a_package() {
         let mut often = Vec::new();

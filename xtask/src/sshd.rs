@@ -36,7 +36,7 @@ impl Sshd {
             at("host_key").display(),
             at("authorized_keys").display(),
             at("pid").display(),
-            // What this machine's account does at every login is not what is measured.
+            // What this account does at every login is not to be measured.
             folder.path().display()
         );
         fs::write(at("config"), config)?;

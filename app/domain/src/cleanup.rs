@@ -172,9 +172,10 @@ fn operators_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
     };
     let removable = match &facts.removable {
         Ok(()) if facts.writers_untold => {
-            "nothing was seen against it; whether another computer or account still writes to its files cannot be told here".to_owned()
+            "no obstacle was seen; whether another computer or account still writes to its files cannot be seen here"
+                .to_owned()
         }
-        Ok(()) => "nothing was seen against it".to_owned(),
+        Ok(()) => "no obstacle was seen".to_owned(),
         Err(why) => why.clone(),
     };
     let destination = match &facts.destination {
@@ -231,7 +232,7 @@ fn automatic_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
         Some(_) => (true, "none"),
     };
     vec![
-        condition("policy_scheduled", "staging_cleanup lets runs go by themselves", scheduled, policy),
+        condition("policy_scheduled", "staging_cleanup clears runs by itself", scheduled, policy),
         condition("retained", "It was kept for retain_hours after its proof", retained, retention),
         condition("nas_cleanup_enabled", "nas_cleanup is on", config.enabled, enabled.to_owned()),
         condition("verify_passes", "It was proven often enough", facts.passes >= config.min_verify_passes, passes),

@@ -115,7 +115,7 @@ fn all_conditions_with_their_values() {
         ("sync_verified", true, false, "its state is sync_verified"),
         ("sealed_by_us", true, false, "142 files, 45.0 GiB"),
         ("no_late_files", true, false, "none"),
-        ("removable", true, false, "nothing was seen against it"),
+        ("removable", true, false, "no obstacle was seen"),
         ("not_busy", true, false, "nothing is"),
         ("proof_level", true, false, "L3 (read back past this computer's cache), 1h 0m ago; L2 needed"),
         ("destination_reachable", true, false, "reachable when it was last asked"),

@@ -257,11 +257,12 @@ impl FailureClass {
         }
     }
 
-    /// The way out when it is found at the NAS copy of a cleared run: there is nothing to send again.
+    /// The way out when the failure is at the NAS copy of a cleared run: there is nothing to send again.
     pub fn remedy_when_cleared(self) -> &'static str {
         match self {
             FailureClass::HashMismatch => {
-                "Nothing local is left: restore these files from a snapshot or backup of the NAS, then verify the run, or wait for the next look."
+                "Nothing local is left: restore these files from a snapshot or backup of the NAS, then verify the run, \
+                 or wait until it is proven again."
             }
             _ => {
                 "Restore our state folder from a backup, then verify the run; checksums.sha256 in the run's record on the NAS lists its files too."

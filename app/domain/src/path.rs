@@ -102,8 +102,8 @@ pub struct RunPath {
 /// Endings that programs give to what they have not finished writing.
 const UNFINISHED: [&str; 5] = [".tmp", ".part", ".partial", ".filepart", ".crdownload"];
 
-/// What of a folder's name says that it is still being made: one of the usual endings, whatever its case, or `~` at its
-/// beginning. It is renamed when it is done.
+/// The part of a folder's name that says that it is still being made: one of the usual endings, in any case, or `~` at
+/// its beginning. The folder is renamed when it is finished.
 pub fn arriving_name(name: &str) -> Option<&'static str> {
     let ends_in = |ending: &str| {
         let at = name.len().checked_sub(ending.len());

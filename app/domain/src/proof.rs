@@ -69,9 +69,9 @@ const SETTLED_NS: i64 = 2_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
 
 impl FileStat {
-    /// True when any later change of the file's bytes must show in its stat, as looked at at `now_ns`: its inode and
-    /// its change time are told, that is finer than a second, no copy of the modification time (which anybody may set),
-    /// and not so young that another change would bear the same.
+    /// True when any later change of the file's bytes must show in its stat, looked at at `now_ns`. For that its inode
+    /// and change time must be known, and the change time must be finer than a second, differ from the modification
+    /// time (which anybody may set), and be old enough that another change cannot have the same one.
     pub fn shows_changes(&self, now_ns: i64) -> bool {
         let fine = self.ctime_ns % SECOND_NS != 0 && self.ctime_ns != self.mtime_ns;
         self.inode != 0 && fine && self.ctime_ns < now_ns.saturating_sub(SETTLED_NS)

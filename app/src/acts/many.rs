@@ -98,9 +98,13 @@ fn content(plan: ActPlan) -> impl IntoView {
         {match kind {
             ActKind::Clear => promise().into_any(),
             ActKind::ForceSync => note("Each is judged by the Pre-Sync Gate, sealed, and sent; what the NAS holds already is not sent again.").into_any(),
-            ActKind::Verify => note("The NAS is read and held against the seals. Nothing is changed, here or there.").into_any(),
+            ActKind::Verify => {
+                note("The NAS is read and compared with the seals. Nothing is changed, here or there.").into_any()
+            }
             ActKind::Retry => note("Their jobs start over with all their retries. Nothing that has arrived is sent again.").into_any(),
-            ActKind::CallOff => note("Each run, or what is left of it, stands where it stood; nothing is removed.").into_any(),
+            ActKind::CallOff => {
+                note("Each run, or what is left of it, is put back where it was; nothing is removed.").into_any()
+            }
         }}
         {(!left_out.is_empty()).then(|| left_out_list(left_out))}
         <div class="listing" tabindex="0" role="region" aria-label="Runs">

@@ -19,7 +19,7 @@ pub struct Backend {
     state: Arc<watch::Sender<State>>,
     /// Where answers are made, when that is not where they are asked for.
     runtime: Option<Handle>,
-    /// Nothing changes through it.
+    /// It asks and never acts.
     only_asks: bool,
 }
 
@@ -47,12 +47,12 @@ impl Backend {
         Backend { state: Arc::new(watch::Sender::new(State::There(real))), runtime: None, only_asks: false }
     }
 
-    /// From now on this answers.
+    /// From now on this backend answers.
     pub fn is_there(&self, real: Arc<dyn PanelBackend>) {
         self.state.send_replace(State::There(real));
     }
 
-    /// Nothing will: the orchestrator is off.
+    /// No backend will come: the orchestrator is off.
     pub fn is_off(&self, status: PanelStatus) {
         self.state.send_replace(State::Off(Box::new(status)));
     }
@@ -118,7 +118,7 @@ impl Backend {
         let known = |state: &State| !matches!(state, State::Starting(_));
         match self.state.subscribe().wait_for(known).await {
             Ok(state) => state.clone(),
-            // Nobody can say any more; this door itself can, so that this never comes.
+            // The sender is gone. This door holds one itself, so that never happens.
             Err(_) => self.state.borrow().clone(),
         }
     }

@@ -81,14 +81,14 @@ fn banners(status: &PanelStatus) -> impl IntoView + use<> {
     (state, staging, paused, starting, unrecognised(status))
 }
 
-/// Folders that are not runs are never touched; that they are there must not be invisible.
+/// Folders that are not runs are never touched, so people must be able to see that they exist.
 fn unrecognised(status: &PanelStatus) -> Option<AnyView> {
     let first = status.unrecognised.first()?;
     let count = status.unrecognised.len() as u64;
     let head = match (count, first.rule) {
-        (1, Rule::LinkedFolder) => "A link is not looked at.",
+        (1, Rule::LinkedFolder) => "A link is not followed.",
         (1, _) => "A folder is not a run.",
-        _ => "Some folders are not looked at, or are not runs.",
+        _ => "Some folders are not runs, or are links that are not followed.",
     };
     let more = if count > 1 { format!(" {} in all.", counted(count, "folder", "folders")) } else { String::new() };
     Some(banner(Tone::Warn, "alert", head, format!("{}: {}{more}", first.run_path, first.rule_detail)))
@@ -100,7 +100,7 @@ fn disk(status: &PanelStatus) -> impl IntoView + use<> {
         StagingCleanup::Scheduled { retain_hours } => format!("Cleared by itself {retain_hours} h after the proof"),
     };
     let Some(disk) = status.disk else {
-        return view! { <p class="muted">"The staging disk cannot be asked."</p> }.into_any();
+        return view! { <p class="muted">"The staging disk does not answer."</p> }.into_any();
     };
     let used = disk.total_bytes.saturating_sub(disk.free_bytes);
     let clearable = if disk.clearable_runs == 0 {
@@ -147,7 +147,7 @@ fn destination(destination: DestinationView) -> impl IntoView {
     let asked = destination.asked_at.map(|at| format!(" · asked {}", utc(at))).unwrap_or_default();
     let again = destination
         .read_again_by
-        .map(|at| format!(" · all of it, cleared runs too, read again by {}", utc(at)))
+        .map(|at| format!(" · everything there, cleared runs too, is read again by {}", utc(at)))
         .unwrap_or_default();
     let title = format!("{} · {} · {}{asked}{again}", destination.label, destination.transport, destination.target);
     let class = format!("destination {}", word.tone.class());

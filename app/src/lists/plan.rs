@@ -14,10 +14,7 @@ pub async fn plan(backend: &Backend, request: PlanRequest) -> Result<ActPlan, Pr
     let list = backend.staging().await?;
     if let Some(search) = matching {
         if !runs.is_empty() {
-            return Err(Problem::new(
-                ErrorCode::Unprocessable,
-                "A plan is of `runs` or of what is `matching`, not of both.",
-            ));
+            return Err(Problem::new(ErrorCode::Unprocessable, "A plan takes either `runs` or `matching`, not both."));
         }
         let shown = select::select(list.runs.iter().enumerate(), &ViewQuery::parse(&search));
         return Ok(ActPlan::of(kind, shown.keys.iter().map(|at| &list.runs[*at]), Vec::new()));

@@ -142,7 +142,7 @@ fn carry_out(store: Store, effect: Effect) {
                 return;
             };
             let answer = api::staging().await;
-            // Of two that are on their way the later one counts: the other may be older than what was heard since.
+            // Of two requests under way the later one counts: the other's answer may be older than events heard since.
             if with(|live| live.lists_asked) != Some(asked) {
                 return;
             }

@@ -19,7 +19,7 @@ const SERIES: [Series; 3] = [
 const STEP: u32 = 10;
 const HEIGHT: u32 = 48;
 
-/// Height of a bar; what is not nothing is seen.
+/// Height of a bar; any value but 0 is visible.
 fn height(value: u64, most: u64) -> u32 {
     if value == 0 || most == 0 {
         return 0;

@@ -39,7 +39,7 @@ pub fn Disk(overview: RwSignal<Option<Overview>>) -> impl IntoView {
     let disk = Memo::new(move |_| overview.with(|overview| overview.as_ref().and_then(|known| known.disk)));
     let shown = move || match disk.get() {
         Some(disk) => known(disk).into_any(),
-        None => view! { <p class="muted">"The staging disk cannot be asked."</p> }.into_any(),
+        None => view! { <p class="muted">"The staging disk does not answer."</p> }.into_any(),
     };
     view! {
         <section class="panel block overview-disk" aria-labelledby="disk-title">

@@ -152,7 +152,11 @@ fn destination(known: EquipmentOverview) -> AnyView {
         <span class="muted small path block-line">{more}</span>
         {destination
             .read_again_by
-            .map(|by| view! { <span class="muted small block-line">"All of it, cleared runs too, read again by " <When at=by /></span> })}
+            .map(|by| view! {
+                <span class="muted small block-line">
+                    "Everything there, cleared runs too, is read again by " <When at=by />
+                </span>
+            })}
     }
     .into_any()
 }

@@ -67,7 +67,9 @@ pub fn ProblemsPage() -> impl IntoView {
         <Title text="Problems" />
         <div class="page-head">
             <h1>"Problems"</h1>
-            <p class="muted">"What the Pre-Sync Gate found. Hard findings hold their run back until they are fixed or overridden; soft ones only tell."</p>
+            <p class="muted">
+                "What the Pre-Sync Gate found. Hard findings hold a run until fixed or overridden; soft ones do not."
+            </p>
         </div>
         <Suspense fallback=|| view! { <p class="empty" role="status">"Loading…"</p> }>
             {move || Suspend::new(async move {
@@ -179,7 +181,7 @@ fn Nothing() -> impl IntoView {
                 <div class="empty">
                     <Icon name="verified" />
                     <p class="empty-title">"Nothing is wrong"</p>
-                    <p>"The gate holds no run back, and it has nothing to tell."</p>
+                    <p>"The gate holds no run back and reports no findings."</p>
                 </div>
             }
             .into_any()

@@ -168,8 +168,8 @@ impl Store {
         }
     }
 
-    /// A run whose page is open: its row is kept up to date although the list may not be here. One that is known is not
-    /// changed by this: views are made with it, and what is about to be replaced must not be told anything any more.
+    /// A run whose page is open: its row is kept up to date although the list may not be here. A row that is known
+    /// already is left as it is: views are made with it, and the one about to be replaced must hear of no change.
     pub fn watch(&self, row: RunRow) -> ArcRwSignal<SeenRow> {
         let key = Key::from(row.run_path.as_str());
         let tick = self.tick.get_untracked();

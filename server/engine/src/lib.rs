@@ -68,7 +68,7 @@
 //!
 //! No room knows one above it: `cargo xtask test` holds that, and draws the map in ARCHITECTURE.
 
-// Of types and functions it is held by `cargo xtask test`; a field whose name says it may go without.
+// `cargo xtask test` demands docs of types and functions; fields with a telling name need none.
 #![allow(missing_docs)]
 
 mod api;

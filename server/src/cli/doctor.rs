@@ -35,7 +35,7 @@ async fn visit(settings: &Settings, state_folder: &Path, equipment: Option<&str>
         biased;
         report = &mut examination => report,
         () = either(&mut interrupt, &mut terminate) => {
-            say("interrupted: ends what it began");
+            say("interrupted: finishing what has begun");
             cancel.cancel();
             examination.await
         }

@@ -58,7 +58,7 @@ enum Command {
     CheckConfig {
         /// The file
         file: PathBuf,
-        /// What stands in it and means nothing is a mistake, too
+        /// Report keys that have no effect as mistakes, too
         #[arg(long)]
         strict: bool,
     },
@@ -86,7 +86,7 @@ enum Command {
     Clear {
         /// Path of the run: absolute, or relative to the staging root
         run: String,
-        /// Only say what would go, and why it can or cannot
+        /// Only say what would be deleted, and why it can or cannot be
         #[arg(long)]
         dry_run: bool,
     },
@@ -100,7 +100,7 @@ enum Command {
         /// Path of the run: absolute, or relative to the staging root
         run: String,
     },
-    /// Give up a clear that waits: the run, or what is left of it, stands where it stood
+    /// Give up a clear that waits: the run, or what is left of it, is put back where it was
     CallOff {
         /// Path of the run: absolute, or relative to the staging root
         run: String,
@@ -115,7 +115,7 @@ enum Command {
     /// Look at everything that syncing needs, then show the NAS damaged runs that it must notice; works without the
     /// server
     Doctor {
-        /// Equipment id; without it all that are synced from here
+        /// Equipment id; without it, all equipment that is synced from here
         equipment: Option<String>,
         /// As JSON
         #[arg(long)]
@@ -139,7 +139,7 @@ enum Command {
 /// How to serve.
 #[derive(Args, Debug)]
 pub struct ServeArguments {
-    /// Listen here instead of on the config's server.listen; a loopback address
+    /// Loopback address to listen on, instead of the config's server.listen
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
     /// How log lines look
@@ -163,7 +163,7 @@ enum NasCommand {
 enum StagingCommand {
     /// Take over a staging tree that another installation works on; works without the server
     Adopt {
-        /// Also from one that was at work a moment ago
+        /// Even from one that was at work a moment ago
         #[arg(long)]
         force: bool,
     },

@@ -49,7 +49,7 @@ impl fmt::Display for ConfigError {
 pub struct Checked {
     /// What it says.
     pub settings: Settings,
-    /// What stands in it and means nothing, in the file's order.
+    /// Keys in it that have no effect, in the file's order.
     pub warnings: Vec<Mistake>,
 }
 
@@ -58,7 +58,7 @@ pub fn load(file: &Path, environment: &Environment) -> Result<Settings, ConfigEr
     examine(file, environment).map(|checked| checked.settings)
 }
 
-/// The same, with what stands in it and means nothing.
+/// The same, with the keys that have no effect.
 pub fn examine(file: &Path, environment: &Environment) -> Result<Checked, ConfigError> {
     let failed = |at, message: String| ConfigError { file: file.to_owned(), mistakes: vec![Mistake { at, message }] };
     let bytes = std::fs::read(file).map_err(|error| failed(Position::START, format!("cannot be read: {error}")))?;

@@ -16,7 +16,7 @@ pub struct Mistake {
     pub message: String,
 }
 
-/// All mistakes found so far, and what is no mistake and means nothing.
+/// All mistakes found so far, and keys that are no mistake but have no effect.
 #[derive(Debug, Default)]
 pub struct Report {
     mistakes: RefCell<Vec<Mistake>>,
@@ -108,10 +108,10 @@ impl<'a> Section<'a> {
         self.mistake(at, key, format!("is missing; {what}"));
     }
 
-    /// Says of a key that is written here that it means nothing here, and why.
+    /// Warns that a key that is written here has no effect here, and why.
     pub fn means_nothing(&mut self, key: &'static str, why: &str) {
         if let Some(entry) = self.take(key) {
-            self.report.warn(entry.key_at, format!("{}: means nothing here: {why}", self.name(key)));
+            self.report.warn(entry.key_at, format!("{}: has no effect here: {why}", self.name(key)));
         }
     }
 

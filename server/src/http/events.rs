@@ -54,7 +54,7 @@ fn since(query: Option<&str>, headers: &HeaderMap) -> Result<Option<u64>, Proble
     for (key, value) in pairs(query.unwrap_or("")) {
         match key.as_str() {
             "since" => found = Some(number(&value, "since")?),
-            _ => return Err(Problem::new(ErrorCode::BadRequest, format!("The query knows only since=, not {key:?}."))),
+            _ => return Err(Problem::new(ErrorCode::BadRequest, format!("The query takes only since=, not {key:?}."))),
         }
     }
     Ok(found)

@@ -41,7 +41,7 @@ impl Ours {
         let Some(host) = host.filter(|host| self.contains(host)) else {
             let host = host.unwrap_or("nothing");
             return Err(format!(
-                "This server is asked for as {host:?}, which is not one of its names ({}).",
+                "The request names the host {host:?}, which is not one of this server's names ({}).",
                 self.0.join(", ")
             ));
         };
@@ -61,7 +61,7 @@ impl Ours {
                 ));
             }
         }
-        // Old browsers may send no Origin; those that tell the site are believed.
+        // Old browsers may send no Origin; where they send Sec-Fetch-Site instead, that is believed.
         match headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes()) {
             None | Some(b"same-origin" | b"none") => Ok(()),
             Some(_) => {

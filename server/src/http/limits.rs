@@ -65,7 +65,7 @@ pub async fn whole_body(State(limits): State<Limits>, request: Request, next: Ne
         let message = format!("The body is larger than the {most} bytes that this address takes.");
         refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::Unprocessable, message)
     };
-    // One that says how large it is need not come first.
+    // A body that announces too large a size need not be read first.
     if usize::try_from(body.size_hint().lower()).is_ok_and(|bytes| bytes > most) {
         return too_large();
     }
@@ -109,8 +109,8 @@ pub const NO_CONNECTION_LEFT: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 59\r\n\
     retry-after: 5\r\nconnection: close\r\n\r\nToo many connections are open: try again in some seconds.\r\n";
 
-/// How long, and how much, a client may go on to send after its last answer. What a closed connection still gets resets
-/// it, and a reset takes the answer away that tells the client why.
+/// How long, and how much, a client may go on sending after its last answer. Data that reaches a closed connection
+/// resets it, and with the reset the client loses the answer that says why.
 const LINGERS_FOR: Duration = Duration::from_secs(2);
 const LINGERS_OVER: usize = 64 << 20;
 

@@ -95,7 +95,7 @@ impl Page {
                     page.limit = limit
                         .ok_or_else(|| refused(format!("limit must be from 1 to {LARGEST_LIMIT}, not {value:?}.")))?;
                 }
-                _ => return Err(refused(format!("The query knows state, before and limit, not {key:?}."))),
+                _ => return Err(refused(format!("The query takes state, before and limit, not {key:?}."))),
             }
         }
         match state.as_deref() {

@@ -41,7 +41,7 @@ pub fn files(query: &str) -> Result<FilesQuery, Problem> {
                         .ok_or_else(|| refused(format!("state is one of {known}, not {value:?}.")))?,
                 );
             }
-            _ => return Err(refused(format!("The query knows offset, limit, q and state, not {key:?}."))),
+            _ => return Err(refused(format!("The query takes offset, limit, q and state, not {key:?}."))),
         }
     }
     Ok(asked)
@@ -69,7 +69,7 @@ pub fn log(query: &str) -> Result<Option<LogQuery>, Problem> {
                         .ok_or_else(|| refused(format!("level is one of {known}, not {value:?}.")))?,
                 );
             }
-            _ => return Err(refused(format!("The query knows tail, level, q and download=1, not {key:?}."))),
+            _ => return Err(refused(format!("The query takes tail, level, q and download=1, not {key:?}."))),
         }
     }
     Ok(Some(asked))

@@ -31,7 +31,7 @@ pub struct Options {
     /// How many runs
     #[arg(long, default_value_t = 12)]
     runs: u32,
-    /// How many times faster than life; 0 waits for nothing
+    /// How many times faster than real time; 0: without waiting
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = pace)]
     pace: f64,
     /// Same seed, same runs

@@ -39,7 +39,7 @@ pub struct PlannedFile {
     pub path: String,
     /// Bytes in the end.
     pub size: u64,
-    /// Of its content.
+    /// Seed of its content.
     pub seed: u64,
 }
 
@@ -97,7 +97,7 @@ pub struct Step {
     pub at: Duration,
     /// Index of the run.
     pub run: usize,
-    /// What.
+    /// What is done.
     pub deed: Deed,
 }
 

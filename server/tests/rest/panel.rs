@@ -146,7 +146,7 @@ async fn the_overview_is_a_page_with_the_way_out_and_text_stays_text() {
         "&lt;script",
         "4.0 KiB",
         "role=\"img\"",
-        "The staging disk cannot be asked",
+        "The staging disk does not answer",
     ] {
         assert!(answered.text.contains(part), "{part}: {}", answered.text);
     }

@@ -73,11 +73,11 @@ fn measure_set(binary: &Path, set: &Set) -> Result<Vec<Row>> {
     for round in 0..ROUNDS {
         step.line(&format!("round {} of {ROUNDS}", round + 1));
         let run = push(&lab, set, round)?;
-        // What the rounds before left to be written does not count against this one.
+        // What earlier rounds still have to write must not count in this one.
         Call::new("sync").read()?;
         ours.push(lab.seconds_to_verified(&client, &run)?);
         for ((name, words, ..), samples) in PEERS.iter().zip(&mut theirs) {
-            // Kept to the end: a file system is slow to make files where many were just deleted.
+            // Not deleted before the end: just after many deletions a file system makes files slowly.
             let copy = lab.folder().join(format!("copy {round} {name}").replace([' ', ','], "_"));
             Call::new("sync").read()?;
             let begun = Instant::now();

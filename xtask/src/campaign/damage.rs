@@ -30,7 +30,7 @@ pub enum Damage {
 pub enum Damaged {
     /// There is nothing to damage yet.
     NotYet,
-    /// Done. Content of which no copy was left here is nobody's to keep any more.
+    /// Done. Content of which no copy was left here no longer has to be kept.
     Done,
     /// The same, and this went here within the instant that no look can cover.
     InTheInstant,
@@ -87,7 +87,7 @@ impl Damage {
     }
 
     fn hit(self, path: &Path, rng: &mut Rng) {
-        // Whatever fails here was not damaged, and is judged as what it is.
+        // Where this fails nothing was damaged, and the copy is judged as undamaged.
         let _ = match self {
             Damage::Cut => {
                 OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(file.metadata()?.len() / 2))

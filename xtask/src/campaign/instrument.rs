@@ -82,7 +82,7 @@ impl Run {
     pub fn write_on(&self, site: &Site, file: &str, mut writer: File, rng: &mut Rng) -> Written {
         let Some(before) = read_back(&writer) else { return Written::Nothing };
         let after = [before.as_slice(), &content(rng)].concat();
-        // From its first byte on the old content is nobody's any more, and the new one is owed once it is closed.
+        // From the first byte on the old content need not be kept any more; the new one must be, once it is closed.
         site.books.let_go(self.id, &digest(&before));
         let written = writer.write_all(&after[before.len()..]).is_ok();
         let is_named = is_named(&writer);

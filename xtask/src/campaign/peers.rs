@@ -203,7 +203,7 @@ impl Trial<'_> {
                 set.second = self.mover(run);
                 true
             }
-            // What was written where the NAS was not is what this is about, and no failure of the campaign.
+            // Writing where the NAS was not is what this trial is about, and no failure of the campaign.
             (_, Some(hit), Some(_)) => {
                 let _ = hit.set(site, rng);
                 true

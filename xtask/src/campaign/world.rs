@@ -211,7 +211,8 @@ pub fn stand_still(id: u32, milliseconds: u64) {
 fn away(site: &Site, path: PathBuf, to: PathBuf, rng: &mut Rng) -> Result<()> {
     fs::rename(&path, &to).with_context(|| format!("{} cannot be moved away", path.display()))?;
     pause(rng.u64(200..5_000));
-    // What came into its place meanwhile stands for a mount point's underside: the program must not have written there.
+    // If a folder has come into its place meanwhile, it shows what lies under a mount point: the program must not have
+    // written there.
     let was_made = path.exists();
     if was_made {
         let aside = site.at(&format!("written without a NAS {}", site.strikes.count()));

@@ -76,7 +76,7 @@ pub const PROBLEM_STATES: [&str; 7] =
 impl ProblemQuery {
     /// Takes one pair of a query string, decoded; the error is a sentence. An empty value is no filter.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let unknown = |known: String| format!("{key} knows {known}, not {value:?}.");
+        let unknown = |known: String| format!("{key} takes one of {known}, not {value:?}.");
         let number = || value.parse::<u64>().map_err(|_| format!("{key} must be a whole number, not {value:?}."));
         match (key, value) {
             ("q", _) => self.q = value.to_owned(),
@@ -96,7 +96,7 @@ impl ProblemQuery {
             ("state", _) => return Err(unknown(PROBLEM_STATES.join(", "))),
             ("offset", _) => self.offset = number()?,
             ("limit", _) => self.limit = Some(number()?),
-            _ => return Err(format!("The query knows scope, tier, rule, state, q, offset and limit, not {key:?}.")),
+            _ => return Err(format!("The query takes scope, tier, rule, state, q, offset and limit, not {key:?}.")),
         }
         Ok(())
     }

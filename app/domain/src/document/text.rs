@@ -1,11 +1,11 @@
-//! The text of a document as people's programs write it: with a byte order mark, in UTF-16, or not at all after a
-//! crash. What can only mean one thing is taken as that; the rest is named by what it is and not by what a JSON reader
+//! The text of a document as people's programs write it: with a byte order mark, in UTF-16, or empty after a crash.
+//! What can mean only one thing is read as that; any other fault is named as what it is, not as what a JSON reader
 //! stumbled over.
 
 use std::borrow::Cow;
 
-/// The text without its byte order mark. One of UTF-16 (PowerShell, Windows' editors) says that all of it is UTF-16,
-/// and is read so.
+/// The text without its byte order mark. A mark of UTF-16 (PowerShell, Windows' editors) means that the whole text is
+/// UTF-16, and it is decoded.
 pub(crate) fn as_meant(bytes: &[u8]) -> Cow<'_, [u8]> {
     let of_two = |order: fn([u8; 2]) -> u16, text: &[u8]| {
         let (units, rest) = text.as_chunks::<2>();
@@ -24,7 +24,7 @@ pub(crate) fn as_meant(bytes: &[u8]) -> Cow<'_, [u8]> {
 /// Why a text is no JSON, where one look at it tells: a phrase that follows its name; else what the reader says.
 pub(crate) fn no_json(bytes: &[u8], reader: &dyn std::fmt::Display) -> String {
     let told = if bytes.iter().all(u8::is_ascii_whitespace) {
-        "it is empty: whoever writes it did not end, or its disk was full"
+        "it is empty: its writer did not finish, or the disk was full"
     } else if bytes.iter().all(|byte| *byte == 0) {
         "it holds zeros only, as after a crash of the computer that wrote it"
     } else if bytes.contains(&0) || std::str::from_utf8(bytes).is_err() {

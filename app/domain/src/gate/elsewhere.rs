@@ -1,5 +1,5 @@
-//! Findings that others make and the gate only carries: the watcher and the transports know the facts, the words are
-//! here.
+//! Findings that the watcher and the transports make and the gate only passes on: they know the facts, and the wording
+//! is here.
 
 use crate::finding::{Finding, OffendingKind, Rule};
 use crate::path::arriving_name;

@@ -159,8 +159,9 @@ impl<'a> Judge<'a> {
         }
         let project = run.project();
         for fault in project_name_faults(project) {
-            let detail =
-                format!("The project's name {fault}: rename the project folder when no run in it is on its way.");
+            let detail = format!(
+                "The project's name {fault}: rename the project folder while no run in it is being pushed or sent."
+            );
             let fault = Fault { rule: Rule::UnsafeProjectName, token: fault.token(project), detail };
             self.collect(fault, kind, project.to_owned());
         }

@@ -231,7 +231,7 @@ impl Engine {
             }
             ActKind::Clear => result(run, self.clear(run).await, |answer| {
                 if let Some(clearing) = &answer.clearing {
-                    let why = clearing.waiting.as_deref().unwrap_or("nothing is said");
+                    let why = clearing.waiting.as_deref().unwrap_or("no reason is known");
                     return format!("the clear goes on by itself: {why}");
                 }
                 let bytes = i64::try_from(answer.bytes_freed).unwrap_or(i64::MAX);
@@ -245,9 +245,9 @@ impl Engine {
             }),
             ActKind::Retry => result(run, self.retry(run).await, |_| "queued again".into()),
             ActKind::CallOff => result(run, self.call_off(run).await, |answer| match answer.files_freed {
-                0 => "the clear was called off: the run is what it was".into(),
+                0 => "the clear was called off: the run is as it was before".into(),
                 freed => format!(
-                    "the clear was called off: {} had gone before, what is left stands",
+                    "the clear was called off: {} had been removed before, the rest is kept",
                     units::counted(freed, "proven file")
                 ),
             }),

@@ -159,7 +159,7 @@ fn of_seal(
     }
     match job.and_then(|job| job.seal.map(|seal| (job, seal))) {
         Some((job, seal)) if items.digest() != Some(seal) => {
-            Err(unreadable(&job.run, &"it is another than its job was sent with"))
+            Err(unreadable(&job.run, &"it is not the seal that its job was sent with"))
         }
         _ => Ok(()),
     }

@@ -53,7 +53,7 @@ impl Engine {
         let core = self.core.clone();
         let none = Problem::new(
             ErrorCode::NotFound,
-            format!("{run} has no log here; with its record it is on the NAS once it is proven"),
+            format!("{run} has no log here; once it is proven, its log is on the NAS, with its record"),
         );
         blocking(move || open(&core, &run)?.ok_or(none)).await
     }

@@ -63,7 +63,7 @@ impl Engine {
         let core = self.core.clone();
         let released = blocking(move || core.staging.owner.release());
         if tokio::time::timeout(RELEASE_PATIENCE, released).await.is_err() {
-            tracing::warn!("the staging tree does not answer; it is given up when its heartbeat is old");
+            tracing::warn!("the staging tree does not answer; others may take it over once its heartbeat is old");
         }
         self.state_folder.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

@@ -72,7 +72,7 @@ fn attention(status: &PanelStatus, rows: &[RunRow], cleared: &[(RunPath, Failure
     if let Some(disk) = status.disk.filter(DiskGauge::is_tight) {
         let free = units::bytes_u64(disk.free_bytes);
         let remedy = match disk.clearable_runs {
-            0 => "Nothing is proven and can be cleared now: see to what waits, or make room.".to_owned(),
+            0 => "No proven run can be cleared now: deal with the runs that wait, or make room.".to_owned(),
             runs => {
                 format!("Clear {} to gain {}.", units::counted(runs, "run"), units::bytes_u64(disk.clearable_bytes))
             }
@@ -100,7 +100,7 @@ fn of_cleared(cleared: &[(RunPath, Failure)]) -> Vec<AttentionItem> {
         let (run, failure) = found.first()?;
         let runs = found.len() as u64;
         let first = if runs == 1 { run.to_string() } else { format!("{}, first {run}", units::counted(runs, "run")) };
-        let message = format!("What the NAS holds of cleared runs {what}: {first}: {}.", failure.message);
+        let message = format!("The NAS copy of cleared runs {what}: {first}: {}.", failure.message);
         Some(item(AttentionKind::ClearedDamaged, runs, message, failure.class.remedy_when_cleared()))
     };
     [about(damaged, "is damaged"), about(other, "is not proven any more")].into_iter().flatten().collect()
@@ -160,7 +160,7 @@ fn of_runs(kind: AttentionKind, runs: u64, rows: &[RunRow]) -> AttentionItem {
         ),
         _ => (
             format!("{} cannot go on", units::counted(runs, "clear")),
-            "Each says what it waits for; it goes on by itself then.",
+            "Each names what it waits for, and goes on by itself after that.",
         ),
     };
     let lacking = rows.iter().filter(|row| kind.concerns(row)).find_map(|row| Some((row, row.waiting_for.as_ref()?)));

@@ -81,8 +81,8 @@ impl StartError {
     }
 }
 
-/// Opens the database; on a full disk in the room that is kept back for clearing, since nothing is cleared by a program
-/// that does not run.
+/// Opens the database. On a full disk it gives up the room that is kept back for clearing: only a program that runs can
+/// clear anything.
 async fn open_store(state_folder: &Path) -> Result<Store, StoreError> {
     match Store::open(state_folder).await {
         Err(StoreError::Full) if Reserve::give_up(state_folder) => Store::open(state_folder).await,

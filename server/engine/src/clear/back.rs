@@ -39,7 +39,7 @@ pub async fn take_back(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, wh
         }
         Err(error) => {
             return Err(ClearStop::Waiting(format!(
-                "{why}; and that it was not cleared could not be recorded: {error}"
+                "{why}; and it could not be recorded that the run was not cleared: {error}"
             )));
         }
     }

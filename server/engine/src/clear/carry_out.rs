@@ -246,7 +246,7 @@ async fn delete(
         let (gone, left) = blocking(deleted).await.map_err(ClearStop::Waiting)?;
         let Some((name, why)) = gone.kept.first() else { break (gone, left) };
         if rounds == RECORD_ROUNDS {
-            return Err(ClearStop::Waiting(format!("its record is written to: {name} {why}")));
+            return Err(ClearStop::Waiting(format!("something still writes to its record: {name} {why}")));
         }
         // What came into the record meanwhile is sent and proven like the rest of it.
         rounds += 1;

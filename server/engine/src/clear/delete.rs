@@ -34,17 +34,17 @@ pub struct Deleted {
     special: u64,
 }
 
-/// What a sealed file that is not there says.
+/// What it means that a sealed file is not there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Absent {
     /// A start of the program before this one removed it: it counts as freed.
     RemovedBefore,
-    /// It went, and not by us.
+    /// Somebody else removed it.
     Unknown,
 }
 
 const NAMED: usize = 1_000;
-/// So many bytes end a batch too: where the destination has to hash them again, something goes meanwhile.
+/// A batch also ends at this many bytes: where they are hashed again, deleting goes on in between.
 const BATCH_BYTES: u64 = 4 << 30;
 
 /// The last look at the destination, for files of one batch in path order. An error: there is no answer.

@@ -125,7 +125,7 @@ async fn standing(core: &Arc<Core>, run: &RunPath) -> Result<(RunFolder, Job), R
     }
     let not_ours = |why: &str| Refusal::NotOurs { run: run.clone(), why: why.to_owned() };
     let job = core.store.latest_job(run, life).await?;
-    let Some(job) = job else { return Err(not_ours("no seal of ours")) };
+    let Some(job) = job else { return Err(not_ours("it has no seal of it")) };
     if job.state.is_in_work() {
         return Err(Refusal::Busy(format!("{run} is being synced: try again when that has ended")));
     }

@@ -152,13 +152,13 @@ impl Refusal {
 #[derive(Debug, thiserror::Error)]
 pub enum NotCalledOff {
     /// It is at work, or another act is.
-    #[error("{run} is busy ({holder}): a clear that is at work ends or waits; call it off then")]
+    #[error("{run} is busy ({holder}): a running clear ends or begins to wait; call it off while it waits")]
     Busy {
         run: RunPath,
         /// What it is busy with.
         holder: String,
     },
-    #[error("{run}: no clear of it waits")]
+    #[error("{run} has no clear that waits")]
     NoClear { run: RunPath },
     /// Everything is gone already.
     #[error("{run}: its folder is neither at its path nor in {CLEARING_FOLDER}: its clear ends by itself")]

@@ -8,21 +8,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A try that came to nothing is followed by a rest of so many times as long: reading a NAS whole again and again is no
-/// way to wait.
+/// After a try that failed, none is made for this many times as long as it took: reading a NAS whole again and again is
+/// no way to wait.
 const REST: u32 = 20;
 /// The shortest rest.
 const REST_AT_LEAST: Duration = Duration::from_secs(2);
 /// The longest.
 const REST_AT_MOST: Duration = Duration::from_secs(3_600);
 
-/// How long nothing is tried by itself after a try that took so long and came to nothing. Waiting for a destination
-/// that did not answer read nothing of it, and it is not to be waited for once it is back.
+/// How long no clear is tried by itself after a failed one that took `took`. One whose destination did not answer has
+/// read nothing, so it is tried again soon after that is back.
 fn rest_after(took: Duration, is_reachable: bool) -> Duration {
     if is_reachable { (took * REST).clamp(REST_AT_LEAST, REST_AT_MOST) } else { REST_AT_LEAST }
 }
 
-/// What is known of them beside the database.
+/// What is known of clears beside the database.
 pub struct Clears {
     open: Mutex<BTreeMap<RunPath, ClearingView>>,
     /// Runs whose clear was tried and came to nothing, and until when they are left alone.
@@ -45,7 +45,7 @@ impl Clears {
         self.open().get(run).cloned()
     }
 
-    /// One works on it, or none does any more.
+    /// Notes the clear that works on the run, if any.
     pub fn note(&self, run: &RunPath, view: Option<ClearingView>) {
         match view {
             Some(view) => self.open().insert(run.clone(), view),
@@ -61,15 +61,15 @@ impl Clears {
         resting.contains_key(run)
     }
 
-    /// It was tried, for so long, and came to nothing; until when it is left alone. `is_reachable`: whether its
-    /// destination answered.
+    /// Notes that a clear of the run took this long and failed; answers until when none is tried. `is_reachable`:
+    /// whether the destination answered.
     pub fn rest(&self, run: &RunPath, took: Duration, is_reachable: bool) -> Instant {
         let until = Instant::now() + rest_after(took, is_reachable);
         self.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone(), until);
         until
     }
 
-    /// True while there is none.
+    /// True while there is no clear.
     pub fn is_empty(&self) -> bool {
         self.open().is_empty()
     }

@@ -54,17 +54,17 @@ impl Desk {
         self.wakes.notify_one();
     }
 
-    /// For the watcher: until somebody asks for something.
+    /// For the watcher: waits until somebody asks for a look or a scan.
     pub async fn is_asked(&self) {
         self.wakes.notified().await;
     }
 
-    /// For the watcher: what it is to look at, which from now on is its matter.
+    /// For the watcher: takes the runs that it is to look at off the desk.
     pub fn take(&self) -> ToLookAt {
         std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// For the watcher: whether the whole tree is to be scanned, which from now on is its matter.
+    /// For the watcher: whether the whole tree is to be scanned; takes the request off the desk.
     pub fn take_scan(&self) -> bool {
         self.scan.swap(false, Ordering::Relaxed)
     }
@@ -74,12 +74,12 @@ impl Desk {
         *self.ready.borrow()
     }
 
-    /// It has.
+    /// Notes the end of the first scan.
     pub fn set_ready(&self) {
         self.ready.send_replace(true);
     }
 
-    /// Waits for that.
+    /// Waits for the end of the first scan.
     pub async fn until_ready(&self) {
         // The sender lives as long as this does.
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;

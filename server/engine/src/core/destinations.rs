@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// By equipment.
+/// Destinations by equipment.
 #[derive(Default)]
 pub struct Destinations(BTreeMap<String, Served>);
 
@@ -16,12 +16,12 @@ struct Served {
 }
 
 impl Destinations {
-    /// Adds an equipment's.
+    /// Adds a destination.
     pub fn insert(&mut self, equipment: String, destination: Arc<Destination>) {
         self.0.insert(equipment, Served { destination, work: Notify::new(), reread: Notify::new() });
     }
 
-    /// An equipment's.
+    /// An equipment's destination.
     pub fn get(&self, equipment: &str) -> Option<&Arc<Destination>> {
         self.0.get(equipment).map(|served| &served.destination)
     }
@@ -39,7 +39,7 @@ impl Destinations {
         }
     }
 
-    /// For the worker: until it is woken.
+    /// For the worker: waits until it is woken.
     pub async fn has_work(&self, equipment: &str) {
         match self.0.get(equipment) {
             Some(served) => served.work.notified().await,
@@ -47,7 +47,7 @@ impl Destinations {
         }
     }
 
-    /// For what proves cleared runs again: until it is woken.
+    /// For the task that proves cleared runs again: waits until it is woken.
     pub async fn has_something_to_reread(&self, equipment: &str) {
         match self.0.get(equipment) {
             Some(served) => served.reread.notified().await,

@@ -110,7 +110,7 @@ impl Core {
     fn align_notes(&self) -> (Vec<Note>, Vec<Note>) {
         let problems = self.problems();
         let now_ms = self.site.clock.now_ms();
-        // Of a run that was not judged yet nothing can be said to be gone.
+        // A run that is not judged yet may still have its findings: none counts as gone.
         let unjudged = self.index.fold(BTreeSet::new(), |mut unjudged, facts| {
             if facts.watch.judged.is_none() {
                 unjudged.insert(facts.run.as_str().to_owned());
@@ -135,7 +135,7 @@ impl Core {
         let told: BTreeSet<Key> = holding.iter().map(|problem| key_of(&problem.finding)).collect();
         let new_blocking = told.difference(&notes.told).count() as u64;
         notes.blocking = holding.len() as u64;
-        // What was noted by an earlier start and is not judged yet has been told then.
+        // Findings that an earlier start noted, on runs not judged yet, were told by that start.
         let earlier: Vec<Key> = notes.told.iter().filter(|key| unjudged.contains(&key.0)).cloned().collect();
         notes.told = told.into_iter().chain(earlier).collect();
         let blocking = notes.blocking;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// What is wrong with a staging root that is not the one that was scanned.
-pub const ANOTHER_ROOT: &str = "it is another folder than before: is the staging disk not mounted?";
+pub const ANOTHER_ROOT: &str = "it is not the same folder as before: is the staging disk not mounted?";
 
 /// Device and inode of a folder.
 pub type Identity = (u64, u64);
@@ -48,7 +48,7 @@ impl Drop for Looking<'_> {
     }
 }
 
-/// What takes longer says so: a disk that hangs answers nothing at all, not even an error.
+/// A look that takes longer is reported: a disk that hangs answers nothing at all, not even an error.
 const LONG: Duration = Duration::from_secs(120);
 
 fn takes_long(what: &str, since: Duration) -> Option<String> {
@@ -75,8 +75,8 @@ impl Staging {
         &self.root
     }
 
-    /// Opens the root anew: it may have been mounted since. Another folder than the one that was scanned is a missing
-    /// mount, in which nothing is gone.
+    /// Opens the root anew: it may have been mounted since. If it is not the folder that was scanned, a mount is
+    /// missing, and none of its runs counts as gone.
     pub fn open(&self) -> Result<StagingRoot, SourceError> {
         let root = StagingRoot::open(Path::new(&self.root))?;
         let failed = |error: std::io::Error| SourceError::Root { path: root.path().to_owned(), error };
@@ -98,7 +98,7 @@ impl Staging {
         self.seen().identity
     }
 
-    /// It was scanned, and was this folder.
+    /// Notes which folder was scanned as the root.
     pub fn scanned(&self, identity: Identity) {
         self.seen().identity = Some(identity);
     }
@@ -110,7 +110,7 @@ impl Staging {
         hangs.or_else(|| seen.error.clone())
     }
 
-    /// This of the tree is looked at now.
+    /// Notes what is being looked at, and since when.
     pub fn looking_at(&self, what: &str) -> Looking<'_> {
         self.seen().looking = Some((what.to_owned(), Instant::now()));
         Looking(self)
@@ -156,7 +156,7 @@ impl Staging {
         self.seen().looked_through_at
     }
 
-    /// It was looked through.
+    /// Notes when it was looked through.
     pub fn looked_through(&self, at: Timestamp) {
         self.seen().looked_through_at = Some(at);
     }

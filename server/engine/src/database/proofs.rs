@@ -9,7 +9,7 @@ use domain::job::JobEvent;
 use domain::path::RunPath;
 use domain::proof::{ProofLevel, Totals};
 
-/// What was proven after this was proven with a clock that was ahead; a clock that is set right by less is none.
+/// A proof dated after this was made while the clock was ahead; smaller corrections of the clock do not count.
 pub(super) fn ahead_of(now_ms: i64) -> i64 {
     now_ms.saturating_add(3_600_000)
 }
@@ -65,8 +65,8 @@ impl Store {
     }
 
     /// The proven job of this equipment whose newest proof is oldest, if that was before `before_ms`, or made when the
-    /// clock was ahead of now. One of which the last look gave no answer waits for its next. Of a run's generations
-    /// only the newest: what an older one sealed may have made room at the destination since.
+    /// clock was ahead of now. A job whose last look gave no answer waits until its next look is due. Of a run's
+    /// generations only the newest counts: files of an older one may have been moved aside at the destination since.
     pub async fn reverify_due(
         &self,
         equipment_id: &str,
@@ -89,7 +89,7 @@ impl Store {
         Ok(())
     }
 
-    /// When the equipment's oldest newest-proof was made.
+    /// When the oldest of this equipment's newest proofs was made.
     pub async fn oldest_proof_ms(&self, equipment_id: &str) -> Result<Option<i64>, StoreError> {
         let query =
             "SELECT MIN(last_proof_ms) FROM jobs WHERE equipment_id = $1 AND state IN ('verified', 'cleanup_eligible')";

@@ -9,7 +9,7 @@ use crate::verify::VerifiedManifest;
 use domain::job::{JobEvent, JobState, apply};
 use domain::proof::{Digest, Totals};
 
-/// Nothing waits longer for its next try: a cleared run at which something was amiss, a day.
+/// No next try is further away than a day (a cleared run at which something was amiss), plus an hour to spare.
 const LONGEST_WAIT_MS: i64 = 25 * 3_600_000;
 
 /// The right to settle a job: made only by [`Store::claim`]. Settling spends its token, so that it settles once.
@@ -30,7 +30,7 @@ impl Store {
     /// Takes the equipment's oldest due job; nobody else can settle it. `None` when nothing is due.
     pub async fn claim(&self, equipment_id: &str, now_ms: i64) -> Result<Option<Claim>, StoreError> {
         let token = uuid::Uuid::new_v4().to_string();
-        // `+` keeps SQLite from the index by due time, which would have it sort all that is due.
+        // `+` keeps SQLite from using the index by due time, with which it would sort all due jobs.
         let job = sqlx::query_as::<_, Job>(change_jobs!(
             "state = 'running', claim = $1, waiting = 0 WHERE id = (SELECT id FROM jobs WHERE equipment_id = $2 \
              AND state = 'queued' AND +next_attempt_ms <= $3 ORDER BY enqueued_ms, id LIMIT 1) AND state = 'queued' RETURNING *"
@@ -205,8 +205,8 @@ impl Store {
         Ok(updated)
     }
 
-    /// Retires the job of a life that was cleared although a look at its copy had failed before: what was proven in between ended what was
-    /// amiss. `None` when it is not failed any more.
+    /// Retires the job of a life that was cleared although a look at its copy had failed: a proof since then has
+    /// settled that failure. `None` when the job is not failed any more.
     pub async fn retire_failed(&self, job: &Job) -> Result<Option<Job>, StoreError> {
         let query = change_jobs!(
             "state = 'cleaned', next_attempt_ms = 0, waiting = 0, error_class = NULL, error_side = NULL, error_message = NULL \

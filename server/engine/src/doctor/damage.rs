@@ -127,7 +127,7 @@ impl Damage {
             expected.iter().find(|(name, _)| !differences.iter().any(|d| d.path.as_bytes() == name.as_bytes()));
         if let Some((name, _)) = overlooked {
             return Judged::Overlooked(format!(
-                "{name} is damaged and was called right; named were: {}",
+                "{name} is damaged, but was reported as right; reported as wrong: {}",
                 named(differences)
             ));
         }

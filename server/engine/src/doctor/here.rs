@@ -99,15 +99,15 @@ impl Exam<'_> {
             None => return,
             Some((true, _)) => (
                 Outcome::Warn,
-                "staging is a share of another computer, or shows another folder: what is open for writing there cannot be told here; give settle_seconds more",
+                "staging is a share of another computer, or shows another folder: which files there are open for \
+                 writing cannot be seen here; raise settle_seconds",
             ),
             Some((_, true)) => (
                 Outcome::Warn,
-                "programs of other accounts cannot be looked into: what they have open for writing is not seen (CAP_SYS_PTRACE lets this one look)",
+                "programs of other accounts cannot be inspected: the files that they write to are not seen \
+                 (CAP_SYS_PTRACE would allow it)",
             ),
-            Some((false, false)) => {
-                (Outcome::Ok, "every program of this computer can be asked what it has open for writing")
-            }
+            Some((false, false)) => (Outcome::Ok, "the files that programs of this computer write to can all be seen"),
         };
         self.checks.push(Check::new(OPEN_FILES, outcome, message));
     }
@@ -174,7 +174,7 @@ impl Exam<'_> {
             Err(_) => Check::new(
                 name,
                 Outcome::Failed,
-                format!("{program} {argument} does not end; name another in sync.binaries.{name}"),
+                format!("{program} {argument} does not end; name another program in sync.binaries.{name}"),
             ),
         }
     }

@@ -134,7 +134,7 @@ impl Exam<'_> {
         let hindrance = match (&prepared, staging, tools) {
             (None, ..) => Some("the state folder cannot be used"),
             (_, false, _) => {
-                Some("the staging root is not there, so that nobody knows whether the destination is another place")
+                Some("the staging root is not there, so it is unknown whether the destination is a different place")
             }
             (.., false) => Some("a tool is missing"),
             _ => None,

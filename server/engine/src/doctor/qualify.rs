@@ -46,7 +46,7 @@ impl Exam<'_> {
             return false;
         };
         let Some(strong_enough) = self.read_back(&control).await else {
-            let why = "what was sent undamaged was not proven, so damage would show nothing";
+            let why = "the undamaged run was not proven, so damaged ones would show nothing";
             self.skip(&[LEVEL, ODD_NAMES], why);
             self.skip(&Damage::ALL.map(Damage::check), why);
             return false;
@@ -175,7 +175,7 @@ impl Exam<'_> {
                 (Outcome::Failed, format!("NOT NOTICED: {what}; {advice}"))
             }
             Ok(Judged::Unclear(what)) => {
-                (Outcome::Failed, format!("not told as it is: {what}; check the NAS and its tools"))
+                (Outcome::Failed, format!("reported wrongly: {what}; check the NAS and its tools"))
             }
             Err(error) => (Outcome::Failed, told(&error)),
         };

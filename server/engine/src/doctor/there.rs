@@ -51,7 +51,7 @@ impl Exam<'_> {
             self.step(PATIENCE_FOR_AN_ANSWER, async |context| Ok(self.transport.free_bytes(context).await)).await;
         let check = match free.ok().flatten() {
             Some(bytes) => here::space(FREE_SPACE, bytes, "at the destination"),
-            None => Check::new(FREE_SPACE, Outcome::Skipped, "cannot be told of this destination"),
+            None => Check::new(FREE_SPACE, Outcome::Skipped, "this destination does not report it"),
         };
         self.checks.push(check);
     }
@@ -80,7 +80,7 @@ impl Exam<'_> {
             .step(PATIENCE_FOR_AN_ANSWER, async |context| Ok(self.transport.clock_offset_seconds(context).await))
             .await;
         let Some(offset) = offset.ok().flatten() else {
-            return self.skip(&[CLOCK], "cannot be told of this destination");
+            return self.skip(&[CLOCK], "this destination does not report it");
         };
         let within = if self.is_on_fat().await { SECONDS_APART_ON_FAT } else { SECONDS_APART };
         self.checks.push(clock(offset, within));
@@ -117,9 +117,9 @@ fn clock(offset: i64, within: u64) -> Check {
         ),
     };
     let check = if apart <= within {
-        Check::new(CLOCK, Outcome::Ok, "as this computer's")
+        Check::new(CLOCK, Outcome::Ok, "same as this computer's")
     } else {
-        Check::new(CLOCK, Outcome::Warn, "not as this computer's: let both ask the same time server")
+        Check::new(CLOCK, Outcome::Warn, "differs from this computer's: let both use the same time server")
     };
     check.measured(value)
 }

@@ -76,7 +76,7 @@ impl<'a> Examiner<'a> {
         Examiner { core, folder, run, judge, failed: None }
     }
 
-    /// Judges one entry; the record is nobody's business here.
+    /// Judges one entry; those of the record are passed over.
     pub fn entry(&mut self, entry: &Entry) {
         if entry.is_record() {
             return;
@@ -135,9 +135,9 @@ pub fn judge(core: &Core, folder: &RunFolder, run: &RunPath, already_verified: b
     Ok(examiner.finish()?)
 }
 
-/// The generation that a run which came to completion is queued as. The job of what stands here is taken up again; one
-/// that was proven for other content (the path was pushed anew, or our database is an old backup) vouches for nothing:
-/// the next generation.
+/// The generation that a complete run is queued as. The job of what stands here is taken up again. If that job was
+/// proven for other content (the path was pushed anew, or our database is an old backup), it vouches for nothing, and
+/// the next generation begins.
 pub async fn generation_to_queue(core: &Arc<Core>, job: Option<&Job>) -> u64 {
     match job {
         None => 1,
@@ -198,7 +198,7 @@ pub fn tell_producer(core: &Core, run: &RunPath, folder: &RunFolder, status: Syn
         }
         Ok(None) => {}
         Ok(stamp) => core.change(run, |facts| {
-            // What was read before our write is still what it says; where somebody wrote before us, that is news.
+            // If nobody else wrote in between, what was read before is still true; otherwise the watcher reads it anew.
             if facts.watch.creation == before {
                 facts.watch.creation = stamp;
                 if let Some(judged) = facts.watch.judged.as_mut().filter(|judged| judged.creation == before) {

@@ -19,7 +19,7 @@ pub const CREATION: &str = "creation.json";
 pub const UNSENT: &str = "unsent.json";
 /// File name of what the bytes do not say: attributes, permissions, owners.
 pub const METADATA: &str = "metadata.json";
-/// File name of what of it the record could not take.
+/// File name of the count of what the record could not take of it.
 pub const NOT_CARRIED: &str = "metadata_not_carried.json";
 /// File name of the list of hashes.
 pub const CHECKSUMS: &str = "checksums.sha256";

@@ -175,7 +175,7 @@ impl Gathered {
         let (attributes, access_list) = match entry.kind {
             EntryKind::File { .. } => match folder.open_file(&entry.path) {
                 Ok((file, _)) => beside_the_bytes(&file, &entry.path)?,
-                // Who cannot read it did not seal it either.
+                // What cannot be read was not sealed either.
                 Err(SourceError::Unreadable { .. }) => (Vec::new(), None),
                 Err(error) => return Err(error.into()),
             },
@@ -257,8 +257,8 @@ struct Lockstep {
 }
 
 impl Lockstep {
-    /// True where the file has the attributes that were sealed, and where it is not sealed at all: that is for others
-    /// to find.
+    /// True where the file has the attributes that were sealed, or is not sealed at all: the comparison with the seal
+    /// finds such files.
     fn agrees(&mut self, path: &FilePath, now: Option<Digest>) -> Result<bool, SealError> {
         loop {
             let next = match self.next.take() {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Name of the file that holds the room, hidden from every walk.
 pub const RESERVE_FILE: &str = ".exlab-reserve";
-/// A disk that is this much smaller than the room wanted gives an eighth of what is free.
+/// Where room is scarce, no more than one part in this many of the free space is taken.
 const SHARE: u64 = 8;
 /// More than any room that is kept.
 const MOST: u64 = 16 << 20;
@@ -64,7 +64,7 @@ impl Reserve {
         holds_nothing(&path) && std::fs::remove_file(path).is_ok()
     }
 
-    /// True while the room is given up: what is no clear leaves it alone.
+    /// True while the room is given up: only clears may use it.
     pub fn is_given_up(&self) -> bool {
         self.borrowers.lock().unwrap_or_else(PoisonError::into_inner).given_up
     }
@@ -77,7 +77,7 @@ impl Reserve {
         if there >= wanted || wanted == 0 {
             return;
         }
-        // Somebody else's file of that name is nobody's room.
+        // A file of that name that is not ours holds no room.
         if std::fs::symlink_metadata(&path).is_ok() && !holds_nothing(&path) {
             return self.tell("there is a file of that name that is not ours");
         }

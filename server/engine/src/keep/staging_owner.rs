@@ -85,7 +85,7 @@ pub struct StagingOwner {
     own: Owner,
     clock: Clock,
     state: Mutex<State>,
-    /// That no file can be put there was said.
+    /// Whether it was logged that no file can be put there.
     told: AtomicBool,
 }
 
@@ -100,7 +100,7 @@ impl StagingOwner {
     /// Nothing is looked at yet, so the tree is not ours yet.
     pub fn new(root: PathBuf, installation: &str, host: &str, clock: Clock) -> StagingOwner {
         let own = owner(installation, host, clock.now());
-        let known = Err("whose it is was not looked at yet".to_owned());
+        let known = Err("its owner has not been looked up yet".to_owned());
         StagingOwner {
             root,
             own,
@@ -115,8 +115,8 @@ impl StagingOwner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).known.clone()
     }
 
-    /// Looks whose the tree is, takes one that nobody has, and renews the heartbeat. A root that cannot be opened says
-    /// nothing of its owner. Blocking.
+    /// Looks up the tree's owner, takes a tree that has none, and renews the heartbeat. A root that cannot be opened
+    /// tells nothing about its owner. Blocking.
     pub fn look(&self) -> Result<(), String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.monotonic();
@@ -134,7 +134,7 @@ impl StagingOwner {
         let unreadable = |error: io::Error| {
             let file = self.root.join(OWNER_FILE);
             format!(
-                "whose it is cannot be told, because {} cannot be read: {error}; `staging adopt` writes it anew",
+                "its owner is not known, because {} cannot be read: {error}; `staging adopt` writes it anew",
                 file.display()
             )
         };
@@ -155,7 +155,7 @@ impl StagingOwner {
         };
         match found {
             // Gone again within a moment: the next look is soon.
-            None => Err("its owner file comes and goes: another installation begins on it".to_owned()),
+            None => Err("its owner file comes and goes: another installation is just taking it".to_owned()),
             Some(heard) if heard.owner.installation != self.own.installation => Err(self.foreign(&heard)),
             Some(heard) if heard.owner.host != self.own.host => match heard.fresh_for(self.clock.now()) {
                 Some(age) => Err(format!(
@@ -211,7 +211,7 @@ pub fn adopt(
     let folder = open_root(root).map_err(|errno| io(errno.into()))?;
     let heard = match read(&folder) {
         Ok(heard) => heard,
-        // What nobody can read names nobody.
+        // A file that cannot be read names no owner.
         Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
         Err(error) => return Err(io(error)),
     };

@@ -234,7 +234,7 @@ impl Running {
         }
     }
 
-    /// What it said on standard error until now's end; for one that has ended.
+    /// What a child that has ended said on standard error, and how it ended.
     pub async fn last_words(&mut self) -> Result<Ended, ChildError> {
         self.converse(Input::Whole(&[]), &mut |_| (), &mut |_| ()).await
     }
@@ -254,7 +254,7 @@ impl Running {
             self.signal(Signal::KILL);
             let _ = self.child.wait().await;
         }
-        // Whatever is left of the group by now does not listen.
+        // Whatever is left of the group by now ignored the first signal.
         self.signal(Signal::KILL);
         self.reaped = true;
     }

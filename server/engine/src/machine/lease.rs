@@ -26,8 +26,7 @@ pub(crate) struct Lease(File);
 impl Lease {
     /// Asks for a lease on a file that was opened for reading.
     pub fn ask(file: File) -> Answer {
-        // The usual signal of a lease that somebody waits for would end the program; this one is nothing to whoever
-        // does not ask for it.
+        // The usual signal for a lease that somebody waits for would end the program; this one is ignored by default.
         if control(&file, F_SETSIG, libc::SIGURG).is_err() {
             return Answer::Untold;
         }

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Who writes where no open file of a process shows it.
+/// Stands for a writer that no open file of a process shows.
 pub const UNNAMED: &str =
     "what cannot be named here (a program of another account, a mapped file, a disk image in use)";
 
@@ -92,7 +92,7 @@ impl Writers {
         };
         for file in files.filter_map(Result::ok) {
             let path = file.path();
-            // Sockets, pipes and what else has no path are no files of anybody's run.
+            // Sockets, pipes and whatever else has no path belong to no run.
             let has_path = fs::read_link(&path).is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"/"));
             let Some(stat) = has_path.then(|| fs::metadata(&path).ok()).flatten() else { continue };
             let is_file = FileType::from_raw_mode(stat.mode()).is_file();

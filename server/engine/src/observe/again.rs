@@ -58,10 +58,11 @@ async fn hashed(core: &Arc<Core>, job: &Job, progress: &ProgressSink) -> Result<
 
 async fn tell(core: &Core, job: &Job, found: HashedAgain) {
     let equal = format!(
-        "{} with another mode, owner, time or name hashed again: what was sealed",
+        "{} with another mode, owner, time or name hashed again: equal to what was sealed",
         counted(found.equal, "file")
     );
-    let other = format!("{} of another time hashed again: not what was sealed", counted(found.other, "file"));
+    let other =
+        format!("{} with another time hashed again: not equal to what was sealed", counted(found.other, "file"));
     let sentence = match (found.equal, found.other) {
         (_, 0) => equal,
         (0, _) => other,

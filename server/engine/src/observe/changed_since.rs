@@ -35,7 +35,7 @@ fn is_quiet(core: &Core, root: &Path, run: &RunPath) -> bool {
         && Stamp::of_path(&record.join(CREATION)) == creation
 }
 
-/// What the disk must still say; `None` when the run is not quiet whatever the disk says.
+/// What must still be the same on disk; `None` when the run has to be looked at in any case.
 fn remembered(core: &Core, facts: &Facts) -> Option<(Option<Stamp>, Option<Stamp>, i128)> {
     let watch = &facts.watch;
     let calm =

@@ -61,8 +61,8 @@ fn intent_of(facts: &Facts) -> Option<String> {
     ingest.last(RunState::Cleared)?.fields.get("intent")?.as_str().map(ToOwned::to_owned)
 }
 
-/// A cleared record that our own clear wrote belongs to the life it ended. One that was copied here from elsewhere may say any: more lives than
-/// anybody clears are none.
+/// The life in a record that our own clear wrote is the one that it ended. A record that was copied here from elsewhere
+/// may name any number; more lives than anybody clears are not taken.
 pub fn settle_life(facts: &mut Facts) {
     let Ok(Some(ingest)) = &facts.ingest else { return };
     if ingest.current_state().known() == Some(RunState::Cleared)

@@ -76,8 +76,8 @@ pub async fn evaluate_run(core: &Arc<Core>, run: &RunPath) -> Result<Evaluated, 
     Ok(Evaluated { state: state_of(core, run), stepped, clear_due: step == Step::Clear, look_again_at })
 }
 
-/// A clear that a record tells of, and a name that the run had: both are brought to their end before anything is
-/// decided. What that came to; `None` when there was nothing of the kind.
+/// First brings to an end a clear that the record tells of, or a rename of the run. Answers what came of it; `None`
+/// when there was neither.
 async fn settle_what_came_before(
     core: &Arc<Core>,
     run: &RunPath,

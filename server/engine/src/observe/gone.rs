@@ -13,7 +13,7 @@ impl StagingWatcher {
     pub(super) fn forget_gone(&self, known: &[RunPath], scan: &Scan, unfinished: Option<&[Job]>) {
         let standing: BTreeSet<&RunPath> = scan.runs.iter().collect();
         let unfinished: Option<BTreeSet<&RunPath>> = unfinished.map(|jobs| jobs.iter().map(|job| &job.run).collect());
-        // What cannot be asked for is not over.
+        // Where the jobs cannot be read, none is over.
         let is_unfinished = |run: &RunPath| unfinished.as_ref().is_none_or(|runs| runs.contains(run));
         let hidden = |run: &RunPath| scan.unreadable.iter().any(|(path, _)| run.as_str().starts_with(path.as_str()));
         for run in known.iter().filter(|run| !standing.contains(run) && !hidden(run)) {

@@ -81,7 +81,7 @@ pub async fn judge_sealed(core: &Arc<Core>, run: &RunPath) -> bool {
     }
 }
 
-/// What was found on a run that is verified now was found under an earlier policy.
+/// Marks the findings of a run that is verified now as found under an earlier policy.
 pub fn now_verified(facts: &mut Facts) {
     if !facts.findings.is_empty() {
         Arc::make_mut(&mut facts.findings).iter_mut().for_each(|finding| finding.synced_under_prior_policy = true);

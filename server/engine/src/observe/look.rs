@@ -26,7 +26,7 @@ use std::time::Duration;
 /// How often the files of a sealed run are compared with their seal, at least.
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
-/// Older looks at who writes say too little: programs open and close.
+/// An older look at who writes is out of date: programs open and close files.
 const WRITERS_AGE: Duration = Duration::from_secs(10);
 /// How often it is looked whether the last writer of a run is gone.
 const LOOK_AT_WRITERS_EVERY: Duration = Duration::from_secs(3);
@@ -317,7 +317,7 @@ fn sweep(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Result<bool, Sou
     };
     facts.troubles.remove(&Trouble::Seal);
     facts.late = Late::of(&compared);
-    // Files that came after the proof are to be complete by the instrument's own word again.
+    // For files that came after the proof the instrument has to give its signal again.
     facts.waiting_for = if facts.late.count > 0 { signal_lacks(core, facts, folder) } else { None };
     let now = core.site.clock.monotonic();
     facts.obstacles = obstacles(core, &facts.run, folder, &core.staging.writers.no_older_than(WRITERS_AGE, now));

@@ -69,8 +69,8 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-/// A run that is being written is touched all the time. The machine is spared by the time that really passes, whatever
-/// the clock of the engine says.
+/// A run that is being written is touched all the time. Between two looks there is a rest, measured by real time and
+/// not by the engine's clock.
 struct Rest {
     until: Instant,
     /// Touched meanwhile: it is looked at when the rest is over.
@@ -229,8 +229,8 @@ impl StagingWatcher {
                 scan
             }
             Err(error) => {
-                // A root that never was is an empty tree, told as such; one that was keeps its rows, and each says why
-                // it stands still.
+                // A root that was never scanned is shown as an empty tree; one that was keeps its rows, and each says
+                // why it stands still.
                 for run in &known {
                     self.core.change(run, |facts| {
                         facts.troubles.insert(Trouble::Staging, staging_unreadable(&error));
@@ -271,8 +271,8 @@ impl StagingWatcher {
             .collect()
     }
 
-    /// On a disk without a free byte no folder can be made: it stands from the start, and so does the room kept back.
-    /// While a clear has not ended the folder is not made: a staging disk without it is another disk.
+    /// Makes the clearing folder and the room kept back at the start, since a full disk takes no new folder. While a
+    /// clear is open the folder is not made: a staging disk without it is a different disk.
     async fn prepare_to_clear(&self) {
         let core = self.core.clone();
         let open = !core.clears.is_empty();

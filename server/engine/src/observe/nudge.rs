@@ -67,7 +67,7 @@ impl Nudges {
                 Err(error) => tracing::debug!(path = %new.display(), %error, "not watched; the periodic scan sees it"),
             }
         }
-        // What came after the look at them, and before they were listened to, was heard by nobody.
+        // Nothing was heard of what came after the scan and before the folder was listened to.
         if is_new_parent {
             core.desk.scan_soon();
         }

@@ -66,7 +66,7 @@ pub fn scan(root: &Path) -> Result<Scan, std::io::Error> {
     Ok(scan)
 }
 
-/// A link to a file is no place where a run is missed.
+/// No run can be missed behind a link to a file.
 fn leads_to_a_folder(link: &Path) -> bool {
     std::fs::metadata(link).is_ok_and(|target| target.is_dir())
 }

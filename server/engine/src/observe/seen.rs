@@ -45,7 +45,7 @@ pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Observed>
     let Some(folder) = looked.folder.clone() else { return Ok(None) };
     facts.troubles.remove(&Trouble::Vanished);
     if let (Some(token), Ok(None)) = (run.arriving(), &facts.ingest) {
-        facts.waiting_for = Some(format!("its new name; it is still arriving, as the {token} in this one says"));
+        facts.waiting_for = Some(format!("its final name; the {token} in this one says that it is still arriving"));
         core.merge(facts, |_, _| ());
         return Ok(None);
     }

@@ -90,7 +90,7 @@ fn next_batch(files: &mut SealFiles) -> Result<Vec<FilePath>, SealError> {
     files.take(BATCH).map(|file| file.map(|file| file.path)).collect()
 }
 
-/// What is told of each file; nothing where something else stands in the run's place: whoever reads there says so.
+/// What is told of each file; nothing if something else stands in the run's place: the proof reports that.
 async fn look(
     transport: &dyn Transport,
     run: &RunPath,
@@ -171,8 +171,8 @@ impl LastLook {
     }
 }
 
-/// What is sure is proven; of the rest what the proof covers. Where it does not name all that differs, nothing of the
-/// rest is proven: what is not named is not therefore equal.
+/// Files that look unchanged are proven; for the rest the proof decides. If the proof does not name all that differs,
+/// none of the rest is proven: a file that is not named may differ as well.
 fn judged(batch: Vec<SealedFile>, sure: &[bool], proof: Proof) -> Looked {
     let lost = match proof {
         Proof::Holds(_) => None,
@@ -185,7 +185,7 @@ fn judged(batch: Vec<SealedFile>, sure: &[bool], proof: Proof) -> Looked {
         _ if *sure => Ok(ProvenNow(file)),
         Some(kind) => Err((file.path, sentence(kind))),
         None if all_named => Ok(ProvenNow(file)),
-        None => Err((file.path, "was not found equal when too much differed".to_owned())),
+        None => Err((file.path, "was not confirmed equal: too many files differed".to_owned())),
     };
     let files = batch.into_iter().zip(sure).map(verdict).collect();
     Looked { files, lost }

@@ -117,7 +117,7 @@ async fn look_and_verify(
     context: &CallContext,
 ) -> Result<Proof, TransportError> {
     let now_ns = core.site.clock.now_ms().saturating_mul(1_000_000);
-    // Of a run that is cleared nothing is left to look at for.
+    // A cleared run has no files here that a later look would guard.
     let noted = match source {
         Some(_) => Some(last_look::note(transport, run, seal, now_ns, context).await?),
         None => None,

@@ -82,8 +82,8 @@ pub async fn record_broken(core: &Core, job: &Job, differences: &Differences) ->
     Ok(())
 }
 
-/// Proving gave no answer. When that is because our seal is gone, no later look will give one, and it is an alarm; else
-/// there will be one.
+/// Proving gave no answer. If that is because our seal is gone, no later look will give one, and it is an alarm;
+/// otherwise it is tried again.
 pub async fn no_answer(core: &Arc<Core>, job: &Job, failure: &Failure) -> Result<(), StoreError> {
     if failure.class == FailureClass::Interrupted {
         return Ok(());
@@ -98,7 +98,7 @@ pub async fn no_answer(core: &Arc<Core>, job: &Job, failure: &Failure) -> Result
         let again = core.site.clock.now_ms().saturating_add(AGAIN_WITHOUT_ANSWER_MS);
         return core.store.note_cleared_look(job, None, None, again).await.map(|_| ());
     };
-    let message = format!("it cannot be proven any more, because our seal is gone or is another one: {}", gone.message);
+    let message = format!("it cannot be proven any more, because our seal is gone or was replaced: {}", gone.message);
     let failure = Failure { class: FailureClass::Unknown, side: Side::Here, message };
     let Some(noted) = core.store.note_cleared_look(job, Some(&failure), None, again_after_damage(core)).await? else {
         return Ok(());

@@ -53,7 +53,7 @@ pub async fn run(
     let is_proven = outcome.is_ok();
     let settled = settle_outcome(core, destination, &claim, outcome).await;
     if is_proven {
-        // The seal says all that it says. One that stays is in nobody's way.
+        // The seal holds all that the listing does; a listing that stays does no harm.
         let listing = listing_file(&core.site.work_folder(&job.run, job.life), job.generation);
         let _ = blocking(move || std::fs::remove_file(listing)).await;
     }
@@ -148,7 +148,7 @@ async fn work(
         Level::Error,
         &format!("hash mismatch, sent once more: {}", failure.message),
     );
-    // As many as are named are sent at once; while more than those differed and fewer do each time, the next ones
+    // All that are named are sent at once. While more than those differed, and fewer differ each time, the next ones
     // follow.
     let mut differences = differences;
     loop {

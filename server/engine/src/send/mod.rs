@@ -99,7 +99,7 @@ async fn serve(core: Arc<Core>, destination: Arc<Destination>, places: Arc<Semap
                 Ok(jobs) => tracing::warn!(
                     equipment,
                     jobs,
-                    "the clock went back: what was to wait for a time far ahead is due now"
+                    "the clock went back: jobs that waited for a time far ahead are due now"
                 ),
                 Err(error) => {
                     tracing::error!(equipment, %error, "the clock went back, and jobs wait for times that may be far ahead")
@@ -109,8 +109,7 @@ async fn serve(core: Arc<Core>, destination: Arc<Destination>, places: Arc<Semap
     }
 }
 
-/// Jobs that wait for nothing but a queue that can be written say so; in memory alone, since the queue cannot be
-/// written.
+/// Shows this failure on all queued jobs of the equipment; in memory only, since the queue cannot be written.
 fn tell_queued(core: &Core, equipment: &str, failure: Failure) {
     for run in core.index.runs().iter().filter(|run| run.equipment() == equipment) {
         core.change(run, |facts| {
@@ -123,7 +122,7 @@ fn tell_queued(core: &Core, equipment: &str, failure: Failure) {
 
 fn waits_for_a_clear() -> Failure {
     let message =
-        "waits for a clear to end: the disk is so full that what little room is left is for clearing".to_owned();
+        "waits for a clear to end: the disk is almost full, and the room that is left is kept for clearing".to_owned();
     Failure { class: FailureClass::LocalFull, side: domain::job::Side::Here, message }
 }
 

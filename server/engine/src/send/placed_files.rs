@@ -32,9 +32,9 @@ fn in_order<'a>(names: impl Iterator<Item = &'a Box<[u8]>>) -> Vec<FilePath> {
     names
 }
 
-/// The names of a list, each as a number that every start makes up anew: of a million names they take 8 MB, whatever
-/// the names are. That one name more has the number of one of these is as likely as 1 in 10^13; a stranger's file would
-/// be moved aside then, where it is a conflict, or a file that a later generation lacks would stay under its name.
+/// The names of a list, each as a hash under a key that is new at every start: a million names take 8 MB, however long
+/// they are. The chance that one more name has the hash of one of these is 1 in 10^13; then a stranger's file would be
+/// moved aside instead of being a conflict, or a file that a later generation lacks would stay under its name.
 struct Names {
     keys: RandomState,
     numbers: Vec<u64>,
@@ -143,7 +143,7 @@ impl PlacedFiles {
     pub fn open(work_folder: &Path) -> std::io::Result<PlacedFiles> {
         let path = work_folder.join(FILE);
         let out = File::options().create(true).append(true).open(&path)?;
-        // A name that was cut off by a kill is none, and the next one is not to go on where it ended.
+        // A name that a kill cut off does not count, and the next one must not be appended to it.
         let (length, mut whole) = (out.metadata()?.len(), 0);
         each_name(&path, |name| whole += name.len() as u64 + 1)?;
         if whole < length {
@@ -167,8 +167,9 @@ impl PlacedFiles {
         self.earlier.get_or_init(|| self.read()).find(file.as_bytes()).is_some()
     }
 
-    /// What was placed in this life and a seal lacks, in path order: a later generation has it no more. What was in the
-    /// way of that generation is none of it: it made way before, and its name stands for something else now. Blocking.
+    /// What was placed in this life and a seal lacks, in path order: a later generation no longer has it. Files that
+    /// were in the way of that generation are left out: they were moved before, and their names now belong to something
+    /// else. Blocking.
     pub fn lacking(&self, seal: &SealReader) -> Result<Vec<FilePath>, SealError> {
         let lacking = self.read().without(&self.path, seal.items()?)?;
         let made_way = in_the_way(&lacking, seal.items()?)?.files;

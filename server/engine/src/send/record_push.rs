@@ -97,7 +97,7 @@ pub async fn push_record(
             None,
             &job.run,
             Level::Info,
-            &format!("{what} beside earlier versions, in .exlab-wizard/versions/: the NAS replaces nothing"),
+            &format!("{what} beside earlier versions, in .exlab-wizard/versions/: the NAS lets no file be replaced"),
         );
     }
     Ok(sent)

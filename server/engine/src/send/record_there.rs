@@ -30,7 +30,7 @@ impl SentRecord {
         SealedFile { path: self.there.clone(), ..self.file.as_sealed() }
     }
 
-    /// True where its own name was not to be had.
+    /// True where its own name could not be used.
     pub fn is_beside(&self) -> bool {
         self.there != self.file.path
     }
@@ -61,7 +61,7 @@ pub async fn put(
                 // As of a first life: what an earlier one left may not be moved here either, and this name is its
                 // content's own.
                 let put = put_proven(transport, run, 1, std::slice::from_ref(&beside), context).await;
-                // Who may write nothing at all is told what was refused first.
+                // An account that may not write at all gets the first refusal.
                 put.map_err(|failure| if may_be_a_refusal(&failure) { refusal.clone() } else { failure })?;
                 beside.path
             }
@@ -72,7 +72,7 @@ pub async fn put(
     Ok(sent)
 }
 
-/// Whoever may write, and not replace, is told the same as who may do nothing.
+/// An account that may write but not replace gets the same error as one that may do nothing.
 fn may_be_a_refusal(failure: &Failure) -> bool {
     failure.class == FailureClass::Authentication && failure.side == Side::Destination
 }

@@ -65,7 +65,7 @@ pub async fn due(core: &Core, equipment: &str, budget: &Budget) -> Result<Option
         .await
 }
 
-/// Milliseconds: what was proven before is older than this.
+/// Milliseconds: proofs made before this are older than that age.
 pub fn older_than(core: &Core, age_seconds: u64) -> i64 {
     let age_ms = i64::try_from(age_seconds).unwrap_or(i64::MAX / 1000).saturating_mul(1000);
     core.site.clock.now_ms().saturating_sub(age_ms)
@@ -89,7 +89,7 @@ pub async fn run(core: &Arc<Core>, job: &Job, context: &CallContext, budget: &Bu
         Err(failure) if failure.class == FailureClass::Interrupted => (true, Ok(())),
         Err(failure) => {
             tracing::warn!(run = %job.run, message = failure.message, "could not be proven again; tried again later");
-            // What ails the destination is no matter of this run: it is asked who it is before anything else is read.
+            // A fault of the destination is not this run's fault: its identity is asked before anything else is read.
             let ails_all =
                 matches!(failure.class, FailureClass::DestinationUnreachable | FailureClass::DestinationForeign);
             (false, if ails_all { Ok(()) } else { later(core, job).await })

@@ -39,8 +39,8 @@ pub(super) struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends everything, and gives the seal its digests: by the transport itself where it reads the bytes, else beside
-    /// it. Then whoever of the two reads first brings the bytes into memory, and the other finds them there.
+    /// Sends everything, and gives the seal its digests: the transport makes them where it reads the bytes, else they
+    /// are made at the same time. Then whichever of the two reads first brings the bytes into memory for the other.
     pub async fn everything(&self) -> Result<(), Failure> {
         if self.destination.transport.hashes_while_pushing() {
             return self.push(None, self.context).await;
@@ -109,8 +109,8 @@ impl Sending<'_> {
         pushed
     }
 
-    /// What an earlier generation put there and this one has no more is moved aside, so that what lies under the run's
-    /// names is the run: an old `-wal` beside a new index would be taken for a part of it.
+    /// Files that an earlier generation put there and this one lacks are moved aside, so that only the run is left
+    /// under its names: an old `-wal` beside a new index would be taken for a part of it.
     pub async fn supersede(&self, seal: &SealReader) -> Result<(), Failure> {
         if self.job.generation == 1 {
             return Ok(());
@@ -144,7 +144,8 @@ impl Sending<'_> {
         moved.inspect_err(|failure| self.destination.note_failure(failure))?;
         let files = domain::units::counted(lacking.len() as u64, "file");
         let sentence = format!(
-            "{files} of an earlier generation, which this one lacks, in .exlab-wizard/superseded on the NAS: first {first}"
+            "{files} of an earlier generation that this one lacks moved to .exlab-wizard/superseded on the NAS: \
+             first {first}"
         );
         self.core.ledger(&self.job.run, self.job.life, LedgerKind::Superseded, sentence.clone()).await;
         self.core.log(Some(&self.run.folder), &self.job.run, Level::Info, &sentence);

@@ -40,8 +40,8 @@ pub(super) async fn settle_outcome(
                 return Ok(());
             }
             Err(error @ (StoreError::Full | StoreError::Database(_))) if !core.site.stop.is_cancelled() => {
-                tracing::error!(run = %claim.job().run, %error, "a finished job waits to be recorded");
-                // Those behind it wait for the same.
+                tracing::error!(run = %claim.job().run, %error, "the end of a job cannot be recorded yet");
+                // The jobs behind it wait for the same reason.
                 super::tell_queued(core, &destination.equipment.id, store_failure(error));
                 tokio::select! {
                     () = core.site.stop.cancelled() => {}
@@ -58,7 +58,7 @@ async fn settle_failure(core: &Core, claim: &Claim, failure: &Failure) -> Result
     let tried = Tried { attempts: job.attempts, hash_retries: job.hash_retries };
     let now_ms = core.site.clock.now_ms();
     if failure.side == Side::Source && core.staging.open().is_err() {
-        // The staging disk went: no file of the run vanished or cannot be read.
+        // The staging disk is away: that is not the same as a file that vanished or cannot be read.
         return core.store.settle_postponed(claim, Some(failure), now_ms, false, false).await;
     }
     match settle(failure.class, tried, core.site.settings.sync.retry_attempts) {

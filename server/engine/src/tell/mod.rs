@@ -1,4 +1,4 @@
-//! What everyone looks at meanwhile: rows, events, acts, what moved.
+//! What panel, REST and events show: rows, events, acts, bytes moved.
 
 pub mod acts;
 pub mod events;

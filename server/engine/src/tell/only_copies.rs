@@ -1,4 +1,4 @@
-//! Runs whose local copy is gone: what the NAS holds of them is the only copy. What stands in memory of them.
+//! Runs whose local copy is gone, so that the NAS has the only one. What is kept of them in memory.
 
 use crate::database::{Failure, Job, Store, StoreError, hour_after};
 use domain::path::RunPath;

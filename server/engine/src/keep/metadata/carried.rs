@@ -39,7 +39,7 @@ pub fn carries(metadata: Option<impl Read>, seal: &SealReader) -> Result<bool, S
     Ok(true)
 }
 
-/// Nothing of what is no such list, or of a value that is not there.
+/// Attributes by path; none if it is no such list, and none whose value is missing.
 fn by_path(metadata: impl Read) -> HashMap<String, Vec<Attribute>> {
     let mut found: HashMap<String, Vec<Attribute>> = HashMap::new();
     let Ok(Listed { attributes, values }) = serde_json::from_reader(BufReader::new(metadata)) else { return found };

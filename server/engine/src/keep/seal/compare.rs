@@ -250,7 +250,7 @@ impl Comparison<'_> {
     fn attributes(&self, entry: &Entry) -> Result<Option<Digest>, CompareError> {
         match self.run.attributes(&entry.path) {
             Ok(attributes) => Ok(digest_of(&attributes)),
-            // Who reads its bytes says so.
+            // Whoever reads its bytes reports that.
             Err(SourceError::Unreadable { .. } | SourceError::Vanished { .. } | SourceError::NotRegular { .. }) => {
                 Ok(None)
             }

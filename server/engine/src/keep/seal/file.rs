@@ -180,7 +180,7 @@ impl ItemReader {
         reader.read_line()?;
         reader.older = content.older_header().is_some_and(|header| reader.buffer == header.as_bytes());
         if !reader.older && reader.buffer != content.header().as_bytes() {
-            return Err(reader.torn("its first line is another"));
+            return Err(reader.torn("its first line is not a known one"));
         }
         reader.hash.update(&reader.buffer);
         Ok(reader)
@@ -216,7 +216,7 @@ impl ItemReader {
             self.trailer = Some(trailer);
             return Ok(None);
         }
-        let item = Item::parse(line).ok_or_else(|| self.torn("a line has no meaning"))?;
+        let item = Item::parse(line).ok_or_else(|| self.torn("a line cannot be understood"))?;
         if self.last.as_ref().is_some_and(|last| !item.follows(last))
             || (self.older && matches!(item, Item::Attributes { .. }))
         {

@@ -98,7 +98,7 @@ impl Item {
         }
     }
 
-    /// Where it stands in a walk: a folder where what lies in it would.
+    /// Its place in a walk: a folder has the place that its contents would have.
     pub(super) fn place(&self) -> impl Iterator<Item = u8> + '_ {
         let folder = matches!(self, Item::EmptyFolder { .. }).then_some(b'/');
         self.path().as_bytes().iter().copied().chain(folder)

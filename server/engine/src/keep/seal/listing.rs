@@ -71,7 +71,7 @@ impl Listing {
     }
 }
 
-/// Of a file that cannot be opened nothing is said here: whoever reads its bytes says so.
+/// `None` also for a file that cannot be opened: whoever reads its bytes reports that.
 fn attributes(run: &RunFolder, path: &FilePath) -> Result<Option<Digest>, SealError> {
     match run.attributes(path) {
         Ok(attributes) => Ok(digest_of(&attributes)),

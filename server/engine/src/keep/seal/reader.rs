@@ -59,7 +59,7 @@ impl SealReader {
         self.items().map(SealFiles)
     }
 
-    /// Streams everything but that attributes are one with their file.
+    /// Streams everything, each file as one with its attributes.
     pub fn entries(&self) -> Result<SealEntries, SealError> {
         let items = self.items()?;
         Ok(SealEntries { silent: items.0.is_older(), items: items.peekable() })

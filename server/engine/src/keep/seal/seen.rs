@@ -54,7 +54,7 @@ impl Drop for SeenWriter {
     }
 }
 
-/// What an earlier start of the program did not come to keep. Best effort: it costs room and nothing else.
+/// Removes what an earlier start was killed before it could keep. Best effort: it costs room and nothing else.
 fn remove_what_a_killed_start_left(kept: &Path) {
     let (Some(folder), Some(name)) = (kept.parent(), kept.file_name().and_then(|name| name.to_str())) else { return };
     for entry in std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {

@@ -50,7 +50,7 @@ struct Entry {
 }
 
 impl Rows {
-    /// A run's facts are as they are to be: its row and what is noted of it follow.
+    /// After a change of a run's facts: brings its row, and what is noted of it, up to date.
     fn settle(&mut self, run: &RunPath, context: &RowContext<'_>) {
         let Some(entry) = self.runs.get_mut(run) else { return };
         let row = entry.facts.row(context);
@@ -231,7 +231,7 @@ fn elapsed_at(row: &RunRow, since: Timestamp, now: Timestamp) -> RunRow {
     row
 }
 
-/// What nobody did anything about may need somebody when enough time has passed.
+/// A run to which nothing happens may need an operator after some time.
 fn time_changed_something(a: &RunRow, b: &RunRow) -> bool {
     AttentionKind::Silent.concerns(a) != AttentionKind::Silent.concerns(b)
 }
