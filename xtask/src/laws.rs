@@ -5,7 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 /// Laws that cannot be asked of every destination, and why.
-const OF_SOME: [(&str, &str); 5] = [
+const OF_SOME: [(&str, &str); 6] = [
+    ("faithful::closed_folders", "what a server makes of modes is its own over rclone"),
     ("faithful::labels", "rclone carries no labels, and some servers take none"),
     ("faithful::labels_that_nothing_takes", "of a server that takes none"),
     ("faithful::modes_and_holes", "what a server makes of modes and holes is its own over rclone"),

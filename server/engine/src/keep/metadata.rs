@@ -17,12 +17,17 @@ use domain::gate::EntryKind;
 use domain::path::{FilePath, escape_bytes};
 use domain::proof::Digest;
 use rustix::fd::AsFd;
+use rustix::fs::Mode;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
 const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
+/// What a folder gives to what is made in it.
+const DEFAULT_LIST: &[u8] = b"system.posix_acl_default";
+/// The run's own folder, as a name in the list.
+const OWN_FOLDER: &str = ".";
 /// Names listed of each sort of permissions but the most frequent one, and of names that are one file.
 const NAMED: usize = 10_000;
 /// Attributes in one record, and the bytes of their values, each counted once.
@@ -49,13 +54,21 @@ pub enum MetadataError {
 /// Writes the list. Attributes that are not those that were sealed are an error: the run is not at rest. Blocking.
 pub fn list(folder: &RunFolder, seal: &SealReader, record: &RecordFolder) -> Result<(), MetadataError> {
     let (mut gathered, mut failed) = (Gathered::default(), None);
-    let written = record.replace_with(METADATA, |out| match write(folder, seal, &mut gathered, out) {
-        Err(MetadataError::Io(error)) => Err(error),
-        Err(other) => {
-            failed = Some(other);
-            Err(io::Error::other("the run changed"))
+    let written = record.replace_with(METADATA, |out| {
+        let open = rustix::fs::fstat(out.get_ref())?.st_mode & 0o777;
+        rustix::fs::fchmod(out.get_ref(), Mode::from_raw_mode(open & 0o700))?;
+        match write(folder, seal, &mut gathered, out) {
+            Err(MetadataError::Io(error)) => Err(error),
+            Err(other) => {
+                failed = Some(other);
+                Err(io::Error::other("the run changed"))
+            }
+            // The values of a file that is closed to others are, too.
+            Ok(()) => {
+                let mode = open & !gathered.closed;
+                Ok(rustix::fs::fchmod(out.get_ref(), Mode::from_raw_mode(mode))?)
+            }
         }
-        Ok(()) => Ok(()),
     });
     if let Some(error) = failed {
         return Err(error);
@@ -89,6 +102,8 @@ struct Gathered {
     permissions: HashMap<Permissions, Named>,
     /// By device and inode, of those with more names than one.
     links: HashMap<(u64, u64), Vec<String>>,
+    /// Permissions that not everything with attributes gives to others.
+    closed: u32,
 }
 
 /// Attributes beyond what a record takes.
@@ -107,6 +122,14 @@ struct Permissions {
     owner: u32,
     group: u32,
     access_list: Option<String>,
+    default_list: Option<String>,
+}
+
+/// What the bytes of something do not say.
+struct Beside {
+    attributes: Vec<Attribute>,
+    access_list: Option<String>,
+    default_list: Option<String>,
 }
 
 #[derive(Default)]
@@ -123,6 +146,9 @@ fn write(
 ) -> Result<(), MetadataError> {
     out.write_all(b"{\"schema_version\": \"1.0\", \"attributes\": [")?;
     let mut sealed = Lockstep { entries: seal.entries()?, next: None };
+    for attribute in gathered.own_folder(folder)? {
+        gathered.attribute(OWN_FOLDER, attribute, out)?;
+    }
     for entry in folder.walk()? {
         let entry = match entry {
             Ok(entry) if entry.is_record() => continue,
@@ -135,7 +161,7 @@ fn write(
             return Err(MetadataError::Changed(entry.path));
         }
         for attribute in attributes {
-            gathered.attribute(&entry.path, attribute, out)?;
+            gathered.attribute(&entry.path.to_string(), attribute, out)?;
         }
     }
     out.write_all(b"\n], \"values\": {")?;
@@ -146,12 +172,15 @@ fn write(
     let most = gathered.permissions.values().map(|named| named.entries).max().unwrap_or(0);
     let mut sorts: Vec<_> = gathered.permissions.iter().collect();
     sorts.sort_by_key(|(permissions, named)| (std::cmp::Reverse(named.entries), *permissions));
-    for (n, (Permissions { mode, owner, group, access_list }, Named { entries, names })) in
+    for (n, (Permissions { mode, owner, group, access_list, default_list }, Named { entries, names })) in
         sorts.into_iter().enumerate()
     {
         let mut line = json!({"mode": format!("{mode:04o}"), "owner": owner, "group": group, "entries": entries});
         if let Some(access_list) = access_list {
             line["access_list"] = access_list.as_str().into();
+        }
+        if let Some(default_list) = default_list {
+            line["default_list"] = default_list.as_str().into();
         }
         // Those of the most frequent sort are all that no other sort names.
         if *entries < most || n > 0 {
@@ -172,49 +201,65 @@ impl Gathered {
     /// Permissions and names of an entry; its attributes are answered.
     fn look(&mut self, folder: &RunFolder, entry: &Entry) -> Result<Vec<Attribute>, MetadataError> {
         let stat = folder.raw_stat(&entry.path)?;
-        let (attributes, access_list) = match entry.kind {
+        let shown = entry.path.to_string();
+        let beside = match entry.kind {
             EntryKind::File { .. } => match folder.open_file(&entry.path) {
-                Ok((file, _)) => beside_the_bytes(&file, &entry.path)?,
+                Ok((file, _)) => Beside::of(&file, &entry.path)?,
                 // What cannot be read was not sealed either.
-                Err(SourceError::Unreadable { .. }) => (Vec::new(), None),
+                Err(SourceError::Unreadable { .. }) => Beside::NOTHING,
                 Err(error) => return Err(error.into()),
             },
             EntryKind::Folder => {
                 match crate::files::beneath::open_folder(folder.dir().as_fd(), entry.path.as_bytes()) {
-                    Ok(folder) => beside_the_bytes(&folder, &entry.path)?,
+                    Ok(folder) => Beside::of(&folder, &entry.path)?,
                     Err(errno) => return Err(SourceError::at(&entry.path, errno).into()),
                 }
             }
-            _ => (Vec::new(), None),
+            _ => Beside::NOTHING,
         };
-        let shown = || entry.path.to_string();
         if matches!(entry.kind, EntryKind::File { .. }) && stat.st_nlink > 1 && self.links.len() < NAMED {
-            self.links.entry((stat.st_dev, stat.st_ino)).or_default().push(shown());
+            self.links.entry((stat.st_dev, stat.st_ino)).or_default().push(shown.clone());
         }
-        let permissions =
-            Permissions { mode: stat.st_mode & 0o7777, owner: stat.st_uid, group: stat.st_gid, access_list };
-        let named = self.permissions.entry(permissions).or_default();
+        Ok(self.permissions(&stat, beside, shown))
+    }
+
+    /// The same of the run's own folder.
+    fn own_folder(&mut self, folder: &RunFolder) -> Result<Vec<Attribute>, MetadataError> {
+        let stat = rustix::fs::fstat(folder.dir()).map_err(io::Error::from)?;
+        // A folder that was opened for its path alone tells of no attributes.
+        let opened = crate::files::beneath::open_folder(folder.dir().as_fd(), b"").map_err(io::Error::from)?;
+        let beside = Beside::read(&opened).map_err(io::Error::from)?;
+        Ok(self.permissions(&stat, beside, OWN_FOLDER.to_owned()))
+    }
+
+    fn permissions(&mut self, stat: &rustix::fs::Stat, beside: Beside, shown: String) -> Vec<Attribute> {
+        let Beside { attributes, access_list, default_list } = beside;
+        if !attributes.is_empty() {
+            self.closed |= !stat.st_mode & 0o077;
+        }
+        let (mode, owner, group) = (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid);
+        let named = self.permissions.entry(Permissions { mode, owner, group, access_list, default_list }).or_default();
         named.entries += 1;
         if named.names.len() < NAMED {
-            named.names.push(shown());
+            named.names.push(shown);
         }
-        Ok(attributes)
+        attributes
     }
 
     /// One line, while there is room in the record.
-    fn attribute(&mut self, path: &FilePath, attribute: Attribute, out: &mut impl Write) -> Result<(), MetadataError> {
+    fn attribute(&mut self, path: &str, attribute: Attribute, out: &mut impl Write) -> Result<(), MetadataError> {
         let Attribute { name, value } = attribute;
         let (digest, bytes) = (<[u8; 32]>::from(Sha256::digest(&value)), value.len());
         let new = if self.values.contains_key(&digest) { 0 } else { bytes };
         if self.listed >= ATTRIBUTES || self.value_bytes + new > VALUE_BYTES {
             if self.left.attributes == 0 {
-                self.left.first = path.to_string();
+                self.left.first = path.to_owned();
             }
             self.left.attributes += 1;
             self.left.bytes += bytes as u64;
             return Ok(());
         }
-        let line = json!({"path": path.to_string(), "name": escape_bytes(&name), "bytes": bytes, "sha256": hex::encode(digest)});
+        let line = json!({"path": path, "name": escape_bytes(&name), "bytes": bytes, "sha256": hex::encode(digest)});
         write!(out, "{}\n  {line}", if self.listed == 0 { "" } else { "," })?;
         self.listed += 1;
         self.value_bytes += new;
@@ -223,10 +268,19 @@ impl Gathered {
     }
 }
 
-/// Attributes and access list of what is opened.
-fn beside_the_bytes(opened: impl AsFd, path: &FilePath) -> Result<(Vec<Attribute>, Option<String>), MetadataError> {
-    let attributes = attributes_of(opened.as_fd()).map_err(|errno| SourceError::at(path, errno))?;
-    Ok((attributes, value_of(opened, ACCESS_LIST).ok().and_then(|list| access_list(&list))))
+impl Beside {
+    const NOTHING: Beside = Beside { attributes: Vec::new(), access_list: None, default_list: None };
+
+    /// Of something of the run that is opened.
+    fn of(opened: impl AsFd, path: &FilePath) -> Result<Beside, SourceError> {
+        Beside::read(opened).map_err(|errno| SourceError::at(path, errno))
+    }
+
+    fn read(opened: impl AsFd) -> Result<Beside, rustix::io::Errno> {
+        let list = |name| value_of(opened.as_fd(), name).ok().and_then(|list| access_list(&list));
+        let (access_list, default_list) = (list(ACCESS_LIST), list(DEFAULT_LIST));
+        Ok(Beside { attributes: attributes_of(opened.as_fd())?, access_list, default_list })
+    }
 }
 
 /// As `getfacl -n` writes it, in one line; `None` of what is no list of version 2.

@@ -6,7 +6,7 @@ use domain::proof::Digest;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 /// What is larger stays on the disk.
@@ -20,6 +20,8 @@ pub struct RecordBytes {
     kept: Kept,
     size: u64,
     digest: Digest,
+    /// Permissions of the file that they were read from.
+    mode: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -31,13 +33,13 @@ enum Kept {
 impl RecordBytes {
     /// Reads a file from its beginning; what is appended meanwhile is no part of it. Blocking.
     pub fn of(file: File) -> io::Result<RecordBytes> {
-        let size = file.metadata()?.len();
+        let (size, mode) = (file.metadata()?.len(), file.metadata()?.mode() & 0o666);
         if size <= HELD {
             let mut bytes = Vec::new();
             file.take(HELD).read_to_end(&mut bytes)?;
-            return Ok(bytes.into());
+            return Ok(RecordBytes { mode, ..bytes.into() });
         }
-        let mut bytes = RecordBytes { kept: Kept::OnDisk(Arc::new(file)), size, digest: Digest([0; 32]) };
+        let mut bytes = RecordBytes { kept: Kept::OnDisk(Arc::new(file)), size, digest: Digest([0; 32]), mode };
         let (mut reader, mut hasher, mut space) = (bytes.reader(), Sha256::new(), vec![0; PIECE]);
         loop {
             match reader.read(&mut space)? {
@@ -59,6 +61,11 @@ impl RecordBytes {
         self.digest
     }
 
+    /// Permissions of the file that they were read from: nowhere are they to be more open to others.
+    pub fn mode(&self) -> u32 {
+        self.mode
+    }
+
     /// From the first to the last. Where somebody rewrote the file in place since, its digest tells so.
     pub fn reader(&self) -> impl Read + Send + use<> {
         Reader { kept: self.kept.clone(), size: self.size, at: 0 }
@@ -68,7 +75,7 @@ impl RecordBytes {
 impl From<Vec<u8>> for RecordBytes {
     fn from(bytes: Vec<u8>) -> RecordBytes {
         let digest = Digest(Sha256::digest(&bytes).into());
-        RecordBytes { size: bytes.len() as u64, kept: Kept::Held(bytes.into()), digest }
+        RecordBytes { size: bytes.len() as u64, kept: Kept::Held(bytes.into()), digest, mode: 0o666 }
     }
 }
 

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub mod destination;
 mod failure;
 mod hash_all;
+mod modes_here;
 pub mod mount;
 mod of_settings;
 mod portions;

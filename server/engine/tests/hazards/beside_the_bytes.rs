@@ -63,6 +63,29 @@ async fn d19_streams_and_labels_are_sealed_and_go_with_the_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn d19_labels_of_the_runs_own_folder_are_listed_and_those_of_a_closed_file_stay_closed() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    lab.push_usual(&run);
+    set(&lab, &run, "", "user.sample", b"liver 7");
+    set(&lab, &run, "notes.txt", STREAM, b"for one's own eyes");
+    let close = |file: &str, mode| {
+        fs::set_permissions(lab.staging(run.as_str()).join(file), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    close("notes.txt", 0o600);
+    close("", 0o2750);
+    let engine = verified(&lab, &run).await;
+    assert_eq!(carried(&lab, &run, ".", "user.sample").as_deref(), Some("6c697665722037"));
+    let told = metadata(lab.nas(&run));
+    let own = told["permissions"].as_array().unwrap().iter().find(|sort| sort["mode"] == "2750").unwrap();
+    assert_eq!(own["names"], serde_json::json!(["."]));
+    for record in [lab.staging(run.as_str()), lab.nas(&run)] {
+        let mode = fs::metadata(record.join(".exlab-wizard/metadata.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{mode:o} in {}", record.display());
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn d19_a_stream_that_is_written_after_the_proof_holds_the_clear_until_it_is_sent() {
     let (lab, run) = (Lab::new(), run("Run_1"));
     lab.push_usual(&run);

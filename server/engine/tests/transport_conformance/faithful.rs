@@ -178,6 +178,37 @@ pub async fn modes_and_holes(make: Make) {
     assert!(there("sparse").blocks() * 512 < 1 << 20, "{} bytes on the disk", there("sparse").blocks() * 512);
 }
 
+/// Folders are never more open there than here: the run's own, those above it, and where earlier files move aside to.
+pub async fn closed_folders(make: Make) {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let bench = Bench::new(make).await;
+    let run =
+        bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"priv/deep/b", b"2"), (b"shared/c", b"3"), (b"priv/d", b"4")]);
+    let here = bench.staging().join("EQ_1");
+    let closed = [
+        ("P", 0o750),
+        ("P/Runs", 0o755),
+        ("P/Runs/Run_1", 0o700),
+        ("P/Runs/Run_1/priv", 0o700),
+        ("P/Runs/Run_1/priv/deep", 0o755),
+        ("P/Runs/Run_1/shared", 0o755),
+    ];
+    for (folder, mode) in closed {
+        std::fs::set_permissions(here.join(folder), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    bench.push_and_prove(&run).await;
+    let there = |name: &str| std::fs::metadata(bench.destination.root().join(name)).unwrap().mode() & 0o777;
+    let is_no_more_open =
+        |name: &str, mode: u32| assert_eq!(there(name) & !mode & 0o077, 0, "{name}: {:o}", there(name));
+    closed.iter().for_each(|(folder, mode)| is_no_more_open(folder, *mode));
+    let files = [file("priv/deep/b"), file("shared/c")];
+    bench.transport().move_aside(&run.path, &files, &bench.context).await.unwrap();
+    let aside = "P/Runs/Run_1/.exlab-wizard/superseded/1";
+    assert!(run.there.join(".exlab-wizard/superseded/1/priv/deep/b").exists());
+    is_no_more_open(&format!("{aside}/priv"), 0o700);
+    assert_eq!(there(&format!("{aside}/shared")) & 0o500, 0o500, "and no more closed than is asked for");
+}
+
 /// Streams and labels, of files that go one by one and of those that go as a stream.
 pub async fn labels(make: Make) {
     let bench = Bench::new(make).await;

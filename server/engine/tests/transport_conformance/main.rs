@@ -114,18 +114,21 @@ conformance!(
     mount_keeps,
     crate::MOUNT,
     crate::faithful::modes_and_holes as v20_modes_and_holes,
+    crate::faithful::closed_folders as v20_closed_folders,
     crate::faithful::labels as d19_labels,
 );
 conformance!(
     rsync_ssh_keeps,
     crate::ssh_servers::RSYNC_SSH,
     crate::faithful::modes_and_holes as v20_modes_and_holes,
+    crate::faithful::closed_folders as v20_closed_folders,
     crate::faithful::labels as d19_labels,
 );
 conformance!(
     a_plain_server_keeps,
     crate::ssh_servers::PLAIN_SERVER,
     crate::faithful::modes_and_holes as v20_modes_and_holes,
+    crate::faithful::closed_folders as v20_closed_folders,
     crate::faithful::labels_that_nothing_takes as d19_labels_that_nothing_takes,
 );
 

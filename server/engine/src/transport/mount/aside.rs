@@ -3,6 +3,7 @@
 use super::super::TransportError;
 use super::super::rules::aside::next_number;
 use super::super::rules::layout::SUPERSEDED;
+use super::copy::no_more_open_than;
 use super::root::{Root, look};
 use crate::files::beneath;
 use domain::path::FilePath;
@@ -59,12 +60,16 @@ pub(super) fn move_below(run: &OwnedFd, file: &FilePath, folder: &str) -> Result
     if look(&from, name)?.is_none_or(|stat| FileType::from_raw_mode(stat.st_mode).is_dir()) {
         return Ok(());
     }
-    let mut target = folder.as_bytes().to_vec();
-    if !parent.is_empty() {
-        target.push(b'/');
-        target.extend_from_slice(parent);
+    let (to, _) = beneath::make_folders(run, folder.as_bytes())?;
+    if parent.is_empty() {
+        return beneath::rename_new(&from, name, &to, name);
     }
-    let (to, _) = beneath::make_folders(run, &target)?;
+    // Each is as open to others as the one that the file comes from.
+    let mode = |made: &[u8]| {
+        let there = beneath::open_folder(run, made).and_then(|there| rustix::fs::fstat(&there));
+        no_more_open_than(there.map_or(0, |stat| stat.st_mode), 0o777)
+    };
+    let (to, _) = beneath::make_folders_with(&to, parent, mode)?;
     beneath::rename_new(&from, name, &to, name)
 }
 

@@ -6,7 +6,7 @@ use super::super::wire::{Sized, Take, Wire};
 use super::super::{CallContext, Hashed, RecordFile, TransportError};
 use super::MountTransport;
 use super::aside::{move_below, names_in, not_moved, remove_empty};
-use super::copy::{Copying, Temporary, naming};
+use super::copy::{Copying, Temporary, naming, no_more_open_than};
 use super::read_back::{Way, try_read_back, unreadable};
 use super::root::{Root, look};
 use super::thread::Outbox;
@@ -210,7 +210,7 @@ impl Wire for MountWire {
             let (folder, _) = beneath::make_folders(&root.folder, folder).map_err(making)?;
             let path =
                 FilePath::new(name).map_err(|error| TransportError::destination(Errno::INVAL, error.to_string()))?;
-            put(root, cancel, &folder, name, &path, &mut |write| write(&bytes))
+            put(root, cancel, (&folder, name), (&path, 0o666), &mut |write| write(&bytes))
         })
         .await
     }
@@ -234,7 +234,7 @@ impl Wire for MountWire {
                         n => write(&space[..n])?,
                     }
                 };
-                put(root, cancel, &folder, name, &file.path, &mut all)?;
+                put(root, cancel, (&folder, name), (&file.path, file.bytes.mode()), &mut all)?;
             }
             Ok(())
         })
@@ -313,18 +313,18 @@ fn unless(cancel: &CancellationToken) -> Result<(), TransportError> {
 /// What gives the bytes of a file to whoever writes them.
 type Give<'a> = dyn FnMut(&mut dyn FnMut(&[u8]) -> Result<(), TransportError>) -> Result<(), TransportError> + 'a;
 
-/// Writes a file under a temporary name, and then in the place of its earlier version.
+/// Writes a file under a temporary name, and then in the place of its earlier version, no more open to others than
+/// `mode`.
 fn put(
     root: &Root,
     cancel: &CancellationToken,
-    folder: &OwnedFd,
-    name: &[u8],
-    path: &FilePath,
+    (folder, name): (&OwnedFd, &[u8]),
+    (path, mode): (&FilePath, u32),
     give: &mut Give<'_>,
 ) -> Result<(), TransportError> {
     let (temporary, throttle, progress) = (root.temporary()?, Throttle::new(Arc::new(|| None)), ProgressSink::new());
     let copying = Copying::new(root, &temporary, &throttle, &progress, cancel);
-    let mut file = Temporary::create(&copying, Mode::from_raw_mode(0o666))?;
+    let mut file = Temporary::create(&copying, no_more_open_than(mode, 0o666))?;
     give(&mut |bytes| file.write(bytes, path))?;
     file.replace(folder, name, wall_clock_ns(), path)
 }

@@ -1,8 +1,10 @@
 //! The equipment's root at the destination, opened and looked at.
 
 use super::super::TransportError;
+use super::super::modes_here::mode_here;
 use super::super::rules::layout::{MARKER, OWN_FOLDER, TEMPORARY};
 use super::super::rules::marker::{self, no_marker};
+use super::copy::no_more_open_than;
 use super::read_back::{Way, at_best_on};
 use super::{MountTransport, same_tree};
 use crate::files::beneath;
@@ -14,6 +16,7 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// [`TEMPORARY`], seen from our own folder.
 const TEMPORARY_NAME: &[u8] = b"tmp";
@@ -25,6 +28,8 @@ pub(super) struct Root {
     pub path: PathBuf,
     /// Another process may have files in our temporary folder.
     pub beside_others: bool,
+    /// The staging root, as configured.
+    staging: Arc<std::path::Path>,
 }
 
 impl Root {
@@ -34,7 +39,10 @@ impl Root {
         let path = transport.root.to_path_buf();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&path, flags, Mode::empty()) {
-            Ok(fd) => Ok(Root { folder: File::from(fd), path, beside_others: transport.beside_others }),
+            Ok(fd) => {
+                let (beside_others, staging) = (transport.beside_others, transport.staging.clone());
+                Ok(Root { folder: File::from(fd), path, beside_others, staging })
+            }
             Err(error) => {
                 let message = format!("{} cannot be opened: {}", path.display(), std::io::Error::from(error));
                 Err(TransportError::new(FailureClass::DestinationUnreachable, Side::Destination, message))
@@ -99,10 +107,14 @@ impl Root {
         TransportError::new(FailureClass::Conflict, Side::Destination, message)
     }
 
-    /// Opens the run's folder, making it when it is not there.
+    /// Opens the run's folder, making it when it is not there, no more open to others than it is here.
     pub fn make_run(&self, run: &RunPath) -> Result<(OwnedFd, bool), TransportError> {
         let relative = run.below_equipment().as_bytes();
-        match beneath::make_folders(&self.folder, relative) {
+        let mode = |made: &[u8]| {
+            let here = std::str::from_utf8(made).map_or(0, |made| mode_here(&self.staging, run, made));
+            no_more_open_than(here, 0o777)
+        };
+        match beneath::make_folders_with(&self.folder, relative, mode) {
             Ok(made) => Ok(made),
             Err(error @ (Errno::LOOP | Errno::NOTDIR)) => Err(self.not_plain(relative, error)),
             Err(error) => Err(TransportError::destination(error, format!("making {}", self.shown(relative)))),

@@ -16,11 +16,15 @@ use std::collections::{BTreeMap, BTreeSet};
 const FILES: usize = 250;
 const NAME_BYTES: usize = 60_000;
 
+/// `like FOLDER...` makes folders below `$to` that are no more open to others than those of that name here.
 /// `place FOLDER FILE...` moves files into an existing folder; those it cannot move are said, `T` for a taken name, `F`
 /// for a failure whose reason stands on standard error. A folder of that name is none of the files. `whole FOLDER
 /// FOLDER...` moves folders that are not there yet into an existing one, `D` where it cannot: the system never puts a
 /// folder in the place of a file or of a folder that holds anything.
 const PLACE: &str = r#"
+like() { for d; do [ -d "$to/$d" ] || made_like "$d" || [ -d "$to/$d" ] || exit 1; done; }
+made_like() { case "$(ls -ld -- "$1")" in d???------*) m=077;; d??????---*) m=007;; d*) m=0;; *) m=077;; esac
+( umask "$(printf %o "$((0$(umask) | 0$m))")"; mkdir "$to/$1" ); }
 place() { d=$1; shift
 if ln "$@" "$d/" 2>/dev/null </dev/null; then rm -f "$@"; return; fi
 for f; do b=$d/${f##*/}
@@ -63,12 +67,12 @@ pub(super) fn moving(from: &[u8], to: &[u8], folders: &BTreeSet<&[u8]>, files: &
     script.extend_from_slice(b" || exit 1\nto=");
     script.extend_from_slice(to);
     script.extend_from_slice(PLACE.as_bytes());
-    script.extend_from_slice(b"cd -- \"$to\" || exit 1\n");
-    let needed = files.keys().copied().filter(|folder| !folder.is_empty());
-    look::call(&mut script, "mkdir -p", needed);
-    script.extend_from_slice(b"cd -- ");
-    script.extend_from_slice(from);
-    script.extend_from_slice(b" || exit 1\n");
+    let above = |folder: &[u8]| -> Vec<Vec<u8>> {
+        let ends = folder.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        ends.chain([folder.len()]).map(|end| folder[..end].to_vec()).collect()
+    };
+    let needed: BTreeSet<Vec<u8>> = files.keys().filter(|folder| !folder.is_empty()).flat_map(|f| above(f)).collect();
+    look::call(&mut script, "like", needed.iter().map(Vec::as_slice));
     call_into(&mut script, "whole", &folders);
     call_into(&mut script, "place", &files);
     script.extend_from_slice(b"printf '.'");
@@ -121,15 +125,17 @@ pub(super) fn read(said: &[u8]) -> Option<Unmoved> {
     Some(unmoved)
 }
 
-/// A script that places folders and files of our temporary folder `from` (absolute) under their names in the run.
+/// A script that places folders and files of our temporary folder `from` (absolute) under their names in the run, which
+/// the part `make_run` makes.
 pub(super) fn placing(
     session: &Session,
     run: &RunPath,
+    make_run: &[u8],
     from: &[u8],
     folders: &BTreeSet<&[u8]>,
     files: &[&[u8]],
 ) -> Vec<u8> {
-    let mut script = [session.make(&[&session.run(run)]), session.enter_run(run)].concat();
+    let mut script = [make_run.to_vec(), session.enter_run(run)].concat();
     let target = super::quote::shell_word(&session.run(run));
     script.extend(moving(&super::quote::shell_word(from), &target, folders, files));
     script

@@ -205,7 +205,7 @@ impl Wire for SshWire {
     async fn replace(&self, run: &RunPath, files: &[&RecordFile]) -> Result<(), TransportError> {
         let (session, what) = (&self.session, format!("writing the record of {run}"));
         let temporary = session.path(temporary_of_record(run).as_bytes());
-        self.ask(&[session.make(&[&temporary, &session.run(run)])], "making a folder for the record").await?;
+        self.ask(&[session.make(&[&temporary]), session.make_run(run).await], "making a folder for the record").await?;
         for (n, file) in files.iter().enumerate() {
             let place = shell_word(&[temporary.as_slice(), format!("/{n}").as_bytes()].concat());
             upload(session, &place, &file.bytes, &self.context).await?;

@@ -65,6 +65,7 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
         context,
         hashing: CallContext { progress: hashing, ..context.clone() },
         problems: Problems::default(),
+        make_run: session.make_run(push.run).await,
     };
     let (mut behind, mut number) = (None, 0_u64);
     while let Some(portion) = portions.next().await? {
@@ -79,20 +80,20 @@ pub(super) async fn push(place: &Arc<Place>, push: Push<'_>, context: &CallConte
         number += 1;
     }
     settling.settle(behind, true).await?;
-    finish(&session, &push, &temporary, context).await?;
+    finish(&session, &settling.make_run, &temporary, context).await?;
     pushing.problems.and(settling.problems).into_result()
 }
 
 /// Makes what was sent durable, and takes our temporary folder away.
 async fn finish(
     session: &Session,
-    push: &Push<'_>,
+    make_run: &[u8],
     temporary: &[u8],
     context: &CallContext,
 ) -> Result<(), TransportError> {
     // Also the folder of an empty run: it is there, and proves nothing.
     let folder = super::quote::shell_word(temporary);
-    let mut script = [session.make(&[&session.run(push.run)]), b"rm -rf ".to_vec(), folder, b"\n".to_vec()].concat();
+    let mut script = [make_run.to_vec(), b"rm -rf ".to_vec(), folder, b"\n".to_vec()].concat();
     script.extend(session.syncing());
     session.ask(&script, "making what was sent durable", context).await.map(drop)
 }

@@ -5,7 +5,9 @@ use super::connection::Connection;
 use super::look::word_here;
 use super::quote::shell_word;
 use super::{Place, classify};
+use crate::machine::blocking::blocking;
 use crate::machine::child::Ended;
+use crate::transport::modes_here::modes_here;
 use crate::transport::rules::layout::{MARKER, OWN_FOLDER};
 use crate::transport::rules::marker::no_marker;
 use crate::transport::{CallContext, TransportError, same_host};
@@ -205,6 +207,22 @@ impl Session {
         script
     }
 
+    /// The part of a script that makes the run's folder and those above it, each no more open to others than it is
+    /// here and than the server's umask lets it be.
+    pub async fn make_run(&self, run: &RunPath) -> Vec<u8> {
+        let (staging, owned) = (self.place.staging.clone(), run.clone());
+        let modes = blocking(move || modes_here(&staging, &owned)).await;
+        let mut script = [
+            b"( cd -- ".to_vec(),
+            shell_word(&self.root),
+            format!(" && [ -f {MARKER} ] || exit {NO_MARKER}\n").into_bytes(),
+        ]
+        .concat();
+        modes.iter().for_each(|(folder, mode)| script.extend(make_closed(folder.as_bytes(), *mode)));
+        script.extend_from_slice(b") || exit $?\n");
+        script
+    }
+
     /// The run's folder, absolute.
     pub fn run(&self, run: &RunPath) -> Vec<u8> {
         self.path(run.below_equipment().as_bytes())
@@ -233,6 +251,18 @@ impl Session {
     pub async fn sync(&self, context: &CallContext) -> Result<(), TransportError> {
         self.ask(&self.syncing(), "making the destination durable", context).await.map(drop)
     }
+}
+
+/// The part of a script that lets what is made from here on be no more open to others than `mode`, and than the
+/// server's umask lets it be.
+pub(super) fn closing(mode: u32) -> String {
+    format!("umask \"$(printf %o \"$((0$(umask) | 0{:o}))\")\"", !mode & 0o077)
+}
+
+/// The part of a script that makes a folder, no more open to others than `mode`.
+pub(super) fn make_closed(folder: &[u8], mode: u32) -> Vec<u8> {
+    let (word, closed) = (word_here(folder), format!(" ] || ( {}; mkdir ", closing(mode)));
+    [b"[ -d ", word.as_slice(), closed.as_bytes(), &word, b" ) || [ -d ", &word, b" ] || exit 1\n"].concat()
 }
 
 /// Goes to the root, then says where it is, and the marker.

@@ -5,11 +5,13 @@ use super::look::{self, Kind, Looked};
 use super::moves;
 use super::push::has_size;
 use super::send::PARTS;
-use super::session::{HashTool, Session};
+use super::session::{HashTool, Session, make_closed};
 use super::{hashes, session};
 use crate::files::hash::HashError;
+use crate::files::source::RunFolder;
+use crate::machine::blocking::blocking;
 use crate::transport::failure::FILES_NAMED_AT_MOST;
-use crate::transport::portions::{Problems, Wanted, changed};
+use crate::transport::portions::{Problems, Wanted, changed, folders_above};
 use crate::transport::rules::fate::has_appeared;
 use crate::transport::{CallContext, Hashed, Push, TransportError};
 use domain::path::FilePath;
@@ -52,6 +54,21 @@ pub(super) struct Settling<'a> {
     /// For hashing, with progress of its own.
     pub hashing: CallContext,
     pub problems: Problems,
+    /// The part of a script that makes the run's folder.
+    pub make_run: Vec<u8>,
+}
+
+/// Folders of the run with those above them, the upper ones first, each with its permissions here; one that cannot be
+/// looked at is ours alone there.
+async fn modes(source: RunFolder, folders: &[FilePath]) -> Vec<(Vec<u8>, u32)> {
+    let of =
+        |folder: &FilePath| folders_above(folder).chain([folder.as_bytes()]).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let all: BTreeSet<Vec<u8>> = folders.iter().flat_map(of).collect();
+    blocking(move || {
+        let mode = |path: &Vec<u8>| FilePath::new(path.clone()).ok().and_then(|path| source.raw_stat(&path).ok());
+        all.into_iter().map(|path| (mode(&path).map_or(0, |stat| stat.st_mode), path)).map(|(m, p)| (p, m)).collect()
+    })
+    .await
 }
 
 /// The folder of a part of a file.
@@ -148,7 +165,7 @@ impl Settling<'_> {
         // Where the server cannot hash, everything is read back at the end; and what is sent again is asked for then.
         let hashes = session.can.hash_tool != HashTool::None && self.push.again.is_none();
         let paths: Vec<FilePath> = files.iter().map(|file| file.path.clone()).collect();
-        let mut script = moves::placing(&session, run, data, &folders, &single);
+        let mut script = moves::placing(&session, run, &self.make_run, data, &folders, &single);
         let at_once = hashes && !alone;
         if at_once {
             script.extend([b"\nprintf '\\0\\0'\n".as_slice(), &hashes::script(&session, run, &paths)].concat());
@@ -173,7 +190,7 @@ impl Settling<'_> {
         if moved_otherwise {
             moved.retain(|(folder, _)| unmoved.folders.contains(*folder));
             let rest: Vec<&[u8]> = moved.iter().map(|(_, file)| *file).collect();
-            let script = moves::placing(&session, run, data, &BTreeSet::new(), &rest);
+            let script = moves::placing(&session, run, &self.make_run, data, &BTreeSet::new(), &rest);
             let (ended, said) = session::collect(&session.place.connection, &script, self.context).await?;
             unmoved.taken.extend(moves::placed(&session, run, &ended, &said)?.taken);
         }
@@ -228,9 +245,10 @@ impl Settling<'_> {
         if folders.is_empty() {
             return Ok(());
         }
-        let mut script =
-            [self.session.make(&[&self.session.run(self.push.run)]), self.session.enter_run(self.push.run)].concat();
-        look::call(&mut script, "mkdir -p", folders.iter().map(|folder| folder.as_bytes()));
+        let mut script = [self.make_run.clone(), self.session.enter_run(self.push.run)].concat();
+        for (folder, mode) in modes(self.push.source.clone(), folders).await {
+            script.extend(make_closed(&folder, mode));
+        }
         self.session.ask(&script, "making empty folders", self.context).await.map(drop)
     }
 }

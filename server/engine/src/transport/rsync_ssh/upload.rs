@@ -2,7 +2,7 @@
 
 use super::classify;
 use super::quote::shell_word;
-use super::session::Session;
+use super::session::{Session, closing};
 use crate::files::hash::{CHUNK, read_some};
 use crate::keep::record_bytes::RecordBytes;
 use crate::transport::{CallContext, TransportError};
@@ -12,14 +12,15 @@ use domain::job::{FailureClass, Side};
 const PIECES_WAITING: usize = 2;
 
 /// Writes a file below our own folder; `place` is a word. One that changes here meanwhile arrives otherwise than it was
-/// hashed.
+/// hashed. It is no more open to others than it is here.
 pub(super) async fn upload(
     session: &Session,
     place: &[u8],
     bytes: &RecordBytes,
     context: &CallContext,
 ) -> Result<(), TransportError> {
-    let command = [b"sh -c ".to_vec(), shell_word(&[b"cat >", place].concat())].concat();
+    let inner = [format!("{}; cat >", closing(bytes.mode())).as_bytes(), place].concat();
+    let command = [b"sh -c ".to_vec(), shell_word(&inner)].concat();
     let command = String::from_utf8(command).map_err(|_| {
         let message = format!("the path {} is not text", session.place.describe());
         TransportError::new(FailureClass::Configuration, Side::Destination, message)
