@@ -141,24 +141,30 @@ conformance!(
 );
 all_laws!(over_rsync_ssh, crate::ssh_servers::RSYNC_SSH);
 all_laws!(over_rsync_ssh_to_a_plain_server, crate::ssh_servers::PLAIN_SERVER);
-// Debian's rclone is asked all laws over SFTP; here those that depend on what a backend tells of links, names and
-// times.
-conformance!(
-    over_rclone,
-    crate::remotes::LOCAL,
-    crate::faithful::odd_names as v9_odd_names,
-    crate::faithful::mirrored_with_times_and_empty_folders as v2_mirrored_with_times_and_empty_folders,
-    crate::faithful::record as d10_record_and_lives,
-    crate::lives::equal_is_equal as v19_equal_is_equal,
-    crate::lives::nothing_earlier_is_there as d10_nothing_earlier_is_there,
-    crate::lives::what_differs_is_named as v19_what_differs_is_named,
-    crate::damage::superseded as d22_superseded,
-    crate::damage::gives_way as d22_gives_way,
-    crate::gap::damage_is_seen as d16_damage_is_seen,
-);
 all_laws!(over_rclone_current, crate::remotes::LOCAL_CURRENT);
 all_laws!(over_rclone_sftp, crate::remotes::SFTP);
-all_laws!(over_rclone_sftp_current, crate::remotes::SFTP_CURRENT);
+
+// Both versions of rclone are asked all laws above; crosswise those that depend on what a backend tells of links, names
+// and times.
+macro_rules! laws_of_a_backend {
+    ($transport:ident, $make:expr) => {
+        conformance!(
+            $transport,
+            $make,
+            crate::faithful::odd_names as v9_odd_names,
+            crate::faithful::mirrored_with_times_and_empty_folders as v2_mirrored_with_times_and_empty_folders,
+            crate::faithful::record as d10_record_and_lives,
+            crate::lives::equal_is_equal as v19_equal_is_equal,
+            crate::lives::nothing_earlier_is_there as d10_nothing_earlier_is_there,
+            crate::lives::what_differs_is_named as v19_what_differs_is_named,
+            crate::damage::superseded as d22_superseded,
+            crate::damage::gives_way as d22_gives_way,
+            crate::gap::damage_is_seen as d16_damage_is_seen,
+        );
+    };
+}
+laws_of_a_backend!(over_rclone, crate::remotes::LOCAL);
+laws_of_a_backend!(over_rclone_sftp_current, crate::remotes::SFTP_CURRENT);
 
 // A destination that keeps no times: the law about them does not apply.
 conformance!(
