@@ -46,7 +46,9 @@ impl From<NotCalledOff> for Problem {
     fn from(refusal: NotCalledOff) -> Problem {
         let code = match &refusal {
             NotCalledOff::Busy { .. } => ErrorCode::RunBusy,
-            NotCalledOff::NoClear { .. } | NotCalledOff::EndsByItself { .. } => ErrorCode::NothingToCallOff,
+            NotCalledOff::NoClear { .. } | NotCalledOff::EndsByItself { .. } | NotCalledOff::AllIsGone { .. } => {
+                ErrorCode::NothingToCallOff
+            }
             NotCalledOff::NotNow { .. } => ErrorCode::StagingUnavailable,
             NotCalledOff::State(_) => ErrorCode::StateUnavailable,
         };

@@ -7,7 +7,7 @@ use super::carry_out::{finish, is_cleared_by};
 use super::refusal::Refusal;
 use crate::core::Core;
 use crate::database::{ClearStep, Intent, Job, LedgerKind};
-use crate::files::source::{RunFolder, SourceError};
+use crate::files::source::{Entry, RunFolder, SourceError};
 use crate::judge::gatekeeper::tell_producer;
 use crate::keep::ingest_store::{self, read_ingest};
 use crate::keep::record::{RecordError, RecordFolder, Stamp};
@@ -176,6 +176,26 @@ pub(super) async fn end_what_went(
     let kept = ("some of it".to_owned(), "was kept, and put back before the program was stopped".to_owned());
     finish(core, intent, job, if all { &[] } else { std::slice::from_ref(&kept) }).await?;
     Ok(Some(gone))
+}
+
+/// True where nothing but the record is left of a run that was whole when it was renamed aside: every sealed file went,
+/// and each was proven a moment before. There is nothing to put back or to send again, so its clear is neither given up
+/// nor called off: it ends when the record has gone.
+pub(super) async fn all_data_is_gone(job: &Job, folder: &RunFolder) -> bool {
+    if job.totals.files == 0 {
+        return false;
+    }
+    let folder = folder.clone();
+    blocking(move || {
+        let data = |entry: Result<Entry, SourceError>| match entry {
+            Ok(entry) => entry.is_data_file() || entry.is_unsupported(),
+            Err(SourceError::Vanished { .. }) => false,
+            // What cannot be looked at may be data.
+            Err(_) => true,
+        };
+        folder.walk().is_ok_and(|mut entries| !entries.any(data))
+    })
+    .await
 }
 
 /// True unless everything that was sealed is still there.

@@ -1,7 +1,8 @@
 //! Calling a clear off that waits: nothing more is removed. A run of which nothing went is what it was; the rest of one
-//! that had begun to go is put back where it stood and is a new life, as after any clear that was given up.
+//! that had begun to go is put back where it stood and is a new life, as after any clear that was given up. Once all
+//! data is gone there is nothing to call off: only the record is left, and a record alone is no run.
 
-use super::back::{back_untouched, end_what_went, give_up_aside, sealed_and_gone, take_back};
+use super::back::{all_data_is_gone, back_untouched, end_what_went, give_up_aside, sealed_and_gone, take_back};
 use super::refusal::NotCalledOff;
 use super::resume::{FolderOf, find, open_intent};
 use super::{ClearStop, PATIENCE, note_clearing};
@@ -37,6 +38,13 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
             return Err(NotCalledOff::EndsByItself { run: run.clone() });
         }
     };
+    if aside
+        && let Some(job) = &job
+        && all_data_is_gone(job, &folder).await
+    {
+        let waiting = intent.waiting.unwrap_or_else(|| "its next try".to_owned());
+        return Err(NotCalledOff::AllIsGone { run: run.clone(), waiting });
+    }
     let freed = match (ended, job) {
         (Some(freed), _) => freed,
         (None, _) if !aside => {

@@ -163,6 +163,16 @@ pub enum NotCalledOff {
     /// Everything is gone already.
     #[error("{run}: its folder is neither at its path nor in {CLEARING_FOLDER}: its clear ends by itself")]
     EndsByItself { run: RunPath },
+    /// Only the record is left.
+    #[error(
+        "{run}: all of its data is gone and was proven on the NAS, so there is nothing left to call off: its clear ends \
+         by itself when its record has gone too; it waits for: {waiting}"
+    )]
+    AllIsGone {
+        run: RunPath,
+        /// Why the clear has not ended yet.
+        waiting: String,
+    },
     /// What calling it off needs cannot be done now.
     #[error("{run}: it cannot be called off now: {why}")]
     NotNow { run: RunPath, why: String },

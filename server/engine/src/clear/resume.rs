@@ -4,7 +4,7 @@
 //! an ingest.json that does not carry that id is somebody else's.
 
 use super::aside::{self, CLEARING_FOLDER};
-use super::back::{abort, end_what_went, give_up_aside, has_begun, not_cleared, take_back};
+use super::back::{abort, all_data_is_gone, end_what_went, give_up_aside, has_begun, not_cleared, take_back};
 use super::carry_out::{carry_out, finish, is_cleared_by, waits};
 use super::obstacles::obstacle_inside;
 use super::permit::{PermitFor, permit};
@@ -205,6 +205,12 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
                     waits(core, intent, &why).await;
                     show_aside(core, intent);
                     Err(ClearStop::Waiting(why))
+                }
+                // Nor of a record alone: there is nothing to put back, and nothing here to send again.
+                Err(refusal) if refusal.is_final() && all_data_is_gone(&job, &folder).await => {
+                    let why =
+                        format!("rest of a cleared run: all of its data is gone here, its record waits: {refusal}");
+                    wait(core, intent, why).await
                 }
                 Err(refusal) if refusal.is_final() => {
                     match give_up_aside(core, intent, &job, &folder, &refusal.to_string()).await {

@@ -6,6 +6,7 @@ mod alone;
 mod beside_the_bytes;
 mod clear;
 mod clear_back;
+mod clear_called_off;
 mod clear_gap;
 mod clear_midway;
 mod clear_rights;

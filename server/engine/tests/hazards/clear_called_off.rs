@@ -1,0 +1,91 @@
+//! A clear that waits, and what may be done meanwhile (D8, D20): it is called off or it is not, and every answer says
+//! what it waits for and what to do.
+
+use crate::support::*;
+use domain::path::RunPath;
+use domain::problem::ErrorCode;
+use engine::Engine;
+use engine::machine::checkpoint::Checkpoint;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// The only folder aside.
+fn aside(staging: &Path) -> PathBuf {
+    let clearing = fs::read_dir(staging.join(".exlab-clearing")).unwrap();
+    clearing.map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap()
+}
+
+/// A clear that waits because this was done when it had come to this step, and what was pushed.
+async fn waits_after(
+    lab: &Lab,
+    run: &RunPath,
+    step: Checkpoint,
+    act: impl FnOnce() + Send + 'static,
+) -> (Engine, Vec<(PathBuf, Vec<u8>)>) {
+    let engine = lab.start_with(once(step, act)).await;
+    lab.push_usual(run);
+    until_verified(&engine, run).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    let answer = engine.clear(run.as_str()).await.unwrap();
+    assert!(answer.clearing.is_some_and(|clearing| clearing.waiting.is_some()), "it waits");
+    (engine, pushed)
+}
+
+/// A way to make a clear wait once its data is gone, and the way back.
+type Hindrance = (&'static str, fn(&Path), fn(&Path));
+
+const HINDRANCES: [Hindrance; 2] = [
+    (
+        "the NAS is away",
+        |lab| fs::rename(lab.join("nas"), lab.join("away")).unwrap(),
+        |lab| fs::rename(lab.join("away"), lab.join("nas")).unwrap(),
+    ),
+    (
+        "a link is in the record",
+        |lab| symlink("/etc/hostname", aside(&lab.join("staging")).join(".exlab-wizard/notes.txt")).unwrap(),
+        |lab| fs::remove_file(aside(&lab.join("staging")).join(".exlab-wizard/notes.txt")).unwrap(),
+    ),
+];
+
+/// All data is gone and was proven, and only the record is left: called off, that would be a row that nothing leads
+/// out of. So it stays a clear, and ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn d20_a_clear_of_which_all_data_is_gone_is_not_called_off_and_ends() {
+    for (name, hinder, way_back) in HINDRANCES {
+        let (lab, run) = (Lab::new(), run("Run_1"));
+        let folder = lab.path("");
+        let (engine, pushed) = waits_after(&lab, &run, Checkpoint::DataUnlinked, move || hinder(&folder)).await;
+        let problem = engine.call_off(run.as_str()).await.unwrap_err();
+        assert_eq!(problem.code, ErrorCode::NothingToCallOff, "{name}: {problem:?}");
+        assert!(problem.message.contains("all of its data is gone and was proven"), "{name}: {problem:?}");
+        assert!(!lab.staging(run.as_str()).exists(), "{name}: it stays where it was");
+        assert!(row(&engine, &run).await.clearing.is_some_and(|clearing| clearing.waiting.is_some()), "{name}");
+        way_back(&lab.path(""));
+        assert_eq!(engine.clear(run.as_str()).await.unwrap().clearing, None, "{name}");
+        assert_eq!(files_below(&lab.path("staging")), [], "{name}");
+        assert_eq!(data_below(&lab.nas(&run)), pushed, "{name}");
+        assert_eq!(engine.cleared_runs(None, 10).await.unwrap().runs.len(), 1, "{name}");
+        engine.stop().await;
+    }
+}
+
+/// The same without an operator: the copy is damaged before the record is gone. There is nothing here to send again,
+/// and nothing to put back; it waits, says so, and ends when the copy is restored.
+#[tokio::test(flavor = "multi_thread")]
+async fn d8_damage_found_when_all_data_is_gone_makes_no_row_that_nothing_leads_out_of() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let ((_, hinder, way_back), folder) = (HINDRANCES[1], lab.path(""));
+    let (engine, pushed) = waits_after(&lab, &run, Checkpoint::DataUnlinked, move || hinder(&folder)).await;
+    let there = lab.nas(&run).join("raw/frame_1.tif");
+    let good = fs::read(&there).unwrap();
+    fs::write(&there, "rotten").unwrap();
+    let waiting = engine.clear(run.as_str()).await.unwrap().clearing.unwrap().waiting.unwrap();
+    assert!(waiting.contains("raw/frame_1.tif") && waiting.contains("all of its data is gone"), "{waiting}");
+    assert!(!lab.staging(run.as_str()).exists(), "nothing is put back");
+    fs::write(&there, good).unwrap();
+    way_back(&lab.path(""));
+    assert_eq!(engine.clear(run.as_str()).await.unwrap().clearing, None);
+    assert_eq!((files_below(&lab.path("staging")), data_below(&lab.nas(&run))), (Vec::new(), pushed));
+    engine.stop().await;
+}
