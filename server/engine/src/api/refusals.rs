@@ -49,6 +49,7 @@ impl From<NotCalledOff> for Problem {
             NotCalledOff::NoClear { .. } | NotCalledOff::EndsByItself { .. } | NotCalledOff::AllIsGone { .. } => {
                 ErrorCode::NothingToCallOff
             }
+            NotCalledOff::InTheWay { .. } => ErrorCode::StagingNotProven,
             NotCalledOff::NotNow { .. } => ErrorCode::StagingUnavailable,
             NotCalledOff::State(_) => ErrorCode::StateUnavailable,
         };

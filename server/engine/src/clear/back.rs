@@ -61,18 +61,27 @@ pub fn not_cleared(intent: &Intent, why: &str) -> String {
 }
 
 /// Gives up a clear that was renamed aside, and of which nothing was removed: its folder goes back to where it stood
-/// first. Where something new stands there the intent stands.
+/// first. Where it cannot go there the intent stands.
 pub async fn back_untouched(core: &Arc<Core>, intent: &Intent, folder: &RunFolder, why: &str) -> Result<(), ClearStop> {
-    let (owned, run, id) = (core.clone(), intent.run.clone(), intent.id.clone());
-    if let Err(errno) = blocking(move || aside::put_back(&owned, &run, &id)).await {
-        let place = match errno {
-            Errno::EXIST | Errno::NOTEMPTY => "something new stands at its path; move that away first".to_owned(),
-            Errno::NOENT => "the folder that it stood in is gone; make it again first".to_owned(),
-            errno => format!("it cannot be put back: {errno}"),
-        };
-        return Err(ClearStop::Waiting(format!("{why}; it stays in {CLEARING_FOLDER}/{}: {place}", intent.id)));
-    }
+    put_back_or_wait(core, intent, why).await?;
     take_back(core, intent, folder, why).await
+}
+
+/// Puts the folder back to where it stood; where it cannot go back the intent stands, and says what to do.
+async fn put_back_or_wait(core: &Arc<Core>, intent: &Intent, why: &str) -> Result<(), ClearStop> {
+    let (owned, run, id) = (core.clone(), intent.run.clone(), intent.id.clone());
+    let Err(errno) = blocking(move || aside::put_back(&owned, &run, &id)).await else { return Ok(()) };
+    let stays = format!("it stays in {CLEARING_FOLDER}/{}", intent.id);
+    let remedy = match errno {
+        Errno::EXIST | Errno::NOTEMPTY => "something new stands at its path; move that away first".to_owned(),
+        Errno::NOENT | Errno::NOTDIR => "the folder that it stood in is gone; make it again first".to_owned(),
+        Errno::ACCESS | Errno::PERM => format!(
+            "this program (user {}) may not put it back into the folder that it stood in; let it write there first",
+            rustix::process::geteuid().as_raw()
+        ),
+        errno => return Err(ClearStop::Waiting(format!("{why}; {stays}: it cannot be put back: {errno}"))),
+    };
+    Err(ClearStop::ForAPerson { why: why.to_owned(), remedy: format!("{stays}: {remedy}") })
 }
 
 /// Appends to a record that was called cleared by this intent that it was not; nothing where it says nothing of the
@@ -150,7 +159,7 @@ pub(super) async fn give_up_aside(
             tracing::error!(run = %intent.run, error, "what was freed before the clear was given up cannot be counted")
         }
     }
-    put_back(core, intent).await;
+    put_back_or_wait(core, intent, why).await?;
     finish(core, intent, job, &[("the clear was given up:".to_owned(), why.to_owned())]).await?;
     Ok(intent.freed)
 }

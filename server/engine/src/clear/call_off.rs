@@ -22,7 +22,10 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
     let _guard = held.map_err(|holder| NotCalledOff::Busy { run: run.clone(), holder: holder.to_string() })?;
     let intent = open_intent(core, run).await?;
     let intent = intent.ok_or_else(|| NotCalledOff::NoClear { run: run.clone() })?;
-    let waits = |stop: ClearStop| NotCalledOff::NotNow { run: run.clone(), why: stop.to_string() };
+    let waits = |stop: ClearStop| match stop {
+        ClearStop::ForAPerson { remedy, .. } => NotCalledOff::InTheWay { run: run.clone(), remedy },
+        stop => NotCalledOff::NotNow { run: run.clone(), why: stop.why() },
+    };
     let job = core.store.job(&intent.job_id).await?;
     let mut ended = None;
     let (folder, aside) = match find(core, &intent).await.map_err(waits)? {

@@ -43,7 +43,7 @@ pub async fn carry_out(
     show(core, &intent);
     let outcome = steps(core, &mut intent, permit, progress).await.map_err(ClearStop::once_intended);
     match &outcome {
-        Err(ClearStop::Waiting(why)) => waits(core, &mut intent, why).await,
+        Err(stop) if stop.stands() => waits(core, &mut intent, &stop.why()).await,
         _ => note_clearing(core, &intent.run, None),
     }
     outcome

@@ -105,6 +105,14 @@ pub enum ClearStop {
     /// The intent stands and goes on by itself.
     #[error("the clear goes on by itself: {0}")]
     Waiting(String),
+    /// The intent stands, and does not go on before a person has done something.
+    #[error("{why}; {remedy}")]
+    ForAPerson {
+        /// Why it is given up.
+        why: String,
+        /// What is in the way of that, and what to do.
+        remedy: String,
+    },
 }
 
 impl ClearStop {
@@ -113,7 +121,13 @@ impl ClearStop {
         match self {
             ClearStop::Refused(refusal) => refusal.to_string(),
             ClearStop::Waiting(why) => why.clone(),
+            ClearStop::ForAPerson { .. } => self.to_string(),
         }
+    }
+
+    /// The intent stands, whoever it waits for.
+    fn stands(&self) -> bool {
+        !matches!(self, ClearStop::Refused(_))
     }
 
     /// From the intent on it is no refusal that the state folder cannot be written: the intent stands, and goes on when
@@ -144,6 +158,7 @@ fn answer(core: &Core, run: &RunPath, outcome: Result<Totals, ClearStop>) -> Res
     match outcome {
         Ok(freed) => Ok(ClearAnswer::ended(run.as_str(), freed.files, freed.bytes)),
         Err(ClearStop::Refused(refusal)) => Err(*refusal),
+        Err(stop @ ClearStop::ForAPerson { .. }) => Err(Refusal::held(format!("the clear of {run} waits: {stop}"))),
         // Not a refusal: the intent stands, and ends without anybody's doing.
         Err(ClearStop::Waiting(why)) => {
             let known = core.clears.of(run);

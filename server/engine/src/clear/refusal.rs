@@ -173,6 +173,13 @@ pub enum NotCalledOff {
         /// Why the clear has not ended yet.
         waiting: String,
     },
+    /// It cannot go back to where it stood before a person has made room for it.
+    #[error("{run}: its clear cannot be called off now: {remedy}")]
+    InTheWay {
+        run: RunPath,
+        /// What is in the way, and what to do.
+        remedy: String,
+    },
     /// What calling it off needs cannot be done now.
     #[error("{run}: it cannot be called off now: {why}")]
     NotNow { run: RunPath, why: String },

@@ -134,7 +134,7 @@ pub async fn resume(core: &Arc<Core>, mut intent: Intent) -> Result<Totals, Clea
     let shown = core.show(&intent.run, &progress);
     let outcome = with_room(core, go_on(core, &mut intent, &progress)).await.map_err(ClearStop::once_intended);
     drop(shown);
-    if !matches!(outcome, Err(ClearStop::Waiting(_))) {
+    if !outcome.as_ref().is_err_and(ClearStop::stands) {
         note_clearing(core, &intent.run, None);
         core.desk.look_at(&intent.run);
     }

@@ -2,8 +2,9 @@
 //! what it waits for and what to do.
 
 use crate::support::*;
+use domain::api::RunRow;
 use domain::path::RunPath;
-use domain::problem::ErrorCode;
+use domain::problem::{ErrorCode, Problem};
 use engine::Engine;
 use engine::machine::checkpoint::Checkpoint;
 use std::fs;
@@ -87,5 +88,77 @@ async fn d8_damage_found_when_all_data_is_gone_makes_no_row_that_nothing_leads_o
     way_back(&lab.path(""));
     assert_eq!(engine.clear(run.as_str()).await.unwrap().clearing, None);
     assert_eq!((files_below(&lab.path("staging")), data_below(&lab.nas(&run))), (Vec::new(), pushed));
+    engine.stop().await;
+}
+
+fn takes_the_place(place: &Path) {
+    fs::create_dir_all(place).unwrap();
+    fs::write(place.join("new.tif"), "pushed anew").unwrap();
+}
+
+/// Says that something stands in the way, what to do, and nothing of what goes on by itself.
+fn for_a_person(problem: &Problem, what: &str) {
+    assert_eq!(problem.code, ErrorCode::StagingNotProven, "{problem:?}");
+    let says = |part: &str| problem.message.contains(part);
+    assert!(says(what) && !says("by itself") && !says("an operator called it off"), "{problem:?}");
+}
+
+/// What stands in the way of calling it off is a person's matter, and no fault of the disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn d20_what_stands_in_the_way_of_calling_off_is_said_with_what_to_do() {
+    for half in [false, true] {
+        let (lab, run) = (Lab::new(), run("Run_1"));
+        let (nas, away) = (lab.path("nas"), lab.path("away"));
+        let staging = lab.path("staging");
+        let (engine, pushed) = waits_after(&lab, &run, Checkpoint::FoundWhole, move || {
+            fs::rename(nas, away).unwrap();
+            if half {
+                fs::remove_file(aside(&staging).join("raw/frame_1.tif")).unwrap();
+            }
+        })
+        .await;
+        let left = data_below(&aside(&lab.path("staging")));
+        let project = lab.staging("SCOPE_01/Cortex Q3 Pilot");
+        fs::rename(&project, lab.path("elsewhere")).unwrap();
+        let problem = engine.call_off(run.as_str()).await.unwrap_err();
+        for_a_person(&problem, "make it again first");
+        fs::rename(lab.path("elsewhere"), &project).unwrap();
+        takes_the_place(&lab.staging(run.as_str()));
+        let problem = engine.call_off(run.as_str()).await.unwrap_err();
+        for_a_person(&problem, "move that away first");
+        assert_eq!(data_below(&aside(&lab.path("staging"))), left, "{half}: nothing moved");
+        remove(&lab.staging(run.as_str()));
+        engine.call_off(run.as_str()).await.unwrap();
+        assert_eq!(data_below(&lab.staging(run.as_str())), left, "{half}");
+        assert!(half != (left == pushed));
+        engine.stop().await;
+    }
+}
+
+/// Whole, proven, and aside; the NAS went away.
+async fn waits_for_the_nas(lab: &Lab, run: &RunPath) -> (Engine, Vec<(PathBuf, Vec<u8>)>) {
+    let (nas, away) = (lab.path("nas"), lab.path("away"));
+    waits_after(lab, run, Checkpoint::FoundWhole, move || fs::rename(nas, away).unwrap()).await
+}
+
+fn waiting(row: &RunRow) -> bool {
+    row.clearing.as_ref().is_some_and(|clearing| clearing.waiting.is_some())
+}
+
+/// A clear that cannot end before a person has moved something is refused with that, and does not "go on by itself".
+#[tokio::test(flavor = "multi_thread")]
+async fn d8_a_clear_that_waits_for_a_person_is_not_accepted_as_going_on() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (engine, pushed) = waits_for_the_nas(&lab, &run).await;
+    fs::rename(lab.path("away"), lab.path("nas")).unwrap();
+    fs::write(lab.nas(&run).join("raw/frame_1.tif"), "rotten").unwrap();
+    takes_the_place(&lab.staging(run.as_str()));
+    let problem = engine.clear(run.as_str()).await.unwrap_err();
+    for_a_person(&problem, "move that away first");
+    assert!(problem.message.contains("raw/frame_1.tif"), "{problem:?}");
+    assert!(waiting(&row(&engine, &run).await), "it stands, and its row says so");
+    remove(&lab.staging(run.as_str()));
+    assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::DestinationNotProven);
+    assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "put back whole");
     engine.stop().await;
 }
