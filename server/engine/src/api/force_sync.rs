@@ -51,6 +51,7 @@ impl Engine {
         let _guard = held.map_err(|holder| {
             Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended"))
         })?;
+        self.unless_clear_waits(run)?;
         let Some(facts) = core.index.get(run).filter(|_| !self.is_gone(run, &evaluated)) else {
             return Err(self.gone_problem(run).await?);
         };
@@ -90,6 +91,16 @@ impl Engine {
     ) -> bool {
         matches!(evaluated, Ok(evaluated) if evaluated.state.is_none())
             && matches!(self.core.staging.run(run), Err(crate::files::source::SourceError::RunGone { .. }))
+    }
+
+    /// The caller holds the run, so a clear of it that is open is not at work: it waits, and no other act begins before
+    /// it has ended. What stands aside meanwhile was proven, and is not gone.
+    pub(super) fn unless_clear_waits(&self, run: &RunPath) -> Result<(), Problem> {
+        let Some(clearing) = self.core.clears.of(run) else { return Ok(()) };
+        let why = clearing.waiting.unwrap_or_else(|| "its next try".to_owned());
+        let sentence =
+            format!("{run}: its clear waits: {why}. Nothing else is done with it until that has ended; or call it off");
+        Err(Problem::new(ErrorCode::RunBusy, sentence))
     }
 
     pub(super) async fn gone_problem(&self, run: &RunPath) -> Result<Problem, Problem> {
@@ -235,6 +246,7 @@ impl Engine {
         let _guard = held.map_err(|holder| {
             Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended"))
         })?;
+        self.unless_clear_waits(run)?;
         let Some(facts) = core.index.get(run) else { return Err(self.gone_problem(run).await?) };
         let nothing = |why: &str| Problem::new(ErrorCode::NothingToRetry, format!("{run}: {why}"));
         let job = facts.job.ok_or_else(|| nothing("it has no job yet"))?;

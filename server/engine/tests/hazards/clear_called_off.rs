@@ -2,7 +2,7 @@
 //! what it waits for and what to do.
 
 use crate::support::*;
-use domain::api::RunRow;
+use domain::api::{ForceSyncRequest, OverrideRequest, RunRow};
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
 use engine::Engine;
@@ -160,5 +160,37 @@ async fn d8_a_clear_that_waits_for_a_person_is_not_accepted_as_going_on() {
     remove(&lab.staging(run.as_str()));
     assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::DestinationNotProven);
     assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "put back whole");
+    engine.stop().await;
+}
+
+/// What waits to be cleared was proven, and is not gone: whatever else is asked of it is told so, also where something
+/// new stands at its path by now.
+#[tokio::test(flavor = "multi_thread")]
+async fn d20_an_act_on_a_run_whose_clear_waits_is_told_what_that_waits_for() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (engine, _) = waits_for_the_nas(&lab, &run).await;
+    for place_taken in [false, true] {
+        if place_taken {
+            takes_the_place(&lab.staging(run.as_str()));
+            engine.watcher().poll_once().await;
+        }
+        let letting = OverrideRequest {
+            problem_class: "unresolved_placeholder_token".into(),
+            reason: "The vendor names files so.".into(),
+            operator: "kim".into(),
+            expires_at: None,
+        };
+        let asked = [
+            ("force-sync", engine.force_sync(run.as_str(), ForceSyncRequest::default()).await.map(drop)),
+            ("retry", engine.retry(run.as_str()).await.map(drop)),
+            ("override", engine.override_findings(run.as_str(), letting).await.map(drop)),
+        ];
+        for (act, answer) in asked {
+            let problem = answer.unwrap_err();
+            assert_eq!(problem.code, ErrorCode::RunBusy, "{act} {place_taken}: {problem:?}");
+            let why = "its clear waits: the last look at the NAS had no answer";
+            assert!(problem.message.contains(why), "{act} {place_taken}: {problem:?}");
+        }
+    }
     engine.stop().await;
 }
