@@ -1,12 +1,12 @@
 //! What a completeness manifest promises and the run does not hold yet.
 //!
 //! Windows programs write `raw\a.bin` for `raw/a.bin` and `A.bin` for `a.bin`. A path that is not there as it is
-//! written is taken as meant where exactly one file of the run can be meant by it.
+//! written is taken as meant where exactly one file of the run can be meant by it, and by no other entry.
 
 use crate::files::source::RunFolder;
 use domain::completeness::Manifest;
 use domain::path::FilePath;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Reads a manifest; the error is a sentence for a finding.
 pub fn read(folder: &RunFolder, path: &FilePath) -> Result<Manifest, String> {
@@ -30,7 +30,7 @@ pub fn lacks(folder: &RunFolder, manifest: &Manifest) -> Option<String> {
     for (path, size) in &manifest.files {
         let found = match folder.open_file(path) {
             Ok((_, stat)) => Ok(stat.size),
-            Err(_) => meant(folder, alike.get_or_insert_with(|| Alike::of(folder)), path),
+            Err(_) => alike.get_or_insert_with(|| Alike::of(folder, manifest)).meant(folder, path),
         };
         let there = match found {
             Ok(found) if found == *size => continue,
@@ -44,34 +44,54 @@ pub fn lacks(folder: &RunFolder, manifest: &Manifest) -> Option<String> {
     Some(if missing == 1 { first } else { format!("{first}, and {} more", missing - 1) })
 }
 
-fn meant(folder: &RunFolder, alike: &Alike, path: &FilePath) -> Result<u64, String> {
-    match alike.to(path) {
-        [one] => folder.open_file(one).map(|(_, stat)| stat.size).map_err(|error| error.to_string()),
-        [] => Err(format!("{path} is not there yet")),
-        several => {
-            let names: Vec<String> = several.iter().map(ToString::to_string).collect();
-            Err(format!(
-                "{path} is not there as it is written, and may mean {}: write the one that is meant",
-                names.join(" or ")
-            ))
-        }
-    }
+/// The run's files by how they are written when slashes and case are left out of account. One file is meant by one
+/// entry: what an entry names exactly is meant by no other, and what was taken as meant once is not taken again.
+struct Alike<'a> {
+    files: HashMap<String, Vec<FilePath>>,
+    /// What the manifest names as it is written.
+    named: HashSet<&'a FilePath>,
+    /// What was taken as meant, and by which entry.
+    taken: HashMap<FilePath, &'a FilePath>,
 }
 
-/// The run's files by how they are written when slashes and case are left out of account.
-struct Alike(HashMap<String, Vec<FilePath>>);
-
-impl Alike {
-    fn of(folder: &RunFolder) -> Alike {
-        let mut alike: HashMap<String, Vec<FilePath>> = HashMap::new();
+impl<'a> Alike<'a> {
+    fn of(folder: &RunFolder, manifest: &'a Manifest) -> Alike<'a> {
+        let mut files: HashMap<String, Vec<FilePath>> = HashMap::new();
         for entry in folder.walk().into_iter().flatten().filter_map(Result::ok).filter(|entry| entry.is_data_file()) {
-            alike.entry(key(&entry.path)).or_default().push(entry.path);
+            files.entry(key(&entry.path)).or_default().push(entry.path);
         }
-        Alike(alike)
+        Alike { files, named: manifest.files.iter().map(|(path, _)| path).collect(), taken: HashMap::new() }
     }
 
-    fn to(&self, path: &FilePath) -> &[FilePath] {
-        self.0.get(&key(path)).map_or(&[], Vec::as_slice)
+    /// The size of the one file that can be meant by `path`; the error is a sentence.
+    fn meant(&mut self, folder: &RunFolder, path: &'a FilePath) -> Result<u64, String> {
+        let alike = self.files.get(&key(path)).map_or(&[][..], Vec::as_slice);
+        let (of_others, free): (Vec<&FilePath>, Vec<&FilePath>) = alike.iter().partition(|file| self.is_of_other(file));
+        match free[..] {
+            [one] => {
+                let (_, stat) = folder.open_file(one).map_err(|error| error.to_string())?;
+                self.taken.insert(one.clone(), path);
+                Ok(stat.size)
+            }
+            [] => Err(match of_others.first() {
+                Some(other) => {
+                    let entry = self.taken.get(*other).copied().unwrap_or(other);
+                    format!("{path} is not there yet: {other} is, but it belongs to the manifest's entry {entry}")
+                }
+                None => format!("{path} is not there yet"),
+            }),
+            _ => {
+                let names: Vec<String> = free.iter().map(ToString::to_string).collect();
+                Err(format!(
+                    "{path} is not there as it is written, and may mean {}: write the one that is meant",
+                    names.join(" or ")
+                ))
+            }
+        }
+    }
+
+    fn is_of_other(&self, file: &FilePath) -> bool {
+        self.named.contains(file) || self.taken.contains_key(file)
     }
 }
 
@@ -84,6 +104,7 @@ mod tests {
     use super::*;
     use crate::files::source::StagingRoot;
     use domain::path::RunPath;
+    use rstest::rstest;
 
     #[test]
     fn s24_what_windows_writes_is_taken_as_meant_where_only_one_meaning_is_possible() {
@@ -103,5 +124,28 @@ mod tests {
         assert_eq!(lacks(&[("raw/d.bin", 1)]).unwrap(), "raw/d.bin is not there yet");
         let several = lacks(&[("raw\\b.BIN", 2)]).unwrap();
         assert!(several.contains("raw/B.bin or raw/b.bin"), "{several}");
+    }
+
+    #[rstest]
+    #[case(&["raw/a.bin"], &["raw/a.bin", "raw/A.bin"], Some("raw/A.bin is not there yet: raw/a.bin is"))]
+    #[case(&["raw/a.bin"], &["raw/A.bin", "raw/a.bin"], Some("raw/A.bin is not there yet: raw/a.bin is"))]
+    #[case(&["raw/a.bin"], &["raw/a.bin", "raw\\a.bin"], Some("raw\\a.bin is not there yet"))]
+    #[case(&["raw/a.bin"], &["Raw/a.bin", "RAW/a.bin"], Some("it belongs to the manifest's entry Raw/a.bin"))]
+    #[case(&["raw/a.bin", "raw/A.bin"], &["raw/a.bin", "raw/A.bin"], None)]
+    // One of two is named as it is written, so that the other entry can mean only the other one.
+    #[case(&["raw/a.bin", "raw/A.bin"], &["raw/a.bin", "raw\\A.bin"], None)]
+    #[case(&["raw/a.bin"], &["raw\\A.bin"], None)]
+    fn a_file_is_meant_by_one_entry_alone(#[case] stand: &[&str], #[case] listed: &[&str], #[case] says: Option<&str>) {
+        let root = tempfile::tempdir().unwrap();
+        let run = root.path().join("E/P/Runs/Run_1");
+        std::fs::create_dir_all(run.join("raw")).unwrap();
+        stand.iter().for_each(|name| std::fs::write(run.join(name), "1234").unwrap());
+        let folder = StagingRoot::open(root.path()).unwrap().run(&RunPath::parse("E/P/Runs/Run_1").unwrap()).unwrap();
+        let files = listed.iter().map(|path| (FilePath::new(*path).unwrap(), 4)).collect();
+        let lacks = super::lacks(&folder, &Manifest { files });
+        match says {
+            None => assert_eq!(lacks, None),
+            Some(says) => assert!(lacks.as_ref().is_some_and(|lacks| lacks.contains(says)), "{lacks:?}"),
+        }
     }
 }
