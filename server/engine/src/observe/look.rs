@@ -60,7 +60,14 @@ pub fn look(core: &Core, facts: &mut Facts) -> Result<Look, SourceError> {
     let folder = match core.staging.run(&facts.run) {
         Ok(folder) => folder,
         Err(SourceError::RunGone { .. }) => return Ok(blank),
-        Err(error) => return Err(error),
+        Err(error) => {
+            if facts.watch.folder.is_none() {
+                // It was never read: that is no run without a record.
+                let (code, message) = ("staging_unreadable".into(), error.to_string());
+                facts.ingest = Err(RowProblem { code, message });
+            }
+            return Err(error);
+        }
     };
     let id = folder.identity();
     if facts.watch.folder != id {

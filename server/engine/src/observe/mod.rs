@@ -329,8 +329,10 @@ impl StagingWatcher {
         if news {
             tracing::warn!(run = %run, %error, "the run could not be evaluated; it is tried again");
         }
-        if self.core.index.get(run).is_none() {
-            self.core.put(Facts::new(run.clone(), 1));
+        if self.core.index.look(run, |_| ()).is_none() {
+            let mut facts = Facts { ingest: Err(staging_unreadable(&message)), ..Facts::new(run.clone(), 1) };
+            facts.watch.is_blank = true;
+            self.core.put(facts);
         }
         self.core.change(run, |facts| {
             facts.troubles.insert(Trouble::Staging, staging_unreadable(&message));

@@ -13,6 +13,7 @@ use crate::tell::index::{Facts, Trouble};
 use domain::cleanup::{automatic_clear_due, conditions};
 use domain::lifecycle::RunState;
 use domain::path::RunPath;
+use domain::proof::Totals;
 use domain::step::Observation;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub struct Observed {
 /// Looks at a run and brings its facts in the index up to date; `None` when it is gone, or has a name that says that it
 /// is still arriving.
 pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Observed>, EvaluateError> {
-    let (facts, first) = match core.index.get(run) {
+    let (facts, first) = match core.index.get(run).filter(|facts| !facts.watch.is_blank) {
         Some(facts) => (facts, false),
         None => (first_facts(core, run).await?, true),
     };
@@ -41,7 +42,15 @@ pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Observed>
         })
         .await
     };
-    let looked = looked?;
+    let looked = match looked {
+        Ok(looked) => looked,
+        Err(error) => {
+            if first {
+                show_unreadable(core, facts).await?;
+            }
+            return Err(error.into());
+        }
+    };
     let Some(folder) = looked.folder.clone() else { return Ok(None) };
     facts.troubles.remove(&Trouble::Vanished);
     if let (Some(token), Ok(None)) = (run.arriving(), &facts.ingest) {
@@ -59,12 +68,24 @@ pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Observed>
     Ok(Some(Observed { folder, looked }))
 }
 
+/// A run that cannot be read when a start of the program first sees it: what could be read of it, and what the database
+/// knows, is shown beside the failure. Files that could not be counted are those that were sealed.
+async fn show_unreadable(core: &Core, mut facts: Facts) -> Result<(), StoreError> {
+    settle_life(&mut facts);
+    if let Some(job) = facts.job.as_ref().filter(|job| job.seal.is_some() && facts.totals == Totals::default()) {
+        facts.totals = job.totals;
+    }
+    let (run, life) = (facts.run.clone(), facts.life);
+    take_in(core, facts);
+    core.reload_job(&run, life).await.map(drop)
+}
+
 /// Workers and clears may have changed their part of the facts while the files were looked at.
 fn take_in(core: &Core, facts: Facts) {
     let sealed = matches!(facts.state(), Some(RunState::SyncQueued | RunState::SyncVerified));
     core.merge(facts, |facts, known| {
         facts.clearing = core.clears.of(&facts.run);
-        let Some(known) = known else { return };
+        let Some(known) = known.filter(|known| !known.watch.is_blank) else { return };
         facts.job.clone_from(&known.job);
         facts.progress.clone_from(&known.progress);
         facts.sending.clone_from(&known.sending);

@@ -17,6 +17,7 @@ use crate::machine::blocking::blocking;
 use crate::machine::checkpoint::Checkpoint;
 use crate::machine::progress::ProgressSink;
 use crate::prove::{Differences, Proof};
+use crate::tell::index::Facts;
 use crate::transport::CallContext;
 use crate::transport::destination::Destination;
 use crate::verify::{VerifiedManifest, verify_rest};
@@ -25,7 +26,7 @@ use domain::gate::Verdict;
 use domain::job::{FailureClass, Side};
 use domain::lifecycle::RunState;
 use domain::log_line::Level;
-use domain::path::FilePath;
+use domain::path::{FilePath, RunPath};
 use domain::proof::ProofLevel;
 use domain::retry::{Settlement, Tried, settle};
 use domain::units;
@@ -174,12 +175,10 @@ async fn work(
 /// Opens the run, lists it under the gate's eyes, and opens its seal. Blocking.
 fn prepare(core: &Core, job: &Job, progress: &ProgressSink) -> Result<Prepared, Failure> {
     let folder = core.staging.run(&job.run).map_err(source_failure)?;
-    let state = core.index.look(&job.run, crate::tell::index::Facts::state).flatten();
-    if matches!(state, None | Some(RunState::Staging | RunState::Cleared)) {
-        let message =
-            format!("{} is not complete (its state is {})", job.run, state.map_or("not readable", RunState::as_str));
-        return Err(Failure { class: FailureClass::LocalFileChanged, side: Side::Source, message });
-    }
+    let state = core.index.look(&job.run, |facts| to_send(&job.run, facts)).unwrap_or_else(|| {
+        let message = format!("{} was not looked at yet since this program started", job.run);
+        Err(Failure { class: FailureClass::LocalRead, side: Side::Source, message })
+    })?;
     let work_folder = core.site.work_folder(&job.run, job.life);
     std::fs::create_dir_all(&work_folder).map_err(|error| state_failure(&error))?;
     let creation = creation_of(&folder).map_err(|error| Failure {
@@ -187,7 +186,7 @@ fn prepare(core: &Core, job: &Job, progress: &ProgressSink) -> Result<Prepared, 
         side: Side::Source,
         message: error.to_string(),
     })?;
-    let verified = state == Some(RunState::SyncVerified);
+    let verified = state == RunState::SyncVerified;
     let mut examiner = Examiner::new(core, &folder, &job.run, creation.as_ref(), verified);
     let now_ns = core.site.clock.now_ms().saturating_mul(1_000_000);
     let mut examine = |entry: &_| {
@@ -207,6 +206,22 @@ fn prepare(core: &Core, job: &Job, progress: &ProgressSink) -> Result<Prepared, 
     let early =
         Arc::new(EarlyHashes::begin(&work_folder.join(format!("early-{}", job.generation))).map_err(seal_failure)?);
     Ok(Prepared { folder, listing, seal, placed, noted: AtomicU64::new(0), early })
+}
+
+/// The state of a run that may be sent. One whose record cannot be read is waited for; one that says that it is not
+/// complete was changed.
+fn to_send(run: &RunPath, facts: &Facts) -> Result<RunState, Failure> {
+    let refused = |class, message| Err(Failure { class, side: Side::Source, message });
+    match (&facts.ingest, facts.state()) {
+        (_, Some(state @ (RunState::Complete | RunState::SyncQueued | RunState::SyncVerified))) => Ok(state),
+        (Err(problem), _) => {
+            refused(FailureClass::LocalRead, format!("the record of {run} cannot be read: {}", problem.message))
+        }
+        (Ok(_), _) => {
+            let message = format!("{run} is not complete (its state is {})", facts.state_text());
+            refused(FailureClass::LocalFileChanged, message)
+        }
+    }
 }
 
 fn listing_file(work_folder: &Path, generation: u64) -> PathBuf {
@@ -285,5 +300,36 @@ async fn note_disproof(core: &Core, job: &Job, differences: &Differences) {
     };
     if let Err(error) = core.store.record_disproof(job, &proof).await {
         tracing::error!(run = %job.run, %error, "a failed proof could not be recorded");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::api::RowProblem;
+    use domain::document::ingest::{FirstIngest, Ingest};
+    use domain::timestamp::Timestamp;
+
+    #[test]
+    fn what_cannot_be_read_is_waited_for_and_what_is_not_complete_was_changed() {
+        let run = RunPath::parse("E/P/Runs/Run_1").unwrap();
+        let seen = Ingest::first(&FirstIngest {
+            project_name: "P",
+            run_kind: run.kind(),
+            run: &run,
+            transport: "smb_mount",
+            at: Timestamp::default(),
+            host: "h",
+        });
+        let problem = |code: &str| Err(RowProblem { code: code.into(), message: "Permission denied".into() });
+        for (ingest, class) in [
+            (problem("staging_unreadable"), FailureClass::LocalRead),
+            (problem("document_unreadable"), FailureClass::LocalRead),
+            (Ok(None), FailureClass::LocalFileChanged),
+            (Ok(Some(seen)), FailureClass::LocalFileChanged),
+        ] {
+            let failure = to_send(&run, &Facts { ingest, ..Facts::new(run.clone(), 1) }).unwrap_err();
+            assert_eq!(failure.class, class, "{}", failure.message);
+        }
     }
 }

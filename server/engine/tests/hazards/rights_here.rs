@@ -97,3 +97,62 @@ async fn d20_what_may_not_be_moved_or_emptied_refuses_the_clear_before_anything_
         engine.stop().await;
     }
 }
+
+/// A run whose folder, record or subfolder cannot be read when the program starts is what it was before, and its job
+/// waits without using a retry.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_cannot_read_a_run_shows_what_is_known_and_goes_on_when_it_can() {
+    if !where_rights_count("a_start_that_cannot_read_a_run_shows_what_is_known_and_goes_on_when_it_can") {
+        return;
+    }
+    for (place, state) in [("raw", "sync_verified"), (".exlab-wizard", "unknown"), ("", "unknown")] {
+        let (lab, proven, queued) = (Lab::new(), run("Run_1"), run("Run_2"));
+        let engine = lab.start().await;
+        lab.push_usual(&proven);
+        until_verified(&engine, &proven).await;
+        until_record_sent(&engine, &proven).await;
+        let nas = lab.path("nas");
+        fs::rename(&nas, lab.path("unmounted")).unwrap();
+        lab.push_usual(&queued);
+        until_row(&engine, &queued, "it waits for the NAS", |row| {
+            row.job.as_ref().is_some_and(|job| job.waiting_for_destination)
+        })
+        .await;
+        engine.stop().await;
+        let closed = [&proven, &queued].map(|run| lab.staging(run.as_str()).join(place));
+        closed.iter().for_each(|folder| set_mode(folder, 0));
+        fs::rename(lab.path("unmounted"), &nas).unwrap();
+        let clock = Clock::manual(Timestamp::parse("2026-04-17T14:32:00Z").unwrap());
+        let engine =
+            Engine::start(lab.settings.clone(), Options { clock: clock.clone(), ..lab.options() }).await.unwrap();
+        let row = until_row(&engine, &proven, "it is named", |row| row.problem.is_some()).await;
+        assert_eq!(row.summary.current_state, state, "{place}: {row:?}");
+        assert!(row.job.is_some() && row.proof.is_some(), "{place}: {row:?}");
+        assert_eq!(row.summary.file_count, 5, "{place}: {row:?}");
+        assert!(state != "unknown" || !row.actions.clear.allowed, "{place}: nothing is known of its proof's record");
+        let waits = |row: &RunRow| {
+            let Some(job) = &row.job else { return false };
+            let error = job.error.as_ref().filter(|error| error.code == FailureClass::LocalRead);
+            assert_eq!(job.attempts, 0, "{place}: waiting uses no retry: {:?}", job.error);
+            job.state == JobState::Queued && error.is_some()
+        };
+        until("the job waits", async || {
+            clock.advance(Duration::from_secs(61));
+            engine.core().destinations.work_now(EQUIPMENT);
+            shown(&engine, &queued).filter(waits)
+        })
+        .await;
+        closed.iter().for_each(|folder| set_mode(folder, 0o755));
+        until("it goes on", async || {
+            clock.advance(Duration::from_secs(61));
+            engine.core().destinations.work_now(EQUIPMENT);
+            shown(&engine, &queued).filter(|row| row.summary.current_state == "sync_verified")
+        })
+        .await;
+        until_row(&engine, &proven, "it is as it was", |row| {
+            row.problem.is_none() && row.summary.current_state == "sync_verified" && row.proof.is_some()
+        })
+        .await;
+        engine.stop().await;
+    }
+}

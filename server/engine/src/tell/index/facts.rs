@@ -100,6 +100,8 @@ pub struct Watch {
     pub folder_mtime_ns: i128,
     /// The last failure of evaluating it, so that it is logged once.
     pub last_failure: Option<String>,
+    /// Nothing of it could be asked for yet, not even its life and its job.
+    pub is_blank: bool,
 }
 
 /// What a judgement of the gate rests on: when any of it changes, the run is judged again. The config cannot change
