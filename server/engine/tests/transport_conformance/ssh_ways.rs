@@ -105,6 +105,58 @@ async fn v16_a_login_that_greets_is_no_part_of_any_answer() {
     }
 }
 
+/// What an account prints on standard error is no error of ours, and does not hide one.
+#[tokio::test]
+async fn v16_a_login_that_complains_fails_nothing_and_hides_nothing() {
+    let complains = "ForceCommand echo 'Permission denied to guests.' >&2; eval \"$SSH_ORIGINAL_COMMAND\"; r=$?; \
+                     echo 'No space left on device? call 1234' >&2; exit $r";
+    let bench = Bench::new(RSYNC_SSH).await;
+    let root = bench.destination.root().to_owned();
+    let behind = behind_own(Sshd::start_with(complains), &root, &bench.staging(), |_| ());
+    let (names, big): (Vec<String>, _) = ((0..40).map(|n| format!("f{n}")).collect(), vec![7; 2 << 20]);
+    let mut files: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), name.as_bytes())).collect();
+    // By rsync.
+    files.push((b"big", &big));
+    let run = bench.run("P/Runs/Run_1", &files);
+    let seal = push_with(&behind, &bench, &run, "seal").await.unwrap();
+    let proof = verify(behind.transport(), &run.path, &seal, Some(&run.source), &bench.context).await.unwrap();
+    assert!(matches!(proof, Verification::Proven(_)), "{proof:?}");
+    for _ in 0..3 {
+        let told = behind.transport().look(&run.path, &[file("big"), file("none")], &bench.context).await.unwrap();
+        assert_eq!(told.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+    }
+    let record = [RecordFile { path: file(".exlab-wizard/ingest.json"), bytes: b"{}".to_vec().into() }];
+    let hashed = behind.transport().put_record(&run.path, 1, &record, &bench.context).await.unwrap();
+    verify_record(&record, &hashed).unwrap();
+    // What is really wrong is said: first the marker is gone, then the root.
+    let marker = root.join(".exlab-orchestrator");
+    std::fs::rename(&marker, bench.dir.path().join("away")).unwrap();
+    for _ in 0..2 {
+        let error = behind.transport().look(&run.path, &[file("big")], &bench.context).await.unwrap_err();
+        assert_eq!(error.class, FailureClass::DestinationUnreachable, "{error}");
+    }
+    std::fs::rename(&root, bench.dir.path().join("gone")).unwrap();
+    let error = behind.transport().look(&run.path, &[file("big")], &bench.context).await.unwrap_err();
+    assert_eq!(error.class, FailureClass::DestinationUnreachable, "{error}");
+    assert!(!error.message.contains("guests") && !error.message.contains("1234"), "{error}");
+}
+
+/// A write that fails behind such an account fails for its own reason.
+#[tokio::test]
+async fn v16_a_login_that_complains_is_not_named_where_the_server_cannot_write() {
+    let complains = "ForceCommand echo 'Disk quota exceeded: see the wiki' >&2; eval \"$SSH_ORIGINAL_COMMAND\"";
+    for bytes in [10, 2 << 20] {
+        let bench = Bench::new(RSYNC_SSH).await;
+        let root = bench.destination.root().to_owned();
+        let behind = behind_own(Sshd::start_with(complains), &root, &bench.staging(), |_| ());
+        let run = bench.run("P/Runs/Run_1", &[(b"a", &vec![7; bytes])]);
+        std::fs::write(root.join(".exlab-orchestrator/tmp"), "in the way").unwrap();
+        let error = push_with(&behind, &bench, &run, "seal").await.unwrap_err();
+        assert_ne!(error.class, FailureClass::DestinationFull, "{error}");
+        assert!(!error.message.contains("wiki") && error.message.contains("tmp"), "{error}");
+    }
+}
+
 /// Before the call of ssh with this number the NAS's disk is unmounted. Under its mount point nothing is made, at
 /// whatever step that is.
 #[tokio::test]

@@ -82,7 +82,8 @@ pub(super) fn script(ended: &Ended, what: &str) -> TransportError {
 /// rsync, which names the process that complained in brackets: the sender is here, receiver and generator are there.
 pub(super) fn rsync(ended: &Ended) -> TransportError {
     let here = |line: &str| line.contains("[sender]") || line.contains("[sender=");
-    let there = find(AT_SERVER, &ended.stderr, |line| !here(line));
+    // A line of another beginning is what a login prints, and nothing that the receiver met.
+    let there = find(AT_SERVER, &ended.stderr, |line| !here(line) && line.trim_start().starts_with("rsync"));
     let unreadable = find(&[("Permission denied", LocalRead), ("Input/output error", LocalRead)], &ended.stderr, here);
     let last = last_line(ended);
     if ended.signal.is_some() {
@@ -97,10 +98,7 @@ pub(super) fn rsync(ended: &Ended) -> TransportError {
     }
     match ended.code {
         Some(255) => ssh(ended, false),
-        Some(12 | 127 | 126)
-            if ended.stderr.contains("not found") || ended.stderr.contains("No such file or directory") =>
-        {
-            let line = line_with(&ended.stderr, &["not found", "No such file or directory"]).unwrap_or(&last);
+        Some(12 | 127 | 126) if let Some(line) = no_rsync(&ended.stderr) => {
             error(Configuration, Side::Destination, "the server has no rsync", line)
         }
         Some(1 | 2 | 4 | 6) => error(Configuration, Side::Here, "the two rsync do not understand each other", &last),
@@ -112,6 +110,14 @@ pub(super) fn rsync(ended: &Ended) -> TransportError {
         Some(10 | 12 | 30 | 35) => error(Network, Side::Destination, "rsync", &last),
         _ => error(Unknown, Side::Here, "rsync", &last),
     }
+}
+
+/// What a shell at the server says when it finds no rsync.
+fn no_rsync(stderr: &str) -> Option<&str> {
+    let is_lacking = |line: &&str| {
+        line.contains("rsync") && ["not found", "No such file or directory"].iter().any(|words| line.contains(words))
+    };
+    stderr.lines().find(is_lacking).map(str::trim)
 }
 
 /// rsync, when it took what the account prints before every answer for the other rsync's words.
@@ -284,6 +290,13 @@ mod tests {
     #[case(20, "rsync error: received SIGINT, SIGTERM, or SIGHUP (code 20)", Interrupted, Side::Here)]
     #[case(255, "client_loop: send disconnect: Broken pipe", Network, Side::Destination)]
     #[case(22, "out of memory", Unknown, Side::Here)]
+    // What a login prints besides says nothing.
+    #[case(
+        12,
+        "Permission denied to guests.\nPage not found.\nrsync: connection unexpectedly closed (0 bytes received so far) [sender]",
+        Network,
+        Side::Destination
+    )]
     fn what_rsync_says(#[case] code: i32, #[case] stderr: &str, #[case] class: FailureClass, #[case] side: Side) {
         let error = rsync(&ended(code, stderr));
         assert_eq!((error.class, error.side), (class, side), "{error}");
@@ -307,10 +320,9 @@ mod tests {
             "mv: cannot move './a' to '/x/a': Permission denied",
             "rm: cannot remove './a': Operation not permitted",
         ] {
-            for error in [rsync(&ended(23, said)), script(&ended(1, said), "x")] {
-                assert_eq!((error.class, error.side), (Authentication, Side::Destination), "{error}");
-                assert!(error.message.contains("may write there but not rename"), "{error}");
-            }
+            let error = if said.starts_with("rsync") { rsync(&ended(23, said)) } else { script(&ended(1, said), "x") };
+            assert_eq!((error.class, error.side), (Authentication, Side::Destination), "{error}");
+            assert!(error.message.contains("may write there but not rename"), "{error}");
         }
         assert!(
             !script(&ended(1, "mkdir: cannot create directory './x': Permission denied"), "x")

@@ -4,9 +4,9 @@
 //! It is a child of ours and never a daemon: it ends with this program, also when that is killed. Its socket lies in a
 //! private folder with a short path, since such paths must be shorter than 100 bytes.
 
-use super::framing::{Framing, Stands};
+use super::framing::{Complaints, Framing, Stands};
 use super::private_folder::PrivateFolder;
-use super::quote::rsync_shell_word;
+use super::quote::{rsync_shell_word, shell_word};
 use super::server::Server;
 use super::session::Known;
 use super::waiting_shell::WaitingShell;
@@ -47,7 +47,16 @@ pub(super) struct Connection {
     /// Of the server at the other end of the connection that stands.
     known: std::sync::Mutex<Option<Known>>,
     /// What the account prints before every answer.
-    greeting: std::sync::Mutex<Option<String>>,
+    greeting: std::sync::Mutex<Greeting>,
+}
+
+/// What an account prints before every answer, as the last script that answered has shown.
+#[derive(Clone, Default, Debug)]
+struct Greeting {
+    /// On standard output.
+    output: Option<String>,
+    /// On standard error, line by line.
+    complaints: Vec<String>,
 }
 
 /// A call that goes on, on a connection.
@@ -98,7 +107,8 @@ impl Connection {
     ) -> Result<Ended, TransportError> {
         let mut framing = Framing::new();
         let script = framing.wrap(script);
-        let ended = self.command(SHELL, &script, &mut |bytes| framing.take(bytes, output), context).await?;
+        let mut take = |bytes: &[u8]| framing.take(bytes, output);
+        let ended = self.ask(SHELL, Input::Whole(&script), &mut take, context).await?;
         self.answered(&framing, ended, output)
     }
 
@@ -123,7 +133,7 @@ impl Connection {
                 .map_err(classify::child)?;
             // One that ended while it waited has run nothing.
             if framing.stands() != Stands::Before {
-                answer = Some(self.answered(&framing, self.unless_broken(ended)?, output)?);
+                answer = Some(self.answered(&framing, ended, output)?);
             }
         }
         let ended = match answer {
@@ -159,21 +169,25 @@ impl Connection {
         self.answered(&framing, ended, output)
     }
 
-    /// Notes what the account prints besides; a script that said to have ended well without having said its end did
-    /// not.
+    /// Leaves out what the account prints besides, and notes it; a script that said to have ended well without having
+    /// said its end did not.
     fn answered(
         &self,
         framing: &Framing,
         ended: Ended,
         output: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Ended, TransportError> {
+        let Complaints { before, script } = framing.complaints(&ended.stderr);
+        let ended = self.unless_broken(Ended { stderr: script, ..ended })?;
         match framing.stands() {
             // No shell of ours answered: whoever asked says so, with what was said instead.
             Stands::Before => output(framing.greeting()),
             Stands::Inside if ended.success() => return Err(super::look::garbled("a script at the server")),
             Stands::Inside | Stands::After => {
                 let text = String::from_utf8_lossy(framing.greeting()).trim().to_owned();
-                *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = (!text.is_empty()).then_some(text);
+                let complaints = before.unwrap_or_default().lines().map(str::to_owned).collect();
+                *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Greeting { output: (!text.is_empty()).then_some(text), complaints };
             }
         }
         Ok(ended)
@@ -181,30 +195,34 @@ impl Connection {
 
     /// What the account printed before its last answer, which tools that speak for themselves take for one.
     pub fn greeting(&self) -> Option<String> {
-        self.greeting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.greeting.lock().unwrap_or_else(PoisonError::into_inner).output.clone()
     }
 
-    /// Runs a command at the server; nothing of it may come from a name that was not quoted.
-    pub async fn command(
-        &self,
-        command: &str,
-        input: &[u8],
-        output: &mut (dyn FnMut(&[u8]) + Send),
-        context: &CallContext,
-    ) -> Result<Ended, TransportError> {
-        self.ask(command, Input::Whole(input), output, context).await
+    /// How a tool ended that speaks for itself, without what the account prints on standard error before every answer.
+    pub fn without_greeting(&self, ended: Ended) -> Ended {
+        let Greeting { complaints, .. } = self.greeting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_own = |line: &&str| line.trim().is_empty() || !complaints.iter().any(|greeting| greeting == line);
+        let own: Vec<&str> = ended.stderr.lines().filter(is_own).collect();
+        Ended { stderr: own.join("\n"), ..ended }
     }
 
-    /// The same, for a command that says nothing and takes these pieces on standard input.
-    pub async fn command_taking(
+    /// Runs a script of one line at the server, which says nothing and takes these pieces on standard input; nothing of
+    /// it may come from a name that was not quoted.
+    pub async fn line_taking(
         &self,
-        command: &str,
+        script: &str,
         pieces: &mut Receiver<Vec<u8>>,
         context: &CallContext,
     ) -> Result<Ended, TransportError> {
-        self.ask(command, Input::Pieces(&[], pieces), &mut |_| (), context).await
+        let framing = Framing::new();
+        let word = shell_word(framing.wrap_line(script).as_bytes());
+        let command = format!("sh -c {}", String::from_utf8_lossy(&word));
+        let ended = self.ask(&command, Input::Pieces(&[], pieces), &mut |_| (), context).await?;
+        let Complaints { script, .. } = framing.complaints(&ended.stderr);
+        self.unless_broken(Ended { stderr: script, ..ended })
     }
 
+    /// Runs a command at the server. What it said on standard error is the login's, too.
     async fn ask(
         &self,
         command: &str,
@@ -217,8 +235,7 @@ impl Connection {
         // A server may allow few sessions at a time.
         self.waiting.end().await;
         let tool = self.calling(&socket, command);
-        let ended = run_listening(&tool, input, output, &mut |_| (), &context.cancel).await.map_err(classify::child)?;
-        self.unless_broken(ended)
+        run_listening(&tool, input, output, &mut |_| (), &context.cancel).await.map_err(classify::child)
     }
 
     fn calling(&self, socket: &Path, command: &str) -> Tool {

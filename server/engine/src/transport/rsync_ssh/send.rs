@@ -47,8 +47,9 @@ pub(super) async fn send(sending: &RsyncCall<'_>) -> Result<Option<TransportErro
     loop {
         let limit = (sending.context.limit)();
         let Some(ended) = attempt(sending, limit, &mut counted).await? else { continue };
-        let greeting = sending.session.place.connection.greeting();
-        if let Some(error) = classify::greeted(&ended, greeting.as_deref()) {
+        let connection = &sending.session.place.connection;
+        let ended = connection.without_greeting(ended);
+        if let Some(error) = classify::greeted(&ended, connection.greeting().as_deref()) {
             return Err(error);
         }
         let failed = match ended.code {

@@ -1,7 +1,6 @@
 //! Bringing one small file to the server over the connection.
 
 use super::classify;
-use super::quote::shell_word;
 use super::session::{Session, closing};
 use crate::files::hash::{CHUNK, read_some};
 use crate::keep::record_bytes::RecordBytes;
@@ -19,9 +18,8 @@ pub(super) async fn upload(
     bytes: &RecordBytes,
     context: &CallContext,
 ) -> Result<(), TransportError> {
-    let inner = [format!("{}; cat >", closing(bytes.mode())).as_bytes(), place].concat();
-    let command = [b"sh -c ".to_vec(), shell_word(&inner)].concat();
-    let command = String::from_utf8(command).map_err(|_| {
+    let script = [format!("{}; cat >", closing(bytes.mode())).as_bytes(), place].concat();
+    let script = String::from_utf8(script).map_err(|_| {
         let message = format!("the path {} is not text", session.place.describe());
         TransportError::new(FailureClass::Configuration, Side::Destination, message)
     })?;
@@ -35,7 +33,7 @@ pub(super) async fn upload(
             }
         }
     });
-    let ended = session.place.connection.command_taking(&command, &mut pieces, context).await;
+    let ended = session.place.connection.line_taking(&script, &mut pieces, context).await;
     drop(pieces);
     // Ends by itself: nobody takes any more, or everything was read.
     let _ = reading.await;
