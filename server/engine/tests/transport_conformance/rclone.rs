@@ -260,6 +260,28 @@ async fn s8_failures_while_sending_have_the_right_class() {
     }
 }
 
+/// A folder of the run whose rights went after it was sealed. Root reads everything, so rclone is run as one that does
+/// not.
+#[tokio::test]
+async fn s24_a_folder_that_cannot_be_read_here_is_no_matter_of_the_destination() {
+    use std::os::unix::fs::PermissionsExt;
+    for program in [DEBIAN.to_owned(), current()] {
+        let bench = Bench::new(LOCAL).await;
+        let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"sub/b", b"2")]);
+        let (wrapper, powers) = (bench.dir.path().join("rclone"), "-dac_override,-dac_read_search,-fowner");
+        let weak = format!(
+            "if [ \"$(id -u)\" = 0 ]; then set -- setpriv --bounding-set={powers} --inh-caps={powers} -- {program} \"$@\"; else set -- {program} \"$@\"; fi"
+        );
+        write_program(&wrapper, &format!("#!/bin/sh\n{weak}\nexec \"$@\"\n"));
+        let behind = local(&wrapper.display().to_string(), bench.destination.root(), &bench.staging()).behind();
+        let (listing, folder) = (bench.list(&run), run.source.path().join("sub"));
+        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o000)).unwrap();
+        let error = bench.push_over(behind.transport(), &run, &listing, "seal", None).await.unwrap_err();
+        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+        assert_eq!((error.class, error.side), (FailureClass::LocalRead, Side::Source), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_name_that_is_too_long_for_the_backend_is_said_and_the_rest_is_sent() {
     // Encrypted names are longer than plain ones.

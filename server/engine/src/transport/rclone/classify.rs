@@ -96,15 +96,70 @@ const WORDS: &[(&str, FailureClass, Side)] = &[
     ("access denied", Authentication, Side::Destination),
 ];
 
-/// rclone says this of files that it could not read here; the rest of such a line is the system's.
-const OF_SOURCE: [&str; 3] = ["failed to open source object", "source file is being updated", "couldn't read source"];
+/// rclone says this of files and folders that it could not read here; the rest of such a line is the system's.
+const OF_SOURCE: [&str; 5] = [
+    "failed to open source object",
+    "source file is being updated",
+    "couldn't read source",
+    "error reading source root directory",
+    "error reading source directory",
+];
+/// The newer versions say this of a name that they were given, on whichever side they look for it.
+const OF_A_NAME: &str = "--files-from failed to read file";
 
 /// SFTP has no word for a full disk, a read-only one, a quota.
 const SFTP_SAYS_NOTHING: &str = "(SSH_FX_FAILURE)";
+/// Nor has WebDAV, whose servers answer one of these then to what writes.
+const WEBDAV_SAYS_NOTHING: [&str; 4] =
+    ["404 Not Found", "405 Method Not Allowed", "409 Conflict", "500 Internal Server Error"];
 
 /// A call that ended with a failure.
 pub(super) fn rclone(said: &CallOutput, what: &str) -> TransportError {
-    let of_source = |line: &&String| OF_SOURCE.iter().any(|words| line.contains(words));
+    judge(said, what, &OF_SOURCE)
+}
+
+/// One that writes below a marked root. Where the server gives no reason it is waited for, as it is where a disk is
+/// known to be read-only: what is refused for good has a word of its own.
+pub(super) fn writing(said: &CallOutput, what: &str) -> TransportError {
+    for_a_while(said, rclone(said, what))
+}
+
+/// One that carries files from here.
+pub(super) fn sending(said: &CallOutput, what: &str) -> TransportError {
+    let of_source: Vec<&str> = OF_SOURCE.iter().copied().chain([OF_A_NAME]).collect();
+    for_a_while(said, judge(said, what, &of_source))
+}
+
+fn for_a_while(said: &CallOutput, failed: TransportError) -> TransportError {
+    if failed.class != Unknown || !gives_no_reason(said) {
+        return failed;
+    }
+    let mut message = failed.message;
+    if !message.ends_with(HINT_OF_SFTP) {
+        message.push_str("; a WebDAV server gives no reason: its disk may be read-only or full, or a quota used up");
+    }
+    TransportError::new(DestinationUnreachable, failed.side, message)
+}
+
+/// The server refused something and did not say why.
+pub(super) fn gives_no_reason(said: &CallOutput) -> bool {
+    let says_nothing = |line: &String| {
+        line.contains(SFTP_SAYS_NOTHING) || WEBDAV_SAYS_NOTHING.iter().any(|words| line.contains(words))
+    };
+    said.complaints.iter().any(says_nothing)
+}
+
+const HINT_OF_SFTP: &str = "; an SFTP server gives no reason: its disk may be read-only, or a quota used up";
+
+fn judge(said: &CallOutput, what: &str, words_of_source: &[&str]) -> TransportError {
+    let is_of_source = |line: &str| words_of_source.iter().any(|words| line.contains(words));
+    // The very last words only repeat what an earlier line said of something.
+    let repeats = |line: &str| {
+        let last = line.rsplit_once("last error was: ").or_else(|| line.split_once(": ")).map(|(_, last)| last);
+        let earlier = |last: &str| said.complaints.iter().any(|other| is_of_source(other) && other.ends_with(last));
+        line.starts_with("Failed to ") && last.is_some_and(earlier)
+    };
+    let of_source = |line: &&String| is_of_source(line) || repeats(line);
     if said.code.is_none() {
         return error(Network, Side::Here, what, "rclone was ended by a signal");
     }
@@ -115,13 +170,19 @@ pub(super) fn rclone(said: &CallOutput, what: &str) -> TransportError {
     if let Some((line, class, side)) = told {
         return error(class, side, what, line);
     }
-    if let Some(line) = said.complaints.iter().find(of_source) {
-        let updated = line.contains("being updated");
-        return error(if updated { FailureClass::LocalFileChanged } else { LocalRead }, Side::Source, what, line);
+    if let Some(line) = said.complaints.iter().find(|line| is_of_source(line)) {
+        let class = if line.contains("being updated") {
+            FailureClass::LocalFileChanged
+        } else if line.contains("not found") || line.contains("no such file") {
+            FailureClass::LocalFileVanished
+        } else {
+            LocalRead
+        };
+        return error(class, Side::Source, what, line);
     }
     let mut words = format!("{} (exit code {})", said.telling(), said.code.unwrap_or_default());
     if said.complaints.iter().any(|line| line.contains(SFTP_SAYS_NOTHING)) {
-        words.push_str("; an SFTP server gives no reason: its disk may be read-only, or a quota used up");
+        words.push_str(HINT_OF_SFTP);
     }
     match said.code {
         Some(2) => error(Configuration, Side::Here, what, &words),
@@ -221,6 +282,69 @@ mod tests {
         assert_eq!((error.class, error.side), (class, side), "{error}");
         let first = connecting(&said(code, line), "x").class;
         assert_eq!(first, if class == Network { DestinationUnreachable } else { class });
+    }
+
+    /// A server that gives no reason is waited for, and only where something was to be written.
+    #[rstest]
+    #[case("a: Failed to copy: Update ReadFrom failed: sftp: \"Failure\" (SSH_FX_FAILURE)", true)]
+    #[case("mkdir \"x\" failed: sftp: \"Failure\" (SSH_FX_FAILURE)", true)]
+    #[case("a: Failed to copy: Not Found: 404 Not Found", true)]
+    #[case("a: Failed to copy: unchunked simple update failed: Method Not Allowed: 405 Method Not Allowed", true)]
+    #[case("sub/b: Failed to copy: Update mkParentDir failed: Conflict: 409 Conflict", true)]
+    #[case("a: Failed to copy: something new", false)]
+    fn s8_a_write_that_is_refused_without_a_reason_waits(#[case] line: &str, #[case] waits: bool) {
+        let said = said(1, line);
+        assert_eq!(rclone(&said, "x").class, Unknown);
+        for error in [writing(&said, "x"), sending(&said, "x")] {
+            assert_eq!(error.class, if waits { DestinationUnreachable } else { Unknown }, "{error}");
+            assert_eq!(error.message.contains("server gives no reason: its disk may be read-only"), waits, "{error}");
+        }
+    }
+
+    #[rstest]
+    #[case("a: Failed to copy: mkdir /x: permission denied", Authentication)]
+    #[case("a: Failed to copy: Forbidden: 403 Forbidden", Authentication)]
+    #[case("a: Failed to copy: Insufficient Storage: 507 Insufficient Storage", DestinationFull)]
+    fn s8_a_write_that_is_refused_with_a_reason_keeps_it(#[case] line: &str, #[case] class: FailureClass) {
+        assert_eq!(writing(&said(1, line), "x").class, class);
+    }
+
+    /// Each as both versions say it, with the last words that repeat the reason alone.
+    #[rstest]
+    #[case(
+        "Local file system at /proc/self/fd/5: error reading source root directory: permission denied",
+        "Failed to copy: permission denied",
+        LocalRead
+    )]
+    #[case(
+        "Local file system at /proc/self/fd/5: error reading source directory \"sub\": permission denied",
+        "Failed to copy with 2 errors: last error was: permission denied",
+        LocalRead
+    )]
+    #[case(
+        "sub/b: --files-from failed to read file: permission denied",
+        "Failed to copy: permission denied",
+        LocalRead
+    )]
+    #[case(
+        "Local file system at a: error reading source root directory: directory not found",
+        "Failed to copyto: directory not found",
+        FailureClass::LocalFileVanished
+    )]
+    fn s24_a_source_that_cannot_be_read_is_no_matter_of_the_destination(
+        #[case] line: &str,
+        #[case] last: &str,
+        #[case] class: FailureClass,
+    ) {
+        let said = CallOutput { code: Some(1), complaints: vec![line.to_owned(), last.to_owned()] };
+        let error = sending(&said, "x");
+        assert_eq!((error.class, error.side), (class, Side::Source), "{error}");
+        // What the destination refuses beside it comes first.
+        let refused = CallOutput {
+            complaints: [said.complaints, vec!["c: Failed to copy: mkdir /x: permission denied".to_owned()]].concat(),
+            ..said
+        };
+        assert_eq!(sending(&refused, "x").class, Authentication);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::look::{self, Kind, Seen};
 use super::moves::move_files;
 use super::opened::RcloneWire;
 use super::private_folder::PrivateFolder;
-use super::send::{CopyCall, send};
+use super::send::{CopyCall, Unsent, send};
 use super::session::Session;
 use super::there::There;
 use crate::files::hash::HashError;
@@ -155,19 +155,19 @@ impl Pushing<'_> {
         }
         match failed {
             None => Ok(()),
-            Some(error) => {
+            Some(unsent) => {
                 let lacking: Vec<&Wanted> = files.iter().filter(|(path, _)| !arrived.contains(path)).collect();
                 let bytes = lacking.iter().map(|(_, stat)| stat.size).sum();
                 let files = lacking.iter().take(FILES_NAMED_AT_MOST).map(|(path, _)| path.clone()).collect();
-                Err(TransportError { files, ..self.full_or(error, bytes).await })
+                Err(TransportError { files, ..self.full_or(unsent, bytes).await })
             }
         }
     }
 
     /// Not every server says that its disk is full: where one gives no reason and has less room than what is lacking,
     /// this is it.
-    async fn full_or(&self, error: TransportError, lacking: u64) -> TransportError {
-        if error.class != FailureClass::Unknown {
+    async fn full_or(&self, Unsent { error, has_reason }: Unsent, lacking: u64) -> TransportError {
+        if has_reason {
             return error;
         }
         match capacity::free_bytes(&self.session.place, self.context).await {
@@ -239,7 +239,11 @@ impl Pushing<'_> {
     async fn finish(self) -> Result<(), TransportError> {
         // Also the folder of an empty run: it is there, and proves nothing.
         if self.is_new && self.session.backend.empty_folders {
-            let call = self.session.call("mkdir", "making the run's folder").operands([self.session.at(&self.folder)]);
+            let call = self
+                .session
+                .call("mkdir", "making the run's folder")
+                .writing()
+                .operands([self.session.at(&self.folder)]);
             call.ask(self.context).await?;
         }
         self.session.purge(&self.temporary, self.context).await?;

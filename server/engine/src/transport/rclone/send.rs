@@ -38,8 +38,16 @@ pub(super) struct CopyCall<'a> {
     pub context: &'a CallContext,
 }
 
-/// Sends files. Gives the failure of single files back, with what rclone said; the others are there.
-pub(super) async fn send(sending: &CopyCall<'_>) -> Result<Option<TransportError>, TransportError> {
+/// Why single files were not sent; the others are there.
+pub(super) struct Unsent {
+    /// What rclone said.
+    pub error: TransportError,
+    /// The destination told why, or it was not the destination.
+    pub has_reason: bool,
+}
+
+/// Sends files.
+pub(super) async fn send(sending: &CopyCall<'_>) -> Result<Option<Unsent>, TransportError> {
     let mut counted =
         Counted { progress: sending.context.progress.clone(), total: sending.bytes, this_attempt: 0, counted: 0 };
     let mut failed = None;
@@ -59,7 +67,12 @@ pub(super) async fn send(sending: &CopyCall<'_>) -> Result<Option<TransportError
         if said.success() {
             continue;
         }
-        let error = classify::rclone(&said, "sending files");
+        let error = classify::sending(&said, "sending files");
+        let has_reason = match error.class {
+            FailureClass::Unknown => false,
+            FailureClass::DestinationUnreachable => !classify::gives_no_reason(&said),
+            _ => true,
+        };
         match error.class {
             // Of some files only: the others are placed all the same.
             FailureClass::LocalRead
@@ -67,7 +80,8 @@ pub(super) async fn send(sending: &CopyCall<'_>) -> Result<Option<TransportError
             | FailureClass::LocalFileVanished
             | FailureClass::Configuration
             | FailureClass::DestinationFull
-            | FailureClass::Unknown => failed = failed.or(Some(error)),
+            | FailureClass::Unknown => failed = failed.or(Some(Unsent { error, has_reason })),
+            _ if !has_reason => failed = failed.or(Some(Unsent { error, has_reason })),
             _ => return Err(error),
         }
     }

@@ -125,7 +125,7 @@ impl Session {
     /// A call that writes. None verifies by itself: over SFTP that asks the account's shell, which may see other paths
     /// than SFTP does or none; we verify.
     pub fn write(&self, command: &str, what: impl Into<String>) -> Call {
-        self.call(command, what).args(["--ignore-checksum", "--sftp-disable-hashcheck"])
+        self.call(command, what).writing().args(["--ignore-checksum", "--sftp-disable-hashcheck"])
     }
 
     /// Something below the root.
@@ -150,7 +150,7 @@ impl Session {
         match look::everything(self, folder, context).await? {
             None => Ok(()),
             Some(there) if there.is_empty() => Ok(()),
-            Some(_) => Err(classify::rclone(&ended, &what)),
+            Some(_) => Err(classify::writing(&ended, &what)),
         }
     }
 }
