@@ -1,11 +1,13 @@
 //! What a person reads when ssh cannot connect: every row made by a real ssh and a real sshd.
 
 use crate::bench::{Bench, Destination};
+use crate::remotes::write_program;
 use crate::ssh_servers::{RSYNC_SSH, behind_own};
 use crate::sshd::Sshd;
 use domain::job::FailureClass::{self, Authentication, Configuration, DestinationUnreachable};
 use domain::settings::HostKeyPolicy;
-use engine::transport::rsync_ssh::Server;
+use engine::transport::Transport;
+use engine::transport::rsync_ssh::{RsyncSshTransport, Server};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -44,6 +46,52 @@ async fn s17_a_changed_host_key_is_told_with_its_place() {
         std::fs::write(&server.known_hosts, format!("# first\n[127.0.0.1]:{} {other}", server.port)).unwrap();
     })
     .await;
+}
+
+/// The command that mends it names the file of the line that is wrong.
+#[tokio::test]
+async fn s17_a_host_key_that_changed_in_the_systems_file_is_told_with_that_file() {
+    let place = Bench::unmarked(RSYNC_SSH);
+    let (systems, ssh) = (place.dir.path().join("systems_hosts"), place.dir.path().join("ssh"));
+    write_program(&ssh, &format!("#!/bin/sh\nexec ssh -oGlobalKnownHostsFile='{}' \"$@\"\n", systems.display()));
+    let command = format!("ssh-keygen -f '{}' -R '[127.0.0.1]:", systems.display());
+    says("", Authentication, &["systems_hosts, line 1", &command], |server, sshd| {
+        let other = keygen(&sshd.path("other"));
+        std::fs::write(&systems, format!("[127.0.0.1]:{} {other}", server.port)).unwrap();
+        server.ssh = ssh.display().to_string();
+    })
+    .await;
+}
+
+/// Under `accept-new`: a key that cannot be kept would be taken from anybody, at every connection.
+#[tokio::test]
+async fn s17_a_host_key_that_cannot_be_kept_is_told_and_nothing_is_sent() {
+    let words = ["the server's key cannot be kept in ", "/known_hosts: "];
+    // Neither a folder can be made where a file stands, nor a file where a folder does; and a disk may be full.
+    says("", Configuration, &words, |server, sshd| {
+        std::fs::write(sshd.path("file"), "").unwrap();
+        server.known_hosts = sshd.path("file").join("known_hosts");
+    })
+    .await;
+    says("", Configuration, &words, |server, _| std::fs::create_dir(&server.known_hosts).unwrap()).await;
+    let place = Bench::unmarked(RSYNC_SSH);
+    let writes_nothing = place.dir.path().join("ssh");
+    write_program(&writes_nothing, "#!/bin/sh\ntrap '' XFSZ\nulimit -f 0\nexec ssh \"$@\"\n");
+    says("", Configuration, &words, |server, _| server.ssh = writes_nothing.display().to_string()).await;
+    // Where the folder can be made it is, and a file that holds the key already may be what it likes.
+    let bench = Bench::new(RSYNC_SSH).await;
+    let sshd = Sshd::start();
+    let known_hosts = sshd.path("new/folder/known_hosts");
+    let behind = behind_own(sshd, bench.destination.root(), &bench.staging(), |server| {
+        server.known_hosts.clone_from(&known_hosts);
+    });
+    behind.transport().identify(&bench.context).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&known_hosts).unwrap().lines().count(), 1);
+    assert_eq!(known_hosts.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::set_permissions(&known_hosts, PermissionsExt::from_mode(0o444)).unwrap();
+    let server = Server { known_hosts: known_hosts.clone(), ..behind.server() };
+    let again = RsyncSshTransport::new(server, bench.destination.root().display().to_string(), bench.staging(), None);
+    again.identify(&bench.context).await.unwrap();
 }
 
 #[tokio::test]

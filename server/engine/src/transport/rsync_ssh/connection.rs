@@ -1,38 +1,25 @@
 //! The connection to a server: one ssh that the others share, started when needed, ended when nobody needed it for a
 //! while.
 //!
-//! It is a child of ours and never a daemon: it ends with this program, also when that is killed. Its socket lies in a
-//! private folder with a short path, since such paths must be shorter than 100 bytes.
+//! How it is made is another matter ([`super::connecting`]).
 
+use super::connecting::{Master, connect};
 use super::framing::{Complaints, Framing, Stands};
-use super::private_folder::PrivateFolder;
 use super::quote::{rsync_shell_word, shell_word};
 use super::server::Server;
 use super::session::Known;
 use super::waiting_shell::WaitingShell;
-use super::{ciphers, classify, ssh_words};
-use crate::machine::child::{Ended, Input, Running, Tool, run_listening};
+use super::{classify, ssh_words};
+use crate::machine::child::{Ended, Input, Tool, run_listening};
 use crate::transport::{CallContext, TransportError};
-use domain::job::{FailureClass, Side};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::Receiver;
 
-/// How often it is looked whether the connection stands.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-
 /// The shell that runs our scripts. Without `exec` and without a path: a restricted shell refuses both.
 const SHELL: &str = "sh -s";
-
-/// Becomes what follows, which gets a `TERM` once our end of the standard input is closed, as the system does when this
-/// program ends, however it ends. Whoever waits for that only speaks to the process it was started by.
-const ENDS_WITH_US: &str = "exec 3<&0
-watch() { read x; read a b c parent rest </proc/self/stat; [ \"$parent\" != \"$1\" ] || kill -TERM \"$1\"; }
-watch $$ <&3 3<&- >/dev/null 2>&1 &
-exec \"$@\" </dev/null 3<&-";
 
 /// Connects when needed.
 #[derive(Debug)]
@@ -62,13 +49,6 @@ struct Greeting {
 /// A call that goes on, on a connection.
 #[derive(Debug)]
 pub(super) struct InCall(#[expect(dead_code, reason = "it is counted, not looked at")] Arc<()>);
-
-/// The ssh that the others share.
-#[derive(Debug)]
-struct Master {
-    running: Running,
-    folder: PrivateFolder,
-}
 
 impl Connection {
     pub fn new(server: Server) -> Connection {
@@ -290,7 +270,7 @@ impl Connection {
         let connected = tokio::select! {
             biased;
             () = context.cancel.cancelled() => return Err(TransportError::interrupted()),
-            connected = self.connect() => connected?,
+            connected = connect(&self.server) => connected?,
         };
         let socket = connected.folder.socket();
         *master = Some(connected);
@@ -299,69 +279,6 @@ impl Connection {
         drop(master);
         self.end_when_idle();
         Ok(socket)
-    }
-
-    async fn connect(&self) -> Result<Master, TransportError> {
-        let key = &self.server.key;
-        if let Err(error) = std::fs::File::open(key) {
-            let message = format!(
-                "the key {0} cannot be read: {error}; check `ssh_key_path`, or make one with `ssh-keygen -t ed25519 -f '{0}'`",
-                key.display()
-            );
-            return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));
-        }
-        let mut ended = match self.attempt("-oLogLevel=ERROR").await? {
-            Ok(master) => return Ok(master),
-            Err(ended) => ended,
-        };
-        // Some reasons are no errors to ssh, but news, and the fingerprint of a key that it does not know is not even
-        // that: it says them only to who asks for more.
-        if ended.stderr.trim().is_empty() {
-            match self.attempt("-oLogLevel=INFO").await? {
-                Ok(master) => return Ok(master),
-                Err(more) => ended = more,
-            }
-        } else if ssh_words::is_unknown_key(&ended.stderr) {
-            match self.attempt("-oLogLevel=DEBUG1").await? {
-                Ok(master) => return Ok(master),
-                Err(more) if ssh_words::is_unknown_key(&more.stderr) => ended = more,
-                Err(_) => {}
-            }
-        }
-        Err(ssh_words::failure(&ended, true, &self.server))
-    }
-
-    /// Starts the shared connection once; how ssh ended when it does not stand.
-    async fn attempt(&self, level: &str) -> Result<Result<Master, Ended>, TransportError> {
-        let folder = PrivateFolder::make()?;
-        let socket = folder.socket();
-        let mut options = self.server.options(&socket);
-        options.retain(|option| option != "-oControlMaster=no" && !option.starts_with("-oLogLevel="));
-        options.push(level.to_owned());
-        options.extend(ciphers::of(&self.server).await.map(|ciphers| format!("-oCiphers={ciphers}")));
-        let tool = Tool::new("sh").args(["-c", ENDS_WITH_US, "sh", &self.server.ssh]).args(options).args([
-            "-M",
-            "-N",
-            "-T",
-            "--",
-            &self.server.for_ssh(),
-        ]);
-        let mut running = Running::start(&tool).map_err(classify::child)?;
-        loop {
-            if socket.exists() {
-                return Ok(Ok(Master { running, folder }));
-            }
-            if !running.is_running() {
-                let ended = running.last_words().await.map_err(classify::child)?;
-                if let Some(126 | 127) = ended.code {
-                    let message = format!("{} cannot be run here: {}", self.server.ssh, ended.stderr.trim());
-                    return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));
-                }
-                return Ok(Err(ended));
-            }
-            // ssh itself gives up after `ConnectTimeout`.
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
     }
 
     /// Ends the connection once it was not used for a while.

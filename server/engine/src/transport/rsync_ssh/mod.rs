@@ -20,6 +20,7 @@ use std::time::Duration;
 mod capacity;
 mod ciphers;
 mod classify;
+mod connecting;
 mod connection;
 mod framing;
 mod hashes;

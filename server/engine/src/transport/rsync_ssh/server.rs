@@ -55,11 +55,7 @@ impl Server {
     /// Everything but what to run. Where several say something, the first one counts, so this goes before the user's
     /// own file.
     pub(super) fn options(&self, socket: &Path) -> Vec<String> {
-        let Server { port, key, known_hosts, host_keys, .. } = self;
-        let policy = match host_keys {
-            HostKeyPolicy::AcceptNew => "accept-new",
-            HostKeyPolicy::Strict => "yes",
-        };
+        let Server { port, key, known_hosts, .. } = self;
         vec![
             "-S".to_owned(),
             socket.display().to_string(),
@@ -72,7 +68,8 @@ impl Server {
             "-oIdentitiesOnly=yes".to_owned(),
             "-oBatchMode=yes".to_owned(),
             "-oPreferredAuthentications=publickey".to_owned(),
-            format!("-oStrictHostKeyChecking={policy}"),
+            // Whatever the policy is: a key that is new was written down when the connection was made.
+            "-oStrictHostKeyChecking=yes".to_owned(),
             format!("-oUserKnownHostsFile={}", ssh_path(&known_hosts.display().to_string())),
             format!("-oConnectTimeout={CONNECT_SECONDS}"),
             format!("-oServerAliveInterval={ALIVE_SECONDS}"),

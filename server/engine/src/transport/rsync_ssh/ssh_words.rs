@@ -30,12 +30,14 @@ fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)
         || line("Host key for ").is_some_and(|line| line.contains("has changed"))
     {
         let place = line("Offending ").and_then(|line| line.split_once(" key in ")).map(|(_, place)| place.to_owned());
+        // The one that ssh names: it may be the system's.
+        let file = place.as_deref().map_or_else(|| known_hosts.to_string(), |place| file_of(place).to_owned());
         let place = place.map_or_else(|| known_hosts.to_string(), |place| with_line(&place));
         let print =
             line("SHA256:").map(|line| format!(" (it shows {})", line.trim_end_matches('.'))).unwrap_or_default();
         let message = format!(
             "the host key of {named} is not the one in {place}{print}; ask who runs the server whether it was changed, and only then run \
-             `ssh-keygen -f '{known_hosts}' -R '{named}'`"
+             `ssh-keygen -f '{file}' -R '{named}'`"
         );
         return there(Authentication, message);
     }
@@ -114,9 +116,17 @@ fn authorise(server: &Server) -> String {
 
 /// `FILE:LINE` as words.
 fn with_line(place: &str) -> String {
+    match place.strip_prefix(file_of(place)).and_then(|rest| rest.strip_prefix(':')) {
+        Some(line) => format!("{}, line {line}", file_of(place)),
+        None => place.to_owned(),
+    }
+}
+
+/// The file of `FILE:LINE`.
+fn file_of(place: &str) -> &str {
     match place.rsplit_once(':') {
-        Some((file, line)) if line.parse::<u64>().is_ok() => format!("{file}, line {line}"),
-        _ => place.to_owned(),
+        Some((file, line)) if line.parse::<u64>().is_ok() => file,
+        _ => place,
     }
 }
 
