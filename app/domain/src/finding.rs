@@ -11,7 +11,7 @@ pub enum Rule {
     IllegalFilesystemCharacter,
     /// `{{ .. }}` or `{% .. %}` left over from a template.
     LeftoverJinjaMarker,
-    /// A link where equipment, a project or a shelf would stand: not looked at.
+    /// A link where equipment, a project, a shelf or a run would stand: not looked at.
     LinkedFolder,
     /// Front matter opens with `---` and never closes.
     MalformedYamlFrontMatter,
@@ -28,6 +28,8 @@ pub enum Rule {
     ReservedFilesystemName,
     /// The equipment is not in the config, or not synced from here. No override.
     UnconfiguredEquipment,
+    /// A folder above runs that cannot be read: nothing in it is seen.
+    UnreadableFolder,
     /// A folder at run depth that is no run.
     UnrecognisedFolder,
     /// `<name>` left over from a template.
@@ -44,7 +46,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Rule; 16] = [
+    pub const ALL: [Rule; 17] = [
         Rule::IllegalFilesystemCharacter,
         Rule::LeftoverJinjaMarker,
         Rule::LinkedFolder,
@@ -55,6 +57,7 @@ impl Rule {
         Rule::Orphan,
         Rule::ReservedFilesystemName,
         Rule::UnconfiguredEquipment,
+        Rule::UnreadableFolder,
         Rule::UnrecognisedFolder,
         Rule::UnresolvedPlaceholderToken,
         Rule::UnsafeProjectName,
@@ -76,6 +79,7 @@ impl Rule {
             Rule::Orphan => "orphan",
             Rule::ReservedFilesystemName => "reserved_filesystem_name",
             Rule::UnconfiguredEquipment => "unconfigured_equipment",
+            Rule::UnreadableFolder => "unreadable_folder",
             Rule::UnrecognisedFolder => "unrecognised_folder",
             Rule::UnresolvedPlaceholderToken => "unresolved_placeholder_token",
             Rule::UnsafeProjectName => "unsafe_project_name",
@@ -98,6 +102,7 @@ impl Rule {
             | Rule::MetadataNotCarried
             | Rule::MissingRequiredField
             | Rule::Orphan
+            | Rule::UnreadableFolder
             | Rule::UnrecognisedFolder
             | Rule::UnsafeProjectName
             | Rule::UnusableManifest
@@ -141,7 +146,7 @@ pub struct Finding {
     pub rule: Rule,
     /// Its weight.
     pub tier: Tier,
-    /// The run; for `unrecognised_folder` and `linked_folder` the folder, relative to the staging root.
+    /// The run; for `unrecognised_folder`, `linked_folder` and `unreadable_folder` the folder, relative to the staging root.
     pub run_path: String,
     /// The segment, or the file's path inside the run, as shown text.
     pub offending_path: String,

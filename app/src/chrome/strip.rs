@@ -87,8 +87,9 @@ fn unrecognised(status: &PanelStatus) -> Option<AnyView> {
     let count = status.unrecognised.len() as u64;
     let head = match (count, first.rule) {
         (1, Rule::LinkedFolder) => "A link is not followed.",
+        (1, Rule::UnreadableFolder) => "A folder cannot be read.",
         (1, _) => "A folder is not a run.",
-        _ => "Some folders are not runs, or are links that are not followed.",
+        _ => "Some folders are not runs, cannot be read, or are links that are not followed.",
     };
     let more = if count > 1 { format!(" {} in all.", counted(count, "folder", "folders")) } else { String::new() };
     Some(banner(Tone::Warn, "alert", head, format!("{}: {}{more}", first.run_path, first.rule_detail)))

@@ -22,14 +22,48 @@ pub fn unrecognised_folder(path: &str, files: u64, bytes: u64) -> Finding {
     of_a_folder(Rule::UnrecognisedFolder, path, detail)
 }
 
-/// A link to a folder where equipment, a project or a shelf would stand. Links are never followed, so nothing behind it
-/// is seen. `path` and `target` as shown text.
-pub fn linked_folder(path: &str, target: &str) -> Finding {
+/// Where a link leads now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leads {
+    /// To a folder, in which runs may stand.
+    ToAFolder,
+    /// What it names is not there, as behind a disk that is not mounted.
+    Nowhere,
+    /// Back to itself, by whatever way.
+    Around,
+    /// This account may not see where.
+    Unseen,
+}
+
+/// A link to a folder, or to nothing, where equipment, a project, a shelf or a run would stand. Links are never
+/// followed, so nothing behind it is seen. `path` and `target` as shown text.
+pub fn linked_folder(path: &str, target: &str, leads: Leads) -> Finding {
+    let now = match leads {
+        Leads::ToAFolder => "",
+        Leads::Nowhere => " that leads to nothing now (is its disk mounted?)",
+        Leads::Around => " that leads back to itself",
+        Leads::Unseen => " whose target this program may not see",
+    };
     let detail = format!(
-        "This is a link (to {target}) and is not looked at, so nothing behind it is sent or cleared: put the folder itself here, or mount it \
-         here (mount --bind)."
+        "This is a link (to {target}){now}. It is not looked at, so nothing behind it is sent or cleared: {}.",
+        OTHER_DISK
     );
     of_a_folder(Rule::LinkedFolder, path, detail)
+}
+
+/// What to do with runs on another disk than the staging tree. A folder that is mounted into the tree is synced, and
+/// its runs can never be cleared: a run is moved aside within one mount.
+pub const OTHER_DISK: &str = "move the folder itself here, or give its disk a staging root and an installation of its own (runs of a folder \
+                              that is mounted here are sent and never cleared)";
+
+/// A folder of equipment, a project or a shelf that cannot be listed: no run below it is seen. `why`: the system's
+/// words.
+pub fn unreadable_folder(path: &str, why: &str) -> Finding {
+    let detail = format!(
+        "This folder cannot be read ({why}), so nothing in it is seen, sent or cleared: let the account of this program read it (chmod, \
+         chown), or move it out of the staging tree if it holds no runs."
+    );
+    of_a_folder(Rule::UnreadableFolder, path, detail)
 }
 
 fn of_a_folder(rule: Rule, path: &str, rule_detail: String) -> Finding {
@@ -85,6 +119,24 @@ pub fn metadata_not_carried(run: &RunPath, attributes: u64, bytes: u64, first: &
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_say_where_they_lead_and_a_way_out_that_ends_in_a_clear() {
+        for (leads, says) in [
+            (Leads::ToAFolder, "(to /mnt/d). It is not looked at"),
+            (Leads::Nowhere, "leads to nothing now (is its disk mounted?)"),
+            (Leads::Around, "leads back to itself"),
+            (Leads::Unseen, "may not see"),
+        ] {
+            let finding = linked_folder("E", "/mnt/d", leads);
+            assert!(finding.rule_detail.contains(says), "{}", finding.rule_detail);
+            assert!(finding.rule_detail.contains("an installation of its own"), "{}", finding.rule_detail);
+            assert!(!finding.rule_detail.contains("mount --bind"), "its runs could never be cleared");
+        }
+        let finding = unreadable_folder("E/P", "Permission denied");
+        assert_eq!((finding.run_path.as_str(), finding.blocks()), ("E/P", false));
+        assert!(finding.rule_detail.contains("Permission denied") && finding.rule_detail.contains("chmod"));
+    }
 
     #[test]
     fn they_are_soft_and_say_what_and_where() {

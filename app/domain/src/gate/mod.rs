@@ -51,7 +51,8 @@ mod verdict;
 
 pub use collected::MAX_FINDINGS;
 pub use elsewhere::{
-    linked_folder, metadata_not_carried, unrecognised_folder, unusable_manifest, verify_skipped_oversize,
+    Leads, OTHER_DISK, linked_folder, metadata_not_carried, unreadable_folder, unrecognised_folder, unusable_manifest,
+    verify_skipped_oversize,
 };
 pub use judge::Judge;
 pub use project::{ProjectNameFault, project_name_faults};

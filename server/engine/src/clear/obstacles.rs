@@ -11,7 +11,7 @@ use crate::keep::metadata::not_carried;
 use crate::machine::writers::{FileId, Writers, Writing, is_shared};
 use crate::tell::index::Obstacles;
 use domain::finding::Rule;
-use domain::gate::metadata_not_carried;
+use domain::gate::{OTHER_DISK, metadata_not_carried};
 use domain::overrides::is_overridden;
 use domain::path::{RunPath, escape_bytes};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
@@ -65,7 +65,7 @@ fn look(core: &Core, run: &RunPath, folder: &RunFolder, around: &Around<'_>) -> 
     let unreadable = |errno: Errno| Obstacle(format!("the folder around it cannot be looked at: {errno}"));
     match aside::same_mount(core, run) {
         Ok(true) => {}
-        Ok(false) => return Err(Obstacle("it lies on another mount than the staging root".into())),
+        Ok(false) => return Err(Obstacle(format!("it lies on another mount than the staging root: {OTHER_DISK}"))),
         Err(errno) => return Err(unreadable(errno)),
     }
     let parent = aside::parent_of(core, run).map_err(unreadable)?;

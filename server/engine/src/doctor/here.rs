@@ -8,12 +8,15 @@ use crate::keep::state_folder::installation;
 use crate::machine::blocking::blocking;
 use crate::machine::child::{Ended, Tool, run};
 use crate::machine::clock::Clock;
+use crate::observe::Scan;
+use domain::gate::OTHER_DISK;
 use domain::settings::Target;
 use domain::units;
 use rustix::fs::Access;
 
 const STAGING: &str = "staging root";
 const STATE: &str = "state folder";
+const NOT_LOOKED_AT: &str = "not looked at";
 /// Less free space than this is said.
 const LITTLE: u64 = 1 << 30;
 /// The oldest rclone that is driven.
@@ -27,7 +30,7 @@ pub(super) struct Prepared {
 
 const OPEN_FILES: &str = "open files";
 
-/// Links named in one line at most.
+/// Links and folders named in one line at most.
 const NAMED: usize = 5;
 
 impl Exam<'_> {
@@ -50,8 +53,8 @@ impl Exam<'_> {
             }
             let may_write = rustix::fs::access(path.as_str(), Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK);
             let space = rustix::fs::statvfs(path.as_str())?;
-            let linked = crate::observe::scan(std::path::Path::new(&path)).map(|scan| scan.linked).unwrap_or_default();
-            Ok((may_write, space.f_bavail.saturating_mul(space.f_frsize), linked))
+            let scan = crate::observe::scan(std::path::Path::new(&path)).unwrap_or_default();
+            Ok((may_write, space.f_bavail.saturating_mul(space.f_frsize), scan))
         });
         let check = match looked.await {
             None => Check::new(STAGING, Outcome::Failed, format!("{staging_root} does not answer; mount its disk")),
@@ -68,20 +71,11 @@ impl Exam<'_> {
                 self.checks.push(check);
                 return true;
             }
-            Some(Ok((Ok(()), _, linked))) if !linked.is_empty() => {
-                let names: Vec<&str> = linked.iter().take(NAMED).map(|(path, _)| path.as_str()).collect();
-                let what = if linked.len() == 1 {
-                    "is a link and is not looked at"
-                } else {
-                    "are links and are not looked at"
-                };
-                let message = format!(
-                    "{} {what}: put the folder itself there, or mount it there (mount --bind)",
-                    names.join(", ")
-                );
-                Check::new(STAGING, Outcome::Warn, message)
+            Some(Ok((Ok(()), free, scan))) => {
+                self.checks.push(space(STAGING, free, staging_root));
+                self.checks.extend(not_looked_at(&scan));
+                return true;
             }
-            Some(Ok((Ok(()), free, _))) => space(STAGING, free, staging_root),
         };
         let there = check.outcome != Outcome::Failed;
         self.checks.push(check);
@@ -203,6 +197,33 @@ fn rclone_version(line: &str) -> Option<(u64, u64)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
+/// What stands in the staging tree and is not looked at.
+fn not_looked_at(scan: &Scan) -> Vec<Check> {
+    let links: Vec<&str> = scan.linked.iter().map(|link| link.path.as_str()).collect();
+    let closed: Vec<String> = scan.unreadable.iter().map(|(path, why)| format!("{path} ({why})")).collect();
+    let closed: Vec<&str> = closed.iter().map(String::as_str).collect();
+    let told = |names: &[&str], one: &str, many: &str, advice: &str| {
+        let what = if names.len() == 1 { one } else { many };
+        Check::new(NOT_LOOKED_AT, Outcome::Warn, format!("{} {what}: {advice}", listed(names)))
+    };
+    let closed = (!closed.is_empty()).then(|| {
+        let advice = "let the account of this program read it (chmod, chown)";
+        told(&closed, "cannot be read", "cannot be read", advice)
+    });
+    let links = (!links.is_empty())
+        .then(|| told(&links, "is a link and is not looked at", "are links and are not looked at", OTHER_DISK));
+    links.into_iter().chain(closed).collect()
+}
+
+/// The first few names, and how many more there are.
+fn listed(names: &[&str]) -> String {
+    let first = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// A place with its free space.
 pub(super) fn space(name: &str, free: u64, place: &str) -> Check {
     let check = if free < LITTLE {
@@ -216,6 +237,22 @@ pub(super) fn space(name: &str, free: u64, place: &str) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_and_closed_folders_are_told_with_how_many_more_there_are() {
+        let link = |n: usize| crate::observe::Link {
+            path: format!("L{n}"),
+            target: "/d".into(),
+            leads: domain::gate::Leads::Nowhere,
+        };
+        let unreadable = vec![("E/P".into(), "Permission denied".into())];
+        let scan = Scan { linked: (1..=9).map(link).collect(), unreadable, ..Scan::default() };
+        let checks = not_looked_at(&scan);
+        assert!(checks.iter().all(|check| check.outcome == Outcome::Warn));
+        assert!(checks[0].message.starts_with("L1, L2, L3, L4, L5 and 4 more are links"), "{}", checks[0].message);
+        assert!(checks[1].message.starts_with("E/P (Permission denied) cannot be read: "), "{}", checks[1].message);
+        assert!(not_looked_at(&Scan::default()).is_empty());
+    }
 
     #[test]
     fn an_old_rclone_is_refused() {

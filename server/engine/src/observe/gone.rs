@@ -15,8 +15,7 @@ impl StagingWatcher {
         let unfinished: Option<BTreeSet<&RunPath>> = unfinished.map(|jobs| jobs.iter().map(|job| &job.run).collect());
         // Where the jobs cannot be read, none is over.
         let is_unfinished = |run: &RunPath| unfinished.as_ref().is_none_or(|runs| runs.contains(run));
-        let hidden = |run: &RunPath| scan.unreadable.iter().any(|(path, _)| run.as_str().starts_with(path.as_str()));
-        for run in known.iter().filter(|run| !standing.contains(run) && !hidden(run)) {
+        for run in known.iter().filter(|run| !standing.contains(run) && !scan.hides(run)) {
             let in_hand = self.core.index.look(run, |facts| {
                 let is_shown_as_gone = is_unfinished(run) && facts.troubles.contains_key(&Trouble::Vanished);
                 is_shown_as_gone

@@ -23,7 +23,7 @@ pub use apply::record_queued;
 pub use evaluate::{EvaluateError, Evaluated, evaluate_run};
 pub use judge::judge_sealed;
 pub use look::{note_creation, signal_lacks};
-pub use scan::{Scan, scan};
+pub use scan::{Link, Scan, scan};
 
 use crate::core::{ANOTHER_ROOT, Core, ToLookAt, unless_it_panics};
 use crate::machine::blocking::blocking;

@@ -1,11 +1,11 @@
-//! Folders at run depth that are not runs, and links that are not followed: nothing in them is sent or cleared, so they
-//! are found, sized and named for people.
+//! Folders at run depth that are not runs, folders that cannot be read, and links that are not followed: nothing in
+//! them is sent or cleared, so they are found, sized and named for people.
 
 use super::Scan;
 use crate::core::Core;
 use crate::machine::blocking::blocking;
-use domain::finding::Finding;
-use domain::gate::{linked_folder, unrecognised_folder};
+use domain::finding::{Finding, Rule};
+use domain::gate::{linked_folder, unreadable_folder, unrecognised_folder};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -43,13 +43,26 @@ pub async fn note(core: &Core, scan: &Scan, sizes: &mut Sizes) {
         };
         found.push(unrecognised_folder(path, size.files, size.bytes));
     }
-    found.extend(scan.linked.iter().map(|(path, target)| linked_folder(path, target)));
-    for (path, error) in &scan.unreadable {
-        tracing::warn!(path, error, "a folder of the staging tree cannot be read");
-    }
+    found.extend(scan.linked.iter().map(|link| linked_folder(&link.path, &link.target, link.leads)));
+    found.extend(scan.unreadable.iter().map(|(path, why)| unreadable_folder(path, why)));
+    log_news(&core.staging.unrecognised(), &found);
     if core.staging.note_unrecognised(found) {
         core.index.problems_changed();
     }
+}
+
+/// Says once which folders cannot be read, and which can be again.
+fn log_news(before: &[Finding], now: &[Finding]) {
+    for finding in unreadable_only_in(now, before) {
+        tracing::warn!(path = finding.run_path, "{}", finding.rule_detail);
+    }
+    for finding in unreadable_only_in(before, now).filter(|old| !now.iter().any(|new| new.run_path == old.run_path)) {
+        tracing::info!(path = finding.run_path, "this folder can be read again, or is gone");
+    }
+}
+
+fn unreadable_only_in<'a>(these: &'a [Finding], those: &[Finding]) -> impl Iterator<Item = &'a Finding> {
+    these.iter().filter(|finding| finding.rule == Rule::UnreadableFolder && !those.contains(finding))
 }
 
 fn measure(folder: &Path) -> (u64, u64) {
@@ -61,4 +74,18 @@ fn measure(folder: &Path) -> (u64, u64) {
     files.fold((0, 0), |(files, bytes), entry| {
         (files + 1, bytes + entry.metadata().map_or(0, |metadata| metadata.len()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_news_once_and_again_when_the_reason_changes() {
+        let found = |why: &str| vec![unrecognised_folder("E/P/Other", 1, 1), unreadable_folder("E/P", why)];
+        let news = |before: &[Finding], now: &[Finding]| unreadable_only_in(now, before).count();
+        assert_eq!(news(&[], &found("Permission denied")), 1);
+        assert_eq!(news(&found("Permission denied"), &found("Permission denied")), 0);
+        assert_eq!(news(&found("Permission denied"), &found("Input/output error")), 1);
+    }
 }

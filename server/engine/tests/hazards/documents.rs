@@ -299,7 +299,8 @@ async fn s24_linked_folders_are_named_and_a_byte_order_mark_is_passed_over() {
     assert_eq!(linked.len(), 1, "{found:?}");
     assert_eq!(linked[0].finding.run_path, "FLOW_01");
     assert!(
-        linked[0].finding.rule_detail.contains("other disk") && linked[0].finding.rule_detail.contains("mount --bind")
+        linked[0].finding.rule_detail.contains("other disk")
+            && linked[0].finding.rule_detail.contains("move the folder itself here")
     );
     assert!(engine.status().unrecognised.iter().any(|finding| finding.run_path == "FLOW_01"), "in the header too");
     engine.clear(run.as_str()).await.unwrap();

@@ -156,3 +156,25 @@ async fn a_start_that_cannot_read_a_run_shows_what_is_known_and_goes_on_when_it_
         engine.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_above_runs_that_cannot_be_read_is_a_finding_until_it_can() {
+    if !where_rights_count("a_folder_above_runs_that_cannot_be_read_is_a_finding_until_it_can") {
+        return;
+    }
+    let lab = Lab::new();
+    for folder in ["FLOW_01", "SCOPE_01/Closed"] {
+        fs::create_dir_all(lab.staging(folder).join("Runs/Run_1")).unwrap();
+        set_mode(&lab.staging(folder), 0);
+    }
+    let engine = lab.start().await;
+    let named = async || {
+        let found = engine.problems(domain::api::ProblemQuery::default()).await.unwrap().findings;
+        let closed = found.iter().filter(|found| found.finding.rule == domain::finding::Rule::UnreadableFolder);
+        closed.map(|found| found.finding.run_path.clone()).collect::<Vec<_>>()
+    };
+    until("both are named", async || (named().await == ["FLOW_01", "SCOPE_01/Closed"]).then_some(())).await;
+    ["FLOW_01", "SCOPE_01/Closed"].iter().for_each(|folder| set_mode(&lab.staging(folder), 0o755));
+    until("none is", async || named().await.is_empty().then_some(())).await;
+    engine.stop().await;
+}

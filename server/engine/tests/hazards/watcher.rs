@@ -188,7 +188,7 @@ async fn a_poll_answers_all_runs_in_walk_order_and_takes_one_step_with_each() {
     }
     let unrecognised =
         engine.core().staging.unrecognised().iter().map(|finding| finding.run_path.clone()).collect::<Vec<_>>();
-    assert_eq!(unrecognised, ["SCOPE_01/P/Runs/Unrelated"]);
+    assert_eq!(unrecognised, ["SCOPE_01/P/Runs/Unrelated", "SCOPE_01/P/Runs/Run_link"]);
     engine.watcher().start();
     engine.watcher().start();
     engine.watcher().stop().await;
