@@ -4,6 +4,7 @@ use super::CommandError;
 use super::server::block_on;
 use super::terminal::{Align, print, shown, table};
 use domain::settings::Settings;
+use domain::units::counted;
 use engine::doctor::{Check, EquipmentReport, Outcome, Report, Visit};
 use std::io::Write;
 use std::path::Path;
@@ -63,7 +64,12 @@ fn as_json(report: &Report) -> Result<String, CommandError> {
 fn as_text(report: &Report) -> String {
     let mut parts: Vec<String> = report.equipment.iter().map(equipment).collect();
     let failed = report.equipment.iter().filter(|equipment| !equipment.is_ok()).count();
+    let checks = report.equipment.iter().flat_map(|equipment| &equipment.checks);
+    let warnings = checks.filter(|check| check.outcome == Outcome::Warn).count();
     parts.push(match failed {
+        0 if warnings > 0 => {
+            format!("Nothing is FAILED; {}: see what says warn above.", counted(warnings as u64, "warning"))
+        }
         0 => "All is well.".to_owned(),
         _ => format!("Not well: {failed} of {} equipment(s); see what is FAILED above.", report.equipment.len()),
     });
@@ -111,6 +117,13 @@ mod tests {
              NOT qualified: do not clear runs on the word of this destination\n\n\
              Not well: 1 of 1 equipment(s); see what is FAILED above."
         );
+    }
+
+    #[test]
+    fn warnings_are_counted_and_all_is_well_only_without_any() {
+        let text = |outcome| as_text(&report(vec![Check::new("clock", outcome, "apart")], true));
+        assert!(text(Outcome::Ok).ends_with("\n\nAll is well."));
+        assert!(text(Outcome::Warn).ends_with("\n\nNothing is FAILED; 1 warning: see what says warn above."));
     }
 
     #[test]
