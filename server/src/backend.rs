@@ -9,6 +9,7 @@ use domain::api::{
 use domain::overrides::OverrideEntry;
 use domain::problem::{ErrorCode, Problem};
 use domain::settings::{Settings, StagingCleanup};
+use domain::units::plural;
 use engine::keep::staging_owner::adopt;
 use engine::machine::clock::Clock;
 use engine::{Engine, MarkError, Options, StartError};
@@ -109,12 +110,17 @@ pub fn staging_adopt(settings: &Settings, state_folder: &Path, hostname: &str, f
 pub async fn import_queue(settings: &Settings, state_folder: &Path, file: &Path) -> Result<String, Problem> {
     let imported = engine::import_queue(settings, state_folder, file).await;
     let report = imported.map_err(|error| start_problem(&error))?;
-    let mut sentence =
-        format!("{} jobs were taken over; {} runs already had one here.", report.imported, report.already_here);
+    let mut sentence = taken_over(report.imported, report.already_here);
     for (path, why) in report.refused {
         sentence.push_str(&format!("\nLeft out: {path}: {why}"));
     }
     Ok(sentence)
+}
+
+fn taken_over(imported: u64, already_here: u64) -> String {
+    let (came, known) =
+        (plural(imported, "job was", "jobs were"), plural(already_here, "run already had", "runs already had"));
+    format!("{came} taken over; {known} one here.")
 }
 
 fn start_problem(error: &StartError) -> Problem {
@@ -225,5 +231,14 @@ impl PanelBackend for EngineBackend {
 
     fn subscribe(&self, since: Option<u64>) -> EventStream {
         Box::pin(self.0.subscribe(since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn one_job_is_one_job() {
+        assert_eq!(super::taken_over(1, 0), "1 job was taken over; 0 runs already had one here.");
+        assert_eq!(super::taken_over(2, 1), "2 jobs were taken over; 1 run already had one here.");
     }
 }

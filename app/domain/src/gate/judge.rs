@@ -72,7 +72,7 @@ impl<'a> Judge<'a> {
                     self.readme_size = Some(size);
                 }
             }
-            EntryKind::Link => self.unsupported(path, "a symbolic link; links are never followed"),
+            EntryKind::Link => self.unsupported(path, "a symbolic link (links are never followed)"),
             EntryKind::Fifo => self.unsupported(path, "a named pipe"),
             EntryKind::Socket => self.unsupported(path, "a socket"),
             EntryKind::Device => self.unsupported(path, "a device"),
