@@ -78,6 +78,8 @@ pub struct ClearFacts<'a> {
     pub destination: Result<(), String>,
     /// A worker or another clear is on it.
     pub busy: Option<String>,
+    /// A clear of it is open: it was proven and permitted, and may stand aside by now.
+    pub clear_open: bool,
     /// Overrides and tombstones.
     pub overrides: &'a [OverrideEntry],
     /// Policy.
@@ -154,7 +156,10 @@ fn operators_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
         Ok(_) => "readable".to_owned(),
         Err(sentence) => sentence.clone(),
     };
+    // The `cleared` of a clear that is open rests on a proof; the run is no less proven for it.
+    let under_clear = facts.clear_open && facts.state == Ok(RunState::Cleared);
     let verified = match &facts.state {
+        Ok(_) if under_clear => "it was, and its clear is under way".to_owned(),
         Ok(state) => format!("its state is {state}"),
         Err(_) => "its state is not known".to_owned(),
     };
@@ -171,6 +176,7 @@ fn operators_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
         (None, _) => format!("no proof yet; {needed} needed"),
     };
     let removable = match &facts.removable {
+        Ok(()) if facts.clear_open => "looked at whenever its clear goes on".to_owned(),
         Ok(()) if facts.writers_untold => {
             "no obstacle was seen; whether another computer or account still writes to its files cannot be seen here"
                 .to_owned()
@@ -188,7 +194,7 @@ fn operators_conditions(facts: &ClearFacts<'_>) -> Vec<Condition> {
         condition(
             "sync_verified",
             "The NAS was proven to hold this run",
-            facts.state == Ok(RunState::SyncVerified),
+            under_clear || facts.state == Ok(RunState::SyncVerified),
             verified,
         ),
         condition("sealed_by_us", "It was sealed and proven by this installation", facts.sealed_by_us.is_ok(), sealed),

@@ -98,12 +98,31 @@ fn facts() -> ClearFacts<'static> {
         writers_untold: false,
         destination: Ok(()),
         busy: None,
+        clear_open: false,
         overrides: &[],
         staging_cleanup: StagingCleanup::Scheduled { retain_hours: 48 },
         nas_cleanup: NasCleanup::default(),
         clear_needs: ProofLevel::L2,
         now: at("2026-04-20T12:00:00Z"),
     }
+}
+
+/// A clear that waits is what is in its way, and not a proof that it has.
+#[test]
+fn a_run_whose_clear_is_open_was_proven_and_cannot_be_cleared_now() {
+    let waits = "its clear waits: the NAS is away";
+    for state in [RunState::SyncVerified, RunState::Cleared] {
+        let busy = Some(waits.to_owned());
+        let conditions = conditions(&ClearFacts { state: Ok(state), clear_open: true, busy, ..facts() });
+        let failing: Vec<_> =
+            conditions.iter().filter(|condition| !condition.holds && !condition.automatic_only).collect();
+        let told: Vec<_> =
+            failing.iter().map(|condition| (condition.code.as_str(), condition.value.as_str())).collect();
+        assert_eq!(told, [("not_busy", waits)], "{state}");
+        assert!(!manual_clear_allowed(&conditions));
+    }
+    let ended = conditions(&ClearFacts { state: Ok(RunState::Cleared), ..facts() });
+    assert_eq!(first_failing_reason(&ended), Some("staging_not_sync_verified"));
 }
 
 #[test]

@@ -41,7 +41,10 @@ fn note(row: &RunRow) -> String {
         parts.push(shown(&problem.message));
     }
     if let Some(clearing) = &row.clearing {
-        parts.push(format!("clearing: {}", shown(&clearing.step)));
+        parts.push(match &clearing.waiting {
+            Some(why) => format!("its clear waits: {}", shown(why)),
+            None => format!("clearing: {}", shown(&clearing.step)),
+        });
     }
     if let Some(job) = &row.job {
         parts.push(match (&job.progress, &job.error) {

@@ -53,6 +53,7 @@ pub fn reason_sentence(code: &str) -> &'static str {
         "late_files" => "Files arrived or changed after the proof: force a sync first.",
         "cleared" => "The local copy is already gone.",
         "clearing" => "It is being cleared now.",
+        "clear_waits" => "Its clear waits, and goes on by itself; its row says what for.",
         "document_unreadable" => "Its ingest.json cannot be read, so nothing may be done with it.",
         "schema_major_mismatch" => "Its documents were written by an incompatible version.",
         "unknown_state" => "A newer version wrote a state that is not known here.",

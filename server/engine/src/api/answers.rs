@@ -244,8 +244,9 @@ impl Engine {
         };
         let core = self.core.clone();
         let facts = blocking(move || {
-            if let (Some(job), Ok(folder)) =
-                (facts.job.clone().filter(|job| job.state.is_proven()), core.staging.run(&facts.run))
+            // While a clear is open the run may stand aside, and something else at its path.
+            let job = facts.job.clone().filter(|job| job.state.is_proven() && facts.clearing.is_none());
+            if let (Some(job), Ok(folder)) = (job, core.staging.run(&facts.run))
                 && let Ok(seal) = seal_of(&core, &job)
                 && let Ok(compared) =
                     crate::keep::seal::compare(&folder, &seal, crate::keep::seal::Rehash::Never, &core.site.stop)
@@ -274,7 +275,9 @@ impl Engine {
             let (core, run) = (self.core.clone(), facts.run.clone());
             blocking(move || core.staging.run(&run).and_then(|f| freed_bytes_and_count(&f))).await
         };
-        if let Ok(freed) = freed {
+        if let Ok(freed) = freed
+            && facts.clearing.is_none()
+        {
             (plan.files, plan.bytes) = (freed.files, freed.bytes);
         }
         Ok(plan)

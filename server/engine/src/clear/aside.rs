@@ -3,8 +3,9 @@
 
 use crate::core::Core;
 use crate::files::beneath::rename_new;
-use crate::files::source::{RunFolder, SourceError};
+use crate::files::source::{Entry, RunFolder, SourceError};
 use domain::path::RunPath;
+use domain::proof::Totals;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -59,6 +60,17 @@ pub fn put_back(core: &Core, run: &RunPath, intent: &str) -> Result<(), Errno> {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),
     }
+}
+
+/// The data that stands aside; nothing where nothing does. Blocking.
+pub fn data_totals(core: &Core, intent: &str) -> Totals {
+    let mut totals = Totals::default();
+    let aside = core.staging.open().and_then(|root| root.run_at(&format!("{CLEARING_FOLDER}/{intent}")));
+    let Ok(entries) = aside.and_then(|folder| folder.walk()) else { return totals };
+    for entry in entries.flatten().filter(Entry::is_data_file) {
+        totals.add(entry.stat.size);
+    }
+    totals
 }
 
 /// Removes the emptied folder itself. Blocking.

@@ -35,14 +35,23 @@ pub async fn open_intent(core: &Core, run: &RunPath) -> Result<Option<Intent>, S
     Ok(intents.into_iter().find(|intent| &intent.run == run))
 }
 
-/// A run that was renamed aside has no folder at its path any more: its row is made from what the intent kept.
-fn show_aside(core: &Core, intent: &Intent) {
-    if intent.step == ClearStep::Renamed && core.index.look(&intent.run, |_| ()).is_none() {
-        let mut facts = Facts::new(intent.run.clone(), intent.life);
-        facts.ingest = Ok(Ingest::parse(intent.history.as_bytes()).ok());
-        facts.clearing = core.clears.of(&intent.run);
-        core.put(facts);
+/// A run that was renamed aside has no folder at its path any more, and none has one while the staging disk is away: its
+/// row is made from what the intent kept, its job, and what stands aside.
+async fn show_aside(core: &Arc<Core>, intent: &Intent) {
+    if core.index.look(&intent.run, |_| ()).is_some() {
+        return;
     }
+    let mut facts = Facts::new(intent.run.clone(), intent.life);
+    facts.ingest = Ok(Ingest::parse(intent.history.as_bytes()).ok());
+    facts.clearing = core.clears.of(&intent.run);
+    facts.job = core.store.job(&intent.job_id).await.ok().flatten();
+    let (owned, id) = (core.clone(), intent.id.clone());
+    facts.totals = blocking(move || aside::data_totals(&owned, &id)).await;
+    core.merge(facts, |facts, known| {
+        if let Some(known) = known {
+            *facts = known.clone();
+        }
+    });
 }
 
 /// Marks the runs of open intents, so that the watcher leaves them alone from the first scan on.
@@ -146,7 +155,14 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
         abort(core, intent, "its job is not in the queue's database").await?;
         return Err(Refusal::held("the clear was given up: its job is gone").into());
     };
-    match find(core, intent).await? {
+    let found = match find(core, intent).await {
+        Ok(found) => found,
+        Err(stop) => return wait(core, intent, stop.why()).await,
+    };
+    if matches!(found, FolderOf::Aside(_)) {
+        show_aside(core, intent).await;
+    }
+    match found {
         FolderOf::Nowhere => {
             finish(core, intent, &job, &[]).await?;
             Ok(intent.freed)
@@ -203,7 +219,7 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
                 Err(refusal @ Refusal::TooWeak { .. }) if has_begun(core, &job, &folder).await => {
                     let why = format!("rest of a cleared run: {refusal}");
                     waits(core, intent, &why).await;
-                    show_aside(core, intent);
+                    show_aside(core, intent).await;
                     Err(ClearStop::Waiting(why))
                 }
                 // Nor of a record alone: there is nothing to put back, and nothing here to send again.
@@ -217,7 +233,7 @@ async fn go_on(core: &Arc<Core>, intent: &mut Intent, progress: &ProgressSink) -
                         Ok(_) => Err(refusal.into()),
                         Err(stop) => {
                             waits(core, intent, &stop.why()).await;
-                            show_aside(core, intent);
+                            show_aside(core, intent).await;
                             Err(stop)
                         }
                     }
@@ -243,7 +259,7 @@ async fn give_up_or_wait(
 
 async fn wait(core: &Arc<Core>, intent: &mut Intent, why: String) -> Result<Totals, ClearStop> {
     waits(core, intent, &why).await;
-    show_aside(core, intent);
+    show_aside(core, intent).await;
     Err(ClearStop::Waiting(why))
 }
 

@@ -2,7 +2,7 @@
 //! what it waits for and what to do.
 
 use crate::support::*;
-use domain::api::{ForceSyncRequest, OverrideRequest, RunRow};
+use domain::api::{AttentionKind, ForceSyncRequest, OverrideRequest, RunRow};
 use domain::path::RunPath;
 use domain::problem::{ErrorCode, Problem};
 use engine::Engine;
@@ -141,28 +141,6 @@ async fn waits_for_the_nas(lab: &Lab, run: &RunPath) -> (Engine, Vec<(PathBuf, V
     waits_after(lab, run, Checkpoint::FoundWhole, move || fs::rename(nas, away).unwrap()).await
 }
 
-fn waiting(row: &RunRow) -> bool {
-    row.clearing.as_ref().is_some_and(|clearing| clearing.waiting.is_some())
-}
-
-/// A clear that cannot end before a person has moved something is refused with that, and does not "go on by itself".
-#[tokio::test(flavor = "multi_thread")]
-async fn d8_a_clear_that_waits_for_a_person_is_not_accepted_as_going_on() {
-    let (lab, run) = (Lab::new(), run("Run_1"));
-    let (engine, pushed) = waits_for_the_nas(&lab, &run).await;
-    fs::rename(lab.path("away"), lab.path("nas")).unwrap();
-    fs::write(lab.nas(&run).join("raw/frame_1.tif"), "rotten").unwrap();
-    takes_the_place(&lab.staging(run.as_str()));
-    let problem = engine.clear(run.as_str()).await.unwrap_err();
-    for_a_person(&problem, "move that away first");
-    assert!(problem.message.contains("raw/frame_1.tif"), "{problem:?}");
-    assert!(waiting(&row(&engine, &run).await), "it stands, and its row says so");
-    remove(&lab.staging(run.as_str()));
-    assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::DestinationNotProven);
-    assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "put back whole");
-    engine.stop().await;
-}
-
 /// What waits to be cleared was proven, and is not gone: whatever else is asked of it is told so, also where something
 /// new stands at its path by now.
 #[tokio::test(flavor = "multi_thread")]
@@ -192,5 +170,81 @@ async fn d20_an_act_on_a_run_whose_clear_waits_is_told_what_that_waits_for() {
             assert!(problem.message.contains(why), "{act} {place_taken}: {problem:?}");
         }
     }
+    engine.stop().await;
+}
+
+/// While the NAS is away nothing is marked there.
+async fn started_again(lab: &Lab) -> Engine {
+    Engine::start(lab.settings.clone(), lab.options()).await.unwrap()
+}
+
+fn waiting(row: &RunRow) -> bool {
+    row.clearing.as_ref().is_some_and(|clearing| clearing.waiting.is_some())
+}
+
+/// Why it cannot be cleared now is what its clear waits for; and nothing that was proven is said not to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn d20_a_clear_that_waits_says_what_for_and_what_waits_also_after_a_restart() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (mut engine, pushed) = waits_for_the_nas(&lab, &run).await;
+    let bytes: u64 = pushed.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    for restarted in [false, true] {
+        if restarted {
+            engine.stop().await;
+            engine = started_again(&lab).await;
+            until_row(&engine, &run, "it is shown", waiting).await;
+        }
+        let shown = until_row(&engine, &run, "its clear waits", waiting).await;
+        assert_eq!(
+            (shown.summary.file_count, shown.summary.byte_total, shown.job.is_some(), shown.proof.is_some()),
+            (pushed.len() as u64, bytes, true, true),
+            "{restarted}: what waits is shown"
+        );
+        assert_eq!(shown.actions.clear.reason.as_deref(), Some("clear_waits"), "{restarted}");
+        let plan = engine.clear_plan(run.as_str()).await.unwrap();
+        let failing: Vec<_> =
+            plan.conditions.iter().filter(|condition| !condition.holds && !condition.automatic_only).collect();
+        let codes: Vec<_> = failing.iter().map(|condition| condition.code.as_str()).collect();
+        assert!(codes.contains(&"not_busy") && !codes.contains(&"sync_verified"), "{restarted}: {failing:?}");
+        let busy = failing.iter().find(|condition| condition.code == "not_busy").unwrap();
+        assert!(busy.value.starts_with("its clear waits: "), "{restarted}: {busy:?}");
+    }
+    engine.stop().await;
+}
+
+/// A staging disk that is not mounted when the program is started hides no clear that waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn d20_a_clear_that_waits_for_the_staging_disk_needs_somebody() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (engine, _) = waits_for_the_nas(&lab, &run).await;
+    engine.stop().await;
+    fs::rename(lab.path("staging"), lab.path("disk")).unwrap();
+    fs::create_dir(lab.path("staging")).unwrap();
+    let engine = started_again(&lab).await;
+    let shown = until_row(&engine, &run, "it is shown", |row| {
+        row.clearing.as_ref().and_then(|clearing| clearing.waiting.as_ref()).is_some_and(|why| why.contains("mounted"))
+    })
+    .await;
+    assert!(AttentionKind::ClearWaits.concerns(&shown));
+    let attention = engine.overview().await.unwrap().attention;
+    assert!(attention.iter().any(|item| item.kind == AttentionKind::ClearWaits), "{attention:?}");
+    engine.stop().await;
+}
+
+/// A clear that cannot end before a person has moved something is refused with that, and does not "go on by itself".
+#[tokio::test(flavor = "multi_thread")]
+async fn d8_a_clear_that_waits_for_a_person_is_not_accepted_as_going_on() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let (engine, pushed) = waits_for_the_nas(&lab, &run).await;
+    fs::rename(lab.path("away"), lab.path("nas")).unwrap();
+    fs::write(lab.nas(&run).join("raw/frame_1.tif"), "rotten").unwrap();
+    takes_the_place(&lab.staging(run.as_str()));
+    let problem = engine.clear(run.as_str()).await.unwrap_err();
+    for_a_person(&problem, "move that away first");
+    assert!(problem.message.contains("raw/frame_1.tif"), "{problem:?}");
+    assert!(waiting(&row(&engine, &run).await), "it stands, and its row says so");
+    remove(&lab.staging(run.as_str()));
+    assert_eq!(engine.clear(run.as_str()).await.unwrap_err().code, ErrorCode::DestinationNotProven);
+    assert_eq!(data_below(&lab.staging(run.as_str())), pushed, "put back whole");
     engine.stop().await;
 }

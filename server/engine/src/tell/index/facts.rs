@@ -248,7 +248,8 @@ impl Facts {
             removable: self.obstacles.first.clone().map_or(Ok(()), Err),
             writers_untold: self.obstacles.writers_untold,
             destination: context.destination.clone(),
-            busy: self.clearing.as_ref().map(|_| "it is being cleared".to_owned()).or(in_work),
+            busy: self.clearing.as_ref().map(what_clears).or(in_work),
+            clear_open: self.clearing.is_some(),
             overrides: &self.overrides,
             staging_cleanup: settings
                 .orchestrator
@@ -301,10 +302,12 @@ impl Facts {
     }
 
     fn actions(&self, context: &RowContext<'_>) -> Actions {
+        let waits = self.clearing.as_ref().is_some_and(|clearing| clearing.waiting.is_some());
         let barred = match &self.ingest {
             Err(problem) if problem.code == "schema_major_mismatch" => Some("schema_major_mismatch"),
             Err(_) => Some("document_unreadable"),
             Ok(Some(ingest)) if ingest.current_state().known().is_none() => Some("unknown_state"),
+            _ if waits => Some("clear_waits"),
             _ if self.clearing.is_some() => Some("clearing"),
             _ => None,
         };
@@ -338,7 +341,6 @@ impl Facts {
             }
             Some(_) => Some("not_failed"),
         };
-        let waits = self.clearing.as_ref().is_some_and(|clearing| clearing.waiting.is_some());
         let call_off = if waits { Action::yes() } else { Action::nothing_to_call_off() };
         let late_names = self.late_names();
         let clear = first_failing_reason(&conditions(&self.clear_facts(context, &late_names)));
@@ -349,5 +351,13 @@ impl Facts {
             retry: unless(retry),
             call_off,
         }
+    }
+}
+
+/// What an open clear does, or waits for.
+fn what_clears(clearing: &ClearingView) -> String {
+    match &clearing.waiting {
+        Some(why) => format!("its clear waits: {why}"),
+        None => "it is being cleared".to_owned(),
     }
 }
