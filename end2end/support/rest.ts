@@ -12,6 +12,8 @@ export interface Row {
   byte_total: number;
   late_files: number;
   findings: { blocking: number };
+  /** What a run that is not complete waits for. */
+  waiting_for?: string | null;
   job: { state: string; error: { code: string; message: string } | null; verify_passes: number } | null;
   actions: Record<"force_sync" | "clear" | "verify" | "retry", { allowed: boolean; reason: string | null }>;
 }

@@ -74,13 +74,20 @@ for (const { name, colorScheme, viewport } of VIEWS) {
 
 if (process.env.EXLAB_README_PICTURE) {
   test.describe("README", () => {
-    test.use({ viewport: { width: 1280, height: 640 }, deviceScaleFactor: 2 });
+    test.use({ viewport: { width: 1280, height: 720 }, deviceScaleFactor: 2 });
 
     test("the picture of the README", async ({ lab, panel, page }) => {
       const run = await busyLaboratory(lab);
       const held = Run.push(lab, { project: "Liver atlas", leaf: "Run_2026-04-18T11-20", files: { "raw/<sample>.tif": 640_000 } });
       await untilState(held, "complete");
       fs.renameSync(lab.nas("FLOW_01"), `${lab.nas("FLOW_01")} away`);
+      const leaf = "Run_2026-04-18T11-45";
+      fs.mkdirSync(path.join(lab.nas("CONFOCAL_01"), "Cortex Q3 Pilot/Runs", leaf), { recursive: true });
+      fs.writeFileSync(path.join(lab.nas("CONFOCAL_01"), "Cortex Q3 Pilot/Runs", leaf, "notes.txt"), "another's notes\n");
+      const failed = Run.push(lab, { leaf, files: { "raw/stack_000.tif": 410_000, "notes.txt": "one stack\n" } });
+      await until(failed, (row) => row.job?.state === "failed", "a name that is taken");
+      const arriving = Run.push(lab, { leaf: "Run_2026-04-18T12-05.tmp", finished: false });
+      await until(arriving, (row) => /still arriving/.test(row.waiting_for ?? ""), "still arriving");
       const waiting = Run.push(lab, { equipment: "FLOW_01", project: "Cell cycle", leaf: "Run_2026-04-18T09-50" });
       await until(waiting, (row) => row.job?.error?.code === "destination_unreachable", "waiting for its NAS");
       await panel.open();
