@@ -1,9 +1,10 @@
 //! An rclone while it runs: another limit, no progress; and what is told of the remote behind it.
 
-use crate::bench::{Bench, files_below};
+use crate::bench::{Bench, Destination, files_below};
 use crate::remotes::{
-    DEBIAN, LOCAL, LOCAL_CURRENT, SFTP, SFTP_CURRENT, WEBDAV, current, local, push_over, write_program,
+    DEBIAN, LOCAL, LOCAL_CURRENT, SFTP, SFTP_CURRENT, WEBDAV, current, local, push_over, sftp_at, write_program,
 };
+use crate::sshd::Sshd;
 use domain::job::{FailureClass, Side};
 use engine::transport::rclone::RcloneTransport;
 use std::path::{Path, PathBuf};
@@ -129,5 +130,33 @@ async fn the_clock_is_told_where_folders_bear_it() {
         assert!(offset.abs() <= 1, "{offset}");
         let left = std::fs::read_dir(bench.destination.root().join(".exlab-orchestrator/tmp")).unwrap().count();
         assert_eq!(left, 0, "what was made for it is taken away");
+    }
+}
+
+#[tokio::test]
+async fn v16_an_account_that_greets_is_told_over_sftp_too() {
+    let greets = "ForceCommand echo 'Welcome to the lab'; exec /usr/lib/openssh/sftp-server";
+    for program in [DEBIAN.to_owned(), current()] {
+        let bench = Bench::unmarked(SFTP);
+        let (sshd, root, staging) = (Sshd::start_with(greets), bench.destination.root(), bench.staging());
+        let behind = sftp_at(&sshd.server(), &program, root, &staging).behind();
+        let error = behind.transport().identify(&bench.context).await.unwrap_err();
+        assert_eq!((error.class, error.side), (FailureClass::Configuration, Side::Destination), "{error}");
+        for words in ["prints text before the answer", "~/.bashrc", "standard error"] {
+            assert!(error.message.contains(words), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_may_not_rename_is_told_so_over_sftp() {
+    for program in [DEBIAN.to_owned(), current()] {
+        let bench = Bench::new(SFTP).await;
+        let sshd = Sshd::start_with("ForceCommand internal-sftp -P rename,posix-rename");
+        let staging = bench.staging();
+        let behind = sftp_at(&sshd.server(), &program, bench.destination.root(), &staging).behind();
+        let error = push_over(&behind, &bench, &bench.run("P/Runs/Run_1", &[(b"a", b"1")])).await.unwrap_err();
+        assert_eq!((error.class, error.side), (FailureClass::Authentication, Side::Destination), "{error}");
+        assert!(error.message.contains("may write there but not rename"), "{error}");
     }
 }

@@ -83,7 +83,7 @@ pub fn sftp<'a>(program: &str, root: &'a Path, staging: &'a Path) -> Made<'a> {
     sftp_at(&Sshd::shared().server(), program, root, staging)
 }
 
-fn sftp_at<'a>(
+pub fn sftp_at<'a>(
     server: &engine::transport::rsync_ssh::Server,
     program: &str,
     root: &'a Path,
