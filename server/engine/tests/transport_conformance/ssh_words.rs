@@ -4,7 +4,7 @@ use crate::bench::{Bench, Destination};
 use crate::remotes::write_program;
 use crate::ssh_servers::{RSYNC_SSH, behind_own};
 use crate::sshd::Sshd;
-use domain::job::FailureClass::{self, Authentication, Configuration, DestinationUnreachable};
+use domain::job::FailureClass::{self, Authentication, Configuration, DestinationUnreachable, Network};
 use domain::settings::HostKeyPolicy;
 use engine::transport::Transport;
 use engine::transport::rsync_ssh::{RsyncSshTransport, Server};
@@ -156,4 +156,60 @@ async fn s17_an_account_without_a_shell_is_told() {
         .await;
     let words = ["This account is currently not available", "login shell"];
     says("ForceCommand /usr/sbin/nologin", Configuration, &words, |_, _| ()).await;
+}
+
+#[tokio::test]
+async fn s17_an_account_that_answers_with_nothing_is_told() {
+    says("ForceCommand true", Configuration, &["it answers with nothing", "ForceCommand", "command="], |_, _| ()).await;
+}
+
+/// What sshd does with PAM, which needs an account of the system.
+#[tokio::test]
+async fn s17_a_password_that_has_expired_is_told() {
+    let lines = "ForceCommand printf 'WARNING: Your password has expired.\\nPassword change required but no TTY available.\\n' >&2; exit 1";
+    says(lines, Authentication, &["the password of ", "has expired", "ssh -t -p "], |_, _| ()).await;
+}
+
+#[tokio::test]
+async fn s17_a_key_with_a_passphrase_is_told() {
+    let words = ["is protected by a passphrase", "ssh-keygen -p -f '"];
+    let message = says("", Configuration, &words, |server, _| {
+        let locked = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-p", "-P", "", "-N", "secret words", "-f"])
+            .arg(&server.key)
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(locked.unwrap().success());
+    })
+    .await;
+    assert!(!message.contains("ssh-copy-id"), "{message}");
+}
+
+#[tokio::test]
+async fn s17_a_server_that_grants_no_session_is_told() {
+    says("Match all\nMaxSessions 0", Network, &["grants it no session", "`MaxSessions`"], |_, _| ()).await;
+}
+
+/// A server that says this and hangs up.
+fn breaking_off(said: &'static [u8]) -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = std::io::Write::write_all(&mut stream, said);
+            let _ = std::io::Read::read(&mut stream, &mut [0; 8]);
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn s17_a_connection_that_is_broken_off_is_told() {
+    let words = ["broke the connection", "ssh -v -p "];
+    let message = says("", DestinationUnreachable, &words, |server, _| {
+        server.port = breaking_off(b"SSH-2.0-OpenSSH_9.2\r\n");
+    })
+    .await;
+    assert!(!message.contains("ssh: ssh:") && !message.contains("exit code"), "{message}");
 }

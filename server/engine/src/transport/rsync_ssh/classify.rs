@@ -56,7 +56,10 @@ pub(super) fn ssh(ended: &Ended, connecting: bool) -> TransportError {
     }
     // Refused, timed out, reset, closed: all the same to us.
     let class = if connecting { DestinationUnreachable } else { Network };
-    error(class, Side::Destination, "ssh", &last_line(ended))
+    // Its exit code is the same for everything.
+    let line = ended.stderr.lines().map(str::trim).rfind(|line| !line.is_empty());
+    let words = line.map_or_else(|| last_line(ended), |line| line.trim_start_matches("ssh: ").to_owned());
+    error(class, Side::Destination, "ssh", &words)
 }
 
 /// One of our scripts, or anything else that ssh ran at the server.
@@ -128,8 +131,7 @@ pub(super) fn greeted(ended: &Ended, greeting: Option<&str>) -> Option<Transport
     let text: String = greeting.unwrap_or("(not seen)").chars().take(300).collect();
     let message = format!(
         "the account prints text before the answer, which rsync cannot take: {text:?}; take it out of the account's ~/.bashrc, ~/.profile or \
-         ForceCommand for logins without a terminal, or print it on standard error ({})",
-        last_line(ended)
+         ForceCommand for logins without a terminal, or print it on standard error"
     );
     Some(TransportError::new(Configuration, Side::Destination, message))
 }
@@ -167,8 +169,9 @@ fn line_with<'a>(text: &'a str, words: &[&str]) -> Option<&'a str> {
 }
 
 fn last_line(ended: &Ended) -> String {
-    // rsync's own last line only repeats its exit code; the one before says why.
-    let telling = |line: &&str| !line.trim().is_empty() && !line.starts_with("rsync error:");
+    // rsync's own last line only repeats its exit code; one before it says why, or where one could read of it.
+    let telling =
+        |line: &&str| !line.trim().is_empty() && !line.starts_with("rsync error:") && !line.starts_with("(see ");
     let line = ended
         .stderr
         .lines()

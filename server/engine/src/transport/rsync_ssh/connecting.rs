@@ -10,15 +10,19 @@
 use super::private_folder::PrivateFolder;
 use super::server::Server;
 use super::{ciphers, classify, ssh_words};
-use crate::machine::child::{Ended, Running, Tool};
+use crate::machine::child::{Ended, Running, Tool, run};
 use crate::transport::TransportError;
 use domain::job::{FailureClass, Side};
 use domain::settings::HostKeyPolicy;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How often it is looked whether the connection stands.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// A tool of this computer answers sooner.
+const ASKING_AT_MOST: Duration = Duration::from_secs(5);
 
 /// Becomes what follows, which gets a `TERM` once our end of the standard input is closed, as the system does when this
 /// program ends, however it ends. Whoever waits for that only speaks to the process it was started by.
@@ -105,7 +109,23 @@ async fn explained(server: &Server, mut ended: Ended) -> Result<Master, Transpor
             Err(_) => {}
         }
     }
+    if ssh_words::is_refused_key(&ended.stderr) && needs_passphrase(server).await {
+        let key = server.key.display();
+        let message = format!(
+            "ssh: the key {key} is protected by a passphrase, which nobody can type here; take it off with `ssh-keygen -p -f '{key}'`, or make a key of \
+             its own for this program"
+        );
+        return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));
+    }
     Err(ssh_words::failure(&ended, true, server))
+}
+
+/// The key cannot be read without a passphrase. ssh itself says only that the server refused it: it never showed it.
+async fn needs_passphrase(server: &Server) -> bool {
+    let tool = Tool::new("ssh-keygen").args(["-y", "-P", "", "-f"]).arg(&server.key);
+    let never = CancellationToken::new();
+    let asked = tokio::time::timeout(ASKING_AT_MOST, run(&tool, &[], &mut |_| (), &never)).await;
+    matches!(asked, Ok(Ok(ended)) if ended.stderr.contains("incorrect passphrase"))
 }
 
 /// Starts the shared connection once; how ssh ended when it does not stand.

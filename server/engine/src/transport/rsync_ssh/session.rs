@@ -4,7 +4,7 @@
 use super::connection::Connection;
 use super::look::word_here;
 use super::quote::shell_word;
-use super::{Place, classify};
+use super::{Place, classify, ssh_words};
 use crate::machine::blocking::blocking;
 use crate::machine::child::Ended;
 use crate::transport::modes_here::modes_here;
@@ -334,16 +334,25 @@ fn after_hello(said: &[u8]) -> Option<&[u8]> {
 /// The account answers with something else than a shell's answer: `said`.
 fn no_shell(place: &Place, ended: &Ended, said: &[u8]) -> TransportError {
     let said = String::from_utf8_lossy(said);
+    if let Some(error) = ssh_words::expired_password(&format!("{said}\n{}", ended.stderr), place.connection.server()) {
+        return error;
+    }
     let words: String = format!("{} {}", said.trim(), ended.stderr.trim()).trim().chars().take(300).collect();
-    let why = if said.trim().is_empty() {
-        ""
-    } else {
-        " (it has no login shell, or a fixed command stands in the server's sshd_config (ForceCommand) or before the key in its authorized_keys \
-         (command=): this is what it answers, whatever is asked for)"
+    let answer = match (words.is_empty(), said.trim().is_empty()) {
+        (true, _) => Some("it answers with nothing"),
+        (false, false) => Some("this is what it answers"),
+        (false, true) => None,
     };
+    let why = answer.map_or_else(String::new, |answer| {
+        format!(
+            " (it has no login shell, or a fixed command stands in the server's sshd_config (ForceCommand) or before the key in its authorized_keys \
+             (command=): {answer}, whatever is asked for)"
+        )
+    });
+    let words = if words.is_empty() { String::new() } else { format!(": {words:?}") };
     let message = format!(
         "{}: the account cannot run `sh` at the server, which rsync_ssh needs; allow it, or reach the NAS over `rclone` with a remote of type \
-         sftp: {words:?}{why}",
+         sftp{words}{why}",
         place.describe()
     );
     TransportError::new(FailureClass::Configuration, Side::Destination, message)
