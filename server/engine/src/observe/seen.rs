@@ -53,7 +53,9 @@ pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Observed>
     };
     let Some(folder) = looked.folder.clone() else { return Ok(None) };
     facts.troubles.remove(&Trouble::Vanished);
-    if let (Some(token), Ok(None)) = (run.arriving(), &facts.ingest) {
+    // What was proven or is being cleared under this very name came to it before that was refused.
+    let settled = facts.clearing.is_some() || facts.job.as_ref().is_some_and(|job| job.state.is_proven());
+    if let Some(token) = run.arriving().filter(|_| !settled) {
         facts.waiting_for = Some(format!("its final name; the {token} in this one says that it is still arriving"));
         core.merge(facts, |_, _| ());
         return Ok(None);

@@ -212,6 +212,10 @@ fn prepare(core: &Core, job: &Job, progress: &ProgressSink) -> Result<Prepared, 
 /// complete was changed.
 fn to_send(run: &RunPath, facts: &Facts) -> Result<RunState, Failure> {
     let refused = |class, message| Err(Failure { class, side: Side::Source, message });
+    if let Some(token) = run.arriving() {
+        let message = format!("{run} is not sent: the {token} in its name says that it is still arriving; rename it");
+        return refused(FailureClass::LocalRead, message);
+    }
     match (&facts.ingest, facts.state()) {
         (_, Some(state @ (RunState::Complete | RunState::SyncQueued | RunState::SyncVerified))) => Ok(state),
         (Err(problem), _) => {
@@ -331,5 +335,8 @@ mod tests {
             let failure = to_send(&run, &Facts { ingest, ..Facts::new(run.clone(), 1) }).unwrap_err();
             assert_eq!(failure.class, class, "{}", failure.message);
         }
+        let arriving = RunPath::parse("E/P/Runs/Run_1.tmp").unwrap();
+        let failure = to_send(&arriving, &Facts::new(arriving.clone(), 1)).unwrap_err();
+        assert!(failure.class == FailureClass::LocalRead && failure.message.contains(".tmp"), "{}", failure.message);
     }
 }
