@@ -26,6 +26,8 @@ pub enum ErrorCode {
     StagingNotProven,
     /// clear or verify: the destination does not hold what was sealed, or cannot show that it does.
     DestinationNotProven,
+    /// The run's folder, a file of it, or its record cannot be read by this account.
+    RunUnreadable,
     /// The run is already cleared.
     RunCleared,
     /// Something else is in work on this run.
@@ -72,6 +74,7 @@ impl ErrorCode {
             | ErrorCode::StagingNotSyncVerified
             | ErrorCode::StagingNotProven
             | ErrorCode::DestinationNotProven
+            | ErrorCode::RunUnreadable
             | ErrorCode::RunCleared
             | ErrorCode::RunBusy
             | ErrorCode::NothingToRetry
@@ -101,6 +104,7 @@ impl ErrorCode {
             ErrorCode::StagingNotSyncVerified => "staging_not_sync_verified",
             ErrorCode::StagingNotProven => "staging_not_proven",
             ErrorCode::DestinationNotProven => "destination_not_proven",
+            ErrorCode::RunUnreadable => "run_unreadable",
             ErrorCode::RunCleared => "run_cleared",
             ErrorCode::RunBusy => "run_busy",
             ErrorCode::NothingToRetry => "nothing_to_retry",

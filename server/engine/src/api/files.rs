@@ -5,10 +5,11 @@
 
 use super::Engine;
 use super::answers::{FIRST_SCAN_PATIENCE, store_problem};
+use super::unreadable::source_problem;
 use crate::core::Core;
 use crate::database::Job;
 use crate::files::source::{RunFolder, SourceError};
-use crate::keep::seal::{Change, Item, Rehash, SealItems, compare, seal_file};
+use crate::keep::seal::{Change, CompareError, Item, Rehash, SealError, SealItems, compare, seal_file};
 use crate::machine::blocking::blocking;
 use crate::prove::seal_of;
 use crate::tell::index::{Late, LateKind};
@@ -62,6 +63,7 @@ fn list_as_before(core: &Arc<Core>, before: &Job, query: &FilesQuery) -> Result<
     let late = match core.staging.run(run) {
         Ok(folder) => match compare(&folder, &seal, Rehash::Never, &core.site.stop) {
             Ok(compared) => Late::of(&compared),
+            Err(CompareError::Seal(SealError::Source(error))) => return Err(source_problem(run, &error)),
             Err(error) => return Err(Problem::new(ErrorCode::StagingUnavailable, error.to_string())),
         },
         Err(_) => Late::default(),
@@ -81,12 +83,12 @@ fn list(
     let folder = match stands.then(|| core.staging.run(run)) {
         None | Some(Err(SourceError::RunGone { .. })) => None,
         Some(Ok(folder)) => Some(folder),
-        Some(Err(error)) => return Err(Problem::new(ErrorCode::StagingUnavailable, error.to_string())),
+        Some(Err(error)) => return Err(source_problem(run, &error)),
     };
     let mut cut = false;
     match (sealed(core, job)?, &folder) {
         (Some((items, state)), _) => of_seal(core, items, state, job, late, folder.as_ref(), &mut window)?,
-        (None, Some(folder)) => cut = of_folder(core, folder, &mut window)?,
+        (None, Some(folder)) => cut = of_folder(core, run, folder, &mut window)?,
         (None, None) => {}
     }
     let Window { files, matching, total, .. } = window;
@@ -197,8 +199,8 @@ fn sealed_file(
 }
 
 /// Lists a folder that is not sealed; tells whether there is more than was looked at.
-fn of_folder(core: &Core, folder: &RunFolder, window: &mut Window<'_>) -> Result<bool, Problem> {
-    let failed = |error: SourceError| Problem::new(ErrorCode::StagingUnavailable, error.to_string());
+fn of_folder(core: &Core, run: &RunPath, folder: &RunFolder, window: &mut Window<'_>) -> Result<bool, Problem> {
+    let failed = |error: SourceError| source_problem(run, &error);
     let mut seen = 0_u64;
     for entry in folder.walk().map_err(failed)? {
         seen += 1;

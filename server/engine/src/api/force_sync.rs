@@ -2,8 +2,9 @@
 
 use super::Engine;
 use super::answers::store_problem;
+use super::unreadable::{evaluate_problem, gate_problem, record_problem, source_problem};
 use crate::database::{Job, LedgerKind};
-use crate::judge::gatekeeper::{GateError, Gated, ask, generation_to_queue, record_event};
+use crate::judge::gatekeeper::{Gated, ask, generation_to_queue, record_event};
 use crate::keep::ingest_store::fields;
 use crate::machine::blocking::blocking;
 use crate::observe::{evaluate_run, record_queued, signal_lacks};
@@ -21,19 +22,15 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn gate_problem(run: &RunPath, error: GateError) -> Problem {
-    match error {
-        GateError::Record(crate::keep::record::RecordError::Document(document)) => document.into(),
-        GateError::Store(error) => store_problem(error),
-        GateError::Source(crate::files::source::SourceError::RunGone { .. }) => {
-            Problem::new(ErrorCode::NotFound, format!("{run} is no longer in staging"))
-        }
-        other => Problem::new(ErrorCode::StagingUnavailable, format!("{run} cannot be judged: {other}")),
-    }
-}
-
 fn not_complete(run: &RunPath, facts: &Facts) -> Problem {
     let lacks = facts.waiting_for.clone().unwrap_or_else(|| "its completeness signal".into());
+    Problem::new(ErrorCode::StagingNotComplete, format!("{run} is not complete: {lacks}")).with("lacks", lacks)
+}
+
+/// What a name says that is still arriving is not sent.
+fn arriving(run: &RunPath) -> Problem {
+    let token = run.arriving().unwrap_or_default();
+    let lacks = format!("its final name; the {token} in this one says that it is still arriving: rename its folder");
     Problem::new(ErrorCode::StagingNotComplete, format!("{run} is not complete: {lacks}")).with("lacks", lacks)
 }
 
@@ -56,6 +53,9 @@ impl Engine {
             return Err(self.gone_problem(run).await?);
         };
         if let Err(problem) = &facts.ingest {
+            if let Err(error) = evaluated {
+                return Err(evaluate_problem(run, error));
+            }
             let code = if problem.code == "schema_major_mismatch" {
                 ErrorCode::SchemaMajorMismatch
             } else {
@@ -64,14 +64,16 @@ impl Engine {
             return Err(Problem::new(code, problem.message.clone()));
         }
         if let Err(error) = evaluated {
-            return Err(Problem::new(ErrorCode::StagingUnavailable, format!("{run} cannot be read: {error}")));
+            return Err(evaluate_problem(run, error));
+        }
+        if run.arriving().is_some() {
+            return Err(arriving(run));
         }
         match facts.state() {
             None if matches!(facts.ingest, Ok(Some(_))) => Err(Problem::new(
                 ErrorCode::DocumentUnreadable,
                 format!("the state of {run} was written by a newer version and is not known here"),
             )),
-            None if run.arriving().is_some() => Err(not_complete(run, &facts)),
             None | Some(RunState::Staging) if request.assume_complete => {
                 self.assume_complete(run, &facts, request).await?;
                 self.queue(run, generation_to_queue(core, facts.job.as_ref()).await).await
@@ -126,7 +128,7 @@ impl Engine {
             "reason": reason,
         }));
         let recorded = record_event(&self.core, run, &folder, RunEvent::Completed, extra).await;
-        recorded.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, format!("{run}: {error}")))?;
+        recorded.map_err(|error| record_problem(run, error))?;
         self.core.ledger(run, facts.life, LedgerKind::AssumedComplete, format!("{operator}: {reason}")).await;
         self.core.log(
             Some(&folder),
@@ -138,15 +140,16 @@ impl Engine {
     }
 
     async fn open(&self, run: &RunPath) -> Result<crate::files::source::RunFolder, Problem> {
-        let (core, run) = (self.core.clone(), run.clone());
-        blocking(move || core.staging.run(&run))
-            .await
-            .map_err(|error| Problem::new(ErrorCode::StagingUnavailable, error.to_string()))
+        let (core, at) = (self.core.clone(), run.clone());
+        blocking(move || core.staging.run(&at)).await.map_err(|error| source_problem(run, &error))
     }
 
     /// Through the gate, as this generation.
     async fn queue(&self, run: &RunPath, generation: u64) -> Result<ForceSyncAnswer, Problem> {
         let core = &self.core;
+        if run.arriving().is_some() {
+            return Err(arriving(run));
+        }
         match ask(core, run, generation).await.map_err(|error| gate_problem(run, error))? {
             Gated::Blocked(blocking_findings) => Ok(ForceSyncAnswer {
                 run_path: run.as_str().to_owned(),
@@ -157,7 +160,7 @@ impl Engine {
             Gated::Queued(job) => {
                 let folder = self.open(run).await?;
                 let recorded = record_queued(core, run, &folder).await;
-                recorded.map_err(|error| Problem::new(ErrorCode::StagingUnavailable, format!("{run}: {error}")))?;
+                recorded.map_err(|error| evaluate_problem(run, error.into()))?;
                 self.due_now(run, *job).await
             }
         }

@@ -13,6 +13,7 @@ mod overview;
 mod publish;
 mod refusals;
 mod start;
+mod unreadable;
 
 pub use answers::freed_bytes_and_count;
 pub use log::LogFile;

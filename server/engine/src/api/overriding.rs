@@ -3,11 +3,11 @@
 
 use super::Engine;
 use super::answers::store_problem;
+use super::unreadable::{gate_problem, record_problem};
 use crate::database::LedgerKind;
-use crate::files::source::SourceError;
-use crate::judge::gatekeeper::{GateError, judge};
+use crate::judge::gatekeeper::judge;
 use crate::keep::ingest_store::{Appended, append_override};
-use crate::keep::record::{RecordError, Stamp};
+use crate::keep::record::Stamp;
 use crate::machine::blocking::blocking;
 use crate::observe::{evaluate_run, judge_sealed, note_creation};
 use crate::tell::index::Facts;
@@ -25,30 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn refused(sentence: String) -> Problem {
     Problem::new(ErrorCode::Unprocessable, format!("{sentence}."))
-}
-
-fn record_problem(run: &RunPath, error: RecordError) -> Problem {
-    match error {
-        RecordError::Document(document) => document.into(),
-        RecordError::Locked { .. } => {
-            Problem::new(ErrorCode::RunBusy, format!("{run}: {error}: try again when that has ended."))
-        }
-        RecordError::TooLarge { .. } => Problem::new(ErrorCode::DocumentUnreadable, format!("{run}: {error}.")),
-        other => Problem::new(ErrorCode::StagingUnavailable, format!("{run}: {other}.")),
-    }
-}
-
-fn judging_problem(run: &RunPath, error: GateError) -> Problem {
-    match error {
-        GateError::Record(error) => record_problem(run, error),
-        GateError::Store(error) => store_problem(error),
-        GateError::Source(SourceError::RunGone { .. }) => {
-            Problem::new(ErrorCode::NotFound, format!("{run} is no longer in staging."))
-        }
-        GateError::Source(other) => {
-            Problem::new(ErrorCode::StagingUnavailable, format!("{run} cannot be judged: {other}."))
-        }
-    }
 }
 
 fn no_creation(run: &RunPath) -> Problem {
@@ -165,10 +141,10 @@ impl Engine {
         let (shared, run_path) = (core.clone(), run.clone());
         let (creation, stamp): (Creation, Option<Stamp>) = blocking(move || {
             let (core, run) = (&*shared, &run_path);
-            let folder = core.staging.run(run).map_err(|error| judging_problem(run, error.into()))?;
+            let folder = core.staging.run(run).map_err(|error| gate_problem(run, error.into()))?;
             if let Some(rule) = rule {
                 let verdict = judge(core, &folder, run, state == Some(RunState::SyncVerified))
-                    .map_err(|error| judging_problem(run, error))?;
+                    .map_err(|error| gate_problem(run, error))?;
                 if !verdict.findings().iter().any(|finding| finding.rule == rule) {
                     let message =
                         format!("{run} has no finding of {} now: there is nothing to override.", rule.as_str());

@@ -276,3 +276,26 @@ async fn s16_a_run_that_is_renamed_while_its_clear_waits_keeps_its_history() {
     assert_eq!(data_below(&lab.nas(&after)), pushed);
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s16_a_proven_run_that_is_renamed_to_a_name_that_is_still_arriving_is_not_sent_under_it() {
+    let (lab, done, again) = (Lab::new(), run("Run_1"), run("Run_1.tmp"));
+    let engine = lab.start().await;
+    lab.push_usual(&done);
+    until_verified(&engine, &done).await;
+    until_record_sent(&engine, &done).await;
+    rename(&lab, &done, &again);
+    let row = until_row(&engine, &again, "arriving", |row| row.waiting_for.is_some()).await;
+    assert!(row.waiting_for.as_deref().is_some_and(|why| why.contains(".tmp")), "{row:?}");
+    let refused = engine.force_sync(again.as_str(), ForceSyncRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::StagingNotComplete, "{refused:?}");
+    until_gone(&engine, &done).await;
+    for _ in 0..3 {
+        engine.watcher().poll_once().await;
+    }
+    assert!(!lab.nas(&again).exists() && row.job.is_none(), "nothing is sent under that name");
+    rename(&lab, &again, &done);
+    until_verified(&engine, &done).await;
+    assert_eq!(ingest_of(&lab, &done)["run_path"], done.as_str());
+    engine.stop().await;
+}

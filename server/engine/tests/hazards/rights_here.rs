@@ -178,3 +178,43 @@ async fn a_folder_above_runs_that_cannot_be_read_is_a_finding_until_it_can() {
     until("none is", async || named().await.is_empty().then_some(())).await;
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_a_run_that_cannot_be_read_answers_that_and_not_that_staging_is_away() {
+    if !where_rights_count("what_is_asked_of_a_run_that_cannot_be_read_answers_that_and_not_that_staging_is_away") {
+        return;
+    }
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let engine = lab.start().await;
+    lab.push(&run, &[("raw/a.bin", b"coming")]);
+    until_row(&engine, &run, "it is seen", |row| row.waiting_for.is_some()).await;
+    let folder = lab.staging(run.as_str());
+    for place in ["", ".exlab-wizard", "raw"] {
+        set_mode(&folder.join(place), 0);
+        // What the watcher looks at meanwhile is answered from its last look.
+        let told = |what: &str, answer: Result<(), domain::problem::Problem>| {
+            let problem = answer.err()?;
+            assert_ne!(problem.code, ErrorCode::StagingUnavailable, "{what} of {place:?}: {problem:?}");
+            (problem.code == ErrorCode::RunUnreadable && problem.message.contains("chmod")).then_some(())
+        };
+        until("force-sync says so", async || {
+            told("force-sync", engine.force_sync(run.as_str(), Default::default()).await.map(drop))
+        })
+        .await;
+        if place != ".exlab-wizard" {
+            until("files say so", async || {
+                told("files", engine.run_files(run.as_str(), Default::default()).await.map(drop))
+            })
+            .await;
+        }
+        set_mode(&folder.join(place), 0o755);
+    }
+    lab.push(&run, &[(".exlab-wizard/creation.json", b"{\"torn\": "), (SENTINEL, b"")]);
+    until("its writer is named", async || {
+        let problem = engine.force_sync(run.as_str(), Default::default()).await.unwrap_err();
+        assert_ne!(problem.code, ErrorCode::StagingUnavailable, "{problem:?}");
+        (problem.code == ErrorCode::DocumentUnreadable).then_some(())
+    })
+    .await;
+    engine.stop().await;
+}
