@@ -122,6 +122,7 @@ pub fn reason(kind: AttentionKind) -> &'static str {
         AttentionKind::Failed => "Failed jobs",
         AttentionKind::Blocked => "Blocked runs",
         AttentionKind::Unreadable => "Unreadable runs",
+        AttentionKind::Rest => "Rests of cleared runs",
         AttentionKind::Destination => "Waiting for the NAS",
         AttentionKind::Late => "Late files",
         AttentionKind::ClearWaits => "Clears that wait",

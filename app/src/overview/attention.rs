@@ -20,7 +20,7 @@ pub fn href(item: &AttentionItem) -> Option<String> {
 
 fn look(kind: AttentionKind) -> (Tone, &'static str) {
     match kind {
-        AttentionKind::Staging | AttentionKind::ClearedDamaged => (Tone::Bad, "alert"),
+        AttentionKind::Staging | AttentionKind::ClearedDamaged | AttentionKind::Rest => (Tone::Bad, "alert"),
         AttentionKind::Failed => (Tone::Bad, "failed"),
         AttentionKind::Blocked => (Tone::Bad, "blocked"),
         AttentionKind::Unreadable => (Tone::Bad, "unreadable"),

@@ -1,7 +1,7 @@
 //! The whole installation at a glance: what needs an operator, each equipment, the staging disk, and what moved in the
 //! last day.
 
-use super::{DestinationView, DiskGauge, RunRow};
+use super::{DestinationView, DiskGauge, RowProblem, RunRow};
 use crate::job::JobState;
 use crate::lifecycle::RunState;
 use crate::timestamp::Timestamp;
@@ -42,6 +42,8 @@ pub enum AttentionKind {
     Blocked,
     /// A run's documents or files cannot be read.
     Unreadable,
+    /// What is left of a cleared run was not proven, and is the only copy.
+    Rest,
     /// A destination is not there, or is not ours.
     Destination,
     /// Files arrived or changed after the proof.
@@ -58,10 +60,11 @@ pub enum AttentionKind {
 
 impl AttentionKind {
     /// Those that are about single runs of the staging tree.
-    pub const OF_RUNS: [AttentionKind; 7] = [
+    pub const OF_RUNS: [AttentionKind; 8] = [
         AttentionKind::Failed,
         AttentionKind::Blocked,
         AttentionKind::Unreadable,
+        AttentionKind::Rest,
         AttentionKind::Destination,
         AttentionKind::Late,
         AttentionKind::ClearWaits,
@@ -76,6 +79,7 @@ impl AttentionKind {
             AttentionKind::Failed => "failed",
             AttentionKind::Blocked => "blocked",
             AttentionKind::Unreadable => "unreadable",
+            AttentionKind::Rest => "rest",
             AttentionKind::Destination => "destination",
             AttentionKind::Late => "late",
             AttentionKind::ClearWaits => "clear_waits",
@@ -97,7 +101,11 @@ impl AttentionKind {
             AttentionKind::Failed => job.is_some_and(|job| job.state == JobState::Failed),
             AttentionKind::Blocked => row.findings.blocking > 0 && row.summary.current_state == "complete",
             AttentionKind::Unreadable => {
-                row.problem.is_some() || RunState::from_text(&row.summary.current_state).is_none()
+                row.problem.as_ref().is_some_and(|problem| problem.code != RowProblem::REST_OF_CLEARED)
+                    || RunState::from_text(&row.summary.current_state).is_none()
+            }
+            AttentionKind::Rest => {
+                row.problem.as_ref().is_some_and(|problem| problem.code == RowProblem::REST_OF_CLEARED)
             }
             AttentionKind::Destination => job.is_some_and(|job| job.waiting_for_destination),
             AttentionKind::Late => row.late_files > 0,

@@ -74,6 +74,11 @@ pub struct RowProblem {
     pub message: String,
 }
 
+impl RowProblem {
+    /// The code of what is left of a cleared run: it can be read, and nobody has another copy.
+    pub const REST_OF_CLEARED: &str = "rest_of_cleared_run";
+}
+
 /// Counts of findings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FindingCounts {

@@ -103,6 +103,8 @@ pub struct FirstIngest<'a> {
     pub at: Timestamp,
     /// This host.
     pub host: &'a str,
+    /// What was kept of the life before, and why: this one begins with it.
+    pub rest_of: Option<Value>,
 }
 
 impl Ingest {
@@ -145,6 +147,10 @@ impl Ingest {
 
     /// The first document of a life, state `staging`.
     pub fn first(from: &FirstIngest<'_>) -> Ingest {
+        let mut entry = json!({"state": RunState::Staging, "at": from.at, "host": from.host});
+        if let Some(rest) = &from.rest_of {
+            entry["rest_of"] = rest.clone();
+        }
         let value = json!({
             "schema_version": format!("1.{MINOR}"),
             "project_name": from.project_name,
@@ -153,7 +159,7 @@ impl Ingest {
             "run_path": from.run.as_str(),
             "transport": from.transport,
             "current_state": RunState::Staging,
-            "history": [{"state": RunState::Staging, "at": from.at, "host": from.host}],
+            "history": [entry],
         });
         let object = match value {
             Value::Object(object) => object,

@@ -45,6 +45,7 @@ fn the_first_document_is_the_golden_one() {
         transport: "smb_mount",
         at: Timestamp::parse("2026-04-17T14:35:00Z").unwrap(),
         host: "orch-01",
+        rest_of: None,
     });
     assert_eq!(first.to_bytes(), fixture!("staging.json"));
 }

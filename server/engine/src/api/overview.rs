@@ -143,6 +143,15 @@ fn of_runs(kind: AttentionKind, runs: u64, rows: &[RunRow]) -> AttentionItem {
             format!("{} cannot be read", units::counted(runs, "run")),
             "Nothing is done with them until their documents and files can be read.",
         ),
+        AttentionKind::Rest => {
+            let mut concerned = rows.iter().filter(|row| kind.concerns(row));
+            let first = concerned.next().map(|row| row.run_path.as_str()).unwrap_or_default();
+            let holds = units::plural(runs, "run is what is left", "runs are what is left");
+            (
+                format!("{holds} of a cleared one and not proven, first {first}"),
+                "What is here is the good copy: move aside what is damaged on the NAS, and sync the run although unfinished.",
+            )
+        }
         AttentionKind::Late => (
             format!("{} late or changed files", units::plural(runs, "run has", "runs have")),
             "Force a sync to seal, send and prove them anew; until then they are not cleared.",

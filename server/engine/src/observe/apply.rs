@@ -2,6 +2,7 @@
 
 use super::evaluate::EvaluateError;
 use super::renamed::first_ingest;
+use super::rest::Rest;
 use crate::core::Core;
 use crate::database::{ClearedLife, Job, LedgerKind};
 use crate::files::source::RunFolder;
@@ -11,7 +12,7 @@ use crate::keep::record::{RecordError, RecordFolder};
 use crate::machine::blocking::blocking;
 use crate::machine::checkpoint::Checkpoint;
 use crate::prove::still_as_sealed;
-use crate::tell::index::Facts;
+use crate::tell::index::{Facts, Trouble};
 use crate::tell::tally::Moved;
 use domain::document::creation::SyncStatus;
 use domain::job::{JobEvent, JobState};
@@ -29,7 +30,8 @@ pub async fn apply(core: &Arc<Core>, run: &RunPath, step: Step, folder: &RunFold
         // A clear that is due is begun by whoever is told of it.
         Step::Wait | Step::Clear => Ok(false),
         Step::RecordSeen => {
-            record_seen(core, run, folder).await?;
+            let life = core.index.look(run, |facts| facts.life).unwrap_or(1);
+            record_seen(core, run, folder, Rest::before(core, run, life).await?).await?;
             Ok(true)
         }
         Step::RecordComplete => {
@@ -149,17 +151,22 @@ pub async fn record_queued(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) 
     Ok(())
 }
 
-async fn record_seen(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> Result<(), EvaluateError> {
+/// Writes the first record of a life; `rest`: what was kept of the one before, where this one begins with that.
+async fn record_seen(
+    core: &Arc<Core>,
+    run: &RunPath,
+    folder: &RunFolder,
+    rest: Option<Rest>,
+) -> Result<(), EvaluateError> {
     let (handle, run_path, owned) = (folder.clone(), run.clone(), core.clone());
     let ingest = blocking(move || {
         let creation = match RecordFolder::open(handle.dir())? {
             Some(record) => read_creation(&record).ok().flatten(),
             None => None,
         };
-        ingest_store::write_first(
-            handle.dir(),
-            &first_ingest(&owned, &run_path, creation.as_ref(), owned.site.clock.now()),
-        )
+        let mut first = first_ingest(&owned, &run_path, creation.as_ref(), owned.site.clock.now());
+        first.rest_of = rest.map(|rest| rest.to_record());
+        ingest_store::write_first(handle.dir(), &first)
     })
     .await?;
     core.site.checkpoints.reached(Checkpoint::SeenRecorded);
@@ -219,6 +226,13 @@ async fn begin_new_life(core: &Arc<Core>, run: &RunPath, folder: &RunFolder) -> 
     fresh.kind = facts.kind;
     fresh.overrides = facts.overrides.clone();
     fresh.project_short_id = facts.project_short_id.clone();
+    let rest = Rest::before(core, run, fresh.life).await?;
+    if let Some(rest) = &rest {
+        let problem = rest.problem();
+        core.log(Some(folder), run, Level::Warn, &problem.message);
+        fresh.troubles.insert(Trouble::Rest, problem);
+        fresh.totals = facts.totals;
+    }
     core.put(fresh);
-    record_seen(core, run, folder).await
+    record_seen(core, run, folder, rest).await
 }

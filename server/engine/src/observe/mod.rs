@@ -15,6 +15,7 @@ mod look;
 mod manifest;
 mod nudge;
 mod renamed;
+mod rest;
 mod scan;
 mod seen;
 mod stray_folders;

@@ -135,5 +135,6 @@ pub fn first_ingest<'a>(
             .map_or("smb_mount", |equipment| &equipment.staging_transport),
         at,
         host: &core.site.host,
+        rest_of: None,
     }
 }

@@ -4,6 +4,7 @@
 use super::cleared::settle_life;
 use super::evaluate::EvaluateError;
 use super::look::{Look, look};
+use super::rest;
 use crate::core::Core;
 use crate::database::StoreError;
 use crate::files::source::RunFolder;
@@ -61,6 +62,7 @@ pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Observed>
         return Ok(None);
     }
     settle_life(&mut facts);
+    rest::settle(&mut facts);
     take_in(core, facts);
     if first {
         // A job of a run that was away may have changed before its row was there.
@@ -102,6 +104,9 @@ async fn first_facts(core: &Core, run: &RunPath) -> Result<Facts, StoreError> {
     let life = core.store.current_life(run).await?;
     let mut facts = Facts::new(run.clone(), life);
     facts.job = core.store.latest_job(run, life).await?;
+    if let Some(rest) = rest::Rest::before(core, run, life).await? {
+        facts.troubles.insert(Trouble::Rest, rest.problem());
+    }
     Ok(facts)
 }
 

@@ -16,6 +16,7 @@ use crate::verify::{sentence, verify};
 use domain::job::FailureClass;
 use domain::path::{FilePath, RunPath};
 use domain::proof::{DifferenceKind, FileStat, SealedFile};
+use domain::units;
 use std::collections::HashMap;
 
 /// Files that are noted at once.
@@ -162,12 +163,26 @@ impl LastLook {
         };
         let verified = verify(&*destination.transport, run, part.seal(), Some(source), context).await;
         let verified = verified.map_err(Failure::from).inspect_err(|failure| destination.note_failure(failure))?;
-        Ok(judged(batch, &sure, Proof::from(verified)))
+        let proof = of_the_run(Proof::from(verified), part.seal().totals().files, self.seal.totals().files);
+        Ok(judged(batch, &sure, proof))
     }
 
     /// The clear is over: what was seen is of no use any more. Best effort. Blocking.
     pub fn forget(self) {
         SeenAtNas::forget(&self.seal);
+    }
+}
+
+/// What differs is counted among the files that were looked at again; the sentence says that these are not all.
+fn of_the_run(proof: Proof, again: u64, all: u64) -> Proof {
+    match proof {
+        Proof::Broken(mut differences) if again < all => {
+            let looked = units::plural(again, "file was", "files were");
+            differences.sentence =
+                format!("{} ({looked} looked at again, of {} of the run)", differences.sentence, units::count(all));
+            Proof::Broken(differences)
+        }
+        proof => proof,
     }
 }
 
@@ -210,6 +225,17 @@ mod tests {
         let sure: Vec<bool> = (0..count).map(|n| sure.contains(&n)).collect();
         let looked = judged((0..count).map(file).collect(), &sure, proof);
         looked.files.iter().enumerate().filter(|(_, verdict)| verdict.is_ok()).map(|(n, _)| n).collect()
+    }
+
+    #[test]
+    fn d16_a_count_of_those_that_were_looked_at_again_says_so() {
+        for (again, says) in [(2, " (2 files were looked at again, of 1,201 of the run)"), (1_201, "")] {
+            let told = match of_the_run(broken(0..2, 2), again, 1_201) {
+                Proof::Broken(differences) => differences.sentence,
+                Proof::Holds(_) => "holds".to_owned(),
+            };
+            assert_eq!(told, says);
+        }
     }
 
     #[test]

@@ -318,6 +318,7 @@ mod tests {
     fn what_cannot_be_read_is_waited_for_and_what_is_not_complete_was_changed() {
         let run = RunPath::parse("E/P/Runs/Run_1").unwrap();
         let seen = Ingest::first(&FirstIngest {
+            rest_of: None,
             project_name: "P",
             run_kind: run.kind(),
             run: &run,

@@ -2,6 +2,7 @@
 //! removed.
 
 use crate::support::*;
+use domain::api::{AttentionKind, ForceSyncRequest, RunRow};
 use domain::job::JobState;
 use domain::lifecycle::RunState;
 use domain::problem::ErrorCode;
@@ -78,6 +79,60 @@ async fn d16_of_a_long_clear_what_is_proven_goes_and_what_is_not_is_put_back() {
         .collect();
     assert_eq!(data_below(&lab.staging(run.as_str())), kept, "the only copies are here");
     assert_eq!(problem.details["files_freed"], pushed.len() - 2);
+    engine.stop().await;
+}
+
+/// What the last look keeps of a run of which the rest is gone is the only copy of it: its row says so until it is
+/// proven again, also after a restart, and names the file and the way out, which works.
+#[tokio::test(flavor = "multi_thread")]
+async fn d16_what_is_kept_of_a_cleared_run_is_told_until_it_is_proven() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let there = lab.nas(&run).join("raw/1199.tif");
+    let damage = there.clone();
+    let engine = lab.start_with(once(Checkpoint::FileUnlinked, move || flip(&damage))).await;
+    let raw = lab.staging(run.as_str()).join("raw");
+    fs::create_dir_all(&raw).unwrap();
+    for n in 0..1_200 {
+        fs::write(raw.join(format!("{n:04}.tif")), format!("frame {n}")).unwrap();
+    }
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    let problem = engine.clear(run.as_str()).await.unwrap_err();
+    assert_eq!(files_of(&problem), ["raw/1199.tif"], "{problem:?}");
+    let told = |row: &RunRow| {
+        row.life == 2
+            && row.problem.as_ref().is_some_and(|problem| {
+                problem.code == "rest_of_cleared_run"
+                    && problem.message.contains("raw/1199.tif is not proven on the NAS any more")
+                    && problem.message.contains("sync it although unfinished")
+            })
+    };
+    until_row(&engine, &run, "it is told", told).await;
+    let record = lab.staging(run.as_str()).join(".exlab-wizard/ingest.json");
+    let begun = until("its record begins", async || fs::read(&record).ok()).await;
+    let first = serde_json::from_slice::<serde_json::Value>(&begun).unwrap()["history"][0].clone();
+    let kept = first["rest_of"]["kept"][0].as_str().unwrap_or_default();
+    assert!(kept.starts_with("raw/1199.tif is not proven"), "{first}");
+    engine.stop().await;
+
+    let engine = lab.start().await;
+    let shown = until_row(&engine, &run, "it is told after a restart", told).await;
+    assert!(AttentionKind::Rest.concerns(&shown) && !AttentionKind::Unreadable.concerns(&shown));
+    let attention = engine.overview().await.unwrap().attention;
+    let item = attention.into_iter().find(|item| item.kind == AttentionKind::Rest).unwrap();
+    assert!(item.message.contains("1 run") && item.message.contains(run.as_str()), "{item:?}");
+    let request = ForceSyncRequest {
+        assume_complete: true,
+        operator: Some("kim".into()),
+        reason: Some("The rest of it was cleared.".into()),
+    };
+    // As it says: the NAS never loses a file to a later one of that name.
+    fs::rename(&there, lab.path("damaged.tif")).unwrap();
+    engine.force_sync(run.as_str(), request).await.unwrap();
+    until_verified(&engine, &run).await;
+    assert_eq!(fs::read(&there).unwrap(), b"frame 1199", "the good one is on the NAS");
+    let proven = until_row(&engine, &run, "proven", |row| row.problem.is_none()).await;
+    assert!(!AttentionKind::Rest.concerns(&proven));
     engine.stop().await;
 }
 

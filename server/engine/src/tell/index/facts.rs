@@ -74,6 +74,8 @@ pub enum Trouble {
     Seal,
     /// It was to be cleared by itself, and that was refused; it is tried again.
     Clearing,
+    /// It is what was kept of a cleared run, and is not proven.
+    Rest,
 }
 
 /// What the watcher remembers between two looks at a run.
@@ -139,7 +141,7 @@ impl Facts {
 
     /// True where what stands in the way keeps it from being looked at well.
     pub fn is_troubled(&self) -> bool {
-        self.troubles.keys().any(|trouble| *trouble != Trouble::Clearing)
+        self.troubles.keys().any(|trouble| !matches!(trouble, Trouble::Clearing | Trouble::Rest))
     }
 
     /// True where this folder stood at the run's path when it was last looked at, or before the one that stands there
