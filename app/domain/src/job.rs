@@ -225,7 +225,8 @@ impl FailureClass {
                 "Check the key or password of this equipment's NAS account, and what it may do there, then retry."
             }
             FailureClass::Configuration => {
-                "Do what the message says: correct this equipment's transport in the config file and restart, or mend what it names at the NAS; then retry."
+                "Do what the message says: correct this equipment's transport in the config file and restart, or mend \
+                 what it names at the NAS; then retry."
             }
             FailureClass::Network => "Nothing to do now: it is tried again by itself.",
             FailureClass::DestinationFull => {

@@ -270,7 +270,8 @@ async fn s24_a_folder_that_cannot_be_read_here_is_no_matter_of_the_destination()
         let run = bench.run("P/Runs/Run_1", &[(b"a", b"1"), (b"sub/b", b"2")]);
         let (wrapper, powers) = (bench.dir.path().join("rclone"), "-dac_override,-dac_read_search,-fowner");
         let weak = format!(
-            "if [ \"$(id -u)\" = 0 ]; then set -- setpriv --bounding-set={powers} --inh-caps={powers} -- {program} \"$@\"; else set -- {program} \"$@\"; fi"
+            "if [ \"$(id -u)\" = 0 ]; then set -- setpriv --bounding-set={powers} --inh-caps={powers} -- {program} \
+             \"$@\"; else set -- {program} \"$@\"; fi"
         );
         write_program(&wrapper, &format!("#!/bin/sh\n{weak}\nexec \"$@\"\n"));
         let behind = local(&wrapper.display().to_string(), bench.destination.root(), &bench.staging()).behind();

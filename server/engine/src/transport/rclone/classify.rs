@@ -168,7 +168,8 @@ fn judge(said: &CallOutput, what: &str, words_of_source: &[&str]) -> TransportEr
     }
     if let Some(line) = said.complaints.iter().find(|line| TEXT_BEFORE_SFTP.iter().all(|words| line.contains(words))) {
         let words = format!(
-            "the account prints text before the answer, which SFTP cannot take; take it out of the account's ~/.bashrc, ~/.profile or ForceCommand for \
+            "the account prints text before the answer, which SFTP cannot take; take it out of the account's \
+             ~/.bashrc, ~/.profile or ForceCommand for \
              logins without a terminal, or print it on standard error: {line}"
         );
         return error(Configuration, Side::Destination, what, &words);

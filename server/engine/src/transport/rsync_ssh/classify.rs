@@ -296,7 +296,8 @@ mod tests {
     // What a login prints besides says nothing.
     #[case(
         12,
-        "Permission denied to guests.\nPage not found.\nrsync: connection unexpectedly closed (0 bytes received so far) [sender]",
+        "Permission denied to guests.\nPage not found.\nrsync: connection unexpectedly closed (0 bytes received so \
+         far) [sender]",
         Network,
         Side::Destination
     )]

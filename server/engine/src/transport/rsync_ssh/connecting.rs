@@ -51,7 +51,8 @@ pub(super) async fn connect(server: &Server) -> Result<Master, TransportError> {
     let key = &server.key;
     if let Err(error) = std::fs::File::open(key) {
         let message = format!(
-            "the key {0} cannot be read: {error}; check `ssh_key_path`, or make one with `ssh-keygen -t ed25519 -f '{0}'`",
+            "the key {0} cannot be read: {error}; check `ssh_key_path`, or make one with `ssh-keygen -t ed25519 -f \
+             '{0}'`",
             key.display()
         );
         return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));
@@ -86,7 +87,8 @@ fn make_room_for_keys(server: &Server) -> std::io::Result<()> {
 fn not_kept(server: &Server, could_write: std::io::Result<()>) -> TransportError {
     let why = could_write.map_or_else(|error| error.to_string(), |()| "it does not stand there after all".to_owned());
     let message = format!(
-        "the server's key cannot be kept in {}: {why}; make this file writable for this program, or put the key there and leave it as it is: \
+        "the server's key cannot be kept in {}: {why}; make this file writable for this program, or put the key there \
+         and leave it as it is: \
          without it anybody could pass for {}",
         server.known_hosts.display(),
         server.parts().1
@@ -112,7 +114,8 @@ async fn explained(server: &Server, mut ended: Ended) -> Result<Master, Transpor
     if ssh_words::is_refused_key(&ended.stderr) && needs_passphrase(server).await {
         let key = server.key.display();
         let message = format!(
-            "ssh: the key {key} is protected by a passphrase, which nobody can type here; take it off with `ssh-keygen -p -f '{key}'`, or make a key of \
+            "ssh: the key {key} is protected by a passphrase, which nobody can type here; take it off with \
+             `ssh-keygen -p -f '{key}'`, or make a key of \
              its own for this program"
         );
         return Err(TransportError::new(FailureClass::Configuration, Side::Here, message));

@@ -168,7 +168,8 @@ mod tests {
             let framing = Framing::new();
             let around = |inner: &str| {
                 format!(
-                    "printf 'Permission denied to guests. ' >&2; {inner}; c=$?; echo No space left on device >&2; exit $c"
+                    "printf 'Permission denied to guests. ' >&2; {inner}; c=$?; echo No space left on device >&2; \
+                     exit $c"
                 )
             };
             let script = framing.wrap(format!("{complaint} exit 7").as_bytes());

@@ -345,7 +345,8 @@ fn no_shell(place: &Place, ended: &Ended, said: &[u8]) -> TransportError {
     };
     let why = answer.map_or_else(String::new, |answer| {
         format!(
-            " (it has no login shell, or a fixed command stands in the server's sshd_config (ForceCommand) or before the key in its authorized_keys \
+            " (it has no login shell, or a fixed command stands in the server's sshd_config (ForceCommand) or before \
+             the key in its authorized_keys \
              (command=): {answer}, whatever is asked for)"
         )
     });

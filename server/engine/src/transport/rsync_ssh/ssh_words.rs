@@ -25,7 +25,8 @@ pub(super) fn expired_password(said: &str, server: &Server) -> Option<TransportE
     let words = said.lines().map(str::trim).find(|line| asks.iter().any(|ask| line.contains(ask)))?;
     let target = server.for_ssh();
     let message = format!(
-        "ssh: the password of {target} has expired ({words}), and until it is another the server runs nothing for it, whatever the key is; change it \
+        "ssh: the password of {target} has expired ({words}), and until it is another the server runs nothing for it, \
+         whatever the key is; change it \
          with `ssh -t -p {} {target}`, or ask the server's administrator",
         server.port
     );
@@ -39,7 +40,8 @@ fn broken_off(said: &str, server: &Server) -> Option<(FailureClass, Side, String
     let words = said.lines().map(str::trim).find(|line| BEGINNINGS.iter().any(|begin| line.starts_with(begin)))?;
     let (target, host, port) = (server.for_ssh(), server.parts().1, server.port);
     let message = format!(
-        "{host} broke the connection on port {port} off while it was being made ({words}): a firewall, a proxy or the server itself ended it; it is \
+        "{host} broke the connection on port {port} off while it was being made ({words}): a firewall, a proxy or the \
+         server itself ended it; it is \
          tried again. `ssh -v -p {port} {target}` shows more"
     );
     Some((DestinationUnreachable, Side::Destination, message))
@@ -118,7 +120,8 @@ fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)
     if let Some(words) = line("connect to host ").filter(|_| line("Could not resolve hostname").is_none()) {
         let why = words.rsplit_once(": ").map_or(words, |(_, why)| why);
         let message = format!(
-            "{host} is not reached on port {port}: {why}; check `ssh_target` and `ssh_port`, that it is on and in the network, and what firewall stands \
+            "{host} is not reached on port {port}: {why}; check `ssh_target` and `ssh_port`, that it is on and in the \
+             network, and what firewall stands \
              before it; it is tried again. `ssh -v -p {port} {target}` shows more"
         );
         return there(DestinationUnreachable, message);
@@ -131,7 +134,8 @@ fn explained(said: &str, server: &Server) -> Option<(FailureClass, Side, String)
     }
     if line("Session open refused by peer").is_some() {
         let message = format!(
-            "{named} lets {target} in and grants it no session: all that `MaxSessions` of its sshd_config allows are taken, or it is 0; raise it, 10 is \
+            "{named} lets {target} in and grants it no session: all that `MaxSessions` of its sshd_config allows are \
+             taken, or it is 0; raise it, 10 is \
              usual"
         );
         return there(Network, message);
