@@ -121,8 +121,19 @@ fn entry(shape: Shape) -> Result<(FilePath, u64), String> {
     if is_absolute(&path) {
         return Err(format!("has the absolute path {path:?}: paths are relative to the run's folder"));
     }
+    if path.contains('\\') && !stays_inside(&path) {
+        return Err(format!(
+            "has the path {path:?}: '..' and a path that names no file are refused, with backslashes as with slashes"
+        ));
+    }
     let refused = format!("has the path {path:?}: empty segments, '.', '..' and NUL are refused");
     FilePath::new(path).map(|path| (path, size)).map_err(|_| refused)
+}
+
+/// As Windows means it: backslashes part segments, and empty ones and `.` say nothing.
+fn stays_inside(path: &str) -> bool {
+    let mut segments = path.split(['/', '\\']).filter(|segment| !matches!(*segment, "" | ".")).peekable();
+    segments.peek().is_some() && segments.all(|segment| segment != "..")
 }
 
 /// Also as Windows means it: such a file can never be inside the run, and waiting for it would say so nowhere.

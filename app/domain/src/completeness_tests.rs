@@ -62,6 +62,10 @@ fn the_record_and_the_manifest_itself_may_be_listed() {
 #[case(r#"{"files":[{"path":"./a","size":1}]}"#, "has the path")]
 #[case(r#"{"files":[{"path":"a/","size":1}]}"#, "has the path")]
 #[case(r#"{"files":[{"path":"","size":1}]}"#, "has the path")]
+#[case(r#"{"files":[{"path":"raw\\..\\raw\\a.bin","size":1}]}"#, "has the path")]
+#[case(r#"{"files":[{"path":"..\\a.bin","size":1}]}"#, "has the path")]
+#[case(r#"{"files":[{"path":"raw/..\\..\\a.bin","size":1}]}"#, "has the path")]
+#[case(r#"{"files":[{"path":".\\","size":1}]}"#, "has the path")]
 #[case("{\"files\":[{\"path\":\"a\\u0000\",\"size\":1}]}", "has the path")]
 #[case(
     r#"{"files":[{"path":"a","size":1},{"path":"b","size":1},{"path":"a","size":1}]}"#,
@@ -129,7 +133,7 @@ proptest! {
         let text = serde_json::json!({ "files": list }).to_string();
         match Manifest::parse(text.as_bytes()) {
             Ok(manifest) => prop_assert_eq!(listed(&manifest), files.into_iter().collect::<Vec<_>>()),
-            Err(sentence) => prop_assert!(files.keys().any(|path| path.starts_with("\\\\")), "{}", sentence),
+            Err(sentence) => prop_assert!(files.keys().any(|path| path.starts_with("\\\\") || path == "\\"), "{}", sentence),
         }
     }
 }

@@ -27,7 +27,7 @@ pub enum RecordError {
     #[error("{what} is larger than {} MiB and is not read", limit_of(what) >> 20)]
     TooLarge { what: String },
     /// The system's own words.
-    #[error("{what}: {source}")]
+    #[error("{what}: {source}{}", what_to_do(source))]
     Io {
         what: String,
         /// What the system said.
@@ -39,6 +39,15 @@ pub enum RecordError {
     /// The caller found that its decision no longer holds; nothing was written.
     #[error("{0}")]
     Stale(String),
+}
+
+/// What people can do about it, where they can.
+fn what_to_do(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; let the account of this program read and write it (chmod, chown)",
+        std::io::ErrorKind::NotADirectory => "; a folder belongs there: move what stands in its place away",
+        _ => "",
+    }
 }
 
 /// Documents are small; what is larger than this is none.

@@ -183,3 +183,13 @@ fn the_lists_of_a_run_of_millions_of_files_belong_to_its_record() {
     large("creation.json");
     assert!(matches!(record.files(), Err(RecordError::TooLarge { .. })), "no document is that large");
 }
+
+#[test]
+fn what_people_can_mend_says_how() {
+    for (kind, says) in
+        [(std::io::ErrorKind::PermissionDenied, "chmod"), (std::io::ErrorKind::NotADirectory, "a folder belongs there")]
+    {
+        let error = RecordError::Io { what: ".exlab-wizard".into(), source: kind.into() };
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}

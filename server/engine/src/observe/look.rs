@@ -1,6 +1,6 @@
 //! One look at one run: documents that changed, files while they can still change, and its signal. Reads only.
 
-use super::manifest;
+use super::{manifest, near};
 use crate::clear::obstacles::obstacles;
 use crate::core::Core;
 use crate::files::source::{RunFolder, SourceError, Survey, survey};
@@ -13,7 +13,7 @@ use domain::api::RowProblem;
 use domain::completeness::Signal;
 use domain::document::creation::Creation;
 use domain::finding::Finding;
-use domain::gate::{EntryKind, unusable_manifest};
+use domain::gate::unusable_manifest;
 use domain::lifecycle::RunState;
 use domain::path::FilePath;
 use domain::proof::Totals;
@@ -261,15 +261,11 @@ pub fn signal_lacks(core: &Core, facts: &mut Facts, folder: &RunFolder) -> Optio
         Arc::make_mut(&mut facts.findings).retain(|finding| !of_manifest(finding));
     }
     match signal {
-        Signal::SentinelFile { .. } => match kind_of(folder, &path) {
-            Some(EntryKind::File { .. }) => None,
-            Some(_) => Some(format!("{filename} is there, but it is not a regular file")),
-            None => Some(format!("no {filename} yet")),
-        },
+        Signal::SentinelFile { .. } => stands_as_file(folder, &filename, &path).err(),
         Signal::Manifest { .. } => {
-            let Some(EntryKind::File { .. }) = kind_of(folder, &path) else {
-                return Some(format!("no {filename} yet"));
-            };
+            if let Err(sentence) = stands_as_file(folder, &filename, &path) {
+                return Some(sentence);
+            }
             match manifest::read(folder, &path) {
                 Ok(manifest) => manifest::lacks(folder, &manifest),
                 Err(detail) => {
@@ -286,11 +282,19 @@ fn manifest_finding(facts: &Facts, filename: &str, detail: &str) -> Finding {
     unusable_manifest(&facts.run, filename, detail)
 }
 
-fn kind_of(folder: &RunFolder, path: &FilePath) -> Option<EntryKind> {
+/// That a file of this name stands in the run's folder; the error is what to wait for, or to do.
+fn stands_as_file(folder: &RunFolder, filename: &str, path: &FilePath) -> Result<(), String> {
     match folder.open_file(path) {
-        Ok((_, stat)) => Some(EntryKind::File { size: stat.size }),
-        Err(SourceError::NotRegular { .. }) => Some(EntryKind::Link),
-        Err(_) => folder.stat(path).ok().map(|_| EntryKind::Link),
+        Ok(_) => Ok(()),
+        Err(SourceError::Unreadable { error, .. }) => Err(format!(
+            "{filename} is there, but it cannot be read ({error}): let the account of this program read it"
+        )),
+        Err(SourceError::NotRegular { .. }) => Err(format!("{filename} is there, but it is not a regular file")),
+        Err(_) if folder.stat(path).is_ok() => Err(format!("{filename} is there, but it is not a regular file")),
+        Err(_) => Err(match near::in_folder(folder, filename) {
+            Some(other) => format!("no {filename} yet; {other} stands there: is it meant?"),
+            None => format!("no {filename} yet"),
+        }),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Windows programs write `raw\a.bin` for `raw/a.bin` and `A.bin` for `a.bin`. A path that is not there as it is
 //! written is taken as meant where exactly one file of the run can be meant by it, and by no other entry.
 
+use super::near;
 use crate::files::source::RunFolder;
 use domain::completeness::Manifest;
 use domain::path::FilePath;
@@ -50,6 +51,8 @@ struct Alike<'a> {
     files: HashMap<String, Vec<FilePath>>,
     /// What the manifest names as it is written.
     named: HashSet<&'a FilePath>,
+    /// Those beyond ASCII by how people see their names; made when one is asked for.
+    by_form: Option<HashMap<String, FilePath>>,
     /// What was taken as meant, and by which entry.
     taken: HashMap<FilePath, &'a FilePath>,
 }
@@ -60,7 +63,12 @@ impl<'a> Alike<'a> {
         for entry in folder.walk().into_iter().flatten().filter_map(Result::ok).filter(|entry| entry.is_data_file()) {
             files.entry(key(&entry.path)).or_default().push(entry.path);
         }
-        Alike { files, named: manifest.files.iter().map(|(path, _)| path).collect(), taken: HashMap::new() }
+        Alike {
+            files,
+            named: manifest.files.iter().map(|(path, _)| path).collect(),
+            by_form: None,
+            taken: HashMap::new(),
+        }
     }
 
     /// The size of the one file that can be meant by `path`; the error is a sentence.
@@ -78,7 +86,14 @@ impl<'a> Alike<'a> {
                     let entry = self.taken.get(*other).copied().unwrap_or(other);
                     format!("{path} is not there yet: {other} is, but it belongs to the manifest's entry {entry}")
                 }
-                None => format!("{path} is not there yet"),
+                None => match self.looking_alike(path) {
+                    Some(other) => format!(
+                        "{path} is not there yet; a file stands there whose name looks the same in another Unicode \
+                         form ({}): is it meant?",
+                        beyond_ascii(other)
+                    ),
+                    None => format!("{path} is not there yet"),
+                },
             }),
             _ => {
                 let names: Vec<String> = free.iter().map(ToString::to_string).collect();
@@ -90,13 +105,35 @@ impl<'a> Alike<'a> {
         }
     }
 
+    /// Only names beyond ASCII have another form.
+    fn looking_alike(&mut self, path: &FilePath) -> Option<&FilePath> {
+        if path.as_bytes().is_ascii() {
+            return None;
+        }
+        let Alike { files, by_form, .. } = self;
+        let by_form = by_form.get_or_insert_with(|| {
+            let beyond = files.iter().filter(|(key, _)| !key.is_ascii());
+            beyond.filter_map(|(key, paths)| Some((near::seen(key), paths.first()?.clone()))).collect()
+        });
+        by_form.get(&near::seen(&key(path)))
+    }
+
     fn is_of_other(&self, file: &FilePath) -> bool {
         self.named.contains(file) || self.taken.contains_key(file)
     }
 }
 
+/// Tells apart what looks the same.
+fn beyond_ascii(path: &FilePath) -> String {
+    let escape = |c: char| if c.is_ascii() { c.to_string() } else { c.escape_unicode().to_string() };
+    path.to_string().chars().map(escape).collect()
+}
+
+/// `.\raw\\a.bin\` is `raw/a.bin`, as Windows means it.
 fn key(path: &FilePath) -> String {
-    String::from_utf8_lossy(path.as_bytes()).replace('\\', "/").to_lowercase()
+    let text = String::from_utf8_lossy(path.as_bytes()).to_lowercase();
+    let segments: Vec<&str> = text.split(['/', '\\']).filter(|segment| !matches!(*segment, "" | ".")).collect();
+    segments.join("/")
 }
 
 #[cfg(test)]
@@ -120,6 +157,9 @@ mod tests {
             super::lacks(&folder, &Manifest { files })
         };
         assert_eq!(lacks(&[("raw\\A.BIN", 4), ("raw/b.bin", 2), ("C.bin", 3)]), None);
+        for path in [".\\raw\\a.bin", "\\raw\\a.bin", "raw\\\\a.bin", "raw\\a.bin\\", ".\\RAW\\.\\a.bin"] {
+            assert_eq!(lacks(&[(path, 4)]), None, "{path}");
+        }
         assert_eq!(lacks(&[("RAW/a.bin", 5)]).unwrap(), "RAW/a.bin has 4 of 5 bytes");
         assert_eq!(lacks(&[("raw/d.bin", 1)]).unwrap(), "raw/d.bin is not there yet");
         let several = lacks(&[("raw\\b.BIN", 2)]).unwrap();
@@ -135,6 +175,7 @@ mod tests {
     // One of two is named as it is written, so that the other entry can mean only the other one.
     #[case(&["raw/a.bin", "raw/A.bin"], &["raw/a.bin", "raw\\A.bin"], None)]
     #[case(&["raw/a.bin"], &["raw\\A.bin"], None)]
+    #[case(&["raw/\u{fc}.bin"], &["raw/u\u{308}.bin"], Some("(raw/\\u{fc}.bin): is it meant?"))]
     fn a_file_is_meant_by_one_entry_alone(#[case] stand: &[&str], #[case] listed: &[&str], #[case] says: Option<&str>) {
         let root = tempfile::tempdir().unwrap();
         let run = root.path().join("E/P/Runs/Run_1");

@@ -13,6 +13,7 @@ mod gone;
 mod judge;
 mod look;
 mod manifest;
+mod near;
 mod nudge;
 mod renamed;
 mod rest;
