@@ -262,12 +262,6 @@ fn a_file_that_cannot_be_used_says_which_and_where() {
 
 #[rstest]
 #[case(
-    "equipment:\n  - id: A\n    transport: {type: mount, path: /nas/A}\n    orchestrator_staging_transport: {type: smb_mount}\n",
-    4,
-    5,
-    "sync_mode: nas"
-)]
-#[case(
     "equipment:\n  - id: A\n    sync_mode: stage\n    transport: {type: mount, path: /nas/A}\n",
     4,
     5,
@@ -289,6 +283,14 @@ fn what_means_nothing_where_it_stands_is_a_warning(
     let warned: Vec<_> = checked.warnings.iter().map(|warning| (warning.at.line, warning.at.column)).collect();
     assert_eq!(warned, [(line, column)], "{:?}", checked.warnings);
     assert!(checked.warnings[0].message.contains(words), "{:?}", checked.warnings);
+}
+
+#[test]
+fn what_is_noted_in_the_record_is_no_key_without_an_effect() {
+    let text = "equipment:\n  - id: A\n    transport: {type: mount, path: /nas/A}\n    orchestrator_staging_transport: {type: file_transfer}\n";
+    let checked = check(text, &alex()).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
+    assert_eq!(checked.settings.equipment[0].staging_transport, "file_transfer");
 }
 
 #[rstest]

@@ -59,12 +59,7 @@ fn read_one(
     let synced_here = section.word("sync_mode", &SYNC_MODES).unwrap_or(true);
     let transport = read_transport(&mut section, synced_here, environment);
     let staging_transport = read_staging_transport(&mut section);
-    if synced_here {
-        section.means_nothing(
-            "orchestrator_staging_transport",
-            "its runs are synced from here, so nothing hands them on (sync_mode: nas)",
-        );
-    } else {
+    if !synced_here {
         section.means_nothing("transport", "another workstation sends its runs (sync_mode: stage)");
     }
     // Folders of the Python system's other duties.
