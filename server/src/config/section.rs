@@ -62,6 +62,8 @@ pub struct Section<'a> {
     at: Position,
     entries: &'a [Entry],
     asked: Vec<&'static str>,
+    /// Asked for only to be refused with a reason.
+    refused: Vec<&'static str>,
     report: &'a Report,
 }
 
@@ -79,7 +81,7 @@ impl<'a> Section<'a> {
                 &[]
             }
         };
-        Section { path, at, entries, asked: Vec::new(), report }
+        Section { path, at, entries, asked: Vec::new(), refused: Vec::new(), report }
     }
 
     /// Where the block stands, for what concerns all of it.
@@ -121,6 +123,12 @@ impl<'a> Section<'a> {
         self.entries.iter().find(|entry| entry.key == key).filter(|entry| entry.value.value != Value::Null)
     }
 
+    /// A key that may not stand here, for a mistake that says why; it is not named among those that may.
+    pub fn take_refused(&mut self, key: &'static str) -> Option<&'a Entry> {
+        self.refused.push(key);
+        self.take(key)
+    }
+
     /// Accepts a key whose content is not for us.
     pub fn ignore(&mut self, keys: &[&'static str]) {
         self.asked.extend(keys);
@@ -131,7 +139,7 @@ impl<'a> Section<'a> {
         let (name, report) = (self.name(key), self.report);
         match self.take(key) {
             Some(entry) => Section::new(name, entry.key_at, &entry.value, report),
-            None => Section { path: name, at: self.at, entries: &[], asked: Vec::new(), report },
+            None => Section { path: name, at: self.at, entries: &[], asked: Vec::new(), refused: Vec::new(), report },
         }
     }
 
@@ -281,10 +289,18 @@ impl<'a> Section<'a> {
                 .min_by_key(|known| strsim::levenshtein(known, &entry.key));
             let advice = match near {
                 Some(known) => format!("did you mean `{known}`?"),
-                None => format!("known here: {}", self.asked.join(", ")),
+                None => format!("known here: {}", self.known().join(", ")),
             };
             self.mistake(entry.key_at, &entry.key, format!("unknown key; {advice}"));
         }
+    }
+
+    /// Every key that may stand here, once each, in order.
+    fn known(&self) -> Vec<&'static str> {
+        let mut known: Vec<&str> = self.asked.iter().copied().filter(|key| !self.refused.contains(key)).collect();
+        known.sort_unstable();
+        known.dedup();
+        known
     }
 
     fn wrong_kind(&self, key: &str, node: &Node, expected: &str) {

@@ -73,7 +73,7 @@ fn rsync_ssh(section: &mut Section<'_>, environment: &Environment) -> Option<Tar
 }
 
 fn refuse_password(section: &mut Section<'_>) {
-    if let Some(entry) = section.take("password") {
+    if let Some(entry) = section.take_refused("password") {
         section.mistake(
             entry.key_at,
             "password",
@@ -125,10 +125,8 @@ fn read_window(section: &mut Section<'_>) -> Option<Window> {
         section.missing("days", "write e.g. [mon, tue, wed, thu, fri]");
     }
     // The Python system writes `from_` in some versions.
-    let from = match section.text("from_") {
-        Some(text) => Some(text),
-        None => section.text("from"),
-    };
+    let (old, usual) = (section.text("from_"), section.text("from"));
+    let from = old.or(usual);
     let to = section.text("to");
     let from = time_of_day(section, "from", from);
     let to = time_of_day(section, "to", to);
