@@ -146,7 +146,8 @@ pub struct Finding {
     pub rule: Rule,
     /// Its weight.
     pub tier: Tier,
-    /// The run; for `unrecognised_folder`, `linked_folder` and `unreadable_folder` the folder, relative to the staging root.
+    /// The run; for `unrecognised_folder`, `linked_folder` and `unreadable_folder` the folder, relative to the staging
+    /// root.
     pub run_path: String,
     /// The segment, or the file's path inside the run, as shown text.
     pub offending_path: String,

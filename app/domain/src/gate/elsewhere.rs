@@ -53,15 +53,15 @@ pub fn linked_folder(path: &str, target: &str, leads: Leads) -> Finding {
 
 /// What to do with runs on another disk than the staging tree. A folder that is mounted into the tree is synced, and
 /// its runs can never be cleared: a run is moved aside within one mount.
-pub const OTHER_DISK: &str = "move the folder itself here, or give its disk a staging root and an installation of its own (runs of a folder \
-                              that is mounted here are sent and never cleared)";
+pub const OTHER_DISK: &str = "move the folder itself here, or give its disk a staging root and an installation of its \
+                              own (runs of a folder that is mounted here are sent and never cleared)";
 
 /// A folder of equipment, a project or a shelf that cannot be listed: no run below it is seen. `why`: the system's
 /// words.
 pub fn unreadable_folder(path: &str, why: &str) -> Finding {
     let detail = format!(
-        "This folder cannot be read ({why}), so nothing in it is seen, sent or cleared: let the account of this program read it (chmod, \
-         chown), or move it out of the staging tree if it holds no runs."
+        "This folder cannot be read ({why}), so nothing in it is seen, sent or cleared: let the account of this program \
+         read it (chmod, chown), or move it out of the staging tree if it holds no runs."
     );
     of_a_folder(Rule::UnreadableFolder, path, detail)
 }
