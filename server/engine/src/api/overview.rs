@@ -149,7 +149,7 @@ fn of_runs(kind: AttentionKind, runs: u64, rows: &[RunRow]) -> AttentionItem {
             let holds = units::plural(runs, "run is what is left", "runs are what is left");
             (
                 format!("{holds} of a cleared one and not proven, first {first}"),
-                "What is here is the good copy: move aside what is damaged on the NAS, and sync the run although unfinished.",
+                "What is here is the good copy: move what is damaged on the NAS aside, then sync it unfinished.",
             )
         }
         AttentionKind::Late => (

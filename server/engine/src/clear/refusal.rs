@@ -165,8 +165,8 @@ pub enum NotCalledOff {
     EndsByItself { run: RunPath },
     /// Only the record is left.
     #[error(
-        "{run}: all of its data is gone and was proven on the NAS, so there is nothing left to call off: its clear ends \
-         by itself when its record has gone too; it waits for: {waiting}"
+        "{run}: all of its data is gone and was proven on the NAS, so there is nothing left to call off: its clear \
+         ends by itself when its record has gone too; it waits for: {waiting}"
     )]
     AllIsGone {
         run: RunPath,

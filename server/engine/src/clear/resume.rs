@@ -35,8 +35,8 @@ pub async fn open_intent(core: &Core, run: &RunPath) -> Result<Option<Intent>, S
     Ok(intents.into_iter().find(|intent| &intent.run == run))
 }
 
-/// A run that was renamed aside has no folder at its path any more, and none has one while the staging disk is away: its
-/// row is made from what the intent kept, its job, and what stands aside.
+/// A run that was renamed aside has no folder at its path any more, and none has one while the staging disk is away:
+/// its row is made from what the intent kept, its job, and what stands aside.
 async fn show_aside(core: &Arc<Core>, intent: &Intent) {
     if core.index.look(&intent.run, |_| ()).is_some() {
         return;

@@ -1,6 +1,6 @@
-//! What is left of a cleared run: files that were kept because they were not proven when the rest went. They begin a new
-//! life, most often without a signal, since that went with the rest; until somebody has them sent, their row says what
-//! they are. The ledger knows it, so that a restart does too.
+//! What is left of a cleared run: files that were kept because they were not proven when the rest went. They begin a
+//! new life, most often without a signal, since that went with the rest; until somebody has them sent, their row says
+//! what they are. The ledger knows it, so that a restart does too.
 
 use crate::core::Core;
 use crate::database::{LedgerKind, StoreError};
@@ -43,8 +43,8 @@ impl Rest {
         };
         let first = self.kept.first().map(String::as_str).unwrap_or_default();
         let message = format!(
-            "rest of a cleared run: {first}{more}. What stands here is the good copy: move aside on the NAS what stands \
-             there under its name, if anything does, and sync it although unfinished (force-sync with \
+            "rest of a cleared run: {first}{more}. What stands here is the good copy: move aside on the NAS what \
+             stands there under its name, if anything does, and sync it although unfinished (force-sync with \
              assume_complete, operator and reason)"
         );
         RowProblem { code: RowProblem::REST_OF_CLEARED.into(), message }
