@@ -48,7 +48,7 @@ impl Engine {
         let _guard = held.map_err(|holder| {
             Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended"))
         })?;
-        self.unless_clear_waits(run)?;
+        self.may_act_on(run)?;
         let Some(facts) = core.index.get(run).filter(|_| !self.is_gone(run, &evaluated)) else {
             return Err(self.gone_problem(run).await?);
         };
@@ -95,9 +95,13 @@ impl Engine {
             && matches!(self.core.staging.run(run), Err(crate::files::source::SourceError::RunGone { .. }))
     }
 
-    /// The caller holds the run, so a clear of it that is open is not at work: it waits, and no other act begins before
+    /// In a tree of another installation nothing is done. The caller holds the run, so a clear of it that is open is not at work: it waits, and no other act begins before
     /// it has ended. What stands aside meanwhile was proven, and is not gone.
-    pub(super) fn unless_clear_waits(&self, run: &RunPath) -> Result<(), Problem> {
+    pub(super) fn may_act_on(&self, run: &RunPath) -> Result<(), Problem> {
+        if let Err(why) = self.core.staging.owner.known() {
+            let sentence = format!("{run}: nothing is done in {}: {why}", self.core.staging.root());
+            return Err(Problem::new(ErrorCode::StagingUnavailable, sentence));
+        }
         let Some(clearing) = self.core.clears.of(run) else { return Ok(()) };
         let why = clearing.waiting.unwrap_or_else(|| "its next try".to_owned());
         let sentence =
@@ -249,7 +253,7 @@ impl Engine {
         let _guard = held.map_err(|holder| {
             Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended"))
         })?;
-        self.unless_clear_waits(run)?;
+        self.may_act_on(run)?;
         let Some(facts) = core.index.get(run) else { return Err(self.gone_problem(run).await?) };
         let nothing = |why: &str| Problem::new(ErrorCode::NothingToRetry, format!("{run}: {why}"));
         let job = facts.job.ok_or_else(|| nothing("it has no job yet"))?;

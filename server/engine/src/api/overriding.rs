@@ -133,7 +133,7 @@ impl Engine {
         let _guard = held.map_err(|holder| {
             Problem::new(ErrorCode::RunBusy, format!("{run} is busy ({holder}): try again when that has ended."))
         })?;
-        self.unless_clear_waits(run)?;
+        self.may_act_on(run)?;
         let Some(state) = core.index.look(run, Facts::state) else { return Err(self.gone_problem(run).await?) };
         if state == Some(RunState::Cleared) {
             return Err(Problem::new(ErrorCode::RunCleared, format!("{run} is already cleared.")));

@@ -7,7 +7,7 @@ use super::look::{Look, look};
 use super::rest;
 use crate::core::Core;
 use crate::database::StoreError;
-use crate::files::source::RunFolder;
+use crate::files::source::{RunFolder, SourceError};
 use crate::keep::record::RecordFolder;
 use crate::machine::blocking::blocking;
 use crate::tell::index::{Facts, Trouble};
@@ -46,7 +46,8 @@ pub async fn observe(core: &Arc<Core>, run: &RunPath) -> Result<Option<Observed>
     let looked = match looked {
         Ok(looked) => looked,
         Err(error) => {
-            if first {
+            // Where the whole tree is away, or another's, nothing is told of one run.
+            if first && !matches!(error, SourceError::Root { .. }) {
                 show_unreadable(core, facts).await?;
             }
             return Err(error.into());
