@@ -7,13 +7,15 @@
 use super::aside;
 use crate::core::Core;
 use crate::files::source::RunFolder;
+use crate::keep::ingest_store::{CREATION, read_creation};
 use crate::keep::metadata::not_carried;
+use crate::keep::record::RecordFolder;
 use crate::machine::writers::{FileId, Writers, Writing, is_shared};
 use crate::tell::index::Obstacles;
 use domain::finding::Rule;
 use domain::gate::{OTHER_DISK, metadata_not_carried};
 use domain::overrides::is_overridden;
-use domain::path::{RunPath, escape_bytes};
+use domain::path::{RECORD_FOLDER, RunPath, escape_bytes};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 use std::cell::Cell;
@@ -79,6 +81,11 @@ fn look(core: &Core, run: &RunPath, folder: &RunFolder, around: &Around<'_>) -> 
         Err(errno) => return Err(Obstacle(format!("{} cannot be opened: {errno}", aside::CLEARING_FOLDER))),
     }
     inside(folder.dir().as_fd(), around, b"", 0)?;
+    // What the NAS has of it would be replaced by what nobody can read.
+    let record = RecordFolder::open(folder.dir()).ok().flatten();
+    if let Some(Err(error)) = record.map(|record| read_creation(&record)) {
+        return Err(Obstacle(format!("{error}; mend {RECORD_FOLDER}/{CREATION}, or move it away, first")));
+    }
     match not_carried(folder) {
         Some(left) if !may_be_left(core, run) => {
             Err(Obstacle(metadata_not_carried(run, left.attributes, left.bytes, &left.first).rule_detail))

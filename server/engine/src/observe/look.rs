@@ -222,11 +222,17 @@ fn survey_files(facts: &mut Facts, folder: &RunFolder) -> Result<Survey, SourceE
     Ok(surveyed)
 }
 
-/// Where other computers write as well it cannot be told who still does, so that silence has to last longer.
+/// Where other computers write as well it cannot be told who still does, so that silence has to last longer; and so it
+/// has where other accounts write whose programs cannot be looked into.
 fn settle_time(core: &Core, facts: &Facts, folder: &RunFolder) -> Duration {
     let configured = core.site.settings.equipment(facts.run.equipment()).and_then(|equipment| equipment.settle_seconds);
-    let usual = if is_shared(folder.dir()) { SETTLE_SECONDS_SHARED } else { SETTLE_SECONDS };
-    Duration::from_secs(configured.unwrap_or(usual))
+    let is_untold = || {
+        let of_others =
+            rustix::fs::fstat(folder.dir()).is_ok_and(|stat| stat.st_uid != rustix::process::geteuid().as_raw());
+        of_others && core.staging.writers.no_older_than(WRITERS_AGE, core.site.clock.monotonic()).blind()
+    };
+    let usual = || if is_shared(folder.dir()) || is_untold() { SETTLE_SECONDS_SHARED } else { SETTLE_SECONDS };
+    Duration::from_secs(configured.unwrap_or_else(usual))
 }
 
 /// The signal of the run's equipment: local config first, else the pushed creation.json.

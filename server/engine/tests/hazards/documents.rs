@@ -20,6 +20,29 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn d2_a_creation_document_that_was_torn_after_the_proof_holds_the_clear() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    lab.push_usual(&run);
+    lab.push(&run, &[(".exlab-wizard/creation.json", br#"{"schema_version": "1.0", "run_kind": "experimental"}"#)]);
+    let engine = lab.start().await;
+    until_verified(&engine, &run).await;
+    until_record_sent(&engine, &run).await;
+    let creation = lab.staging(run.as_str()).join(".exlab-wizard/creation.json");
+    let whole = fs::read(&creation).unwrap();
+    fs::write(&creation, &whole[..whole.len() / 2]).unwrap();
+    engine.watcher().poll_once().await;
+    let refused = engine.clear(run.as_str()).await.unwrap_err();
+    assert!(refused.message.contains("creation.json") && refused.message.contains("mend"), "{refused:?}");
+    assert!(lab.staging(run.as_str()).join("notes.txt").exists());
+    fs::write(&creation, &whole).unwrap();
+    engine.watcher().poll_once().await;
+    engine.clear(run.as_str()).await.unwrap();
+    let there = fs::read_to_string(lab.nas(&run).join(".exlab-wizard/creation.json")).unwrap();
+    assert!(there.contains("experimental"), "{there}");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn s7_d2_a_document_that_cannot_be_used_is_a_row_that_says_so_and_is_never_touched() {
     let table = [
         ("ingest/truncated.json", "unknown", "document_unreadable", ErrorCode::DocumentUnreadable),
