@@ -1,6 +1,6 @@
 //! Room kept back for clearing. On the day a disk is full to its last byte an operator clears, and clearing has to
 //! write a little first: an intent, an entry in the history. So some space is taken beforehand, given up for a clear
-//! alone, and taken again after it.
+//! alone, and taken again after it. Where a disk can hold so many files and no more, some files are kept back as well.
 
 use rustix::fs::{FallocateFlags, Mode, OFlags};
 use std::io::{Read, Write};
@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Name of the file that holds the room, hidden from every walk.
 pub const RESERVE_FILE: &str = ".exlab-reserve";
+/// Files that are kept back beside it, where their number is limited: a clear makes a few while others still stand.
+const FILES: u64 = 4;
 /// Where room is scarce, no more than one part in this many of the free space is taken.
 const SHARE: u64 = 8;
 /// More than any room that is kept.
@@ -50,7 +52,9 @@ impl Reserve {
     pub fn borrow(self: &Arc<Reserve>) -> Borrowed {
         let mut borrowers = self.borrowers.lock().unwrap_or_else(PoisonError::into_inner);
         borrowers.count += 1;
-        if !borrowers.given_up && free(&self.folder).is_some_and(|free| free < self.bytes) {
+        let is_short = free(&self.folder).is_some_and(|free| free < self.bytes)
+            || free_files(&self.folder).is_some_and(|free| free < FILES);
+        if !borrowers.given_up && is_short {
             borrowers.given_up = true;
             Reserve::give_up(&self.folder);
         }
@@ -60,8 +64,10 @@ impl Reserve {
 
     /// Gives up the room in this folder before anything else runs; false where none is kept. Blocking.
     pub fn give_up(folder: &Path) -> bool {
-        let path = folder.join(RESERVE_FILE);
-        holds_nothing(&path) && std::fs::remove_file(path).is_ok()
+        let spare = (1..=FILES).map(|n| spare_file(folder, n));
+        let give = |path: PathBuf| holds_nothing(&path) && std::fs::remove_file(path).is_ok();
+        let given = [folder.join(RESERVE_FILE)].into_iter().chain(spare).filter(|path| give(path.clone())).count();
+        given > 0
     }
 
     /// True while the room is given up: only clears may use it.
@@ -70,6 +76,7 @@ impl Reserve {
     }
 
     fn take(&self) {
+        self.take_files();
         let path = self.folder.join(RESERVE_FILE);
         let there = std::fs::symlink_metadata(&path).map(|metadata| metadata.len()).unwrap_or(0);
         let Some(free) = free(&self.folder) else { return };
@@ -87,6 +94,18 @@ impl Reserve {
                 self.tell(&error.to_string());
                 Reserve::give_up(&self.folder);
             }
+        }
+    }
+
+    /// Empty files, where a disk can hold so many and has many left.
+    fn take_files(&self) {
+        for path in (1..=FILES).map(|n| spare_file(&self.folder, n)) {
+            if free_files(&self.folder).is_none_or(|free| free < FILES * SHARE) {
+                return;
+            }
+            // Whatever has the name stays.
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let _ = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600));
         }
     }
 
@@ -121,6 +140,16 @@ fn holds_nothing(path: &Path) -> bool {
 fn free(folder: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(folder).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// How many more files can be made there; `None` where their number is not limited.
+fn free_files(folder: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    (stat.f_files > 0).then_some(stat.f_favail)
+}
+
+fn spare_file(folder: &Path, n: u64) -> PathBuf {
+    folder.join(format!("{RESERVE_FILE}-{n}"))
 }
 
 /// Really takes the space, also where nothing can be preallocated.
@@ -168,11 +197,12 @@ mod tests {
         std::fs::write(&path, "only copy").unwrap();
         reserve.keep();
         drop(reserve.borrow());
-        assert!(!Reserve::give_up(dir.path()));
+        Reserve::give_up(dir.path());
         assert_eq!(std::fs::read(&path).unwrap(), b"only copy");
         std::fs::remove_file(&path).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
         reserve.keep();
-        assert!(!Reserve::give_up(dir.path()) && path.exists());
+        Reserve::give_up(dir.path());
+        assert!(path.exists());
     }
 }

@@ -90,6 +90,7 @@ async fn a_full_staging_disk_is_said_on_the_row_and_ends_when_there_is_room() {
     free(&staging);
     until_verified(&engine, &run).await;
     assert_eq!(row(&engine, &run).await.problem, None);
+    until("room is kept back", async || staging.join(".exlab-reserve").exists().then_some(())).await;
 
     let kept = data_below(&lab.staging(run.as_str()));
     fill(&staging);
@@ -170,6 +171,31 @@ async fn d21_a_run_is_cleared_on_a_disk_of_no_free_byte() {
         let whole = || fs::metadata(disk.join("state/.exlab-reserve")).is_ok_and(|file| file.len() >= 2 << 20);
         until("the room is kept back again", async || whole().then_some(())).await;
     }
+    engine.stop().await;
+}
+
+/// The same where there is room, and no more files can be made.
+#[tokio::test(flavor = "multi_thread")]
+async fn d21_a_run_is_cleared_on_a_disk_that_takes_no_more_files() {
+    let (lab, run) = (Lab::new(), run("Run_1"));
+    let staging = lab.path("staging");
+    let _mounted = Mounted::tmpfs(&staging, "24m,nr_inodes=400");
+    let engine = lab.start().await;
+    lab.push_usual(&run);
+    until_verified(&engine, &run).await;
+    until_record_sent(&engine, &run).await;
+    let pushed = data_below(&lab.staging(run.as_str()));
+    let spare = || fs::metadata(staging.join(".exlab-reserve-4")).is_ok();
+    assert!(spare(), "some are kept back");
+    let filler = staging.join(".filler");
+    fs::create_dir(&filler).unwrap();
+    let made = |n: &u32| filler.join(n.to_string());
+    let full = (0..1_000).find(|n| fs::File::create(made(n)).is_err()).unwrap();
+    let answer = engine.clear(run.as_str()).await.unwrap();
+    assert_eq!((answer.clearing, answer.files_freed > 5), (None, true));
+    assert_eq!(data_below(&lab.nas(&run)), pushed);
+    (0..full).for_each(|n| fs::remove_file(made(&n)).unwrap());
+    until("some are kept back again", async || spare().then_some(())).await;
     engine.stop().await;
 }
 

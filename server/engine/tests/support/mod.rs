@@ -191,7 +191,8 @@ pub fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             .filter(|entry| entry.file_type().is_file());
         // Room that the program keeps back for clearing, and whose tree it is.
         let own = [".exlab-reserve", OWNER_FILE];
-        let listed = listed.filter(|entry| !own.iter().any(|own| entry.file_name() == *own));
+        let is_own = |name: &str| own.iter().any(|own| name.starts_with(own));
+        let listed = listed.filter(|entry| !entry.file_name().to_str().is_some_and(is_own));
         let read: std::io::Result<Vec<_>> = listed
             .map(|entry| Ok((entry.path().strip_prefix(folder).unwrap().to_owned(), std::fs::read(entry.path())?)))
             .collect();
