@@ -25,7 +25,7 @@ pub async fn ready(State(http): State<Http>) -> Answer {
     if let Some(error) = status.state_error {
         return Err(Problem::new(
             ErrorCode::StateUnavailable,
-            format!("The disk of the state folder is full. {error}"),
+            format!("The disk of the state folder is full: {error}"),
         )
         .into());
     }

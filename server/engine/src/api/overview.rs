@@ -24,7 +24,7 @@ impl Engine {
         let trend = |gauge: DiskGauge| core.tell.tally.trend(gauge.free_bytes, core.site.clock.monotonic());
         Ok(Overview {
             at: now,
-            attention: attention(&status, &rows, &self.damaged()),
+            attention: attention(&status, self.core.staging.owner.known().is_ok(), &rows, &self.damaged()),
             equipment: equipment(&core.site.settings, &status, &rows),
             disk: status.disk.map(|gauge| DiskOverview { gauge, trend: trend(gauge) }),
             hours: core.tell.tally.hours(now),
@@ -47,12 +47,25 @@ fn item(kind: AttentionKind, runs: u64, message: String, remedy: &str) -> Attent
     AttentionItem { kind, runs, equipment_id: None, message, remedy: remedy.to_owned() }
 }
 
-/// Gravest first.
-fn attention(status: &PanelStatus, rows: &[RunRow], cleared: &[(RunPath, Failure)]) -> Vec<AttentionItem> {
+/// Gravest first. `tree_is_ours`: no other installation's name stands on the staging tree.
+fn attention(
+    status: &PanelStatus,
+    tree_is_ours: bool,
+    rows: &[RunRow],
+    cleared: &[(RunPath, Failure)],
+) -> Vec<AttentionItem> {
     let mut items = Vec::new();
     if let Some(error) = &status.staging_error {
-        let remedy = "Mount or repair the staging disk; nothing is forgotten meanwhile.";
-        items.push(item(AttentionKind::Staging, 0, format!("The staging tree cannot be read: {error}"), remedy));
+        let (what, remedy) = match tree_is_ours {
+            true => {
+                ("The staging tree cannot be read", "Mount or repair the staging disk; nothing is forgotten meanwhile.")
+            }
+            false => (
+                "Nothing is done in the staging tree",
+                "If this installation is to work on it, run `exlab-orchestrator staging adopt` here; nothing is touched meanwhile.",
+            ),
+        };
+        items.push(item(AttentionKind::Staging, 0, format!("{what}: {error}"), remedy));
     }
     if let Some(error) = &status.state_error {
         let remedy = "Make room there; until then nothing is sent or recorded, and nothing is lost.";

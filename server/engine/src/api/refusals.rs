@@ -46,6 +46,7 @@ impl From<NotCalledOff> for Problem {
     fn from(refusal: NotCalledOff) -> Problem {
         let code = match &refusal {
             NotCalledOff::Busy { .. } => ErrorCode::RunBusy,
+            NotCalledOff::Unknown { .. } => ErrorCode::NotFound,
             NotCalledOff::NoClear { .. } | NotCalledOff::EndsByItself { .. } | NotCalledOff::AllIsGone { .. } => {
                 ErrorCode::NothingToCallOff
             }

@@ -21,7 +21,11 @@ pub async fn call_off(core: &Arc<Core>, run: &RunPath) -> Result<CallOffAnswer, 
     let held = core.turns.runs.hold(run, "calling off its clear", PATIENCE).await;
     let _guard = held.map_err(|holder| NotCalledOff::Busy { run: run.clone(), holder: holder.to_string() })?;
     let intent = open_intent(core, run).await?;
-    let intent = intent.ok_or_else(|| NotCalledOff::NoClear { run: run.clone() })?;
+    let Some(intent) = intent else {
+        let is_known = core.index.look(run, |_| ()).is_some() || core.store.last_ended_life(run).await?.is_some();
+        let run = run.clone();
+        return Err(if is_known { NotCalledOff::NoClear { run } } else { NotCalledOff::Unknown { run } });
+    };
     let waits = |stop: ClearStop| match stop {
         ClearStop::ForAPerson { remedy, .. } => NotCalledOff::InTheWay { run: run.clone(), remedy },
         stop => NotCalledOff::NotNow { run: run.clone(), why: stop.why() },

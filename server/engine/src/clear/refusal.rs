@@ -158,6 +158,10 @@ pub enum NotCalledOff {
         /// What it is busy with.
         holder: String,
     },
+    /// Nobody ever saw it.
+    #[error("{run} is not in staging and was never known")]
+    Unknown { run: RunPath },
+    /// Its clear has ended, or it has none.
     #[error("{run} has no clear that waits")]
     NoClear { run: RunPath },
     /// Everything is gone already.

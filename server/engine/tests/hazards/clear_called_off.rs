@@ -49,6 +49,18 @@ const HINDRANCES: [Hindrance; 2] = [
     ),
 ];
 
+#[tokio::test(flavor = "multi_thread")]
+async fn d20_what_was_never_known_has_no_clear_to_call_off() {
+    let (lab, known) = (Lab::new(), run("Run_1"));
+    lab.push_usual(&known);
+    let engine = lab.start().await;
+    until_verified(&engine, &known).await;
+    for (path, code) in [(&known, ErrorCode::NothingToCallOff), (&run("Run_2"), ErrorCode::NotFound)] {
+        assert_eq!(engine.call_off(path.as_str()).await.unwrap_err().code, code, "{path}");
+    }
+    engine.stop().await;
+}
+
 /// All data is gone and was proven, and only the record is left: called off, that would be a row that nothing leads
 /// out of. So it stays a clear, and ends.
 #[tokio::test(flavor = "multi_thread")]

@@ -51,6 +51,8 @@ async fn d17_a_second_installation_touches_nothing_until_it_takes_the_tree_over(
     }
     assert_eq!(second.watcher().poll_once().await, []);
     assert_eq!(files_below(&lab.staging(done.as_str())), before);
+    let needed = &second.overview().await.unwrap().attention[0];
+    assert!(needed.remedy.contains("staging adopt"), "the way out is no repair of the disk: {needed:?}");
 
     // While the first one is at work the tree is not given away; when it was stopped, it is.
     let refused = take_over(&lab, "another state", false).unwrap_err();
