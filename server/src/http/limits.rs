@@ -10,6 +10,8 @@ use domain::problem::{ErrorCode, Problem};
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -57,6 +59,42 @@ impl Limits {
     }
 }
 
+/// Whether a connection has asked something: one that has not makes room for another, and so does one whose request has
+/// begun and whose body does not come.
+#[derive(Clone, Default, Debug)]
+pub struct Stands(Arc<AtomicU8>);
+
+impl Stands {
+    const SILENT: u8 = 0;
+    const ASKED: u8 = 1;
+    const CLOSED: u8 = 2;
+
+    /// All headers of a request are there; `whole`: and it has no body.
+    pub fn begins(&self, whole: bool) {
+        self.0.store(if whole { Stands::ASKED } else { Stands::SILENT }, Ordering::Relaxed);
+    }
+
+    /// The whole request is there.
+    pub fn has_asked(&self) {
+        self.0.store(Stands::ASKED, Ordering::Relaxed);
+    }
+
+    /// The connection has ended.
+    pub fn closes(&self) {
+        self.0.store(Stands::CLOSED, Ordering::Relaxed);
+    }
+
+    /// Nothing whole was asked, and it is open.
+    pub fn asks_nothing(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Stands::SILENT
+    }
+
+    /// It has ended.
+    pub fn is_closed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Stands::CLOSED
+    }
+}
+
 /// Reads the whole body before a handler begins: what is too large is 413, what does not come is 408.
 pub async fn whole_body(State(limits): State<Limits>, request: Request, next: Next) -> Response {
     let most = limits.body_bytes_of(request.uri().path());
@@ -70,7 +108,12 @@ pub async fn whole_body(State(limits): State<Limits>, request: Request, next: Ne
         return too_large();
     }
     match tokio::time::timeout(limits.body_time, to_bytes(body, most)).await {
-        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Ok(Ok(bytes)) => {
+            if let Some(stands) = parts.extensions.get::<Stands>() {
+                stands.has_asked();
+            }
+            next.run(Request::from_parts(parts, Body::from(bytes))).await
+        }
         Ok(Err(error)) if is_too_large(&error) => too_large(),
         Ok(Err(error)) => {
             refused(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, format!("The body broke off: {error}."))

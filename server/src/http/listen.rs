@@ -1,7 +1,8 @@
 //! Taking connections: each within its limits, and all of them to their end when the program stops.
 
-use super::limits::{Limits, NO_CONNECTION_LEFT, Patient};
+use super::limits::{Limits, NO_CONNECTION_LEFT, Patient, Stands};
 use axum::Router;
+use axum::body::HttpBody;
 use axum::extract::Request;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -9,7 +10,6 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -80,30 +80,30 @@ async fn place(places: &Arc<Semaphore>, silent: &mut Silent) -> Option<OwnedSema
     tokio::time::timeout(MAKES_ROOM_WITHIN, Arc::clone(places).acquire_owned()).await.ok()?.ok()
 }
 
-/// Connections that have not asked anything yet, oldest first.
+/// Connections that may have to make room, oldest first.
 #[derive(Default)]
 struct Silent(VecDeque<Newcomer>);
 
 struct Newcomer {
     end: CancellationToken,
-    /// Set by the first whole request, and when it is closed.
-    done: Arc<AtomicBool>,
+    stands: Stands,
 }
 
 impl Silent {
     fn add(&mut self, connections: usize) -> Newcomer {
         if self.0.len() >= connections.saturating_mul(2) {
-            self.0.retain(|newcomer| !newcomer.done.load(Ordering::Relaxed));
+            self.0.retain(|newcomer| !newcomer.stands.is_closed());
         }
-        let (end, done) = (CancellationToken::new(), Arc::default());
-        self.0.push_back(Newcomer { end: end.clone(), done: Arc::clone(&done) });
-        Newcomer { end, done }
+        let (end, stands) = (CancellationToken::new(), Stands::default());
+        self.0.push_back(Newcomer { end: end.clone(), stands: stands.clone() });
+        Newcomer { end, stands }
     }
 
+    /// The oldest of those that ask nothing now.
     fn oldest(&mut self) -> Option<CancellationToken> {
-        std::iter::from_fn(|| self.0.pop_front())
-            .find(|newcomer| !newcomer.done.load(Ordering::Relaxed))
-            .map(|newcomer| newcomer.end)
+        self.0.retain(|newcomer| !newcomer.stands.is_closed());
+        let at = self.0.iter().position(|newcomer| newcomer.stands.asks_nothing())?;
+        self.0.remove(at).map(|newcomer| newcomer.end)
     }
 }
 
@@ -119,10 +119,11 @@ fn answer(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY was refused");
     }
-    let Newcomer { end, done } = newcomer;
-    let asked = Arc::clone(&done);
-    let service = router.map_request(move |request: Request<hyper::body::Incoming>| {
-        asked.store(true, Ordering::Relaxed);
+    let Newcomer { end, stands } = newcomer;
+    let asked = stands.clone();
+    let service = router.map_request(move |mut request: Request<hyper::body::Incoming>| {
+        asked.begins(request.body().is_end_stream());
+        request.extensions_mut().insert(asked.clone());
         request
     });
     let mut http = http1::Builder::new();
@@ -138,7 +139,7 @@ fn answer(
             }
             () = end.cancelled() => tracing::debug!("a connection that asked nothing was ended for another one"),
         }
-        done.store(true, Ordering::Relaxed);
+        stands.closes();
         drop(place);
     });
 }

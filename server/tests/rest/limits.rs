@@ -159,6 +159,22 @@ async fn s21_beyond_so_many_connections_one_that_asks_nothing_makes_room() {
     until_closed(silent.remove(0)).await;
 }
 
+/// A body that does not come is a request that was not asked.
+#[tokio::test]
+async fn s21_a_connection_whose_body_does_not_come_makes_room_too() {
+    let server = server(Limits { connections: 3, header_time: PATIENCE, body_time: PATIENCE, ..short() }).await;
+    let half = "POST /api/v1/acts/plan HTTP/1.1\r\nhost: HOST\r\norigin: http://HOST\r\ncontent-type: application/json\r\n\
+        content-length: 100\r\n\r\n{";
+    let whole = "GET /healthz HTTP/1.1\r\nhost: HOST\r\n\r\n";
+    let mut silent = Vec::new();
+    // Also one that has asked something before.
+    for text in [half.to_owned(), format!("{whole}{half}")].iter().cycle().take(30) {
+        silent.push(server.say(text).await);
+    }
+    server.answers().await;
+    until_closed(silent.remove(0)).await;
+}
+
 #[tokio::test]
 async fn s21_where_all_connections_have_asked_one_more_is_told_so_at_once_and_the_next_is_served() {
     let server = server(Limits { connections: 3, header_time: PATIENCE, ..short() }).await;
