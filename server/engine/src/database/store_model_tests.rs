@@ -234,7 +234,7 @@ impl Bench {
         match how {
             Settle::Sent => job.sealed = true,
             Settle::HashRetry => job.hash_retries += 1,
-            Settle::Verified => (job.passes, job.claim) = (1, None),
+            Settle::Verified => (job.passes, job.claim, job.due) = (1, None, 0),
             Settle::Failed => (job.claim, job.waiting) = (None, false),
             Settle::Postponed { due, attempt, waiting } => {
                 (job.claim, job.due, job.waiting) = (None, due, waiting);
