@@ -1,6 +1,6 @@
 //! How sealed bytes reach a destination and are hashed there (docs/proof.md). One implementation per kind of
 //! destination: it opens it ([`Wire`]), carries many bytes fast, and says what a failure means. What is done to a
-//! destination is decided once for all of them ([`rules`]).
+//! destination is decided once for all of them (`rules`).
 //!
 //! **The contract of every implementation**
 //! - It writes only below the equipment's root, only into folders that mirror the staging tree and its own temporary folder

@@ -1,5 +1,5 @@
 //! What a destination can do once it is opened, in small steps. What is done with them (how a record grows, what moves
-//! aside, when a marker may be written) is decided above, once for all destinations, in [`super::rules`].
+//! aside, when a marker may be written) is decided above, once for all destinations, in `transport::rules`.
 
 use super::{Hashed, RecordFile, TransportError};
 use async_trait::async_trait;
