@@ -246,9 +246,22 @@ pub trait Transport: Send + Sync + 'static {
         1_000
     }
 
+    /// What a write really failed for, where the destination can be asked: a disk that is full may be one that takes no
+    /// more files.
+    async fn explain(&self, error: TransportError, context: &CallContext) -> TransportError {
+        match error.class {
+            FailureClass::DestinationFull => error.full_of_files(self.free_files(context).await),
+            _ => error,
+        }
+    }
+
     /// Moves our own earlier files aside to `.exlab-wizard/superseded/<n>/` of the run.
     async fn move_aside(&self, run: &RunPath, files: &[FilePath], context: &CallContext) -> Result<(), TransportError> {
-        rules::aside::move_aside(&*self.open(context).await?, run, files).await
+        let wire = self.open(context).await?;
+        match rules::aside::move_aside(&*wire, run, files).await {
+            Err(error) => Err(self.explain(error, context).await),
+            moved => moved,
+        }
     }
 
     /// Removes folders of the run that hold no file, only folders that hold none: a file is to take their name. What
@@ -260,8 +273,10 @@ pub trait Transport: Send + Sync + 'static {
         context: &CallContext,
     ) -> Result<(), TransportError> {
         let wire = self.open(context).await?;
-        wire.remove_empty_folders(run, folders).await?;
-        wire.sync().await
+        match rules::aside::remove_empty_folders(&*wire, run, folders).await {
+            Err(error) => Err(self.explain(error, context).await),
+            removed => removed,
+        }
     }
 
     /// Puts the record, replacing its own earlier version by rename, makes it durable, hashes it there, and answers
@@ -277,9 +292,7 @@ pub trait Transport: Send + Sync + 'static {
         let quiet = CallContext { progress: ProgressSink::new(), ..context.clone() };
         let wire = self.open(&quiet).await?;
         match rules::record::put(&*wire, run, life, files).await {
-            Err(error) if error.class == FailureClass::DestinationFull => {
-                Err(error.full_of_files(self.free_files(context).await))
-            }
+            Err(error) => Err(self.explain(error, context).await),
             put => put,
         }
     }

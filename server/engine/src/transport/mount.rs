@@ -134,7 +134,10 @@ impl Transport for MountTransport {
         let call = self.call(context);
         let job = push::PushJob::new(self, &push, call.context());
         let pushed = call.run_with(move |outbox| job.run(outbox), |message: push::Message| message.answer(&push)).await;
-        pushed.map_err(|error| self.of_what_it_is_full(error))
+        match pushed {
+            Err(error) => Err(self.explain(error, context).await),
+            pushed => pushed,
+        }
     }
 
     async fn hashes(

@@ -6,7 +6,6 @@ use super::MountTransport;
 use super::root::Root;
 use crate::files::beneath;
 use crate::files::hash::wall_clock_ns;
-use domain::job::FailureClass;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -32,14 +31,6 @@ impl MountTransport {
             TransportError::destination(error, format!("asking {} for its free files", root.path.display()))
         })?;
         Ok((space.f_files > 0).then_some((space.f_favail, space.f_files)))
-    }
-
-    /// A destination can have room and take no file all the same: then that is what it is full of.
-    pub(super) fn of_what_it_is_full(&self, error: TransportError) -> TransportError {
-        match error.class {
-            FailureClass::DestinationFull => error.full_of_files(self.find_free_files().ok().flatten()),
-            _ => error,
-        }
     }
 
     /// The time that the destination gives a file written just now, less our own, in whole seconds.

@@ -121,35 +121,15 @@ pub(super) fn rclone(said: &CallOutput, what: &str) -> TransportError {
     judge(said, what, &OF_SOURCE)
 }
 
-/// One that writes below a marked root. Where the server gives no reason it is waited for, as it is where a disk is
-/// known to be read-only: what is refused for good has a word of its own.
-pub(super) fn writing(said: &CallOutput, what: &str) -> TransportError {
-    for_a_while(said, rclone(said, what))
-}
-
 /// One that carries files from here.
 pub(super) fn sending(said: &CallOutput, what: &str) -> TransportError {
     let of_source: Vec<&str> = OF_SOURCE.iter().copied().chain([OF_A_NAME]).collect();
-    for_a_while(said, judge(said, what, &of_source))
+    judge(said, what, &of_source)
 }
 
-fn for_a_while(said: &CallOutput, failed: TransportError) -> TransportError {
-    if failed.class != Unknown || !gives_no_reason(said) {
-        return failed;
-    }
-    let mut message = failed.message;
-    if !message.ends_with(HINT_OF_SFTP) {
-        message.push_str("; a WebDAV server gives no reason: its disk may be read-only or full, or a quota used up");
-    }
-    TransportError::new(DestinationUnreachable, failed.side, message)
-}
-
-/// The server refused something and did not say why.
-pub(super) fn gives_no_reason(said: &CallOutput) -> bool {
-    let says_nothing = |line: &String| {
-        line.contains(SFTP_SAYS_NOTHING) || WEBDAV_SAYS_NOTHING.iter().any(|words| line.contains(words))
-    };
-    said.complaints.iter().any(says_nothing)
+/// A WebDAV server refused something and did not say why: its disk may be full.
+pub(super) fn may_be_full(said: &CallOutput) -> bool {
+    said.complaints.iter().any(|line| WEBDAV_SAYS_NOTHING.iter().any(|words| line.contains(words)))
 }
 
 const HINT_OF_SFTP: &str = "; an SFTP server gives no reason: its disk may be read-only, or a quota used up";

@@ -29,6 +29,7 @@ mod opened;
 mod output;
 mod private_folder;
 mod push;
+mod refusal;
 mod send;
 mod session;
 mod there;
@@ -166,7 +167,14 @@ impl Transport for RcloneTransport {
     }
 
     async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
-        push::push(&self.place, push, context).await
+        match push::push(&self.place, push, context).await {
+            Err(error) => Err(self.explain(error, context).await),
+            pushed => pushed,
+        }
+    }
+
+    async fn explain(&self, error: TransportError, context: &CallContext) -> TransportError {
+        refusal::explained(&self.place, error, context).await
     }
 
     async fn hashes(

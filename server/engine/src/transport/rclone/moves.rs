@@ -58,7 +58,7 @@ pub(super) async fn move_files(
         let taken = is_taken(session, to, name, &there, context).await?;
         if !taken {
             return Err(match &complaint {
-                Some(ended) => classify::writing(ended, what),
+                Some(ended) => classify::rclone(ended, what),
                 None => {
                     let message = format!(
                         "{what}: {} was not moved, and rclone did not say why",

@@ -45,7 +45,7 @@ impl Wire for RcloneWire {
         let tidied = session.call("deletefile", "tidying").operands([temporary]).collect(context).await;
         let (ended, _) = moved?;
         tidied?;
-        if ended.success() { Ok(()) } else { Err(classify::writing(&ended, &what)) }
+        if ended.success() { Ok(()) } else { Err(classify::rclone(&ended, &what)) }
     }
 
     async fn take_marker_back(&self, marker: &[u8]) -> Result<(), TransportError> {
@@ -128,7 +128,7 @@ impl Wire for RcloneWire {
             let ended = call.run(&mut |_| (), &mut |_| (), &self.context).await?;
             let gone = ended.not_there() || ended.telling().contains("no such file or directory");
             if !ended.success() && !gone {
-                return Err(classify::writing(&ended, &what));
+                return Err(classify::rclone(&ended, &what));
             }
         }
         Ok(())
@@ -175,7 +175,7 @@ impl Wire for RcloneWire {
         };
         let (ended, _) = call.collect(context).await?;
         if !ended.success() {
-            return Err(classify::writing(&ended, &what));
+            return Err(classify::rclone(&ended, &what));
         }
         session.purge(&temporary, context).await
     }

@@ -10,6 +10,7 @@ use super::look::{self, Kind, Seen};
 use super::moves::move_files;
 use super::opened::RcloneWire;
 use super::private_folder::PrivateFolder;
+use super::refusal::takes_a_file;
 use super::send::{CopyCall, Unsent, send};
 use super::session::Session;
 use super::there::There;
@@ -165,18 +166,22 @@ impl Pushing<'_> {
     }
 
     /// Not every server says that its disk is full: where one gives no reason and has less room than what is lacking,
-    /// this is it.
-    async fn full_or(&self, Unsent { error, has_reason }: Unsent, lacking: u64) -> TransportError {
-        if has_reason {
+    /// this is it. Where it tells no room either and takes a small file, it may be.
+    async fn full_or(&self, Unsent { error, may_be_full }: Unsent, lacking: u64) -> TransportError {
+        if error.class != FailureClass::Unknown {
             return error;
         }
-        match capacity::free_bytes(&self.session.place, self.context).await {
-            Some(free) if free < lacking => {
-                let message = format!("{}; {free} bytes are free there, and {lacking} are to be sent", error.message);
-                TransportError::new(FailureClass::DestinationFull, Side::Destination, message)
+        let place = &self.session.place;
+        let why = match capacity::free_bytes(place, self.context).await {
+            Some(free) if free < lacking => format!("{free} bytes are free there, and {lacking} are to be sent"),
+            None if may_be_full && takes_a_file(place, self.context).await => {
+                "the server gives no reason and tells no room: its disk may be full, or it refuses these files"
+                    .to_owned()
             }
-            _ => error,
-        }
+            _ => return error,
+        };
+        let message = format!("{}; {why}", error.message);
+        TransportError::new(FailureClass::DestinationFull, Side::Destination, message)
     }
 
     /// Which files lie in our temporary folder with their sizes.
@@ -239,11 +244,7 @@ impl Pushing<'_> {
     async fn finish(self) -> Result<(), TransportError> {
         // Also the folder of an empty run: it is there, and proves nothing.
         if self.is_new && self.session.backend.empty_folders {
-            let call = self
-                .session
-                .call("mkdir", "making the run's folder")
-                .writing()
-                .operands([self.session.at(&self.folder)]);
+            let call = self.session.call("mkdir", "making the run's folder").operands([self.session.at(&self.folder)]);
             call.ask(self.context).await?;
         }
         self.session.purge(&self.temporary, self.context).await?;

@@ -42,8 +42,8 @@ pub(super) struct CopyCall<'a> {
 pub(super) struct Unsent {
     /// What rclone said.
     pub error: TransportError,
-    /// The destination told why, or it was not the destination.
-    pub has_reason: bool,
+    /// The server gave no reason, and says the same of a full disk.
+    pub may_be_full: bool,
 }
 
 /// Sends files.
@@ -68,11 +68,7 @@ pub(super) async fn send(sending: &CopyCall<'_>) -> Result<Option<Unsent>, Trans
             continue;
         }
         let error = classify::sending(&said, "sending files");
-        let has_reason = match error.class {
-            FailureClass::Unknown => false,
-            FailureClass::DestinationUnreachable => !classify::gives_no_reason(&said),
-            _ => true,
-        };
+        let may_be_full = error.class == FailureClass::Unknown && classify::may_be_full(&said);
         match error.class {
             // Of some files only: the others are placed all the same.
             FailureClass::LocalRead
@@ -80,8 +76,7 @@ pub(super) async fn send(sending: &CopyCall<'_>) -> Result<Option<Unsent>, Trans
             | FailureClass::LocalFileVanished
             | FailureClass::Configuration
             | FailureClass::DestinationFull
-            | FailureClass::Unknown => failed = failed.or(Some(Unsent { error, has_reason })),
-            _ if !has_reason => failed = failed.or(Some(Unsent { error, has_reason })),
+            | FailureClass::Unknown => failed = failed.or(Some(Unsent { error, may_be_full })),
             _ => return Err(error),
         }
     }

@@ -122,10 +122,9 @@ impl Session {
         self.place.rclone.call(command, what)
     }
 
-    /// A call that writes. None verifies by itself: over SFTP that asks the account's shell, which may see other paths
-    /// than SFTP does or none; we verify.
+    /// A call that writes.
     pub fn write(&self, command: &str, what: impl Into<String>) -> Call {
-        self.call(command, what).writing().args(["--ignore-checksum", "--sftp-disable-hashcheck"])
+        writing(self.call(command, what))
     }
 
     /// Something below the root.
@@ -150,9 +149,15 @@ impl Session {
         match look::everything(self, folder, context).await? {
             None => Ok(()),
             Some(there) if there.is_empty() => Ok(()),
-            Some(_) => Err(classify::writing(&ended, &what)),
+            Some(_) => Err(classify::rclone(&ended, &what)),
         }
     }
+}
+
+/// What a call that writes is told. None verifies by itself: over SFTP that asks the account's shell, which may see
+/// other paths than SFTP does or none; we verify.
+pub(super) fn writing(call: Call) -> Call {
+    call.args(["--ignore-checksum", "--sftp-disable-hashcheck"])
 }
 
 /// Two parts of a path.

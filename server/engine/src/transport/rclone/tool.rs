@@ -62,8 +62,6 @@ pub(super) struct Call {
     input: Vec<u8>,
     patience: Duration,
     what: String,
-    /// It writes, below a marked root.
-    writes: bool,
     control: Option<Arc<Control>>,
 }
 
@@ -89,7 +87,6 @@ impl Rclone {
             input: Vec::new(),
             patience: self.patience,
             what: what.into(),
-            writes: false,
             control: None,
         }
     }
@@ -148,11 +145,6 @@ impl Call {
     /// Can be told another limit while it runs.
     pub fn controlled(self, control: &Arc<Control>) -> Call {
         Call { control: Some(control.clone()), ..control.over(self) }
-    }
-
-    /// It writes, below a marked root: where the server gives no reason for refusing, it is waited for.
-    pub fn writing(self) -> Call {
-        Call { writes: true, ..self }
     }
 
     /// What it is for.
@@ -235,9 +227,9 @@ impl Call {
 
     /// The same; anything but success is a failure.
     pub async fn ask(self, context: &CallContext) -> Result<Vec<u8>, TransportError> {
-        let (what, classify) = (self.what.clone(), if self.writes { classify::writing } else { classify::rclone });
+        let what = self.what.clone();
         let (ended, said) = self.collect(context).await?;
-        if ended.success() { Ok(said) } else { Err(classify(&ended, &what)) }
+        if ended.success() { Ok(said) } else { Err(classify::rclone(&ended, &what)) }
     }
 }
 

@@ -163,9 +163,7 @@ impl Transport for RsyncSshTransport {
 
     async fn push(&self, push: Push<'_>, context: &CallContext) -> Result<(), TransportError> {
         match push::push(&self.place, push, context).await {
-            Err(error) if error.class == FailureClass::DestinationFull => {
-                Err(error.full_of_files(self.free_files(context).await))
-            }
+            Err(error) => Err(self.explain(error, context).await),
             pushed => pushed,
         }
     }

@@ -46,6 +46,12 @@ pub async fn move_aside(wire: &dyn Wire, run: &RunPath, files: &[FilePath]) -> R
     wire.sync().await
 }
 
+/// Removes folders of the run that hold no file.
+pub async fn remove_empty_folders(wire: &dyn Wire, run: &RunPath, folders: &[FilePath]) -> Result<(), TransportError> {
+    wire.remove_empty_folders(run, folders).await?;
+    wire.sync().await
+}
+
 /// The number of a new folder in [`SUPERSEDED`], after the highest one there is.
 pub fn next_number<'a>(names: impl Iterator<Item = &'a [u8]>) -> u64 {
     let number = |name: &[u8]| std::str::from_utf8(name).ok()?.trim().parse::<u64>().ok();
