@@ -3,7 +3,7 @@
 //! Only one portion is held in memory, whatever the run's size. For transports that let a tool carry the bytes.
 
 use super::rules::fate::{Fate, Standing, fate, is_another, no_folder};
-use super::wire::Sized;
+use super::wire::SizedFile;
 use super::{FILES_NAMED_AT_MOST, Push, TransportError};
 use crate::files::source::{InOrder, RunFolder};
 use crate::keep::seal::{Item, Listing, ListingItems};
@@ -111,7 +111,7 @@ pub(super) enum Met {
 pub(super) struct Sorted {
     pub send: Vec<Wanted>,
     /// What moves aside before, ours or in the place of ours.
-    pub aside: Vec<Sized>,
+    pub aside: Vec<SizedFile>,
 }
 
 /// Decides what becomes of each file of a portion: it is sent, counts as sent, or is a problem.

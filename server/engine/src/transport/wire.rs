@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
 
 /// A file of a run and how many bytes it holds there, or should hold.
-pub type Sized = (FilePath, u64);
+pub type SizedFile = (FilePath, u64);
 
 /// Takes what is read, piece by piece.
 pub type Take<'a> = dyn FnMut(&[u8]) + Send + 'a;
@@ -38,14 +38,14 @@ pub trait Wire: Send + Sync {
     async fn names_in(&self, run: &RunPath, folder: &str) -> Result<Vec<Vec<u8>>, TransportError>;
 
     /// Those of the files under whose names something stands that is not a folder, with its bytes where it is a file.
-    async fn standing(&self, run: &RunPath, files: &[FilePath]) -> Result<Vec<Sized>, TransportError>;
+    async fn standing(&self, run: &RunPath, files: &[FilePath]) -> Result<Vec<SizedFile>, TransportError>;
 
     /// Moves files of the run to below a folder of the run, which is made. The name of the first that something was in
     /// the way of; one that is not there is done.
     async fn move_files(
         &self,
         run: &RunPath,
-        files: &[Sized],
+        files: &[SizedFile],
         folder: &str,
     ) -> Result<Option<FilePath>, TransportError>;
 
@@ -71,7 +71,7 @@ pub trait Wire: Send + Sync {
 
     /// Hashes what the destination holds for these files of the run's record, in the given order. The bytes that each
     /// should hold bound how long that may take.
-    async fn hash_record(&self, run: &RunPath, files: &[Sized]) -> Result<Vec<Hashed>, TransportError>;
+    async fn hash_record(&self, run: &RunPath, files: &[SizedFile]) -> Result<Vec<Hashed>, TransportError>;
 
     /// Reads a file of the run back from its beginning, piece by piece; false where it could not be read to its end.
     async fn read(&self, run: &RunPath, file: &FilePath, take: &mut Take<'_>) -> Result<bool, TransportError>;

@@ -13,6 +13,7 @@ mod clear_rights;
 mod clear_weak;
 mod documents;
 mod full_disk;
+mod full_disk_clear;
 mod gate;
 mod golden;
 mod held_up;

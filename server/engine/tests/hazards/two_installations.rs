@@ -46,8 +46,9 @@ async fn d17_a_second_installation_touches_nothing_until_it_takes_the_tree_over(
         second.clear(done.as_str()).await.map(|_| ()),
         second.retry(done.as_str()).await.map(|_| ()),
     ] {
-        let code = refused.unwrap_err().code;
-        assert!(matches!(code, ErrorCode::StagingUnavailable | ErrorCode::NotFound), "{code:?}");
+        let problem = refused.unwrap_err();
+        assert_eq!(problem.code, ErrorCode::StagingUnavailable, "{problem:?}");
+        assert!(problem.message.contains("another installation"), "{problem:?}");
     }
     assert_eq!(second.watcher().poll_once().await, []);
     assert_eq!(files_below(&lab.staging(done.as_str())), before);

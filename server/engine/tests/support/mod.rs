@@ -342,6 +342,11 @@ pub fn command(program: &str, arguments: &[&str]) -> Result<String, String> {
     }
 }
 
+/// Takes away what [`fill`] made.
+pub fn free(folder: &Path) {
+    std::fs::remove_file(folder.join(".filler")).unwrap();
+}
+
 /// Takes all space that is left below a folder.
 pub fn fill(folder: &Path) {
     use std::io::Write;

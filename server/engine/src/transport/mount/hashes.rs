@@ -2,7 +2,7 @@
 
 use super::super::{CallContext, HashOutcome, Hashed, TransportError};
 use super::MountTransport;
-use super::read_back::{Way, read_back};
+use super::read_back::{Way, read_back, unreadable};
 use super::root::Root;
 use super::thread::Outbox;
 use crate::files::beneath::{self, identity};
@@ -129,8 +129,9 @@ impl Reader {
         };
         let read = |bytes| job.context.progress.add_bytes(bytes);
         match read_back(&mut self.hasher, folder, name, source, at_best, stop, &read) {
-            Some((outcome, way)) => Ok((Hashed { path, outcome }, way)),
-            None => Err(TransportError::interrupted()),
+            Ok(Some((outcome, way))) => Ok((Hashed { path, outcome }, way)),
+            Ok(None) => Err(TransportError::interrupted()),
+            Err(error) => Ok((Hashed { path, outcome: unreadable(error) }, Way::Direct)),
         }
     }
 

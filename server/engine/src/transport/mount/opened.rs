@@ -2,12 +2,12 @@
 
 use super::super::rules::layout::{MARKER, OWN_FOLDER};
 use super::super::throttle::Throttle;
-use super::super::wire::{Sized, Take, Wire};
+use super::super::wire::{SizedFile, Take, Wire};
 use super::super::{CallContext, Hashed, RecordFile, TransportError};
 use super::MountTransport;
 use super::aside::{move_below, names_in, not_moved, remove_empty};
 use super::copy::{Copying, Temporary, naming, no_more_open_than};
-use super::read_back::{Way, try_read_back, unreadable};
+use super::read_back::{Way, read_back, unreadable};
 use super::root::{Root, look};
 use super::thread::Outbox;
 use crate::files::beneath;
@@ -97,7 +97,7 @@ impl Wire for MountWire {
         self.in_run(run, move || format!("looking at {shown}"), move |run, _| names_in(run, &folder)).await
     }
 
-    async fn standing(&self, run: &RunPath, files: &[FilePath]) -> Result<Vec<Sized>, TransportError> {
+    async fn standing(&self, run: &RunPath, files: &[FilePath]) -> Result<Vec<SizedFile>, TransportError> {
         let files = files.to_vec();
         let standing = move |run: &OwnedFd, cancel: &CancellationToken| {
             let mut standing = Vec::new();
@@ -122,7 +122,7 @@ impl Wire for MountWire {
     async fn move_files(
         &self,
         run: &RunPath,
-        files: &[Sized],
+        files: &[SizedFile],
         folder: &str,
     ) -> Result<Option<FilePath>, TransportError> {
         let (run, files, folder) = (run.clone(), files.to_vec(), folder.to_owned());
@@ -241,7 +241,7 @@ impl Wire for MountWire {
         .await
     }
 
-    async fn hash_record(&self, run: &RunPath, files: &[Sized]) -> Result<Vec<Hashed>, TransportError> {
+    async fn hash_record(&self, run: &RunPath, files: &[SizedFile]) -> Result<Vec<Hashed>, TransportError> {
         let (run, files, transport) = (run.clone(), files.to_vec(), self.transport.clone());
         self.on_thread(move |root, cancel| {
             let folder = root.run(&run)?;
@@ -252,7 +252,7 @@ impl Wire for MountWire {
                     hashed.push(Hashed { path, outcome: super::HashOutcome::Missing });
                     continue;
                 };
-                let read = try_read_back(&mut hasher, folder, path.as_bytes(), None, at_best, cancel, &|_| ());
+                let read = read_back(&mut hasher, folder, path.as_bytes(), None, at_best, cancel, &|_| ());
                 let read = read.or_else(|error| match error {
                     // Nothing that could be read stands there.
                     Errno::LOOP | Errno::NOTDIR => Ok(Some((unreadable(error), Way::Direct))),

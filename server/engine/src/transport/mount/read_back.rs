@@ -62,27 +62,14 @@ pub(super) fn at_best_on(kind: &str) -> Way {
     if may_answer_by_itself { Way::Cached } else { Way::Direct }
 }
 
-/// Hashes one file beneath `folder`. `None`: interrupted. `source`: device and inode of the file in staging.
-pub(super) fn read_back(
-    hasher: &mut Hasher,
-    folder: &OwnedFd,
-    name: &[u8],
-    source: Option<(u64, u64)>,
-    at_best: Way,
-    cancel: &CancellationToken,
-    read: &(dyn Fn(u64) + Sync),
-) -> Option<(HashOutcome, Way)> {
-    try_read_back(hasher, folder, name, source, at_best, cancel, read)
-        .unwrap_or_else(|error| Some((unreadable(error), Way::Direct)))
-}
-
 /// As an outcome of its own.
 pub(super) fn unreadable(error: Errno) -> HashOutcome {
     HashOutcome::Failed { reason: std::io::Error::from(error).to_string() }
 }
 
-/// The same; an error where it cannot be read.
-pub(super) fn try_read_back(
+/// Hashes one file beneath `folder`. `None`: interrupted. `source`: device and inode of the file in staging. An error
+/// where it cannot be read.
+pub(super) fn read_back(
     hasher: &mut Hasher,
     folder: &OwnedFd,
     name: &[u8],

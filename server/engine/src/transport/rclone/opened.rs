@@ -9,7 +9,7 @@ use super::private_folder::PrivateFolder;
 use super::session::Session;
 use crate::transport::rules::layout::{MARKER, TEMPORARY, temporary_of_record};
 use crate::transport::rules::marker::BYTES_AT_MOST;
-use crate::transport::wire::{Sized, Take, Wire};
+use crate::transport::wire::{SizedFile, Take, Wire};
 use crate::transport::{CallContext, Hashed, RecordFile, TransportError};
 use async_trait::async_trait;
 use domain::job::{FailureClass, Side};
@@ -60,7 +60,7 @@ impl Wire for RcloneWire {
         look::names_in(&self.session, &self.session.in_run(run, folder.as_bytes()), &self.context).await
     }
 
-    async fn standing(&self, run: &RunPath, files: &[FilePath]) -> Result<Vec<Sized>, TransportError> {
+    async fn standing(&self, run: &RunPath, files: &[FilePath]) -> Result<Vec<SizedFile>, TransportError> {
         let folder = self.session.in_run(run, b"");
         let Some(there) = look::everything(&self.session, &folder, &self.context).await? else {
             return Ok(Vec::new());
@@ -76,7 +76,7 @@ impl Wire for RcloneWire {
     async fn move_files(
         &self,
         run: &RunPath,
-        files: &[Sized],
+        files: &[SizedFile],
         folder: &str,
     ) -> Result<Option<FilePath>, TransportError> {
         let (from, to) = (self.session.in_run(run, b""), self.session.in_run(run, folder.as_bytes()));
@@ -180,7 +180,7 @@ impl Wire for RcloneWire {
         session.purge(&temporary, context).await
     }
 
-    async fn hash_record(&self, run: &RunPath, files: &[Sized]) -> Result<Vec<Hashed>, TransportError> {
+    async fn hash_record(&self, run: &RunPath, files: &[SizedFile]) -> Result<Vec<Hashed>, TransportError> {
         let (session, context) = (&self.session, &self.context);
         let record = session.in_run(run, RECORD_FOLDER.as_bytes());
         let there = look::everything_below(session, &record, RECORD_FOLDER, &mut |_| (), context).await?;

@@ -7,7 +7,7 @@ use super::quote::shell_word;
 use super::session::Session;
 use super::upload::upload;
 use crate::transport::rules::layout::{MARKER, OWN_FOLDER, temporary_of_record};
-use crate::transport::wire::{Sized, Take, Wire};
+use crate::transport::wire::{SizedFile, Take, Wire};
 use crate::transport::{CallContext, Hashed, RecordFile, TransportError};
 use async_trait::async_trait;
 use domain::path::{FilePath, RunPath};
@@ -117,7 +117,7 @@ impl Wire for SshWire {
         Ok(names.split(|byte| *byte == 0).filter_map(|name| name.strip_prefix(b"./")).map(<[u8]>::to_vec).collect())
     }
 
-    async fn standing(&self, run: &RunPath, files: &[FilePath]) -> Result<Vec<Sized>, TransportError> {
+    async fn standing(&self, run: &RunPath, files: &[FilePath]) -> Result<Vec<SizedFile>, TransportError> {
         let names = files.iter().map(FilePath::as_bytes);
         let there = look::in_run(&self.session, run, names, &self.context).await?.unwrap_or_default();
         let size = |file: &FilePath| {
@@ -130,7 +130,7 @@ impl Wire for SshWire {
     async fn move_files(
         &self,
         run: &RunPath,
-        files: &[Sized],
+        files: &[SizedFile],
         folder: &str,
     ) -> Result<Option<FilePath>, TransportError> {
         let from = self.session.run(run);
@@ -220,7 +220,7 @@ impl Wire for SshWire {
         self.ask(&[script, b"rm -rf \"$from\"".to_vec()], &what).await.map(drop)
     }
 
-    async fn hash_record(&self, run: &RunPath, files: &[Sized]) -> Result<Vec<Hashed>, TransportError> {
+    async fn hash_record(&self, run: &RunPath, files: &[SizedFile]) -> Result<Vec<Hashed>, TransportError> {
         self.session.place.note_tool(self.session.can.hash_tool);
         let bytes = files.iter().map(|(_, bytes)| bytes).sum();
         let paths = files.iter().map(|(file, _)| file.clone()).collect();

@@ -1,7 +1,7 @@
 //! Moving our own earlier files aside: nothing at a destination is overwritten or deleted.
 
 use super::super::TransportError;
-use super::super::wire::{Sized, Wire};
+use super::super::wire::{SizedFile, Wire};
 use super::layout::SUPERSEDED;
 use domain::job::{FailureClass, Side};
 use domain::path::{FilePath, RunPath, escape_bytes};
@@ -14,7 +14,7 @@ pub struct Superseded {
 
 impl Superseded {
     /// Files that stand there. One that went meanwhile is done.
-    pub async fn take(&mut self, wire: &dyn Wire, run: &RunPath, files: &[Sized]) -> Result<(), TransportError> {
+    pub async fn take(&mut self, wire: &dyn Wire, run: &RunPath, files: &[SizedFile]) -> Result<(), TransportError> {
         if files.is_empty() {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 //! file that we put there ourselves is replaced: the digests of what was put last are kept at the root, in a folder of
 //! our own. Such a list never says that something is proven; lost, it costs one needless moving aside.
 
-use super::super::wire::{Sized, Wire};
+use super::super::wire::{SizedFile, Wire};
 use super::super::{HashOutcome, Hashed, RecordFile, TransportError};
 use super::aside::Superseded;
 use super::layout::{NOT_OF_ONE_LIFE, RECORDS, list_name};
@@ -15,7 +15,7 @@ use std::collections::HashSet;
 #[derive(Debug)]
 struct Plan<'a> {
     /// What stands under names of the record, is not ours, and has to move aside first.
-    strangers: Vec<Sized>,
+    strangers: Vec<SizedFile>,
     /// What counts as ours from now on: the old and the new while one takes the place of the other, and what is not
     /// asked about.
     ours: Vec<(FilePath, Digest)>,
@@ -110,7 +110,7 @@ pub async fn put(
         wire.sync().await?;
         return Ok(Vec::new());
     }
-    let asked: Vec<Sized> = files.iter().map(|file| (file.path.clone(), file.bytes.size())).collect();
+    let asked: Vec<SizedFile> = files.iter().map(|file| (file.path.clone(), file.bytes.size())).collect();
     let plan = Plan::of(files, &known, wire.hash_record(run, &asked).await?)?;
     Superseded::default().take(wire, run, &plan.strangers).await?;
     // A list that was lost is made again although nothing else is to be written.
